@@ -1,0 +1,242 @@
+//! Bodies of the HTTP calls.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AppState, Cursor, Epoch, Event, Member, Op, Page, Policy, Profile, RoomId, RoomKind, RoomOps,
+    RoomState, Sent, Seq, UserId, limits,
+};
+
+/// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations are applied first,
+/// then the feed is read, so that the page already holds what was just sent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SyncRequest {
+    /// Where to read on from. Without it, nothing is read and the answer has no page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Most events of the page: 1 to 50.
+    #[serde(default = "SyncRequest::default_limit")]
+    pub limit: usize,
+    /// How long the server may wait for news, in ms, at most 25,000; 0 answers at once. A request
+    /// with operations never waits.
+    #[serde(default)]
+    pub wait_ms: u64,
+    /// Per room, up to which seq the client holds everything: bodies up to it are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub have: BTreeMap<RoomId, Seq>,
+    /// Where the app stands in its lifecycle.
+    #[serde(default)]
+    pub app_state: AppState,
+    /// The longest time until the client's next request, in ms: after 2.5 of them in silence the
+    /// user counts as offline.
+    #[serde(default = "SyncRequest::default_heartbeat_ms")]
+    pub heartbeat_ms: u64,
+    /// Operations to apply before reading, at most one entry a room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops: Vec<RoomOps>,
+}
+
+impl SyncRequest {
+    fn default_limit() -> usize {
+        limits::PAGE_EVENTS
+    }
+
+    fn default_heartbeat_ms() -> u64 {
+        30_000
+    }
+}
+
+/// The answer to `sync`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct SyncResponse<E = Event> {
+    /// The page from the request's cursor.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page<E>>,
+    /// One for each entry of the request's `ops`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<Sent>,
+    /// How many users are online on this deployment.
+    pub online: u32,
+    /// What the server can carry; absent when it leaves the choice to the audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// `GET /v1/bootstrap`: where a client without a valid cursor begins. The cursor was taken before
+/// the rooms were read, so that reading on from it misses nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct Bootstrap<E = Event> {
+    /// Whose token this is.
+    pub user: UserId,
+    /// The life of this server's database. If it differs from the client's, the client drops what
+    /// it has cached.
+    pub epoch: Epoch,
+    /// Where to read on from.
+    pub cursor: Cursor,
+    /// The first page of the user's rooms, the most recently active first.
+    pub rooms: Vec<RoomState<E>>,
+    /// How to get the next page, for `GET /v1/rooms?after=`; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How many users are online on this deployment.
+    pub online: u32,
+    /// What the server can carry; absent when it leaves the choice to the audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// How long event ids are remembered, in ms.
+    pub idempotency_window_ms: u64,
+    /// The server's clock, in ms since 1970-01-01 UTC.
+    pub now: i64,
+}
+
+/// `GET /v1/rooms?after=`: a page of the user's rooms, the most recently active first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct RoomPage<E = Event> {
+    /// At most 30.
+    pub rooms: Vec<RoomState<E>>,
+    /// How to get the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// `POST /v1/rooms`. Answers with the [`RoomState`], also when the room exists already: same id
+/// from the same creator, or a direct room of the same pair (then with that room's id).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewRoom {
+    /// The id of the room to be, chosen by the creator (UUIDv7).
+    pub id: RoomId,
+    /// Direct or group.
+    pub kind: RoomKind,
+    /// The name: at most 256 bytes; none in a direct room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The other members, at most 100; in a direct room exactly one.
+    #[serde(default)]
+    pub members: Vec<UserId>,
+}
+
+/// `POST /v1/rooms/{room}/members`: adds members, at most 100. Those who are in already stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewMembers {
+    /// Whom to add.
+    pub users: Vec<UserId>,
+}
+
+/// `GET /v1/rooms/{room}/members?after=`: a page of the members, by user id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberPage {
+    /// At most 100.
+    pub members: Vec<Member>,
+    /// How to get the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<UserId>,
+}
+
+/// `POST /v1/rooms/{room}/ops`. Answers with [`Sent`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpsRequest {
+    /// At most 50, at most 64 KiB together.
+    pub ops: Vec<Op>,
+}
+
+/// Where a page of history stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryAnchor {
+    /// The newest messages of the room.
+    Newest,
+    /// The messages just before this seq.
+    Before(Seq),
+    /// The messages just after this seq.
+    After(Seq),
+    /// The messages around this seq, half of them before it.
+    Around(Seq),
+}
+
+/// The query of `GET /v1/rooms/{room}/messages`: at most one of `before`, `after`, `around`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HistoryQuery {
+    /// The messages just before this seq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Seq>,
+    /// The messages just after this seq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Seq>,
+    /// The messages around this seq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<Seq>,
+    /// How many, 1 to 200; 100 unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl HistoryQuery {
+    /// A query for `limit` messages at `anchor`.
+    pub fn at(anchor: HistoryAnchor, limit: usize) -> Self {
+        let mut query = Self { limit: Some(limit), ..Self::default() };
+        match anchor {
+            HistoryAnchor::Newest => {}
+            HistoryAnchor::Before(seq) => query.before = Some(seq),
+            HistoryAnchor::After(seq) => query.after = Some(seq),
+            HistoryAnchor::Around(seq) => query.around = Some(seq),
+        }
+        query
+    }
+
+    /// The anchor, or `None` when more than one was given.
+    pub fn anchor(&self) -> Option<HistoryAnchor> {
+        match (self.before, self.after, self.around) {
+            (None, None, None) => Some(HistoryAnchor::Newest),
+            (Some(seq), None, None) => Some(HistoryAnchor::Before(seq)),
+            (None, Some(seq), None) => Some(HistoryAnchor::After(seq)),
+            (None, None, Some(seq)) => Some(HistoryAnchor::Around(seq)),
+            _ => None,
+        }
+    }
+}
+
+/// A page of a room's history, folded as of `as_of`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct History<E = Event> {
+    /// What is left of the events of `covers` after folding, by seq.
+    pub messages: Vec<E>,
+    /// First and last seq that this page speaks of, both included: what is not in `messages` of
+    /// these does not exist. Absent when there is nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<(Seq, Seq)>,
+    /// The room's head when this was read: later changes are not folded in.
+    pub as_of: Seq,
+    /// The oldest event of the room that can be read.
+    pub first_seq: Seq,
+}
+
+/// `POST /v1/profiles:batch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProfilesRequest {
+    /// At most 100.
+    pub users: Vec<UserId>,
+}
+
+/// The answer to `POST /v1/profiles:batch`: one for each user asked, in order. A user who has set
+/// nothing, and one who does not exist, have an empty profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profiles {
+    /// The profiles.
+    pub profiles: Vec<Profile>,
+}
+
+/// `PUT /v1/profile`: replaces the caller's profile. Answers with the [`Profile`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProfileUpdate {
+    /// The name to show: at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The picture to show: at most 1024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+}

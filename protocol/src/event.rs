@@ -1,0 +1,230 @@
+//! Events: what is durable in a room's log.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::{EventId, Role, RoomId, RoomKind, Seq, UserId};
+
+/// One event of a room's log, as every reader gets it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Chosen by the sender, unique within the room.
+    pub id: EventId,
+    /// The room.
+    pub room: RoomId,
+    /// The place in the room: it orders, removes repeats and shows holes.
+    pub seq: Seq,
+    /// Who did it.
+    pub sender: UserId,
+    /// When the server took it, in ms since 1970-01-01 UTC.
+    pub at: i64,
+    /// What kind of content this is.
+    pub kind: EventKind,
+    /// The content, kept byte for byte: kinds that this version does not know pass through.
+    pub content: Content,
+}
+
+impl Event {
+    /// The content as a type, by its kind. Content that does not fit its kind is
+    /// [`Body::Opaque`], never an error: an old client must live with a new server.
+    pub fn body(&self) -> Body {
+        fn typed<'a, T: Deserialize<'a>>(content: &'a Content, wrap: fn(T) -> Body) -> Body {
+            content.parse().map_or(Body::Opaque, wrap)
+        }
+        match self.kind {
+            EventKind::Message => typed(&self.content, Body::Message),
+            EventKind::RoomCreated => typed(&self.content, Body::RoomCreated),
+            EventKind::MemberJoined => typed(&self.content, Body::MemberJoined),
+            EventKind::MemberLeft => typed(&self.content, Body::MemberLeft),
+            EventKind::Other(_) => Body::Opaque,
+        }
+    }
+}
+
+/// The content of an event as a type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Somebody said something.
+    Message(MessageContent),
+    /// The first event of every room.
+    RoomCreated(RoomCreated),
+    /// Somebody was added.
+    MemberJoined(MemberChange),
+    /// Somebody left or was removed.
+    MemberLeft(MemberChange),
+    /// A kind or a shape that this version does not know.
+    Opaque,
+}
+
+/// What kind of content an event has. Kinds that start with `room.` or `member.` are the
+/// server's; every other kind may be sent by clients.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// `message`: [`MessageContent`].
+    Message,
+    /// `room.created`: [`RoomCreated`]. Only the server writes it.
+    RoomCreated,
+    /// `member.joined`: [`MemberChange`]. Only the server writes it.
+    MemberJoined,
+    /// `member.left`: [`MemberChange`]. Only the server writes it.
+    MemberLeft,
+    /// Any other kind, carried opaque.
+    Other(Arc<str>),
+}
+
+impl EventKind {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            EventKind::Message => "message",
+            EventKind::RoomCreated => "room.created",
+            EventKind::MemberJoined => "member.joined",
+            EventKind::MemberLeft => "member.left",
+            EventKind::Other(name) => name,
+        }
+    }
+
+    /// Whether only the server may write events of this kind.
+    pub fn is_reserved(&self) -> bool {
+        let name = self.as_str();
+        name.starts_with("room.") || name.starts_with("member.")
+    }
+}
+
+impl From<&str> for EventKind {
+    fn from(name: &str) -> Self {
+        match name {
+            "message" => EventKind::Message,
+            "room.created" => EventKind::RoomCreated,
+            "member.joined" => EventKind::MemberJoined,
+            "member.left" => EventKind::MemberLeft,
+            other => EventKind::Other(other.into()),
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(name.as_ref().into())
+    }
+}
+
+/// JSON kept as the sender wrote it. Two contents are equal when their bytes are.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Content(Box<RawValue>);
+
+impl Content {
+    /// The JSON of `value`.
+    ///
+    /// # Errors
+    /// What `serde_json` says of a value that is no JSON, a map with keys that are no text.
+    pub fn of<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// Takes JSON text.
+    ///
+    /// # Errors
+    /// What `serde_json` says of text that is no JSON.
+    pub fn from_json(json: String) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(json).map(Self)
+    }
+
+    /// The JSON text.
+    pub fn as_json(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Reads the content as `T`.
+    ///
+    /// # Errors
+    /// What `serde_json` says of a shape that does not fit.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0.get())
+    }
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_json() == other.as_json()
+    }
+}
+
+impl fmt::Debug for Content {
+    /// Its size only: what people write never stands in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Content({} bytes)", self.as_json().len())
+    }
+}
+
+/// The content of a `message`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MessageContent {
+    /// What was said: at most 8 KiB of UTF-8, and not empty.
+    pub text: String,
+    /// Anything the app wants to carry: at most 4 KiB of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// The content of `room.created`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomCreated {
+    /// Direct or group.
+    pub kind: RoomKind,
+    /// The name, for groups that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The first members, the creator first.
+    pub members: Vec<UserId>,
+}
+
+/// The content of `member.joined` and `member.left`. Who did it is the event's sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// Whom it concerns.
+    pub user: UserId,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The user.
+    pub user: UserId,
+    /// What the user may do.
+    pub role: Role,
+    /// When the user was added, in ms since 1970-01-01 UTC.
+    pub joined_at: i64,
+}
+
+/// What a user shows of himself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The user.
+    pub user: UserId,
+    /// The name to show: at most 256 bytes. Absent when the user has set none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The picture to show: at most 1024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// When the user last changed it, in ms since 1970-01-01 UTC; 0 if never.
+    pub updated_at: i64,
+}

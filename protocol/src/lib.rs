@@ -1,0 +1,43 @@
+//! The wire of Tidewire: every call, frame, field, unit, limit and error code, as types.
+//!
+//! Nothing here does I/O, reads a clock or knows whether it runs in a client or in a server.
+//! `docs/protocol.md` describes the same contract for people; the golden files under
+//! `tests/golden` pin it for machines.
+//!
+//! ```
+//! use tidewire_protocol::{ClientFrame, ServerFrame};
+//!
+//! let ping = ClientFrame::parse(r#"{"type":"ping"}"#).unwrap();
+//! assert_eq!(ping, ClientFrame::Ping);
+//! // A frame that this version does not know is not an error.
+//! let later = ServerFrame::parse(r#"{"type":"aurora","glow":3}"#).unwrap();
+//! assert_eq!(later, ServerFrame::Unknown("aurora".into()));
+//! ```
+
+mod calls;
+mod cursor;
+mod error;
+mod event;
+mod frame;
+mod ids;
+pub mod limits;
+mod mode;
+mod op;
+mod page;
+mod room;
+
+pub use calls::{
+    Bootstrap, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom, OpsRequest,
+    ProfileUpdate, Profiles, ProfilesRequest, RoomPage, SyncRequest, SyncResponse,
+};
+pub use cursor::{Cursor, Epoch};
+pub use error::{ErrorBody, ErrorCode, WireError};
+pub use event::{
+    Body, Content, Event, EventKind, Member, MemberChange, MessageContent, Profile, RoomCreated,
+};
+pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
+pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
+pub use mode::{AppState, InvalidPolicy, Mode, Policy};
+pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
+pub use page::Page;
+pub use room::{Role, RoomKind, RoomState};

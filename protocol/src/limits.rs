@@ -1,0 +1,82 @@
+//! Every limit of the wire, with its unit and its reason. Both sides check them: the client so
+//! that the app hears at once, the server because it trusts nobody.
+
+/// Longest user id, in bytes.
+pub const USER_ID_BYTES: usize = 128;
+
+/// Longest text of a message, in bytes of UTF-8 (8 KiB).
+pub const TEXT_BYTES: usize = 8 * 1024;
+
+/// Largest `metadata` of a message, in bytes of its JSON (4 KiB).
+pub const METADATA_BYTES: usize = 4 * 1024;
+
+/// Largest content of one operation of any kind, in bytes of its JSON (16 KiB: a full text whose
+/// JSON escapes some of it, and full metadata).
+pub const CONTENT_BYTES: usize = 16 * 1024;
+
+/// Longest event kind, in bytes.
+pub const KIND_BYTES: usize = 64;
+
+/// Longest room or profile name, in bytes of UTF-8.
+pub const NAME_BYTES: usize = 256;
+
+/// Longest avatar URL, in bytes.
+pub const URL_BYTES: usize = 1024;
+
+/// Most operations of one room in one request.
+pub const OPS_PER_REQUEST: usize = 50;
+
+/// Most bytes of one inbound frame or of one room's operations (64 KiB).
+pub const FRAME_BYTES: usize = 64 * 1024;
+
+/// Most bytes of one HTTP request body (256 KiB: a `sync` may carry operations of some rooms).
+pub const BODY_BYTES: usize = 256 * 1024;
+
+/// Most bytes of one decompressed answer that a client reads (8 MiB: 200 messages of 16 KiB and
+/// the room states around them, with room to spare). More is treated as network trouble.
+pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most events of one page of the feed.
+pub const PAGE_EVENTS: usize = 50;
+
+/// A pushed page also ends once its events have this many bytes (256 KiB).
+pub const PAGE_BYTES: usize = 256 * 1024;
+
+/// Longest wait of one `sync`, in ms. Below the 30 s after which common proxies cut an idle
+/// request.
+pub const WAIT_MS: u64 = 25_000;
+
+/// Messages of one history page, unless asked otherwise.
+pub const HISTORY_DEFAULT: usize = 100;
+
+/// Most messages of one history page.
+pub const HISTORY_MAX: usize = 200;
+
+/// Rooms of one page of the room list.
+pub const ROOMS_PAGE: usize = 30;
+
+/// Members of one page of the member list, and most that one request may add.
+pub const MEMBERS_PAGE: usize = 100;
+
+/// Most profiles of one batch.
+pub const PROFILES_BATCH: usize = 100;
+
+/// Most rooms that one socket may have live. A client stays at
+/// `max_concurrent_rooms` (5 by default); the server allows some more.
+pub const LIVE_ROOMS: usize = 20;
+
+/// Events that the server pushes beyond the last credited cursor before it waits for `credit`.
+pub const CREDIT_EVENTS: usize = 200;
+
+/// How long the server remembers event ids, in ms (90 days). Told in `welcome` and `bootstrap`.
+pub const IDEMPOTENCY_WINDOW_MS: u64 = 90 * 24 * 3_600 * 1_000;
+
+/// How long a cursor stays valid, in ms (30 days). After that, `cursor_expired`.
+pub const CURSOR_AGE_MS: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// Time from the opening of a socket to its `hello`, in ms. Then it is closed.
+pub const HELLO_MS: u64 = 5_000;
+
+/// The heartbeat interval that a client may declare, in ms: 1 s to 10 min. Out of it, the nearer
+/// end counts.
+pub const HEARTBEAT_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;

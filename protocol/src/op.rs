@@ -1,0 +1,148 @@
+//! Operations: what a client asks to have written into a room's log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Content, EventId, EventKind, MessageContent, RoomId, Seq, WireError, limits};
+
+/// One operation. If the server takes it, it becomes the event with the same id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// The id of the event to be, chosen by the sender (UUIDv7): the idempotency key.
+    pub id: EventId,
+    /// What kind of content this is; not one that starts with `room.` or `member.`.
+    pub kind: EventKind,
+    /// The content.
+    pub content: Content,
+}
+
+/// Why an operation can never be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOp {
+    /// The text of a message has at most 8 KiB.
+    #[error("the text has {0} bytes, the limit is {max}: send it in parts", max = limits::TEXT_BYTES)]
+    TextTooLong(usize),
+    /// A message says something.
+    #[error("the text is empty")]
+    TextEmpty,
+    /// `metadata` has at most 4 KiB of JSON.
+    #[error("the metadata has {0} bytes of JSON, the limit is {max}", max = limits::METADATA_BYTES)]
+    MetadataTooLong(usize),
+    /// The content of any kind has at most 16 KiB of JSON.
+    #[error("the content has {0} bytes of JSON, the limit is {max}", max = limits::CONTENT_BYTES)]
+    ContentTooLong(usize),
+    /// The content does not have the shape of its kind.
+    #[error("the content does not have the shape of its kind `{0}`")]
+    Malformed(String),
+    /// Kinds that start with `room.` or `member.` are the server's.
+    #[error(
+        "the kind `{0}` is the server's: use one that starts with neither `room.` nor `member.`"
+    )]
+    KindReserved(String),
+    /// A kind has 1 to 64 bytes.
+    #[error("a kind has 1 to {max} bytes", max = limits::KIND_BYTES)]
+    KindLength,
+}
+
+impl Op {
+    /// Whether a server can accept this operation, as far as that can be known without asking.
+    /// Clients check before they queue, the server checks before it writes.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), InvalidOp> {
+        let kind = self.kind.as_str();
+        if kind.is_empty() || kind.len() > limits::KIND_BYTES {
+            return Err(InvalidOp::KindLength);
+        }
+        if self.kind.is_reserved() {
+            return Err(InvalidOp::KindReserved(kind.into()));
+        }
+        let bytes = self.content.as_json().len();
+        if self.kind == EventKind::Message {
+            let message: MessageContent =
+                self.content.parse().map_err(|_| InvalidOp::Malformed(kind.into()))?;
+            message.validate()?;
+        }
+        if bytes > limits::CONTENT_BYTES {
+            return Err(InvalidOp::ContentTooLong(bytes));
+        }
+        Ok(())
+    }
+
+    /// About how many bytes this takes in a request.
+    pub fn wire_bytes(&self) -> usize {
+        self.content.as_json().len() + self.kind.as_str().len() + 80
+    }
+}
+
+impl MessageContent {
+    /// Whether the text and the metadata are within their limits.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), InvalidOp> {
+        if self.text.is_empty() {
+            return Err(InvalidOp::TextEmpty);
+        }
+        if self.text.len() > limits::TEXT_BYTES {
+            return Err(InvalidOp::TextTooLong(self.text.len()));
+        }
+        let metadata = self.metadata.as_ref().map_or(0, |value| value.to_string().len());
+        if metadata > limits::METADATA_BYTES {
+            return Err(InvalidOp::MetadataTooLong(metadata));
+        }
+        Ok(())
+    }
+}
+
+/// Operations of one room, applied in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomOps {
+    /// The room.
+    pub room: RoomId,
+    /// At most 50, at most 64 KiB together.
+    pub ops: Vec<Op>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpResult {
+    /// Which operation.
+    pub id: EventId,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: OpOutcome,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum OpOutcome {
+    /// It is in the log. A repeat of an accepted operation gets the same answer as the first.
+    Accepted {
+        /// Its place in the room.
+        seq: Seq,
+        /// When the server took it, in ms since 1970-01-01 UTC.
+        at: i64,
+    },
+    /// The server's "no": trying again brings the same.
+    Refused {
+        /// Why.
+        error: WireError,
+    },
+    /// An operation before it was refused, so that this one was not looked at.
+    NotTried,
+}
+
+/// The answer to the operations of one room. `results` has one entry for each operation, in
+/// order; it is empty when the request as a whole was refused, and then `error` says why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The room.
+    pub room: RoomId,
+    /// One for each operation.
+    pub results: Vec<OpResult>,
+    /// Why the request as a whole was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<WireError>,
+}

@@ -1,0 +1,27 @@
+//! A page of the feed: the same on every transport.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cursor, Event, RoomState};
+
+/// A page of the feed of one user: all events of all the user's rooms between two cursors, in the
+/// order of the log, those of one room in the order of their `seq`.
+///
+/// A client takes a page only if `from` is the cursor that it took last, else it drops the whole
+/// page. It commits events and `to` in one transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct Page<E = Event> {
+    /// The cursor that this page goes on from.
+    pub from: Cursor,
+    /// The events, at most 50.
+    pub events: Vec<E>,
+    /// The cursor after this page.
+    pub to: Cursor,
+    /// Whether there is more: read on from `to` at once.
+    pub more: bool,
+    /// Rooms whose events up to `head_seq` are *not* all in `events`: rooms that the user has been
+    /// added to since `from`, and rooms with more news than a page allows.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub limited: Vec<RoomState<E>>,
+}

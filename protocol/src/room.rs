@@ -1,0 +1,63 @@
+//! Rooms as the server tells them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, RoomId, Seq, UserId};
+
+/// What a room is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomKind {
+    /// Two people. There is one such room for each pair, and its members never change.
+    Direct,
+    /// Any number of people.
+    Group,
+    /// A kind that this version does not know: shown like a group.
+    #[serde(other)]
+    Other,
+}
+
+/// What a member may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// May add and remove members.
+    Owner,
+    /// May read and write, and leave.
+    Member,
+    /// A role that this version does not know: it may at least what a member may.
+    #[serde(other)]
+    Other,
+}
+
+/// The state of a room at its head, for one member. Wherever a client gets one, it means
+/// `limited`: everything up to `head_seq` exists, whether or not its bodies were sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
+pub struct RoomState<E = Event> {
+    /// The room.
+    pub id: RoomId,
+    /// Direct or group.
+    pub kind: RoomKind,
+    /// The name, for groups that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// In a direct room, the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<UserId>,
+    /// When it was created, in ms since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// How many members it has.
+    pub members: u32,
+    /// What the reader may do in it.
+    pub role: Role,
+    /// Whether the reader still is a member. After leaving, the room keeps its last state.
+    pub joined: bool,
+    /// The oldest event that can be read.
+    pub first_seq: Seq,
+    /// The newest event that the reader may see.
+    pub head_seq: Seq,
+    /// The event at `head_seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<E>,
+}

@@ -1,0 +1,7 @@
+//! Rules of the wire at their edges.
+
+mod codes;
+mod frames;
+mod ids;
+mod ops;
+mod policy;

@@ -1,0 +1,243 @@
+//! The client: the handle that everything else comes from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidewire_protocol::{
+    AppState, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, RoomState, UserId,
+};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::builder::ClientBuilder;
+use crate::driver::Ask;
+use crate::engine::{
+    Command, ModeReport, Network, Problem, Reply, RoomSummary, Signal, Stats, TimelineId,
+};
+use crate::error::Error;
+use crate::room::Room;
+
+/// What a client tells of itself, besides its timelines.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientEvent {
+    /// The mode or its reason changed.
+    Mode(ModeReport),
+    /// Some room of the list changed: ask [`Client::rooms`] when it matters.
+    RoomsChanged,
+    /// Something the app or its user has to know.
+    Problem(Problem),
+}
+
+/// One user's client: a cheap clone of a handle. Its background work ends when the last handle is
+/// dropped, or with [`Client::close`]. Timelines and rooms are handles too.
+///
+/// Every method that is not `async` returns at once. An `async` one says what it waits for; none
+/// keeps the caller's thread.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    asker: Asker,
+    user: UserId,
+    mode: watch::Receiver<ModeReport>,
+    events: broadcast::Sender<ClientEvent>,
+    timelines: AtomicU64,
+}
+
+impl Client {
+    /// Begins a client of the server at `url` (`https://host[:port]`) for `user`.
+    pub fn builder(url: impl Into<String>, user: UserId) -> ClientBuilder {
+        ClientBuilder::new(url.into(), user)
+    }
+
+    pub(crate) fn new(
+        asks: mpsc::UnboundedSender<Ask>,
+        user: UserId,
+        mode: watch::Receiver<ModeReport>,
+        events: broadcast::Sender<ClientEvent>,
+    ) -> Self {
+        let asker = Asker { asks };
+        Self { inner: Arc::new(Inner { asker, user, mode, events, timelines: AtomicU64::new(0) }) }
+    }
+
+    /// Whose client this is.
+    pub fn user(&self) -> &UserId {
+        &self.inner.user
+    }
+
+    /// The mode and its reason, now.
+    pub fn mode(&self) -> ModeReport {
+        *self.inner.mode.borrow()
+    }
+
+    /// The mode and its reason, as they change. Starts with what they are now.
+    pub fn watch_mode(&self) -> watch::Receiver<ModeReport> {
+        let mut mode = self.inner.mode.clone();
+        mode.mark_changed();
+        mode
+    }
+
+    /// What the client tells of itself, from now on. A receiver that falls 256 events behind is
+    /// told how many it missed.
+    pub fn events(&self) -> broadcast::Receiver<ClientEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// The rooms, the most recently active first: from memory, also without a network.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn rooms(&self) -> Result<Vec<RoomSummary>, Error> {
+        match self.inner.asker.ask(Command::Rooms).await? {
+            Reply::Rooms(rooms) => Ok(rooms),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
+    }
+
+    /// A handle of a room. Whether the room is known shows when it is used.
+    pub fn room(&self, id: RoomId) -> Room {
+        Room::new(self.clone(), id)
+    }
+
+    /// Creates a group with these other members, at most 100. Waits for the network.
+    ///
+    /// # Errors
+    /// [`Error::Offline`], [`Error::Network`], [`Error::AuthRequired`], [`Error::Refused`],
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn create_group(
+        &self,
+        name: impl Into<String>,
+        members: Vec<UserId>,
+    ) -> Result<Room, Error> {
+        self.create(RoomKind::Group, Some(name.into()), members).await
+    }
+
+    /// The room of this user and `peer`: there is one for each pair, and it is created if it was
+    /// not there. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Client::create_group`].
+    pub async fn direct_room(&self, peer: UserId) -> Result<Room, Error> {
+        self.create(RoomKind::Direct, None, vec![peer]).await
+    }
+
+    async fn create(
+        &self,
+        kind: RoomKind,
+        name: Option<String>,
+        members: Vec<UserId>,
+    ) -> Result<Room, Error> {
+        let id = RoomId::from_uuid(Uuid::now_v7());
+        let command = Command::CreateRoom(NewRoom { id, kind, name, members });
+        let state = self.inner.asker.room(command).await?;
+        Ok(self.room(state.id))
+    }
+
+    /// Profiles of users, at most 100, in the order asked: fresh ones from memory or disk, others
+    /// from the server in one request. Without a network they are as they were last seen.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, Error> {
+        self.inner.asker.profiles(Command::Profiles(users)).await
+    }
+
+    /// Replaces the user's own profile. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Client::create_group`].
+    pub async fn update_profile(&self, update: ProfileUpdate) -> Result<Profile, Error> {
+        let profiles = self.inner.asker.profiles(Command::UpdateProfile(update)).await?;
+        profiles.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// Counters since the start.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        match self.inner.asker.ask(Command::Stats).await? {
+            Reply::Stats(stats) => Ok(*stats),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
+    }
+
+    /// Tells where the app stands in its lifecycle.
+    pub fn set_app_state(&self, state: AppState) {
+        self.signal(Signal::AppState(state));
+    }
+
+    /// Tells what the network is like.
+    pub fn set_network(&self, network: Network) {
+        self.signal(Signal::Network(network));
+    }
+
+    /// Sets the highest mode that the app wants, [`Mode::RealTime`] at the start.
+    pub fn set_mode_ceiling(&self, mode: Mode) {
+        self.signal(Signal::Ceiling(mode));
+    }
+
+    fn signal(&self, signal: Signal) {
+        // After `close` there is nobody to tell, and nothing to be told.
+        let _ = self.inner.asker.tell(Ask::Signal(signal));
+    }
+
+    /// Ends the client: its socket, its timers and its files. What waits in the outbox is on disk
+    /// and goes out after the next start. Waits for the disk.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.inner.asker.tell(Ask::Close(done)).is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.inner.asker
+    }
+
+    pub(crate) fn timeline_id(&self) -> TimelineId {
+        TimelineId(self.inner.timelines.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// The way to the client's task.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    asks: mpsc::UnboundedSender<Ask>,
+}
+
+impl Asker {
+    pub(crate) fn tell(&self, ask: Ask) -> Result<(), Error> {
+        self.asks.send(ask).map_err(|_| Error::Closed)
+    }
+
+    pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Ask::Command(command, reply))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) async fn room(&self, command: Command) -> Result<RoomState, Error> {
+        match self.ask(command).await? {
+            Reply::Room(state) => Ok(*state),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    async fn profiles(&self, command: Command) -> Result<Vec<Profile>, Error> {
+        match self.ask(command).await? {
+            Reply::Profiles(profiles) => Ok(profiles),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// An answer of another kind than the command's: a defect of the engine, told rather than
+    /// panicked over, because an app must not die of it.
+    pub(crate) fn unexpected(&self, reply: &Reply) -> Error {
+        tracing::error!(?reply, "an answer of another command");
+        Error::Closed
+    }
+}

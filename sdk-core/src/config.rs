@@ -1,0 +1,108 @@
+//! What the app may tune.
+
+use std::time::Duration;
+
+use tidewire_protocol::UserId;
+
+use crate::defaults;
+
+/// The knobs of a client. [`Config::new`] has the defaults; [`crate::ClientBuilder`] sets them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Whose client this is: the `sub` of the token.
+    pub user: UserId,
+    /// Rooms that are live at once in hybrid (5).
+    pub max_concurrent_rooms: usize,
+    /// In a burst, at most one timeline update in this time (1000 ms); a quiet room shows at once.
+    pub message_buffer_time: Duration,
+    /// Longest silence in the foreground (30 s): after 2.5 of them peers see the user offline.
+    pub presence_heartbeat_interval: Duration,
+    /// The same in the background (60 s), and how often the feed is polled there.
+    pub background_heartbeat_interval: Duration,
+    /// How often the feed is polled in hybrid and polling (5 s).
+    pub polling_interval: Duration,
+    /// The same on a 2G network (10 s).
+    pub slow_polling_interval: Duration,
+    /// Messages of one room kept in memory (500).
+    pub max_messages_per_room: usize,
+    /// How long profiles and room metadata count as fresh (300 s).
+    pub cache_ttl: Duration,
+    /// Time over which changes that audience or policy ask for are spread (10 s).
+    pub spread: Duration,
+    /// Operations that may wait in the outbox (10,000).
+    pub outbox_capacity: usize,
+}
+
+impl Config {
+    /// The defaults for `user`.
+    pub fn new(user: UserId) -> Self {
+        Self {
+            user,
+            max_concurrent_rooms: defaults::MAX_CONCURRENT_ROOMS,
+            message_buffer_time: defaults::MESSAGE_BUFFER_TIME,
+            presence_heartbeat_interval: defaults::PRESENCE_HEARTBEAT_INTERVAL,
+            background_heartbeat_interval: defaults::BACKGROUND_HEARTBEAT_INTERVAL,
+            polling_interval: defaults::POLLING_INTERVAL,
+            slow_polling_interval: defaults::SLOW_POLLING_INTERVAL,
+            max_messages_per_room: defaults::MAX_MESSAGES_PER_ROOM,
+            cache_ttl: defaults::CACHE_TTL,
+            spread: defaults::SPREAD,
+            outbox_capacity: defaults::OUTBOX_CAPACITY,
+        }
+    }
+
+    /// Whether the knobs make sense together.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the knob and its bounds.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let second = Duration::from_secs(1);
+        let check = |ok: bool, knob, bounds| {
+            if ok { Ok(()) } else { Err(InvalidConfig { knob, bounds }) }
+        };
+        let most = tidewire_protocol::limits::LIVE_ROOMS;
+        check((0..=most).contains(&self.max_concurrent_rooms), "max_concurrent_rooms", "0 to 20")?;
+        check(self.message_buffer_time <= 60 * second, "message_buffer_time", "0 to 60 s")?;
+        let beat = second..=600 * second;
+        check(
+            beat.contains(&self.presence_heartbeat_interval),
+            "presence_heartbeat_interval",
+            "1 s to 10 min",
+        )?;
+        check(
+            beat.contains(&self.background_heartbeat_interval),
+            "background_heartbeat_interval",
+            "1 s to 10 min",
+        )?;
+        let poll = second / 10..=600 * second;
+        check(poll.contains(&self.polling_interval), "polling_interval", "100 ms to 10 min")?;
+        check(
+            poll.contains(&self.slow_polling_interval),
+            "slow_polling_interval",
+            "100 ms to 10 min",
+        )?;
+        let window = defaults::TIMELINE_PAGE..=100_000;
+        check(
+            window.contains(&self.max_messages_per_room),
+            "max_messages_per_room",
+            "50 to 100,000",
+        )?;
+        check(self.spread <= 600 * second, "spread", "0 to 10 min")?;
+        check((1..=1_000_000).contains(&self.outbox_capacity), "outbox_capacity", "1 to 1,000,000")
+    }
+}
+
+/// A knob is out of its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`{knob}` is out of its bounds: {bounds}")]
+pub struct InvalidConfig {
+    /// The knob.
+    pub knob: &'static str,
+    /// Its bounds.
+    pub bounds: &'static str,
+}
+
+/// A duration in whole ms, as the engine reckons.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

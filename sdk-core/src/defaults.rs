@@ -1,0 +1,88 @@
+//! Every number that can be tuned, with its unit and where it comes from.
+
+use std::time::Duration;
+
+/// Rooms that are live at once in hybrid. From the design's table.
+pub const MAX_CONCURRENT_ROOMS: usize = 5;
+
+/// In a burst, at most one timeline update in this time. A quiet room shows at once.
+pub const MESSAGE_BUFFER_TIME: Duration = Duration::from_millis(1_000);
+
+/// Timeline updates within [`MESSAGE_BUFFER_TIME`] up to which a room counts as quiet. Ten a
+/// second is about what an eye can follow.
+pub const QUIET_UPDATES: u32 = 10;
+
+/// Longest silence of a client in the foreground: after 2.5 of them peers see it offline.
+pub const PRESENCE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The same in the background, and how often the feed is polled there.
+pub const BACKGROUND_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the feed is polled in hybrid and polling; jittered downward, to 0.8 of it.
+pub const POLLING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The same on a 2G network.
+pub const SLOW_POLLING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Messages of one room kept in memory.
+pub const MAX_MESSAGES_PER_ROOM: usize = 500;
+
+/// How long profiles and room metadata count as fresh. Messages never expire by time.
+pub const CACHE_TTL: Duration = Duration::from_secs(300);
+
+/// Time over which a crowd spreads a change of mode that audience or policy asks for, so that
+/// 5,000 clients make about 500 changes a second instead of 5,000 at once.
+pub const SPREAD: Duration = Duration::from_secs(10);
+
+/// Users online below which real-time is allowed. From the design's table.
+pub const REAL_TIME_BELOW: u32 = 50;
+
+/// Users online up to which hybrid is allowed. From the design's table.
+pub const HYBRID_UP_TO: u32 = 500;
+
+/// The way up opens at this share of the threshold down, so that a count that swings around it
+/// does not switch everybody back and forth.
+pub const UPWARD_SHARE: f64 = 0.8;
+
+/// Operations that may wait in the outbox. At 300 bytes each about 3 MB; beyond that the app has
+/// to hear `OutboxFull` rather than run out of memory.
+pub const OUTBOX_CAPACITY: usize = 10_000;
+
+/// First and longest delay after a failure, before jitter. 25 s is the cap that Stream uses too.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// See [`RETRY_FIRST`].
+pub const RETRY_MOST: Duration = Duration::from_secs(25);
+
+/// A socket that lived this long was no failure: the delays start anew.
+pub const STABLE_AFTER: Duration = Duration::from_secs(60);
+
+/// Time for the answer to a frame that has one (`welcome`, `sent`, `synced`, `pong`). A phone's
+/// radio takes up to 3 s to wake, a busy server some more.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a whole HTTP request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Time for a TCP connection and its TLS handshake.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for the app's token provider.
+pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Messages that a timeline opens with, and of one page when it loads older ones.
+pub const TIMELINE_PAGE: usize = 50;
+
+/// Transactions on their way to the disk before the socket is read no further. Each holds at most
+/// one page: 8 × 256 KiB.
+pub const COMMITS_IN_FLIGHT: usize = 8;
+
+/// Batches that a timeline keeps for a slow reader before it turns them into one reset.
+pub const TIMELINE_QUEUE: usize = 32;
+
+/// Pushed events after whose commit `credit` is sent: a quarter of the server's 200, so that its
+/// pipe never runs dry.
+pub const CREDIT_AFTER: usize = 50;
+
+/// Threads that all clients of a process share for their stores. SQLite commits are bound by the
+/// disk: a second thread lets one client's read pass while another syncs.
+pub const STORE_THREADS: usize = 2;

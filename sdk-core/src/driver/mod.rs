@@ -1,0 +1,351 @@
+//! The driver: one tokio task for each client, which does what the engine asks and tells it what
+//! came of it. Decides nothing.
+
+pub(crate) mod address;
+mod http;
+mod socket;
+mod tls;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidewire_protocol::{ClientFrame, ServerFrame};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::client::ClientEvent;
+use crate::config::Config;
+use crate::defaults;
+use crate::engine::{
+    Command, CommandId, Effect, Engine, ModeReport, Notice, Now, Reply, RequestError, RequestId,
+    Response, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
+};
+use crate::error::{Error, StoreError};
+use crate::store::Store;
+use crate::timeline::Mailbox;
+use crate::token::{TokenProvider, inspect};
+use http::Http;
+
+pub(crate) use address::Address;
+
+/// What the handles ask of the driver. Unbounded, because signals come from threads that must not
+/// wait; each caller of a command waits for its answer, so that callers bound it.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Command(Command, oneshot::Sender<Result<Reply, Error>>),
+    OpenTimeline(TimelineId, Arc<Mailbox>, Command, oneshot::Sender<Result<Reply, Error>>),
+    CloseTimeline(TimelineId),
+    Signal(Signal),
+    Close(oneshot::Sender<()>),
+}
+
+/// What comes back from what the engine asked for.
+enum Outcome {
+    Socket(SocketId, SocketEvent),
+    Response(RequestId, Box<Result<Response, RequestError>>),
+    Committed(StoreToken, Result<(), StoreError>),
+    Loaded(StoreToken, Result<Rows, StoreError>),
+    Token(Result<String, TokenError>),
+}
+
+/// What a client is made of, besides its engine.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) address: Address,
+    pub(crate) tokens: Arc<dyn TokenProvider>,
+    pub(crate) store: Store,
+    pub(crate) mode: watch::Sender<ModeReport>,
+    pub(crate) events: broadcast::Sender<ClientEvent>,
+    pub(crate) asks: mpsc::UnboundedReceiver<Ask>,
+}
+
+struct OpenSocket {
+    id: SocketId,
+    outbound: mpsc::Sender<ClientFrame>,
+    task: AbortHandle,
+}
+
+struct Driver {
+    engine: Engine,
+    start: Instant,
+    http: Arc<Http>,
+    address: Address,
+    tokens: Arc<dyn TokenProvider>,
+    /// The last token given. Never logged, never stored.
+    token: Arc<str>,
+    store: Store,
+    mode: watch::Sender<ModeReport>,
+    events: broadcast::Sender<ClientEvent>,
+    replies: HashMap<CommandId, oneshot::Sender<Result<Reply, Error>>>,
+    mailboxes: HashMap<TimelineId, Arc<Mailbox>>,
+    next_command: u64,
+    socket: Option<OpenSocket>,
+    /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
+    frames: mpsc::Receiver<ServerFrame>,
+    outcomes: mpsc::UnboundedSender<Outcome>,
+    /// Aborts on drop whatever still runs.
+    tasks: JoinSet<()>,
+}
+
+/// Frames queued for the socket: the engine sends a handful at a time, and a socket that does not
+/// take them is dead.
+const OUTBOUND: usize = 256;
+
+/// Starts the client's task on the current runtime.
+pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
+    let http = Http::new(parts.address.clone())
+        .map_err(|reason| Error::InvalidUrl { url: parts.address.http(""), reason })?;
+    let start = Instant::now();
+    let (outcomes, inbox) = mpsc::unbounded_channel();
+    let (_, frames) = mpsc::channel(1);
+    let driver = Driver {
+        engine: Engine::new(parts.config, fastrand::u64(..), now(start)),
+        start,
+        http: Arc::new(http),
+        address: parts.address,
+        tokens: parts.tokens,
+        token: Arc::from(""),
+        store: parts.store,
+        mode: parts.mode,
+        events: parts.events,
+        replies: HashMap::new(),
+        mailboxes: HashMap::new(),
+        next_command: 0,
+        socket: None,
+        frames,
+        outcomes,
+        tasks: JoinSet::new(),
+    };
+    tokio::spawn(driver.run(parts.asks, inbox));
+    Ok(())
+}
+
+fn now(start: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now {
+        mono_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut asks: mpsc::UnboundedReceiver<Ask>,
+        mut inbox: mpsc::UnboundedReceiver<Outcome>,
+    ) {
+        let closing = loop {
+            self.do_effects();
+            let timer = self.engine.poll_timeout();
+            let start = self.start;
+            let due = async move {
+                match timer {
+                    Some(at) => tokio::time::sleep_until(start + Duration::from_millis(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(Ask::Close(done)) => break Some(done),
+                    Some(ask) => self.asked(ask),
+                    // The last handle is gone.
+                    None => break None,
+                },
+                Some(outcome) = inbox.recv() => self.outcome(outcome),
+                Some(frame) = self.frames.recv(), if self.engine.wants_frames() => {
+                    if let Some(socket) = &self.socket {
+                        let id = socket.id;
+                        self.engine.handle_frame(now(start), id, frame);
+                    }
+                }
+                () = due => self.engine.handle_timeout(now(start)),
+                Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+            }
+        };
+        self.close_socket();
+        self.tasks.abort_all();
+        // After every transaction given before.
+        self.store.close().await;
+        for mailbox in self.mailboxes.values() {
+            mailbox.close();
+        }
+        for (_, reply) in self.replies.drain() {
+            let _ = reply.send(Err(Error::Closed));
+        }
+        if let Some(done) = closing {
+            let _ = done.send(());
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Command(command, reply) => self.command(command, reply),
+            Ask::OpenTimeline(id, mailbox, command, reply) => {
+                self.mailboxes.insert(id, mailbox);
+                self.command(command, reply);
+            }
+            Ask::CloseTimeline(id) => {
+                self.mailboxes.remove(&id);
+                let command = self.command_id();
+                self.engine.handle_command(now(self.start), command, Command::CloseTimeline(id));
+            }
+            Ask::Signal(signal) => self.engine.handle_signal(now(self.start), signal),
+            Ask::Close(done) => drop(done),
+        }
+    }
+
+    fn command(&mut self, command: Command, reply: oneshot::Sender<Result<Reply, Error>>) {
+        let id = self.command_id();
+        self.replies.insert(id, reply);
+        self.engine.handle_command(now(self.start), id, command);
+    }
+
+    fn command_id(&mut self) -> CommandId {
+        self.next_command += 1;
+        CommandId(self.next_command)
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        let now = now(self.start);
+        let engine = &mut self.engine;
+        match outcome {
+            Outcome::Socket(id, event) => engine.handle_socket(now, id, event),
+            Outcome::Response(id, answer) => engine.handle_response(now, id, *answer),
+            Outcome::Committed(token, Ok(())) => engine.handle_committed(now, token),
+            Outcome::Committed(token, Err(error)) => {
+                engine.handle_commit_failed(now, token, error);
+            }
+            Outcome::Loaded(token, Ok(rows)) => engine.handle_loaded(now, token, rows),
+            Outcome::Loaded(token, Err(error)) => engine.handle_load_failed(now, token, error),
+            Outcome::Token(Ok(token)) => {
+                let info = inspect(&token);
+                self.token = token.into();
+                engine.handle_token(now, Ok(info));
+            }
+            Outcome::Token(Err(error)) => engine.handle_token(now, Err(error)),
+        }
+    }
+
+    fn do_effects(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::OpenSocket(id) => self.open_socket(id),
+                Effect::CloseSocket(id) => {
+                    if self.socket.as_ref().is_some_and(|socket| socket.id == id) {
+                        self.close_socket();
+                    }
+                }
+                Effect::SendFrame(id, frame) => self.send_frame(id, frame),
+                Effect::Request(id, request) => {
+                    let http = self.http.clone();
+                    let token = self.token.clone();
+                    self.spawn(async move {
+                        let answer = http.perform(request, &token).await;
+                        Outcome::Response(id, Box::new(answer))
+                    });
+                }
+                Effect::Load(token, query) => {
+                    let outcomes = self.outcomes.clone();
+                    self.store.load(query, move |rows| {
+                        let _ = outcomes.send(Outcome::Loaded(token, rows));
+                    });
+                }
+                Effect::Commit(token, transaction) => {
+                    let outcomes = self.outcomes.clone();
+                    self.store.commit(transaction, move |result| {
+                        let _ = outcomes.send(Outcome::Committed(token, result));
+                    });
+                }
+                Effect::FetchToken => {
+                    let token = self.tokens.token();
+                    self.spawn(async move {
+                        let late = |_| Err(TokenError("the app gave no token in time".into()));
+                        let answer = tokio::time::timeout(defaults::TOKEN_TIMEOUT, token).await;
+                        Outcome::Token(answer.unwrap_or_else(late))
+                    });
+                }
+                Effect::Notify(notice) => self.notice(notice),
+            }
+        }
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Outcome> + Send + 'static) {
+        let outcomes = self.outcomes.clone();
+        self.tasks.spawn(async move {
+            let _ = outcomes.send(work.await);
+        });
+    }
+
+    fn open_socket(&mut self, id: SocketId) {
+        self.close_socket();
+        let (outbound, to_send) = mpsc::channel(OUTBOUND);
+        let (inbound, frames) = mpsc::channel(1);
+        self.frames = frames;
+        let address = self.address.clone();
+        let outcomes = self.outcomes.clone();
+        let task = self.tasks.spawn(async move {
+            let reason = match socket::open(&address).await {
+                Ok(connection) => {
+                    let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Opened));
+                    socket::carry(connection, to_send, inbound).await
+                }
+                Err(reason) => reason,
+            };
+            let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Closed { reason }));
+        });
+        self.socket = Some(OpenSocket { id, outbound, task });
+    }
+
+    fn close_socket(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            socket.task.abort();
+        }
+    }
+
+    fn send_frame(&mut self, id: SocketId, mut frame: ClientFrame) {
+        match &mut frame {
+            ClientFrame::Hello(hello) => hello.token = Some(self.token.to_string()),
+            ClientFrame::Token { token } => *token = self.token.to_string(),
+            _ => {}
+        }
+        let Some(socket) = self.socket.as_ref().filter(|socket| socket.id == id) else { return };
+        if socket.outbound.try_send(frame).is_err() {
+            // Full or gone: either way it carries nothing any more.
+            let reason = "frames are not taken any more".into();
+            let _ = self.outcomes.send(Outcome::Socket(id, SocketEvent::Closed { reason }));
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Reply(id, reply) => {
+                if let Some(waiting) = self.replies.remove(&id) {
+                    // The caller may have gone; what it asked for is done all the same.
+                    let _ = waiting.send(reply);
+                }
+            }
+            Notice::Timeline(id, update) => {
+                if let Some(mailbox) = self.mailboxes.get(&id)
+                    && mailbox.deliver(update)
+                {
+                    let command = self.command_id();
+                    let ask = Command::ResetTimeline(id);
+                    self.engine.handle_command(now(self.start), command, ask);
+                }
+            }
+            Notice::Mode(report) => {
+                self.mode.send_replace(report);
+                let _ = self.events.send(ClientEvent::Mode(report));
+            }
+            Notice::RoomsChanged => {
+                let _ = self.events.send(ClientEvent::RoomsChanged);
+            }
+            Notice::Problem(problem) => {
+                let _ = self.events.send(ClientEvent::Problem(problem));
+            }
+        }
+    }
+}

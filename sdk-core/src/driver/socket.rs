@@ -1,0 +1,124 @@
+//! One WebSocket: opened, read, written, closed. Frames that nobody takes stay in the socket.
+
+use std::sync::Arc;
+
+use futures::{SinkExt, StreamExt};
+use rustls::pki_types::ServerName;
+use tidewire_protocol::{ClientFrame, ServerFrame, limits};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::address::Address;
+use super::tls;
+use crate::defaults;
+
+/// The subprotocol of version 1 with JSON frames.
+const SUBPROTOCOL: &str = "tidewire.v1.json";
+
+/// Most bytes of an inbound message: a page has 256 KiB of events, and room states beside them.
+const MOST_INBOUND: usize = 4 * limits::PAGE_BYTES;
+
+/// Bytes read at a time. tungstenite takes 128 KiB for each connection unless told; 4 KiB hold
+/// most frames.
+const READ_BUFFER: usize = 4 * 1024;
+
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+pub(crate) type Connection = WebSocketStream<Box<dyn Stream>>;
+
+/// Opens a socket, within the time for connecting.
+pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
+    tokio::time::timeout(defaults::CONNECT_TIMEOUT, connect(address))
+        .await
+        .map_err(|_| "no connection in time".to_owned())?
+}
+
+async fn connect(address: &Address) -> Result<Connection, String> {
+    let tcp = TcpStream::connect((address.resolvable_host(), address.port))
+        .await
+        .map_err(|error| error.to_string())?;
+    // Frames are small and each one is awaited.
+    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    let stream: Box<dyn Stream> = if address.tls {
+        let name = ServerName::try_from(address.resolvable_host().to_owned())
+            .map_err(|error| error.to_string())?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls::config()?));
+        Box::new(connector.connect(name, tcp).await.map_err(|error| error.to_string())?)
+    } else {
+        Box::new(tcp)
+    };
+    let mut request = address.socket().into_client_request().map_err(|error| error.to_string())?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * limits::FRAME_BYTES)
+        .max_message_size(Some(MOST_INBOUND))
+        .max_frame_size(Some(MOST_INBOUND));
+    tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+        .await
+        .map(|(connection, _)| connection)
+        .map_err(|error| error.to_string())
+}
+
+/// Carries frames both ways until the socket ends; gives the reason. While nobody takes the last
+/// frame, nothing more is read.
+pub(crate) async fn carry(
+    mut connection: Connection,
+    mut outbound: mpsc::Receiver<ClientFrame>,
+    inbound: mpsc::Sender<ServerFrame>,
+) -> String {
+    let mut waiting = None;
+    loop {
+        tokio::select! {
+            frame = outbound.recv() => {
+                let Some(frame) = frame else {
+                    let _ = connection.close(None).await;
+                    return "closed by this side".into();
+                };
+                if let Err(reason) = write(&mut connection, &frame).await {
+                    return reason;
+                }
+            }
+            permit = inbound.reserve(), if waiting.is_some() => {
+                let (Ok(permit), Some(frame)) = (permit, waiting.take()) else {
+                    return "closed by this side".into();
+                };
+                permit.send(frame);
+            }
+            message = connection.next(), if waiting.is_none() => {
+                match message {
+                    Some(Ok(Message::Text(text))) => match ServerFrame::parse(text.as_str()) {
+                        Ok(frame) => waiting = Some(frame),
+                        Err(error) => return format!("a frame that is none: {error}"),
+                    },
+                    // tungstenite answers pings by itself.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                    Some(Ok(Message::Binary(_))) => return "a binary frame".into(),
+                    Some(Ok(Message::Close(frame))) => {
+                        let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                        return format!("closed by the server: {why}");
+                    }
+                    Some(Err(error)) => return error.to_string(),
+                    None => return "closed by the server".into(),
+                }
+            }
+        }
+    }
+}
+
+async fn write(connection: &mut Connection, frame: &ClientFrame) -> Result<(), String> {
+    let json = serde_json::to_string(frame).map_err(|error| error.to_string())?;
+    let message = Message::Text(Utf8Bytes::from(json));
+    tokio::time::timeout(defaults::ANSWER_TIMEOUT, connection.send(message))
+        .await
+        .map_err(|_| "a write stalled".to_owned())?
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,149 @@
+//! The token: fetched once, ahead of its expiry, never twice at a time.
+
+use super::effect::{Effect, Notice, Problem, RequestId};
+use super::time::{Now, Timer};
+use super::{Engine, Purpose, backoff::Backoff};
+
+/// What is known of a token without its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// When it expires, in ms since 1970-01-01 UTC, if it tells.
+    pub expires_at: Option<i64>,
+}
+
+/// The app gave no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TokenError(pub String);
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Missing,
+    Fetching,
+    Ready,
+    /// [`Timer::Token`] tries again.
+    Failed,
+}
+
+/// Whether there is a token.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    state: State,
+    backoff: Backoff,
+    /// Tokens in a row that the server did not take.
+    rejected: u32,
+}
+
+/// A token is fetched this long before it expires, or after three quarters of a shorter life.
+const AHEAD_MS: i64 = 60_000;
+
+impl Auth {
+    pub(crate) fn new() -> Self {
+        Self { state: State::Missing, backoff: Backoff::new(), rejected: 0 }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
+    /// The server took the token.
+    pub(crate) fn accepted(&mut self) {
+        self.rejected = 0;
+        self.backoff.reset();
+    }
+}
+
+impl Engine {
+    /// The app's token provider has answered.
+    pub fn handle_token(&mut self, now: Now, token: Result<TokenInfo, TokenError>) {
+        self.now = now;
+        match token {
+            Ok(info) => {
+                self.auth.state = State::Ready;
+                if let Some(expires_at) = info.expires_at {
+                    let life = expires_at.saturating_sub(now.wall_ms).max(0);
+                    let wait = (life - AHEAD_MS).max(life * 3 / 4).max(1_000);
+                    self.timers.arm(Timer::Token, now.mono_ms + wait.unsigned_abs());
+                }
+                self.refresh_socket_token();
+                for (command, request) in std::mem::take(&mut self.awaiting_token) {
+                    self.call(command, request, true);
+                }
+            }
+            // The old one still serves: ask again before it expires.
+            Err(_) if self.auth.state == State::Ready => {
+                let wait = self.auth.backoff.fail(None, &mut self.rng);
+                self.timers.arm(Timer::Token, now.mono_ms + wait);
+            }
+            Err(error) => self.auth_failed(error.0),
+        }
+        self.advance();
+    }
+
+    /// The server did not take the token. The first time another one is fetched at once, after
+    /// that with growing delays: a provider that gives bad tokens must not be asked in a loop.
+    pub(crate) fn token_rejected(&mut self, reason: &str) {
+        if self.auth.state != State::Ready {
+            return;
+        }
+        self.auth.rejected += 1;
+        if self.auth.rejected > 1 {
+            self.auth_failed(reason.to_owned());
+        } else {
+            self.auth.state = State::Missing;
+        }
+    }
+
+    pub(crate) fn auth_failed(&mut self, reason: String) {
+        self.auth.state = State::Failed;
+        let wait = self.auth.backoff.fail(None, &mut self.rng);
+        self.timers.arm(Timer::Token, self.now.mono_ms + wait);
+        for (command, _) in std::mem::take(&mut self.awaiting_token) {
+            self.reply(command, Err(crate::error::Error::AuthRequired(reason.clone())));
+        }
+        self.notify(Notice::Problem(Problem::AuthRequired { reason }));
+    }
+
+    pub(crate) fn token_due(&mut self) {
+        match self.auth.state {
+            State::Failed => self.auth.state = State::Missing,
+            // Ahead of its expiry: the old one serves until the new one is there.
+            State::Ready if self.online() => self.effect(Effect::FetchToken),
+            State::Ready => self.auth.state = State::Missing,
+            State::Missing | State::Fetching => {}
+        }
+    }
+
+    pub(crate) fn advance_auth(&mut self) {
+        if self.auth.state == State::Missing && self.online() {
+            self.auth.state = State::Fetching;
+            self.effect(Effect::FetchToken);
+        }
+    }
+
+    /// Whether an answer means that the token is at fault; then it is dealt with.
+    pub(crate) fn refused_token(&mut self, error: &tidewire_protocol::WireError) -> bool {
+        let at_fault = error.code.status() == 401;
+        if at_fault {
+            self.token_rejected(&error.to_string());
+        }
+        at_fault
+    }
+
+    /// Puts a command's call back until there is a token, unless it has been put back before.
+    pub(crate) fn retry_with_token(&mut self, request: RequestId, error: &str) {
+        let Some(Purpose::Call { command, request, again }) = self.requests.remove(&request) else {
+            return;
+        };
+        if again || self.auth.has_failed() {
+            let error = crate::error::Error::AuthRequired(error.to_owned());
+            self.reply(command, Err(error));
+        } else {
+            self.awaiting_token.push((command, *request));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Commands of the app, and those of them that are a call to the server.
+
+use tidewire_protocol::{NewMembers, RoomState};
+
+use super::commit::After;
+use super::effect::{Command, CommandId, Reply, Request, RequestError, Response, RoomSummary};
+use super::{Engine, Purpose};
+use crate::error::Error;
+
+impl Engine {
+    pub(crate) fn command(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::Send { room, op } => self.enqueue(id, room, op),
+            Command::Retry(event) => self.retry(id, event),
+            Command::Discard(event) => self.discard(id, event),
+            Command::OpenTimeline(timeline, room) => self.open_timeline(id, timeline, room),
+            Command::ResetTimeline(timeline) => self.reset_timeline(id, timeline),
+            Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+            Command::LoadOlder(timeline, count) => self.load_older(id, timeline, count),
+            Command::FillGap(timeline, from, to) => self.fill_gap(id, timeline, from, to),
+            Command::Rooms => {
+                let rooms = self.room_list();
+                self.reply(id, Ok(Reply::Rooms(rooms)));
+            }
+            Command::CreateRoom(new) => self.call(id, Request::CreateRoom(new), false),
+            Command::AddMembers(room, users) => {
+                self.call(id, Request::AddMembers(room, NewMembers { users }), false);
+            }
+            Command::RemoveMember(room, user) => {
+                self.call(id, Request::RemoveMember(room, user), false);
+            }
+            Command::Members(room, after) => self.call(id, Request::Members(room, after), false),
+            Command::Profiles(users) => self.look_up_profiles(id, users),
+            Command::UpdateProfile(update) => {
+                self.call(id, Request::UpdateProfile(update), false);
+            }
+            Command::Stats => {
+                let stats = Box::new(self.stats.clone());
+                self.reply(id, Ok(Reply::Stats(stats)));
+            }
+        }
+    }
+
+    /// The rooms, the most recently active first.
+    fn room_list(&self) -> Vec<RoomSummary> {
+        let mut rooms: Vec<RoomSummary> = self
+            .rooms
+            .values()
+            .map(|room| RoomSummary {
+                state: room.state.clone(),
+                pending: self.outbox.pending(room.state.id),
+            })
+            .collect();
+        let active = |state: &RoomState| {
+            state.last_event.as_ref().map_or(state.created_at, |event| event.at)
+        };
+        rooms.sort_by_key(|room| std::cmp::Reverse((active(&room.state), room.state.id)));
+        rooms
+    }
+
+    /// Makes a call to the server for a command: at once, or once there is a token. Unlike a send
+    /// it does not wait for the network: the caller hears that it is not there.
+    pub(crate) fn call(&mut self, command: CommandId, request: Request, again: bool) {
+        if !self.online() {
+            self.reply(command, Err(Error::Offline));
+        } else if self.auth.has_failed() {
+            let reason = "the last token was not accepted, or the app gave none".into();
+            self.reply(command, Err(Error::AuthRequired(reason)));
+        } else if !self.auth.is_ready() {
+            self.awaiting_token.push((command, request));
+        } else {
+            let purpose = Purpose::Call { command, request: Box::new(request.clone()), again };
+            self.request(request, purpose);
+        }
+    }
+
+    pub(crate) fn call_answered(
+        &mut self,
+        command: CommandId,
+        request: Request,
+        answer: Result<Response, RequestError>,
+    ) {
+        let reply = match answer {
+            Ok(Response::Room(state)) => {
+                // The caller may go on with the room at once: it hears once the room is stored.
+                let reply = Some((command, Reply::Room(Box::new(state.clone()))));
+                self.accept_state(state, After { reply, ..After::default() });
+                return;
+            }
+            Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
+            Ok(Response::Profile(profile)) => {
+                self.store_profiles(vec![profile.clone()]);
+                Ok(Reply::Profiles(vec![profile]))
+            }
+            Ok(_) => {
+                tracing::error!(?request, "an answer of another call");
+                Err(Error::Network("the answer does not belong to the call".into()))
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.reply(command, reply);
+    }
+}

@@ -1,0 +1,171 @@
+//! Transactions on their way to the disk, and what waits for them.
+//!
+//! Ranges, heads and cursor move when an event is taken, so that the next one is judged rightly;
+//! what anybody *sees* (rows, replies, credit) waits here until the transaction is committed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, Seq};
+
+use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
+use super::link::Link;
+use super::outbox::{FailReason, OutboxRow};
+use super::time::{Now, Timer};
+use super::transaction::Transaction;
+use super::window::Message;
+use super::{Engine, Phase};
+use crate::defaults;
+use crate::error::{Error, StoreError};
+
+/// A transaction on its way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    token: StoreToken,
+    after: After,
+}
+
+impl Pending {
+    pub(crate) fn enqueues(&self) -> bool {
+        self.after.enqueued.is_some()
+    }
+}
+
+/// What follows from a commit.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// New messages of open rooms, or of rooms that may be open by then.
+    pub(crate) messages: BTreeMap<RoomId, Vec<Arc<Message>>>,
+    /// A page of history: from where on it is complete, and to where.
+    pub(crate) history: Option<(RoomId, Seq, Seq, Vec<Arc<Message>>)>,
+    pub(crate) enqueued: Option<OutboxRow>,
+    pub(crate) dequeued: Vec<EventId>,
+    pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
+    /// A pushed page: up to where, and of how many events.
+    pub(crate) credit: Option<(Cursor, usize)>,
+    pub(crate) reply: Option<(CommandId, Reply)>,
+    /// Whether this is a page of the feed: the next read waits for it.
+    pub(crate) page: bool,
+}
+
+impl Engine {
+    /// Gives a transaction to the store. One without writes is committed already.
+    pub(crate) fn commit(&mut self, transaction: Transaction, after: After) {
+        if transaction.is_empty() {
+            self.apply(after);
+            return;
+        }
+        let token = StoreToken(self.id());
+        self.commits.push_back(Pending { token, after });
+        self.effect(Effect::Commit(token, transaction));
+    }
+
+    /// A transaction is on disk.
+    pub fn handle_committed(&mut self, now: Now, token: StoreToken) {
+        self.now = now;
+        if let Some(pending) = self.take_pending(token) {
+            self.store_backoff.reset();
+            if self.store_told.take().is_some() {
+                self.notify(Notice::Problem(Problem::StoreRecovered));
+            }
+            self.apply(pending.after);
+        }
+        self.advance();
+    }
+
+    /// A transaction failed: nothing of it is on disk. What is committed is loaded anew, because
+    /// what the engine holds in memory already counts on the transaction.
+    pub fn handle_commit_failed(&mut self, now: Now, token: StoreToken, error: StoreError) {
+        self.now = now;
+        if let Some(pending) = self.take_pending(token) {
+            if let Some((command, _)) = pending.after.reply {
+                self.reply(command, Err(Error::Store(error.clone())));
+            }
+            self.store_failed(error);
+        }
+        self.advance();
+    }
+
+    fn take_pending(&mut self, token: StoreToken) -> Option<Pending> {
+        let at = self.commits.iter().position(|pending| pending.token == token)?;
+        self.commits.remove(at)
+    }
+
+    /// Reading stops until what is committed has been loaded again.
+    pub(crate) fn store_failed(&mut self, error: StoreError) {
+        if self.phase != Phase::Failed {
+            self.phase = Phase::Failed;
+            self.close_link("the store failed");
+            self.sync = None;
+            self.boot = None;
+            let wait = self.store_backoff.fail(None, &mut self.rng);
+            self.timers.arm(Timer::StoreRetry, self.now.mono_ms + wait);
+        }
+        // A transaction that was not tried because of an earlier one tells nothing new.
+        if error != StoreError::Superseded && self.store_told.as_ref() != Some(&error) {
+            self.store_told = Some(error.clone());
+            self.notify(Notice::Problem(Problem::StoreFailed(error)));
+        }
+    }
+
+    /// Whether a page of the feed is on its way to the disk.
+    pub(crate) fn page_in_flight(&self) -> bool {
+        self.commits.iter().any(|pending| pending.after.page)
+    }
+
+    /// Lets happen what waited for a commit.
+    fn apply(&mut self, after: After) {
+        let max = self.config.max_messages_per_room;
+        for id in after.dequeued {
+            if let Some(row) = self.outbox.remove(id) {
+                self.touch(row.room);
+            }
+        }
+        for (room, messages) in after.messages {
+            if let Some(window) = self.windows.get_mut(&room) {
+                window.take(messages, max);
+            }
+        }
+        if let Some((room, from, to, messages)) = after.history
+            && let Some(window) = self.windows.get_mut(&room)
+        {
+            // A window that has moved on meanwhile would get a hole that nobody sees.
+            if window.oldest().is_none_or(|oldest| to.next() >= oldest) {
+                window.extend(messages, from);
+            }
+        }
+        if let Some(row) = after.enqueued {
+            let room = row.room;
+            self.outbox.push(row);
+            self.rooms_changed = true;
+            self.touch(room);
+            // The user's own words never wait for a burst to end.
+            self.flush_window(room);
+        }
+        for (room, id, reason) in after.failed {
+            self.outbox.set_failed(id, reason.clone());
+            self.touch(room);
+            if let Some(reason) = reason {
+                self.notify(Notice::Problem(Problem::SendFailed { room, id, reason }));
+            }
+        }
+        if let Some((cursor, events)) = after.credit
+            && let Link::Ready(ready) = &mut self.link
+        {
+            ready.uncredited += events;
+            if ready.uncredited >= defaults::CREDIT_AFTER {
+                ready.uncredited = 0;
+                self.send_frame(ClientFrame::Credit { cursor });
+            }
+        }
+        if let Some((command, reply)) = after.reply {
+            self.reply(command, Ok(reply));
+        }
+    }
+
+    pub(crate) fn touch(&mut self, room: RoomId) {
+        if let Some(window) = self.windows.get_mut(&room) {
+            window.dirty = true;
+        }
+    }
+}

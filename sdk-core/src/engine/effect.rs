@@ -1,0 +1,342 @@
+//! What comes out of the engine: asked of the driver, one at a time.
+
+use tidewire_protocol::{
+    AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, History, HistoryQuery, Member,
+    MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest,
+    RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+};
+
+use super::mode::{ModeReport, Network};
+use super::outbox::OutboxRow;
+use super::stats::{Stats, Tier};
+use super::transaction::Transaction;
+use super::window::TimelineUpdate;
+use crate::error::{Error, StoreError};
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+    };
+}
+number_id! {
+    /// One socket, from its opening to its end. Never used again.
+    SocketId
+}
+number_id! {
+    /// One HTTP request.
+    RequestId
+}
+number_id! {
+    /// One transaction or query of the store.
+    StoreToken
+}
+number_id! {
+    /// One command of the app, for its answer.
+    CommandId
+}
+number_id! {
+    /// One open timeline.
+    TimelineId
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Open a socket. Answered by [`SocketEvent`]s with the same id.
+    OpenSocket(SocketId),
+    /// Close it. Nothing more is heard of it.
+    CloseSocket(SocketId),
+    /// Send a frame. Into a `hello` without a token the driver puts the token.
+    SendFrame(SocketId, ClientFrame),
+    /// Make an HTTP request, with the token. Answered by `handle_response`.
+    Request(RequestId, Request),
+    /// Read from the store. Answered by `handle_loaded` or `handle_load_failed`.
+    Load(StoreToken, Query),
+    /// Write to the store. Answered by `handle_committed` or `handle_commit_failed`, in the order
+    /// in which the transactions were given.
+    Commit(StoreToken, Transaction),
+    /// Fetch a token from the app. Answered by `handle_token`.
+    FetchToken,
+    /// Tell the app.
+    Notify(Notice),
+}
+
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// `POST /v1/sync`
+    Sync(SyncRequest),
+    /// `GET /v1/bootstrap`
+    Bootstrap,
+    /// `GET /v1/rooms?after=`
+    Rooms(String),
+    /// `GET /v1/rooms/{room}`
+    Room(RoomId),
+    /// `POST /v1/rooms`
+    CreateRoom(NewRoom),
+    /// `GET /v1/rooms/{room}/members?after=`
+    Members(RoomId, Option<UserId>),
+    /// `POST /v1/rooms/{room}/members`
+    AddMembers(RoomId, NewMembers),
+    /// `DELETE /v1/rooms/{room}/members/{user}`
+    RemoveMember(RoomId, UserId),
+    /// `GET /v1/rooms/{room}/messages`
+    History(RoomId, HistoryQuery),
+    /// `POST /v1/rooms/{room}/ops`
+    Ops(RoomId, OpsRequest),
+    /// `POST /v1/profiles:batch`
+    Profiles(ProfilesRequest),
+    /// `PUT /v1/profile`
+    UpdateProfile(ProfileUpdate),
+}
+
+/// The answer to a request of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Response {
+    /// To [`Request::Sync`].
+    Sync(SyncResponse),
+    /// To [`Request::Bootstrap`].
+    Bootstrap(Bootstrap),
+    /// To [`Request::Rooms`].
+    Rooms(RoomPage),
+    /// To [`Request::Room`], [`Request::CreateRoom`], [`Request::AddMembers`],
+    /// [`Request::RemoveMember`].
+    Room(RoomState),
+    /// To [`Request::Members`].
+    Members(MemberPage),
+    /// To [`Request::History`].
+    History(History),
+    /// To [`Request::Ops`].
+    Ops(Sent),
+    /// To [`Request::Profiles`].
+    Profiles(Profiles),
+    /// To [`Request::UpdateProfile`].
+    Profile(Profile),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The server said "no", in its own words.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// Anything else: no connection, a timeout, a captive portal, a proxy's error page.
+    #[error("network trouble: {0}")]
+    Network(String),
+}
+
+/// What happened to a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketEvent {
+    /// It is open: `hello` may be sent.
+    Opened,
+    /// It is gone, or never came to be.
+    Closed {
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+/// A question to the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// Everything that the engine holds for all rooms. Answered by [`Rows::Start`].
+    Start,
+    /// The newest events of a room. Answered by [`Rows::Events`].
+    Newest {
+        /// The room.
+        room: RoomId,
+        /// How many.
+        limit: usize,
+    },
+    /// Events of a room with `from <= seq < before`, the newest of them. Answered by
+    /// [`Rows::Events`].
+    Before {
+        /// The room.
+        room: RoomId,
+        /// Below this.
+        before: Seq,
+        /// Not below this.
+        from: Seq,
+        /// How many.
+        limit: usize,
+    },
+    /// Profiles. Answered by [`Rows::Profiles`].
+    Profiles(Vec<UserId>),
+}
+
+/// The store's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// To [`Query::Start`].
+    Start(Box<StartRows>),
+    /// To [`Query::Newest`] and [`Query::Before`], ascending.
+    Events(Vec<Event>),
+    /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
+    Profiles(Vec<(Profile, i64)>),
+}
+
+/// What is committed: where a client goes on after a start.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StartRows {
+    /// Where to read on from.
+    pub cursor: Option<Cursor>,
+    /// The life of the server's database that the cache belongs to.
+    pub epoch: Option<Epoch>,
+    /// The rooms.
+    pub rooms: Vec<RoomRow>,
+    /// The outbox, in the order in which it was filled.
+    pub outbox: Vec<OutboxRow>,
+}
+
+/// A room as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomRow {
+    /// As the server told it; `head_seq` is the newest known.
+    pub state: RoomState,
+    /// The highest seq that the feed has passed.
+    pub feed_seq: Seq,
+    /// The held ranges.
+    pub held: Vec<(u64, u64)>,
+    /// Those of them that may have changed on the server.
+    pub stale: Vec<(u64, u64)>,
+}
+
+/// What the platform or the app tells the engine about its surroundings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Signal {
+    /// The network changed.
+    Network(Network),
+    /// The app's state changed.
+    AppState(AppState),
+    /// The highest mode that the app allows.
+    Ceiling(tidewire_protocol::Mode),
+}
+
+/// What the app asks for. Each is answered by one [`Notice::Reply`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Queue an operation; answered once it is on disk.
+    Send {
+        /// The room.
+        room: RoomId,
+        /// The operation.
+        op: tidewire_protocol::Op,
+    },
+    /// Queue a failed operation again.
+    Retry(EventId),
+    /// Take a failed operation out of the outbox.
+    Discard(EventId),
+    /// Open a timeline at the newest messages.
+    OpenTimeline(TimelineId, RoomId),
+    /// The reader was too slow, or wants to begin anew: send a reset.
+    ResetTimeline(TimelineId),
+    /// The timeline's last handle is gone. Not answered.
+    CloseTimeline(TimelineId),
+    /// Load older messages into a timeline.
+    LoadOlder(TimelineId, usize),
+    /// Fetch what is missing in a gap.
+    FillGap(TimelineId, Seq, Seq),
+    /// The rooms, most recently active first.
+    Rooms,
+    /// Create a room.
+    CreateRoom(NewRoom),
+    /// Add members to a room.
+    AddMembers(RoomId, Vec<UserId>),
+    /// Remove a member from a room.
+    RemoveMember(RoomId, UserId),
+    /// A page of a room's members.
+    Members(RoomId, Option<UserId>),
+    /// Profiles of users, fresh ones from memory or disk.
+    Profiles(Vec<UserId>),
+    /// Replace the user's own profile.
+    UpdateProfile(ProfileUpdate),
+    /// Counters since the start.
+    Stats,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// A timeline's first rows are on their way.
+    Opened,
+    /// Older messages were loaded.
+    Older(Older),
+    /// The rooms.
+    Rooms(Vec<RoomSummary>),
+    /// A room.
+    Room(Box<RoomState>),
+    /// Members, and where the next page begins.
+    Members(Vec<Member>, Option<UserId>),
+    /// Profiles, in the order asked.
+    Profiles(Vec<Profile>),
+    /// Counters.
+    Stats(Box<Stats>),
+}
+
+/// What `load_older` and `fill_gap` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Older {
+    /// Events added to the timeline.
+    pub added: usize,
+    /// Which tier had them.
+    pub tier: Tier,
+    /// Whether there is more before them.
+    pub more: bool,
+}
+
+/// A room of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomSummary {
+    /// The room as last told; `head_seq` and `last_event` are the newest known.
+    pub state: RoomState,
+    /// Operations of this room in the outbox.
+    pub pending: usize,
+}
+
+/// What the app is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// The answer to a command.
+    Reply(CommandId, Result<Reply, Error>),
+    /// An update of a timeline.
+    Timeline(TimelineId, TimelineUpdate),
+    /// The mode or its reason changed.
+    Mode(ModeReport),
+    /// Some room of the list changed.
+    RoomsChanged,
+    /// Something the app or its user has to know.
+    Problem(Problem),
+}
+
+/// Something the app or its user has to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// No token is to be had, or the server takes none of them: sends wait, reading stops.
+    AuthRequired {
+        /// Why.
+        reason: String,
+    },
+    /// The token belongs to another user: nothing is read or sent with it.
+    WrongUser {
+        /// Whose it is.
+        token_user: UserId,
+    },
+    /// The store failed: reading stops until it works again. What was shown is still true.
+    StoreFailed(StoreError),
+    /// The store works again.
+    StoreRecovered,
+    /// An operation was refused by the server.
+    SendFailed {
+        /// The room.
+        room: RoomId,
+        /// The operation.
+        id: EventId,
+        /// Why.
+        reason: super::outbox::FailReason,
+    },
+}

@@ -1,0 +1,406 @@
+//! The socket: opened, greeted, kept alive and closed as the mode asks.
+
+use std::collections::BTreeSet;
+
+use tidewire_protocol::{
+    AppState, ClientFrame, ErrorCode, Hello, LiveFrom, Mode, RoomId, ServerFrame, Welcome,
+    WireError,
+};
+
+use super::effect::{Effect, Problem, SocketEvent, SocketId};
+use super::outbox::Carrier;
+use super::time::{Now, Timer};
+use super::{Engine, Notice};
+use crate::config::millis;
+use crate::defaults;
+
+/// The socket's state.
+#[derive(Debug, Default)]
+pub(crate) enum Link {
+    #[default]
+    Closed,
+    /// Asked for, not open yet.
+    Opening(SocketId),
+    /// Open, `hello` sent, `welcome` awaited.
+    Greeting(Ready),
+    Ready(Ready),
+}
+
+/// A socket that has said `hello`.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) socket: SocketId,
+    opened_at: u64,
+    last_sent: u64,
+    /// What the last `hello` asked for.
+    feed: bool,
+    app_state: AppState,
+    live: BTreeSet<RoomId>,
+    /// `hello`s not yet answered: until then, pages of an older `hello` may come in.
+    hellos: u32,
+    /// Pings not yet answered.
+    pings: u32,
+    /// Pushed events that were committed and not yet credited.
+    pub(crate) uncredited: usize,
+}
+
+impl Link {
+    fn socket(&self) -> Option<SocketId> {
+        match self {
+            Link::Closed => None,
+            Link::Opening(socket) => Some(*socket),
+            Link::Greeting(ready) | Link::Ready(ready) => Some(ready.socket),
+        }
+    }
+
+    fn greeted(&mut self) -> Option<&mut Ready> {
+        match self {
+            Link::Greeting(ready) | Link::Ready(ready) => Some(ready),
+            Link::Closed | Link::Opening(_) => None,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self, Link::Ready(_))
+    }
+
+    /// Whether the feed is pushed, so that nobody polls it.
+    pub(crate) fn pushes(&self) -> bool {
+        matches!(self, Link::Greeting(ready) | Link::Ready(ready) if ready.feed)
+    }
+}
+
+impl Engine {
+    /// Something happened to a socket.
+    pub fn handle_socket(&mut self, now: Now, socket: SocketId, event: SocketEvent) {
+        self.now = now;
+        if self.link.socket() == Some(socket) {
+            match event {
+                SocketEvent::Opened => self.greet(socket),
+                SocketEvent::Closed { reason } => self.link_failed(&reason),
+            }
+        }
+        self.advance();
+    }
+
+    /// A frame came in.
+    pub fn handle_frame(&mut self, now: Now, socket: SocketId, frame: ServerFrame) {
+        self.now = now;
+        if self.link.socket() == Some(socket) {
+            self.stats.frames_received += 1;
+            // Any frame shows that the peer is there.
+            if self.timers.get(Timer::SocketAnswer).is_some() {
+                self.expect_answer();
+            }
+            self.frame(frame);
+            self.settle_answers();
+        }
+        self.advance();
+    }
+
+    fn frame(&mut self, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Welcome(welcome) => self.welcomed(welcome),
+            ServerFrame::Batch(page) => {
+                let reading = self.link.pushes();
+                if !reading {
+                    self.stats.pages_dropped += 1;
+                } else if !self.accept_page(page, &[], true) {
+                    self.greet_again_after_mismatch();
+                }
+            }
+            ServerFrame::Live(live) => self.accept_live(live),
+            ServerFrame::Limited { room } => self.accept_state(room, Default::default()),
+            ServerFrame::Sent(sent) => self.sent(sent, true),
+            ServerFrame::Synced(synced) => self.synced(synced),
+            ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
+            ServerFrame::Ping => self.send_frame(ClientFrame::Pong),
+            ServerFrame::Pong => {
+                if let Some(ready) = self.link.greeted() {
+                    ready.pings = ready.pings.saturating_sub(1);
+                }
+            }
+            ServerFrame::Error { error, room } => self.link_refused(&error, room),
+            ServerFrame::Goaway { retry_after_ms, .. } => {
+                self.close_link("the server asked to come back later");
+                self.slot_until = self.now.mono_ms + retry_after_ms;
+                self.timers.arm(Timer::SocketRetry, self.slot_until);
+            }
+            ServerFrame::Unknown(_) => {}
+        }
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) {
+        if welcome.user != self.config.user {
+            self.wrong_user(welcome.user);
+            return;
+        }
+        self.auth.accepted();
+        self.idempotency_window_ms = welcome.idempotency_window_ms;
+        self.told_crowd(welcome.online, welcome.policy);
+        if let Some(ready) = self.link.greeted() {
+            ready.hellos = ready.hellos.saturating_sub(1);
+        }
+        if let Link::Greeting(ready) = std::mem::take(&mut self.link) {
+            self.link = Link::Ready(ready);
+        }
+    }
+
+    pub(crate) fn wrong_user(&mut self, token_user: tidewire_protocol::UserId) {
+        self.close_link("the token belongs to another user");
+        self.auth_failed(format!("the token belongs to {token_user}"));
+        self.notify(Notice::Problem(Problem::WrongUser { token_user }));
+    }
+
+    fn link_refused(&mut self, error: &WireError, room: Option<RoomId>) {
+        if self.refused_token(error) {
+            self.close_link("the token was refused");
+            return;
+        }
+        match error.code {
+            ErrorCode::CursorExpired | ErrorCode::CursorInvalid => {
+                self.close_link("the cursor was refused");
+                self.forget_cursor();
+            }
+            ErrorCode::NotAMember => {
+                if let (Some(room), Some(ready)) = (room, self.link.greeted()) {
+                    // Not to be asked for again on this socket: it stays in `live`, unserved.
+                    ready.live.insert(room);
+                }
+            }
+            ErrorCode::RateLimited | ErrorCode::Unavailable => {
+                self.close_link("the server is busy");
+                let wait = self.link_backoff.fail(error.retry_after_ms, &mut self.rng);
+                self.timers.arm(Timer::SocketRetry, self.now.mono_ms + wait);
+            }
+            _ => tracing::warn!(code = %error.code, "the server reported an error"),
+        }
+    }
+
+    /// The socket was lost, or could not be opened.
+    pub(crate) fn link_failed(&mut self, reason: &str) {
+        let lived = match &self.link {
+            Link::Ready(ready) => self.now.mono_ms.saturating_sub(ready.opened_at),
+            _ => 0,
+        };
+        if lived >= millis(defaults::STABLE_AFTER) {
+            self.link_backoff.reset();
+        }
+        self.close_link(reason);
+        // The first try after a working socket comes at once: most losses are a change of network.
+        let wait = if lived > 0 && self.link_backoff.failures() == 0 {
+            self.link_backoff.fail(Some(0), &mut self.rng)
+        } else {
+            self.link_backoff.fail(None, &mut self.rng)
+        };
+        self.timers.arm(Timer::SocketRetry, self.now.mono_ms + wait);
+    }
+
+    /// Closes the socket, if there is one. What it carried goes out again.
+    pub(crate) fn close_link(&mut self, reason: &str) {
+        let Some(socket) = self.link.socket() else { return };
+        tracing::debug!(reason, "socket closed");
+        self.link = Link::Closed;
+        self.outbox.lost(Carrier::Socket(socket));
+        self.sync_lost_with_socket();
+        self.timers.disarm(Timer::SocketAnswer);
+        self.timers.disarm(Timer::Heartbeat);
+        self.effect(Effect::CloseSocket(socket));
+        // Whatever was on its way is in the log: read it.
+        self.poll_due = true;
+    }
+
+    /// Opens, closes or greets anew, as the mode asks.
+    pub(crate) fn advance_link(&mut self) {
+        let mode = self.signals.report().mode;
+        let wanted = mode >= Mode::Hybrid && self.auth.is_ready() && self.cursor.is_some();
+        if !wanted {
+            // A socket is left open while a token is being replaced.
+            if mode < Mode::Hybrid || self.auth.has_failed() || self.cursor.is_none() {
+                self.timers.disarm(Timer::SocketRetry);
+                self.close_link("the mode needs none");
+            }
+            return;
+        }
+        let feed = mode == Mode::RealTime;
+        let app_state = self.signals.app_state;
+        match &self.link {
+            Link::Closed if self.timers.get(Timer::SocketRetry).is_none() => {
+                let socket = SocketId(self.id());
+                self.stats.sockets += 1;
+                self.link = Link::Opening(socket);
+                self.effect(Effect::OpenSocket(socket));
+            }
+            Link::Ready(ready) if ready.feed != feed || ready.app_state != app_state => {
+                self.say_hello();
+            }
+            Link::Ready(_) => self.update_live(),
+            _ => {}
+        }
+    }
+
+    /// Whether a socket is being opened and nothing speaks against it: then reads and sends wait
+    /// for it rather than pay for a request of their own.
+    pub(crate) fn link_is_coming(&self) -> bool {
+        matches!(self.link, Link::Opening(_) | Link::Greeting(_))
+            && self.link_backoff.failures() == 0
+    }
+
+    fn greet(&mut self, socket: SocketId) {
+        let now = self.now.mono_ms;
+        self.link = Link::Greeting(Ready {
+            socket,
+            opened_at: now,
+            last_sent: now,
+            feed: false,
+            app_state: self.signals.app_state,
+            live: BTreeSet::new(),
+            hellos: 0,
+            pings: 0,
+            uncredited: 0,
+        });
+        self.say_hello();
+        let first = self.rng.u64(0..=self.heartbeat_ms());
+        self.timers.arm(Timer::Heartbeat, now + first);
+    }
+
+    /// Says what is wanted: whether the feed is pushed, from where, and which rooms are live.
+    fn say_hello(&mut self) {
+        let feed = self.signals.report().mode == Mode::RealTime;
+        let live = self.live_wanted();
+        let hello = Hello {
+            token: None,
+            cursor: self.cursor.clone(),
+            feed,
+            live: live.iter().map(|room| self.live_from(*room)).collect(),
+            app_state: self.signals.app_state,
+            heartbeat_ms: self.heartbeat_ms(),
+        };
+        let app_state = self.signals.app_state;
+        if let Some(ready) = self.link.greeted() {
+            ready.feed = feed;
+            ready.app_state = app_state;
+            ready.live = live;
+            ready.hellos += 1;
+            ready.uncredited = 0;
+        }
+        if feed {
+            // One feed reader at a time: from here on it is the socket.
+            self.timers.disarm(Timer::Poll);
+        } else {
+            self.poll_due = true;
+        }
+        self.send_frame(ClientFrame::Hello(hello));
+        self.expect_answer();
+    }
+
+    /// A pushed page did not go on from the cursor. Unless it belongs to an older `hello`, the
+    /// server is told where to go on.
+    fn greet_again_after_mismatch(&mut self) {
+        if matches!(&self.link, Link::Ready(ready) if ready.hellos == 0) {
+            self.say_hello();
+        }
+    }
+
+    pub(crate) fn refresh_socket_token(&mut self) {
+        if self.link.is_ready() {
+            // The driver fills in the new token.
+            self.send_frame(ClientFrame::Token { token: String::new() });
+        }
+    }
+
+    /// The rooms to be live: in hybrid the open ones, the last opened first, then the most
+    /// recently active. In real-time the feed brings everything.
+    fn live_wanted(&self) -> BTreeSet<RoomId> {
+        if self.signals.report().mode != Mode::Hybrid {
+            return BTreeSet::new();
+        }
+        let mut open: Vec<_> = self.windows.iter().collect();
+        open.sort_by_key(|(_, window)| std::cmp::Reverse(window.opened));
+        let mut recent: Vec<_> = self.rooms.values().collect();
+        recent.sort_by_key(|room| {
+            std::cmp::Reverse(room.state.last_event.as_ref().map_or(0, |event| event.at))
+        });
+        let mut wanted = BTreeSet::new();
+        let candidates =
+            open.into_iter().map(|(id, _)| *id).chain(recent.into_iter().map(|r| r.state.id));
+        for id in candidates {
+            if wanted.len() >= self.config.max_concurrent_rooms {
+                break;
+            }
+            if self.rooms.get(&id).is_some_and(|room| room.state.joined) {
+                wanted.insert(id);
+            }
+        }
+        wanted
+    }
+
+    fn live_from(&self, room: RoomId) -> LiveFrom {
+        let after = self.rooms.get(&room).map(super::room::Room::live_after);
+        LiveFrom { room, after: after.unwrap_or_default() }
+    }
+
+    fn update_live(&mut self) {
+        let wanted = self.live_wanted();
+        let Some(ready) = self.link.greeted() else { return };
+        if ready.live == wanted {
+            return;
+        }
+        let before = std::mem::replace(&mut ready.live, wanted.clone());
+        for room in before.difference(&wanted) {
+            self.send_frame(ClientFrame::Unsubscribe { room: *room });
+        }
+        for room in wanted.difference(&before) {
+            let from = self.live_from(*room);
+            self.send_frame(ClientFrame::Subscribe(from));
+        }
+    }
+
+    pub(crate) fn send_frame(&mut self, frame: ClientFrame) {
+        let now = self.now.mono_ms;
+        let Some(ready) = self.link.greeted() else { return };
+        ready.last_sent = now;
+        let socket = ready.socket;
+        self.stats.frames_sent += 1;
+        self.effect(Effect::SendFrame(socket, frame));
+    }
+
+    /// The peer owes an answer from now on.
+    pub(crate) fn expect_answer(&mut self) {
+        let at = self.now.mono_ms + millis(defaults::ANSWER_TIMEOUT);
+        self.timers.arm(Timer::SocketAnswer, at);
+    }
+
+    fn settle_answers(&mut self) {
+        let owed = match &self.link {
+            Link::Greeting(ready) | Link::Ready(ready) => ready.hellos > 0 || ready.pings > 0,
+            _ => false,
+        };
+        if !owed && !self.outbox.awaits_socket() && !self.sync_over_socket() {
+            self.timers.disarm(Timer::SocketAnswer);
+        }
+    }
+
+    /// A live socket is a heartbeat in itself: only a silent one needs a ping.
+    pub(crate) fn heartbeat(&mut self) {
+        let interval = self.heartbeat_ms();
+        let now = self.now.mono_ms;
+        let Some(ready) = self.link.greeted() else { return };
+        let silent_since = ready.last_sent;
+        if now.saturating_sub(silent_since) >= interval / 2 {
+            ready.pings += 1;
+            self.send_frame(ClientFrame::Ping);
+            self.expect_answer();
+            self.timers.arm(Timer::Heartbeat, now + interval);
+        } else {
+            self.timers.arm(Timer::Heartbeat, silent_since + interval);
+        }
+    }
+
+    pub(crate) fn heartbeat_ms(&self) -> u64 {
+        millis(match self.signals.app_state {
+            AppState::Foreground => self.config.presence_heartbeat_interval,
+            AppState::Background | AppState::Suspended => self.config.background_heartbeat_interval,
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! The one path on which events come in, whatever carried them.
+//!
+//! An event whose `(room, seq)` is held is dropped; any other is stored and the held range grows.
+//! So every source may repeat, overlap and overtake the others.
+
+use std::sync::Arc;
+
+use tidewire_protocol::{Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq};
+
+use super::commit::After;
+use super::room::Room;
+use super::transaction::{Transaction, Write};
+use super::window::Message;
+use super::{Engine, Phase, Timer};
+
+/// Where an event came from. Only the feed moves a room's feed position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Feed,
+    /// `live` frames, and the sender's own accepted operations.
+    Ahead,
+}
+
+/// A page that brings nothing moves the cursor in memory; on disk it moves at most this often, so
+/// that an idle client does not write at every poll.
+const IDLE_CURSOR_MS: u64 = 10 * 60 * 1_000;
+
+impl Engine {
+    /// Takes a page of the feed, or drops it whole: it must go on from the last accepted cursor.
+    /// `have` is what the request said to hold already. Gives whether it was taken.
+    pub(crate) fn accept_page(&mut self, page: Page, have: &[(RoomId, Seq)], pushed: bool) -> bool {
+        if self.phase != Phase::Ready || self.cursor.as_ref() != Some(&page.from) {
+            self.stats.pages_dropped += 1;
+            return false;
+        }
+        self.stats.pages += 1;
+        let mut transaction =
+            Transaction { expects: self.queued_cursor.clone(), ..Transaction::default() };
+        let mut after = After { page: true, ..After::default() };
+        let count = page.events.len();
+        let quiet = count == 0 && page.limited.is_empty();
+        self.merge(&mut transaction, &mut after, page.events, Source::Feed);
+        for state in page.limited {
+            self.merge_state(&mut transaction, &mut after, state, Source::Feed);
+        }
+        for (room, seq) in have {
+            // Bodies up to here were left out because they are held: the feed has passed them.
+            if let Some(head) = self.rooms.get_mut(room)
+                && head.feed_seq < *seq
+            {
+                head.feed_seq = *seq;
+                transaction.push(head.head_write());
+            }
+        }
+        self.cursor = Some(page.to.clone());
+        if pushed {
+            after.credit = Some((page.to.clone(), count));
+        }
+        let stored_lately = self.now.mono_ms < self.queued_cursor_at + IDLE_CURSOR_MS;
+        if quiet && transaction.writes.is_empty() && stored_lately {
+            self.commit(Transaction::default(), After { page: false, ..after });
+        } else {
+            self.store_cursor(&mut transaction, page.to);
+            self.commit(transaction, after);
+        }
+        true
+    }
+
+    fn store_cursor(&mut self, transaction: &mut Transaction, cursor: Cursor) {
+        self.queued_cursor = Some(cursor.clone());
+        self.queued_cursor_at = self.now.mono_ms;
+        transaction.push(Write::Cursor(cursor));
+    }
+
+    /// Takes news of a live room. It never moves the cursor.
+    pub(crate) fn accept_live(&mut self, live: Live) {
+        let mut transaction = Transaction::default();
+        let mut after = After::default();
+        self.merge(&mut transaction, &mut after, live.events, Source::Ahead);
+        self.commit(transaction, after);
+    }
+
+    /// Takes the state of a room, told outside the feed.
+    pub(crate) fn accept_state(&mut self, state: RoomState, mut after: After) {
+        let mut transaction = Transaction::default();
+        self.merge_state(&mut transaction, &mut after, state, Source::Ahead);
+        self.commit(transaction, after);
+    }
+
+    /// Takes events, in any order, of any rooms.
+    pub(crate) fn merge(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        events: Vec<Event>,
+        source: Source,
+    ) {
+        let mut touched = std::collections::BTreeSet::new();
+        for event in events {
+            let room =
+                self.rooms.entry(event.room).or_insert_with(|| Room::unknown(event.room, event.at));
+            if source == Source::Feed && event.seq > room.feed_seq {
+                room.feed_seq = event.seq;
+                touched.insert(event.room);
+            }
+            if room.held.contains(event.seq) {
+                self.stats.events_repeated += 1;
+                continue;
+            }
+            self.stats.events += 1;
+            touched.insert(event.room);
+            let seq = event.seq.get();
+            transaction.push(range_write(event.room, room.held.insert(seq, seq)));
+            if room.fold(&event, &self.config.user) {
+                transaction
+                    .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+            }
+            if self.outbox.contains(event.id) {
+                self.outbox.settle(event.id);
+                transaction.push(Write::Dequeue(event.id));
+                after.dequeued.push(event.id);
+            }
+            transaction.push(Write::Event(Box::new(event.clone())));
+            // A room may be opened before this is committed: then its window takes it too.
+            let messages = after.messages.entry(event.room).or_default();
+            messages.push(Arc::new(Message::of_event(event)));
+        }
+        for id in touched {
+            self.rooms_changed = true;
+            if let Some(room) = self.rooms.get(&id) {
+                transaction.push(room.head_write());
+            }
+            self.touch(id);
+            self.ask_for_state(id);
+        }
+    }
+
+    /// Takes a room at its head: everything up to there exists, whether or not it is here.
+    pub(crate) fn merge_state(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        mut state: RoomState,
+        source: Source,
+    ) {
+        let id = state.id;
+        let head = state.head_seq;
+        let last_event = state.last_event.take();
+        let room = self.rooms.entry(id).or_insert_with(|| Room::told(state.clone()));
+        if !room.held.is_empty() && !room.held.contains(head) {
+            // What happened in between may have changed what is held.
+            for &(start, end) in room.held.ranges() {
+                room.stale.insert(start, end);
+            }
+            transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
+        }
+        if room.as_of <= head {
+            let newest = room.state.head_seq.max(head);
+            let last = room.state.last_event.take();
+            room.state = RoomState { head_seq: newest, last_event: last, ..state };
+            room.as_of = head;
+        }
+        if source == Source::Feed && room.feed_seq < head {
+            room.feed_seq = head;
+        }
+        transaction.push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+        self.merge(transaction, after, last_event.into_iter().collect(), Source::Ahead);
+        self.rooms_changed = true;
+        self.touch(id);
+    }
+
+    /// Takes a page of history: what it covers is held and fresh, whatever was there before.
+    pub(crate) fn merge_history(&mut self, room_id: RoomId, history: History, mut after: After) {
+        let mut transaction = Transaction::default();
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        room.state.first_seq = history.first_seq;
+        if history.as_of > room.state.head_seq {
+            room.state.head_seq = history.as_of;
+        }
+        if let Some((from, to)) = history.covers {
+            let (start, end) = (from.get(), to.get());
+            transaction.push(range_write(room_id, room.held.insert(start, end)));
+            if !room.stale.is_empty() {
+                room.stale.remove(start, end);
+                let ranges = room.stale.ranges().to_vec();
+                transaction.push(Write::Stale { room: room_id, ranges });
+            }
+            let mut messages = Vec::with_capacity(history.messages.len());
+            for event in history.messages {
+                if self.outbox.contains(event.id) {
+                    self.outbox.settle(event.id);
+                    transaction.push(Write::Dequeue(event.id));
+                    after.dequeued.push(event.id);
+                }
+                if room.state.last_event.as_ref().is_none_or(|last| last.seq < event.seq) {
+                    room.state.last_event = Some(event.clone());
+                }
+                messages.push(Arc::new(Message::of_event(event.clone())));
+                transaction.push(Write::Event(Box::new(event)));
+            }
+            after.history = Some((room_id, from, to, messages));
+        }
+        transaction.push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+        self.touch(room_id);
+        self.commit(transaction, after);
+    }
+
+    /// Takes a page of rooms of a bootstrap. The first one says whether the cache is still of this
+    /// server's life; the last one brings the cursor.
+    pub(crate) fn merge_bootstrap(&mut self, first: Option<&Bootstrap>, rooms: Vec<RoomState>) {
+        let mut transaction = Transaction::default();
+        let mut after = After::default();
+        if let Some(first) = first
+            && self.epoch.as_ref() != Some(&first.epoch)
+        {
+            self.epoch = Some(first.epoch.clone());
+            self.rooms.clear();
+            for window in self.windows.values_mut() {
+                window.clear();
+            }
+            transaction.push(Write::WipeCache(first.epoch.clone()));
+        }
+        for state in rooms {
+            self.merge_state(&mut transaction, &mut after, state, Source::Feed);
+        }
+        self.commit(transaction, after);
+    }
+
+    /// The bootstrap is complete: rooms that it did not name are left, and reading may begin.
+    pub(crate) fn finish_bootstrap(
+        &mut self,
+        cursor: Cursor,
+        seen: &std::collections::BTreeSet<RoomId>,
+    ) {
+        let mut transaction = Transaction::default();
+        for (id, room) in &mut self.rooms {
+            if room.state.joined && !seen.contains(id) {
+                room.state.joined = false;
+                transaction
+                    .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+            }
+        }
+        self.cursor = Some(cursor.clone());
+        self.store_cursor(&mut transaction, cursor);
+        self.commit(transaction, After { page: true, ..After::default() });
+        self.poll_due = true;
+        self.rooms_changed = true;
+    }
+
+    /// The cursor is of no use any more: begin anew, keeping everything that is held.
+    pub(crate) fn forget_cursor(&mut self) {
+        self.cursor = None;
+        self.queued_cursor = None;
+        let mut transaction = Transaction::default();
+        transaction.push(Write::ForgetCursor);
+        self.commit(transaction, After::default());
+        self.timers.disarm(Timer::Poll);
+    }
+}
+
+impl Room {
+    fn head_write(&self) -> Write {
+        Write::Head { room: self.state.id, head_seq: self.state.head_seq, feed_seq: self.feed_seq }
+    }
+}
+
+fn range_write(room: RoomId, change: super::ranges::RangeChange) -> Write {
+    Write::Range { room, removed: change.removed, put: change.put }
+}

@@ -1,0 +1,395 @@
+//! The engine: everything that decides, and nothing that does.
+//!
+//! No socket, no clock, no thread, no disk and no randomness of its own, so that it runs the same
+//! under a driver with all of these and under a virtual clock. One engine is one client. Its
+//! methods are of four kinds:
+//!
+//! - `handle_*`: something happened (a frame, an answer, a signal, a command, a commit, a timer);
+//! - [`Engine::poll_effect`]: what to do about it, until it gives `None`;
+//! - [`Engine::poll_timeout`]: when to call [`Engine::handle_timeout`];
+//! - getters.
+//!
+//! After every input, [`Engine::advance`](Engine) compares what should be (mode, socket, reader,
+//! outbox, windows) with what is, and asks for the difference. An input only records what
+//! happened, so that no combination of inputs needs a path of its own.
+//!
+//! ```
+//! use tidewire::engine::{Effect, Engine, Now, Query};
+//! use tidewire::{Config, UserId};
+//!
+//! let start = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
+//! let config = Config::new(UserId::new("ada").unwrap());
+//! let mut engine = Engine::new(config, 42, start);
+//! // The first thing that it wants is what it knew before.
+//! assert!(matches!(engine.poll_effect(), Some(Effect::Load(_, Query::Start))));
+//! ```
+
+mod auth;
+mod backoff;
+mod calls;
+mod commit;
+mod effect;
+mod link;
+mod merge;
+mod mode;
+mod outbox;
+mod profiles;
+mod ranges;
+mod reader;
+mod room;
+mod send;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod time;
+mod timelines;
+mod transaction;
+mod window;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tidewire_protocol::{Cursor, Epoch, Mode, Policy, RoomId};
+
+use crate::config::{Config, millis};
+use crate::error::StoreError;
+use auth::Auth;
+use backoff::Backoff;
+use commit::Pending;
+use link::Link;
+use outbox::Outbox;
+use profiles::ProfileCache;
+use reader::{Boot, Sync};
+use room::Room;
+use time::Timers;
+use timelines::LoadPurpose;
+use window::Window;
+
+pub use auth::{TokenError, TokenInfo};
+pub use effect::{
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError,
+    RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId, StartRows,
+    StoreToken, TimelineId,
+};
+pub use mode::{ModeReport, Network, NetworkKind, Reason};
+pub use outbox::{FailReason, OutboxRow};
+pub use ranges::{RangeChange, RangeSet};
+pub use stats::{Stats, Tier, TierStats};
+pub use time::{Now, Timer};
+pub use transaction::{Transaction, Write};
+pub use window::{Change, Message, MessageState, Row, RowKey, TimelineUpdate};
+
+/// What a request was made for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    Sync,
+    Boot,
+    RoomState(RoomId),
+    Ops(RoomId),
+    History(timelines::Fetch),
+    Profiles(profiles::Lookup),
+    /// A command's own call. Kept whole, because a token that just expired makes it go out again.
+    Call {
+        command: CommandId,
+        request: Box<Request>,
+        again: bool,
+    },
+}
+
+/// Whether the store can be relied on.
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// What is committed is being loaded.
+    Loading,
+    Ready,
+    /// A commit or a load failed; [`Timer::StoreRetry`] loads again.
+    Failed,
+}
+
+/// One client, as a deterministic state machine. See the module's text.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    rng: fastrand::Rng,
+    now: Now,
+    effects: VecDeque<Effect>,
+    timers: Timers,
+    next_id: u64,
+
+    signals: mode::Signals,
+    reported: Option<ModeReport>,
+
+    phase: Phase,
+    store_backoff: Backoff,
+    /// Whether the app was told that the store failed and not yet that it works again.
+    store_told: Option<StoreError>,
+    /// Transactions on their way, in order.
+    commits: VecDeque<Pending>,
+    loads: HashMap<StoreToken, LoadPurpose>,
+    /// Commands that came before the store was loaded.
+    deferred: Vec<(CommandId, Command)>,
+
+    auth: Auth,
+    requests: HashMap<RequestId, Purpose>,
+    /// Calls of commands that wait for a token.
+    awaiting_token: Vec<(CommandId, Request)>,
+
+    /// The last accepted cursor: the only thing that a page may go on from.
+    cursor: Option<Cursor>,
+    /// The last cursor given to the store. Behind `cursor` after pages that brought nothing.
+    queued_cursor: Option<Cursor>,
+    queued_cursor_at: u64,
+    epoch: Option<Epoch>,
+    rooms: BTreeMap<RoomId, Room>,
+    rooms_changed: bool,
+    windows: BTreeMap<RoomId, Window>,
+    timelines: HashMap<TimelineId, RoomId>,
+    windows_opened: u64,
+    outbox: Outbox,
+    profiles: ProfileCache,
+
+    link: Link,
+    link_backoff: Backoff,
+    sync: Option<Sync>,
+    boot: Option<Boot>,
+    /// A poll is due now.
+    poll_due: bool,
+    http_backoff: Backoff,
+    /// Until when the server asked this client to wait.
+    slot_until: u64,
+    idempotency_window_ms: u64,
+
+    stats: Stats,
+}
+
+impl Engine {
+    /// A client that begins. `seed` is its source of randomness, for jitter.
+    pub fn new(config: Config, seed: u64, now: Now) -> Self {
+        let point = point_of(config.user.as_str());
+        let mut engine = Self {
+            rng: fastrand::Rng::with_seed(seed),
+            now,
+            effects: VecDeque::new(),
+            timers: Timers::default(),
+            next_id: 0,
+            signals: mode::Signals::new(point),
+            reported: None,
+            phase: Phase::Loading,
+            store_backoff: Backoff::new(),
+            store_told: None,
+            commits: VecDeque::new(),
+            loads: HashMap::new(),
+            deferred: Vec::new(),
+            auth: Auth::new(),
+            requests: HashMap::new(),
+            awaiting_token: Vec::new(),
+            cursor: None,
+            queued_cursor: None,
+            queued_cursor_at: 0,
+            epoch: None,
+            rooms: BTreeMap::new(),
+            rooms_changed: false,
+            windows: BTreeMap::new(),
+            timelines: HashMap::new(),
+            windows_opened: 0,
+            outbox: Outbox::default(),
+            profiles: ProfileCache::new(millis(config.cache_ttl)),
+            link: Link::default(),
+            link_backoff: Backoff::new(),
+            sync: None,
+            boot: None,
+            poll_due: true,
+            http_backoff: Backoff::new(),
+            slot_until: 0,
+            idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
+            stats: Stats::default(),
+            config,
+        };
+        engine.load(Query::Start, LoadPurpose::Start);
+        engine
+    }
+
+    /// The platform or the app told something about the surroundings.
+    pub fn handle_signal(&mut self, now: Now, signal: Signal) {
+        self.now = now;
+        match signal {
+            Signal::Network(network) => {
+                let moved = network.kind != self.signals.network.kind;
+                self.signals.network = network;
+                if moved {
+                    // Whatever was open belongs to the network that is gone.
+                    self.close_link("the network changed");
+                    self.retry_everything();
+                }
+            }
+            Signal::AppState(state) => {
+                let woke = state == tidewire_protocol::AppState::Foreground;
+                if std::mem::replace(&mut self.signals.app_state, state) != state {
+                    if woke {
+                        self.retry_everything();
+                    }
+                    self.poll_due = true;
+                }
+            }
+            Signal::Ceiling(mode) => self.signals.ceiling = mode,
+        }
+        self.advance();
+    }
+
+    /// The app asks for something.
+    pub fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
+        self.now = now;
+        match self.phase {
+            Phase::Loading => self.deferred.push((id, command)),
+            Phase::Ready | Phase::Failed => self.command(id, command),
+        }
+        self.advance();
+    }
+
+    /// A timer is due: call this at or after the moment that [`Engine::poll_timeout`] gave.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        while let Some(timer) = self.timers.pop_due(now.mono_ms) {
+            match timer {
+                Timer::Poll => self.poll_due = true,
+                Timer::SocketRetry | Timer::HttpRetry | Timer::Flush => {}
+                Timer::SocketAnswer => self.link_failed("no answer in time"),
+                Timer::Heartbeat => self.heartbeat(),
+                Timer::Spread => self.signals.follow_crowd(),
+                Timer::PolicyExpiry => {
+                    self.signals.policy = None;
+                    self.crowd_told();
+                }
+                Timer::Token => self.token_due(),
+                Timer::StoreRetry => {
+                    self.phase = Phase::Loading;
+                    self.load(Query::Start, LoadPurpose::Start);
+                }
+            }
+        }
+        self.advance();
+    }
+
+    /// The next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Engine::handle_timeout`], on the monotonic clock.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// Whether frames may be read from the socket. False while the disk lags: then the driver
+    /// leaves them in the socket, and the server holds back.
+    pub fn wants_frames(&self) -> bool {
+        self.commits.len() < crate::defaults::COMMITS_IN_FLIGHT
+    }
+
+    /// The mode and its reason.
+    pub fn mode(&self) -> ModeReport {
+        self.signals.report()
+    }
+
+    /// The last accepted cursor.
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Compares what should be with what is, and asks for the difference.
+    fn advance(&mut self) {
+        let report = self.signals.report();
+        if self.reported != Some(report) {
+            self.reported = Some(report);
+            self.notify(Notice::Mode(report));
+        }
+        if self.phase == Phase::Ready {
+            self.advance_auth();
+            self.advance_link();
+            self.advance_outbox();
+            self.advance_reader();
+            self.advance_windows();
+        }
+        self.flush_windows();
+        if std::mem::take(&mut self.rooms_changed) {
+            self.notify(Notice::RoomsChanged);
+        }
+    }
+
+    /// How many users are online and what the server can carry, as just told.
+    fn told_crowd(&mut self, online: u32, policy: Option<Policy>) {
+        self.signals.online = Some(online);
+        // A policy that makes no sense is none: the audience decides.
+        self.signals.policy = policy.filter(|policy| policy.validate().is_ok());
+        match self.signals.policy {
+            Some(policy) => {
+                self.timers.arm(Timer::PolicyExpiry, self.now.mono_ms + policy.ttl_ms);
+            }
+            None => self.timers.disarm(Timer::PolicyExpiry),
+        }
+        self.crowd_told();
+    }
+
+    fn crowd_told(&mut self) {
+        match self.signals.crowd_change() {
+            mode::CrowdChange::None => {
+                self.timers.disarm(Timer::Spread);
+                self.signals.refresh_crowd_reason();
+            }
+            mode::CrowdChange::First => self.signals.follow_crowd(),
+            mode::CrowdChange::Later if self.timers.get(Timer::Spread).is_none() => {
+                let spread = self.rng.u64(0..=millis(self.config.spread));
+                self.timers.arm(Timer::Spread, self.now.mono_ms + spread);
+            }
+            mode::CrowdChange::Later => {}
+        }
+    }
+
+    /// The surroundings changed for the better: nothing waits out an old failure.
+    fn retry_everything(&mut self) {
+        self.http_backoff.reset();
+        self.link_backoff.reset();
+        // A slot that the server gave stands: the crowd it spreads came back as well.
+        if self.now.mono_ms >= self.slot_until {
+            self.timers.disarm(Timer::HttpRetry);
+            self.timers.disarm(Timer::SocketRetry);
+        }
+        self.poll_due = true;
+    }
+
+    fn online(&self) -> bool {
+        self.signals.report().mode > Mode::Offline
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.effect(Effect::Notify(notice));
+    }
+
+    fn reply(&mut self, command: CommandId, reply: Result<Reply, crate::error::Error>) {
+        self.notify(Notice::Reply(command, reply));
+    }
+}
+
+/// Where a user stands in `[0, 1)`: FNV-1a, which spreads short names evenly and stays the same
+/// over versions, so that a policy always moves the same share.
+fn point_of(name: &str) -> f64 {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // The upper bits of FNV of short names are poor: fold once more.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 11) as f64 / (1u64 << 53) as f64
+}

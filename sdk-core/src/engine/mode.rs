@@ -1,0 +1,295 @@
+//! The mode: the lowest of the ceilings that the signals allow, and the one that bound it.
+
+use std::fmt;
+
+use tidewire_protocol::{AppState, Mode, Policy};
+
+use crate::defaults;
+
+/// What the platform says of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Network {
+    /// What kind of link there is.
+    pub kind: NetworkKind,
+    /// Whether the user pays by the byte.
+    pub metered: bool,
+    /// Whether the user asked the system to save data.
+    pub constrained: bool,
+}
+
+/// A kind of link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkKind {
+    /// There is none.
+    None,
+    /// 2G: a round trip takes about a second, and the radio is the battery.
+    Cellular2G,
+    /// 3G or better.
+    Cellular,
+    /// Wi-Fi.
+    Wifi,
+    /// A cable, or whatever the platform does not tell.
+    #[default]
+    Other,
+}
+
+/// Why the mode is what it is: the signal that bound it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing bound it.
+    Unbound,
+    /// The number of users online is not known yet: one poll tells it.
+    Starting,
+    /// The users online, as the server told.
+    Audience(u32),
+    /// What the server can carry.
+    Policy,
+    /// The kind of network.
+    Network(NetworkKind),
+    /// The network is metered and the user asked to save data.
+    DataSaver,
+    /// The app's state.
+    App(AppState),
+    /// The ceiling that the app set.
+    Ceiling,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Unbound => f.write_str("nothing limits it"),
+            Reason::Starting => f.write_str("the audience is not known yet"),
+            Reason::Audience(online) => write!(f, "{online} users are online"),
+            Reason::Policy => f.write_str("the server asked for it"),
+            Reason::Network(NetworkKind::None) => f.write_str("there is no network"),
+            Reason::Network(kind) => write!(f, "the network is {kind:?}"),
+            Reason::DataSaver => f.write_str("data saver is on"),
+            Reason::App(state) => write!(f, "the app is in state {}", state.as_str()),
+            Reason::Ceiling => f.write_str("the app set this ceiling"),
+        }
+    }
+}
+
+/// A mode and its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModeReport {
+    /// The mode.
+    pub mode: Mode,
+    /// What bound it.
+    pub reason: Reason,
+}
+
+/// The signals, each as it was last told.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    pub(crate) network: Network,
+    pub(crate) app_state: AppState,
+    pub(crate) ceiling: Mode,
+    /// As told; `audience_ceiling` follows within the spread.
+    pub(crate) online: Option<u32>,
+    pub(crate) policy: Option<Policy>,
+    /// What the crowd's signals allow now, with the signal that said so.
+    crowd: Option<(Mode, Reason)>,
+    /// Where this client stands in `[0, 1)` for policies.
+    point: f64,
+}
+
+/// Whether the crowd's signals ask for another ceiling than the one in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CrowdChange {
+    /// No.
+    None,
+    /// Yes, and it is the first: follow at once.
+    First,
+    /// Yes: follow at this client's moment of the spread.
+    Later,
+}
+
+impl Signals {
+    pub(crate) fn new(point: f64) -> Self {
+        Self {
+            network: Network::default(),
+            app_state: AppState::Foreground,
+            ceiling: Mode::RealTime,
+            online: None,
+            policy: None,
+            crowd: None,
+            point,
+        }
+    }
+
+    /// The fold. On a tie the earlier signal of this list is the reason: what the user or the
+    /// device decided is told before what the crowd did.
+    pub(crate) fn report(&self) -> ModeReport {
+        let network = match self.network.kind {
+            NetworkKind::None => Mode::Offline,
+            NetworkKind::Cellular2G => Mode::Polling,
+            _ => Mode::RealTime,
+        };
+        let data_saver = if self.network.metered && self.network.constrained {
+            Mode::Hybrid
+        } else {
+            Mode::RealTime
+        };
+        let app_state = match self.app_state {
+            AppState::Foreground => Mode::RealTime,
+            AppState::Background => Mode::Polling,
+            AppState::Suspended => Mode::Offline,
+        };
+        let (crowd, crowd_reason) = self.crowd.unwrap_or((Mode::Polling, Reason::Starting));
+        let ceilings = [
+            (network, Reason::Network(self.network.kind)),
+            (app_state, Reason::App(self.app_state)),
+            (self.ceiling, Reason::Ceiling),
+            (data_saver, Reason::DataSaver),
+            (crowd, crowd_reason),
+        ];
+        let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };
+        for (mode, reason) in ceilings {
+            if mode < report.mode {
+                report = ModeReport { mode, reason };
+            }
+        }
+        report
+    }
+
+    /// What the crowd's signals ask for, against what is in force.
+    pub(crate) fn crowd_change(&self) -> CrowdChange {
+        match (self.crowd, self.crowd_wanted()) {
+            (_, None) => CrowdChange::None,
+            (None, Some(_)) => CrowdChange::First,
+            (Some((now, _)), Some((wanted, _))) if now == wanted => CrowdChange::None,
+            _ => CrowdChange::Later,
+        }
+    }
+
+    /// Puts in force what the crowd's signals ask for.
+    pub(crate) fn follow_crowd(&mut self) {
+        if let Some(wanted) = self.crowd_wanted() {
+            self.crowd = Some(wanted);
+        }
+    }
+
+    /// Keeps the number in the reason true while the mode stays.
+    pub(crate) fn refresh_crowd_reason(&mut self) {
+        if let (Some((mode, Reason::Audience(_))), Some(online)) = (self.crowd, self.online) {
+            self.crowd = Some((mode, Reason::Audience(online)));
+        }
+    }
+
+    fn crowd_wanted(&self) -> Option<(Mode, Reason)> {
+        if let Some(policy) = &self.policy {
+            return Some((policy.ceiling(self.point), Reason::Policy));
+        }
+        let online = self.online?;
+        let now = self.crowd.map_or(Mode::RealTime, |(mode, _)| mode);
+        Some((audience_ceiling(online, now), Reason::Audience(online)))
+    }
+}
+
+/// What an audience allows. Going down opens at the threshold, going up at 80 % of it.
+fn audience_ceiling(online: u32, now: Mode) -> Mode {
+    let upward = |threshold: u32| f64::from(threshold) * defaults::UPWARD_SHARE;
+    let online_f = f64::from(online);
+    let real_time = if now >= Mode::RealTime {
+        online < defaults::REAL_TIME_BELOW
+    } else {
+        online_f < upward(defaults::REAL_TIME_BELOW)
+    };
+    let hybrid = if now >= Mode::Hybrid {
+        online <= defaults::HYBRID_UP_TO
+    } else {
+        online_f <= upward(defaults::HYBRID_UP_TO)
+    };
+    match (real_time, hybrid) {
+        (true, _) => Mode::RealTime,
+        (false, true) => Mode::Hybrid,
+        (false, false) => Mode::Polling,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_online(online: u32) -> Signals {
+        let mut signals = Signals::new(0.5);
+        signals.online = Some(online);
+        signals.follow_crowd();
+        signals
+    }
+
+    #[test]
+    fn the_audience_moves_the_ceiling_at_the_tables_thresholds() {
+        for (online, mode) in [
+            (1, Mode::RealTime),
+            (49, Mode::RealTime),
+            (50, Mode::Hybrid),
+            (500, Mode::Hybrid),
+            (501, Mode::Polling),
+        ] {
+            assert_eq!(with_online(online).report().mode, mode, "{online} online");
+        }
+    }
+
+    #[test]
+    fn the_way_up_opens_at_80_percent_of_the_way_down() {
+        let mut signals = with_online(501);
+        for (online, mode) in [
+            (450, Mode::Polling),
+            (400, Mode::Hybrid),
+            (45, Mode::Hybrid),
+            (40, Mode::Hybrid),
+            (39, Mode::RealTime),
+            (49, Mode::RealTime),
+            (50, Mode::Hybrid),
+        ] {
+            signals.online = Some(online);
+            signals.follow_crowd();
+            assert_eq!(signals.report().mode, mode, "{online} online");
+        }
+    }
+
+    #[test]
+    fn the_lowest_ceiling_wins_and_is_the_reason() {
+        let mut signals = with_online(100);
+        assert_eq!(
+            signals.report(),
+            ModeReport { mode: Mode::Hybrid, reason: Reason::Audience(100) }
+        );
+        signals.app_state = AppState::Background;
+        assert_eq!(
+            signals.report(),
+            ModeReport { mode: Mode::Polling, reason: Reason::App(AppState::Background) }
+        );
+        signals.network.kind = NetworkKind::Cellular2G;
+        assert_eq!(signals.report().reason, Reason::Network(NetworkKind::Cellular2G));
+        signals.network.kind = NetworkKind::None;
+        assert_eq!(signals.report().mode, Mode::Offline);
+        signals.network = Network { kind: NetworkKind::Cellular, metered: true, constrained: true };
+        signals.app_state = AppState::Foreground;
+        signals.online = Some(3);
+        signals.follow_crowd();
+        assert_eq!(signals.report(), ModeReport { mode: Mode::Hybrid, reason: Reason::DataSaver });
+        signals.ceiling = Mode::Polling;
+        assert_eq!(signals.report().reason, Reason::Ceiling);
+    }
+
+    #[test]
+    fn a_policy_takes_the_place_of_the_audience_for_its_share() {
+        let policy = Some(Policy { real_time: 0.2, hybrid: 0.6, ttl_ms: 60_000 });
+        for (point, mode) in [(0.1, Mode::RealTime), (0.3, Mode::Hybrid), (0.7, Mode::Polling)] {
+            let mut signals = Signals::new(point);
+            signals.online = Some(10_000);
+            signals.policy = policy;
+            signals.follow_crowd();
+            assert_eq!(signals.report().mode, mode);
+        }
+    }
+
+    #[test]
+    fn before_the_audience_is_known_nothing_but_a_poll_is_made() {
+        let signals = Signals::new(0.0);
+        assert_eq!(signals.report(), ModeReport { mode: Mode::Polling, reason: Reason::Starting });
+    }
+}

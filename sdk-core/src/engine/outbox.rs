@@ -1,0 +1,225 @@
+//! The outbox: operations on their way to the server, first in first out within a room.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+
+use tidewire_protocol::{Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
+
+use super::effect::{RequestId, SocketId};
+
+/// An operation in the outbox, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxRow {
+    /// The room.
+    pub room: RoomId,
+    /// The operation.
+    pub op: Op,
+    /// When it was queued: wall clock, ms since 1970-01-01 UTC.
+    pub queued_at: i64,
+    /// Why it failed, if it did.
+    pub failed: Option<FailReason>,
+}
+
+/// Why an operation failed. Trouble with the network is never a reason.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailReason {
+    /// The server said "no".
+    Refused(WireError),
+    /// It was queued longer ago than the server remembers ids, so that sending it again could
+    /// make a second one.
+    Unknown,
+}
+
+impl fmt::Display for FailReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailReason::Refused(error) => write!(f, "the server refused it: {error}"),
+            FailReason::Unknown => {
+                f.write_str("it is too old to be sent again without risk: look whether it arrived")
+            }
+        }
+    }
+}
+
+/// What carries a request with operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Socket(SocketId),
+    /// A request for the operations alone, or a `sync` with them on board.
+    Request(RequestId),
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    rows: VecDeque<OutboxRow>,
+    /// What carries the one request in flight.
+    in_flight: Option<Carrier>,
+}
+
+/// All rooms' operations.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    lanes: BTreeMap<RoomId, Lane>,
+    rooms: HashMap<EventId, RoomId>,
+    /// Rows whose fate is decided and on its way to the disk: they are not sent again.
+    settled: HashSet<EventId>,
+}
+
+impl Outbox {
+    pub(crate) fn load(rows: Vec<OutboxRow>) -> Self {
+        let mut outbox = Self::default();
+        for row in rows {
+            outbox.push(row);
+        }
+        outbox
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub(crate) fn push(&mut self, row: OutboxRow) {
+        self.rooms.insert(row.op.id, row.room);
+        self.lanes.entry(row.room).or_default().rows.push_back(row);
+    }
+
+    pub(crate) fn contains(&self, id: EventId) -> bool {
+        self.rooms.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: EventId) -> Option<&OutboxRow> {
+        self.lanes.get(self.rooms.get(&id)?)?.rows.iter().find(|row| row.op.id == id)
+    }
+
+    /// The rows of a room, in order.
+    pub(crate) fn of_room(&self, room: RoomId) -> Vec<&OutboxRow> {
+        self.lanes.get(&room).map_or_else(Vec::new, |lane| lane.rows.iter().collect())
+    }
+
+    pub(crate) fn pending(&self, room: RoomId) -> usize {
+        self.lanes.get(&room).map_or(0, |lane| lane.rows.len())
+    }
+
+    /// Takes a row out: it reached the log or was discarded.
+    pub(crate) fn remove(&mut self, id: EventId) -> Option<OutboxRow> {
+        self.settled.remove(&id);
+        let room = self.rooms.remove(&id)?;
+        let lane = self.lanes.get_mut(&room)?;
+        let at = lane.rows.iter().position(|row| row.op.id == id)?;
+        let row = lane.rows.remove(at);
+        if lane.rows.is_empty() && lane.in_flight.is_none() {
+            self.lanes.remove(&room);
+        }
+        row
+    }
+
+    /// Its fate is known; what follows waits for the commit.
+    pub(crate) fn settle(&mut self, id: EventId) {
+        if self.rooms.contains_key(&id) {
+            self.settled.insert(id);
+        }
+    }
+
+    pub(crate) fn set_failed(&mut self, id: EventId, failed: Option<FailReason>) {
+        self.settled.remove(&id);
+        let lane = self.rooms.get(&id).and_then(|room| self.lanes.get_mut(room));
+        if let Some(row) = lane.and_then(|lane| lane.rows.iter_mut().find(|row| row.op.id == id)) {
+            row.failed = failed;
+        }
+    }
+
+    /// Rooms whose next operations may go out now.
+    pub(crate) fn ready(&self) -> Vec<RoomId> {
+        let ready = |lane: &Lane| {
+            lane.in_flight.is_none() && self.unsettled(lane).next().is_some_and(is_sendable)
+        };
+        self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
+    }
+
+    fn unsettled<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
+        lane.rows.iter().filter(|row| !self.settled.contains(&row.op.id))
+    }
+
+    /// The next operations of a room that is ready: at most 50 and 64 KiB, none behind a failed
+    /// one.
+    pub(crate) fn next_ops(&self, room: RoomId) -> Vec<Op> {
+        let mut bytes = 256;
+        let Some(lane) = self.lanes.get(&room) else { return Vec::new() };
+        self.unsettled(lane)
+            .take_while(|row| is_sendable(row))
+            .take(limits::OPS_PER_REQUEST)
+            .take_while(|row| {
+                bytes += row.op.wire_bytes();
+                bytes <= limits::FRAME_BYTES
+            })
+            .map(|row| row.op.clone())
+            .collect()
+    }
+
+    /// The operation of a room that would go out next.
+    pub(crate) fn first(&self, room: RoomId) -> Option<EventId> {
+        let lane = self.lanes.get(&room)?;
+        self.unsettled(lane).find(|row| is_sendable(row)).map(|row| row.op.id)
+    }
+
+    pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier) {
+        if let Some(lane) = self.lanes.get_mut(&room) {
+            lane.in_flight = Some(carrier);
+        }
+    }
+
+    /// The carrier is back, with an answer or without: its rows may go out again.
+    pub(crate) fn arrive(&mut self, room: RoomId) {
+        if let Some(lane) = self.lanes.get_mut(&room) {
+            lane.in_flight = None;
+            if lane.rows.is_empty() {
+                self.lanes.remove(&room);
+            }
+        }
+    }
+
+    /// Every room whose operations this carrier had.
+    pub(crate) fn lost(&mut self, carrier: Carrier) {
+        for lane in self.lanes.values_mut() {
+            if lane.in_flight == Some(carrier) {
+                lane.in_flight = None;
+            }
+        }
+        self.lanes.retain(|_, lane| !lane.rows.is_empty());
+    }
+
+    /// Whether an answer from a socket is awaited.
+    pub(crate) fn awaits_socket(&self) -> bool {
+        self.lanes.values().any(|lane| matches!(lane.in_flight, Some(Carrier::Socket(_))))
+    }
+
+    /// Rows queued before `wall_ms` that have not failed yet.
+    pub(crate) fn queued_before(&self, wall_ms: i64) -> Vec<EventId> {
+        self.lanes
+            .values()
+            .flat_map(|lane| &lane.rows)
+            .filter(|row| row.queued_at < wall_ms && row.failed.is_none())
+            .map(|row| row.op.id)
+            .collect()
+    }
+}
+
+fn is_sendable(row: &OutboxRow) -> bool {
+    row.failed.is_none()
+}
+
+impl OutboxRow {
+    /// The event that this became.
+    pub(crate) fn accepted(&self, sender: &UserId, seq: Seq, at: i64) -> Event {
+        Event {
+            id: self.op.id,
+            room: self.room,
+            seq,
+            sender: sender.clone(),
+            at,
+            kind: self.op.kind.clone(),
+            content: self.op.content.clone(),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Reading the feed by request: polls and bootstraps. Only one reader reads at a time: while the
+//! socket pushes, nothing is polled, and a page of a late poll is dropped.
+
+use std::collections::BTreeSet;
+
+use tidewire_protocol::{
+    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, RoomId, RoomOps, RoomPage, Seq,
+    SyncRequest, SyncResponse, Synced, WireError, limits,
+};
+
+use super::effect::{Effect, Request, RequestError, RequestId, Response};
+use super::mode::NetworkKind;
+use super::outbox::Carrier;
+use super::time::{Now, Timer};
+use super::{Engine, Phase, Purpose};
+use crate::config::millis;
+
+/// A `sync` on its way.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    id: RequestId,
+    over_socket: bool,
+    have: Vec<(RoomId, Seq)>,
+}
+
+/// A bootstrap on its way.
+#[derive(Debug)]
+pub(crate) struct Boot {
+    request: RequestId,
+    /// Known from the first page on.
+    cursor: Option<Cursor>,
+    seen: BTreeSet<RoomId>,
+}
+
+/// Most bytes of operations that one `sync` carries: its body may have 256 KiB.
+const SYNC_OPS_BYTES: usize = limits::BODY_BYTES / 2;
+
+impl Engine {
+    /// The answer to an HTTP request, or why there is none.
+    pub fn handle_response(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        answer: Result<Response, RequestError>,
+    ) {
+        self.now = now;
+        if answer.is_ok() {
+            self.auth.accepted();
+        }
+        if let Err(RequestError::Refused(error)) = &answer
+            && self.refused_token(error)
+        {
+            self.retry_with_token(id, &error.to_string());
+        }
+        match self.requests.remove(&id) {
+            Some(Purpose::Sync) => self.sync_answered(id, answer),
+            Some(Purpose::Boot) => self.boot_answered(id, answer),
+            Some(Purpose::RoomState(room)) => self.state_answered(room, answer),
+            Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
+            Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
+            Some(Purpose::Profiles(lookup)) => self.profiles_answered(lookup, answer),
+            Some(Purpose::Call { command, request, .. }) => {
+                self.call_answered(command, *request, answer);
+            }
+            None => {}
+        }
+        self.advance();
+    }
+
+    /// Starts a poll or a bootstrap, if one is due.
+    pub(crate) fn advance_reader(&mut self) {
+        if !self.online() || !self.auth.is_ready() {
+            self.timers.disarm(Timer::Poll);
+            return;
+        }
+        if self.boot.is_some() || self.sync.is_some() {
+            return;
+        }
+        if self.cursor.is_none() {
+            if self.http_is_open() {
+                self.boot = Some(Boot {
+                    request: self.request(Request::Bootstrap, Purpose::Boot),
+                    cursor: None,
+                    seen: BTreeSet::new(),
+                });
+                self.stats.bootstraps += 1;
+            }
+            return;
+        }
+        // The next read waits until the last page is on disk.
+        if self.link.pushes() || self.page_in_flight() || self.link_is_coming() {
+            return;
+        }
+        if self.poll_due {
+            if self.link.is_ready() || self.http_is_open() {
+                self.poll();
+            }
+        } else if self.timers.get(Timer::Poll).is_none() {
+            let wait = self.poll_wait();
+            self.timers.arm(Timer::Poll, self.now.mono_ms + wait);
+        }
+    }
+
+    /// Until the next poll: jittered downward, so that it never comes later than promised.
+    fn poll_wait(&mut self) -> u64 {
+        let interval = if self.signals.app_state == AppState::Background {
+            self.config.background_heartbeat_interval
+        } else if self.signals.network.kind == NetworkKind::Cellular2G {
+            self.config.slow_polling_interval
+        } else {
+            self.config.polling_interval
+        };
+        let interval = millis(interval);
+        interval - self.rng.u64(0..=interval / 5)
+    }
+
+    fn poll(&mut self) {
+        self.poll_due = false;
+        self.timers.disarm(Timer::Poll);
+        self.stats.polls += 1;
+        let over_socket = self.link.is_ready();
+        let id = RequestId(self.id());
+        let have: Vec<(RoomId, Seq)> =
+            self.rooms.iter().filter_map(|(id, room)| Some((*id, room.have()?))).collect();
+        let mut sync = SyncRequest {
+            cursor: self.cursor.clone(),
+            limit: limits::PAGE_EVENTS,
+            wait_ms: 0,
+            have: have.iter().copied().collect(),
+            app_state: self.signals.app_state,
+            heartbeat_ms: self.declared_heartbeat_ms(),
+            ops: Vec::new(),
+        };
+        if over_socket {
+            self.send_frame(ClientFrame::Sync { request: id.0, sync });
+            self.expect_answer();
+        } else {
+            sync.ops = self.board_ops(Carrier::Request(id));
+            self.request_as(id, Request::Sync(sync), Purpose::Sync);
+        }
+        self.sync = Some(Sync { id, over_socket, have });
+    }
+
+    /// In polling the next poll may come as late as the interval says; peers must not take that
+    /// for absence.
+    fn declared_heartbeat_ms(&self) -> u64 {
+        let slowest = self.config.slow_polling_interval.max(self.config.polling_interval);
+        self.heartbeat_ms().max(millis(slowest))
+    }
+
+    /// Operations that ride on a `sync`.
+    fn board_ops(&mut self, carrier: Carrier) -> Vec<RoomOps> {
+        let mut bytes = 0;
+        let mut aboard = Vec::new();
+        for room in self.outbox.ready() {
+            let ops = self.outbox.next_ops(room);
+            bytes += ops.iter().map(tidewire_protocol::Op::wire_bytes).sum::<usize>();
+            if bytes > SYNC_OPS_BYTES && !aboard.is_empty() {
+                break;
+            }
+            self.outbox.depart(room, carrier);
+            aboard.push(RoomOps { room, ops });
+        }
+        aboard
+    }
+
+    /// The answer to a `sync` over the socket.
+    pub(crate) fn synced(&mut self, synced: Synced) {
+        let id = RequestId(synced.request);
+        let answer = match (synced.response, synced.error) {
+            (Some(response), _) => Ok(Response::Sync(response)),
+            (None, Some(error)) => {
+                if self.refused_token(&error) {
+                    self.close_link("the token was refused");
+                }
+                Err(RequestError::Refused(error))
+            }
+            (None, None) => Err(RequestError::Network("an answer without content".into())),
+        };
+        self.sync_answered(id, answer);
+    }
+
+    fn sync_answered(&mut self, id: RequestId, answer: Result<Response, RequestError>) {
+        self.outbox.lost(Carrier::Request(id));
+        // An answer from before the socket was lost or the store failed: its page is too late,
+        // what it says of operations is still true.
+        let current = self.sync.take_if(|sync| sync.id == id);
+        match answer {
+            Ok(Response::Sync(response)) => self.sync_succeeded(current, response),
+            Ok(_) => {}
+            Err(error) => {
+                if let RequestError::Refused(WireError {
+                    code: ErrorCode::CursorExpired | ErrorCode::CursorInvalid,
+                    ..
+                }) = &error
+                {
+                    if current.is_some() {
+                        self.close_link("the cursor was refused");
+                        self.forget_cursor();
+                    }
+                } else {
+                    self.http_failed(&error);
+                    self.poll_due = true;
+                }
+            }
+        }
+    }
+
+    fn sync_succeeded(&mut self, current: Option<Sync>, response: SyncResponse) {
+        self.http_backoff.reset();
+        self.told_crowd(response.online, response.policy);
+        for sent in response.results {
+            self.sent(sent, false);
+        }
+        let Some(page) = response.page else { return };
+        let more = page.more;
+        let Some(sync) = current else {
+            self.stats.pages_dropped += 1;
+            return;
+        };
+        if self.link.pushes() {
+            self.stats.pages_dropped += 1;
+        } else if self.accept_page(page, &sync.have, false) && more {
+            self.poll_due = true;
+        }
+    }
+
+    pub(crate) fn sync_over_socket(&self) -> bool {
+        self.sync.as_ref().is_some_and(|sync| sync.over_socket)
+    }
+
+    pub(crate) fn sync_lost_with_socket(&mut self) {
+        self.sync.take_if(|sync| sync.over_socket);
+    }
+
+    fn boot_answered(&mut self, id: RequestId, answer: Result<Response, RequestError>) {
+        if self.phase != Phase::Ready {
+            return;
+        }
+        let Some(boot) = self.boot.take_if(|boot| boot.request == id) else { return };
+        match answer {
+            Ok(Response::Bootstrap(first)) => self.booted(boot, first),
+            Ok(Response::Rooms(page)) => self.boot_rooms(boot, page),
+            Ok(_) => {}
+            Err(error) => self.http_failed(&error),
+        }
+    }
+
+    fn booted(&mut self, mut boot: Boot, mut first: Bootstrap) {
+        if first.user != self.config.user {
+            self.wrong_user(first.user);
+            return;
+        }
+        self.http_backoff.reset();
+        self.idempotency_window_ms = first.idempotency_window_ms;
+        let rooms = std::mem::take(&mut first.rooms);
+        let next = first.next.take();
+        boot.seen.extend(rooms.iter().map(|room| room.id));
+        boot.cursor = Some(first.cursor.clone());
+        self.merge_bootstrap(Some(&first), rooms);
+        self.told_crowd(first.online, first.policy);
+        self.boot_next(boot, next);
+    }
+
+    fn boot_rooms(&mut self, mut boot: Boot, page: RoomPage) {
+        boot.seen.extend(page.rooms.iter().map(|room| room.id));
+        self.merge_bootstrap(None, page.rooms);
+        self.boot_next(boot, page.next);
+    }
+
+    fn boot_next(&mut self, mut boot: Boot, next: Option<String>) {
+        match (next, boot.cursor.clone()) {
+            (Some(next), _) => {
+                boot.request = self.request(Request::Rooms(next), Purpose::Boot);
+                self.boot = Some(boot);
+            }
+            (None, Some(cursor)) => self.finish_bootstrap(cursor, &boot.seen),
+            (None, None) => {}
+        }
+    }
+
+    /// Asks for the state of a room that only events are known of.
+    pub(crate) fn ask_for_state(&mut self, id: RoomId) {
+        let may = self.http_is_open() && self.auth.is_ready() && self.online();
+        if let Some(room) = self.rooms.get_mut(&id)
+            && room.needs_state()
+            && !room.asked
+            && may
+        {
+            room.asked = true;
+            self.request(Request::Room(id), Purpose::RoomState(id));
+        }
+    }
+
+    fn state_answered(&mut self, id: RoomId, answer: Result<Response, RequestError>) {
+        match answer {
+            Ok(Response::Room(state)) => self.accept_state(state, Default::default()),
+            Ok(_) => {}
+            Err(error) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.asked = false;
+                }
+                self.http_failed(&error);
+            }
+        }
+    }
+
+    /// Whether HTTP may be tried on the client's own account.
+    pub(crate) fn http_is_open(&self) -> bool {
+        self.timers.get(Timer::HttpRetry).is_none()
+    }
+
+    /// A request of the client's own account failed: wait, then go on.
+    pub(crate) fn http_failed(&mut self, error: &RequestError) {
+        let slot = match error {
+            // The token's affair: another one is being fetched.
+            RequestError::Refused(error) if error.code.status() == 401 => return,
+            RequestError::Refused(error) => error.retry_after_ms,
+            RequestError::Network(_) => None,
+        };
+        let wait = self.http_backoff.fail(slot, &mut self.rng);
+        if slot.is_some() {
+            self.slot_until = self.now.mono_ms + wait;
+            self.timers.disarm(Timer::HttpRetry);
+        } else if self.now.mono_ms < self.slot_until {
+            return;
+        }
+        self.timers.arm_no_later(Timer::HttpRetry, self.now.mono_ms + wait);
+    }
+
+    pub(crate) fn request(&mut self, request: Request, purpose: Purpose) -> RequestId {
+        let id = RequestId(self.id());
+        self.request_as(id, request, purpose);
+        id
+    }
+
+    fn request_as(&mut self, id: RequestId, request: Request, purpose: Purpose) {
+        self.stats.requests += 1;
+        self.requests.insert(id, purpose);
+        self.effect(Effect::Request(id, request));
+    }
+
+    /// Whether operations should ride on a poll rather than go on their own.
+    pub(crate) fn ops_ride_on_polls(&self) -> bool {
+        self.signals.report().mode == Mode::Polling && self.cursor.is_some()
+    }
+}

@@ -1,0 +1,215 @@
+//! Sending: on disk before it shows, one request in flight for each room, and never given up
+//! because of the network.
+
+use tidewire_protocol::{
+    ClientFrame, EventId, Op, OpOutcome, OpsRequest, RoomId, RoomOps, Sent, WireError,
+};
+
+use super::commit::After;
+use super::effect::{CommandId, Reply, Request, RequestError, RequestId, Response};
+use super::link::Link;
+use super::merge::Source;
+use super::outbox::{Carrier, FailReason, OutboxRow};
+use super::transaction::{Transaction, Write};
+use super::{Engine, Purpose};
+use crate::error::Error;
+
+impl Engine {
+    /// Queues an operation. The app hears of it, and sees it, once it is on disk.
+    pub(crate) fn enqueue(&mut self, command: CommandId, room: RoomId, op: Op) {
+        if let Err(error) = self.may_enqueue(room, &op) {
+            self.reply(command, Err(error));
+            return;
+        }
+        let row = OutboxRow { room, op, queued_at: self.now.wall_ms, failed: None };
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        transaction.push(Write::Enqueue(Box::new(row.clone())));
+        let reply = Some((command, Reply::Done));
+        self.commit(transaction, After { enqueued: Some(row), reply, ..After::default() });
+    }
+
+    fn may_enqueue(&self, room: RoomId, op: &Op) -> Result<(), Error> {
+        op.validate()?;
+        let head = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
+        if !head.state.joined {
+            return Err(Error::NotAMember(room));
+        }
+        let capacity = self.config.outbox_capacity;
+        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
+            return Err(Error::OutboxFull { capacity });
+        }
+        Ok(())
+    }
+
+    /// Queues a failed operation again.
+    pub(crate) fn retry(&mut self, command: CommandId, id: EventId) {
+        let Some(row) = self.outbox.get(id).filter(|row| row.failed.is_some()) else {
+            self.reply(command, Err(Error::UnknownMessage(id)));
+            return;
+        };
+        let room = row.room;
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        transaction.push(Write::Failure(id, None));
+        let after = After {
+            failed: vec![(room, id, None)],
+            reply: Some((command, Reply::Done)),
+            ..After::default()
+        };
+        self.commit(transaction, after);
+    }
+
+    /// Takes a failed operation out of the outbox.
+    pub(crate) fn discard(&mut self, command: CommandId, id: EventId) {
+        if self.outbox.get(id).is_none_or(|row| row.failed.is_none()) {
+            self.reply(command, Err(Error::UnknownMessage(id)));
+            return;
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        transaction.push(Write::Dequeue(id));
+        let after =
+            After { dequeued: vec![id], reply: Some((command, Reply::Done)), ..After::default() };
+        self.commit(transaction, after);
+    }
+
+    /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
+    pub(crate) fn advance_outbox(&mut self) {
+        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+            return;
+        }
+        let ready = self.outbox.ready();
+        if ready.is_empty() || self.link_is_coming() {
+            return;
+        }
+        if let Link::Ready(link) = &self.link {
+            let carrier = Carrier::Socket(link.socket);
+            for room in ready {
+                let ops = self.outbox.next_ops(room);
+                self.outbox.depart(room, carrier);
+                self.send_frame(ClientFrame::Send(RoomOps { room, ops }));
+            }
+            self.expect_answer();
+        } else if self.ops_ride_on_polls() {
+            // A send opens a wake-up at once; one that is open already takes it along next.
+            self.poll_due = true;
+        } else {
+            for room in ready {
+                let ops = self.outbox.next_ops(room);
+                let request = Request::Ops(room, OpsRequest { ops });
+                let id = self.request(request, Purpose::Ops(room));
+                self.outbox.depart(room, Carrier::Request(id));
+            }
+        }
+    }
+
+    /// The answer to a request with nothing but operations.
+    pub(crate) fn ops_answered(
+        &mut self,
+        room: RoomId,
+        id: RequestId,
+        answer: Result<Response, RequestError>,
+    ) {
+        self.outbox.lost(Carrier::Request(id));
+        match answer {
+            Ok(Response::Ops(sent)) => {
+                self.http_backoff.reset();
+                self.sent(sent, false);
+            }
+            Ok(_) => {}
+            Err(RequestError::Refused(error)) => {
+                self.sent(Sent { room, results: Vec::new(), error: Some(error) }, false);
+            }
+            Err(error @ RequestError::Network(_)) => self.http_failed(&error),
+        }
+    }
+
+    /// What became of the operations of a room.
+    pub(crate) fn sent(&mut self, sent: Sent, over_socket: bool) {
+        if over_socket {
+            self.outbox.arrive(sent.room);
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut after = After::default();
+        if let Some(error) = sent.error {
+            self.ops_refused(&mut transaction, &mut after, sent.room, error);
+        }
+        let mut accepted = Vec::new();
+        for result in sent.results {
+            // Not in the outbox any more: the feed was faster.
+            let Some(row) = self.outbox.get(result.id) else { continue };
+            match result.outcome {
+                OpOutcome::Accepted { seq, at } => {
+                    accepted.push(row.accepted(&self.config.user, seq, at));
+                }
+                OpOutcome::Refused { error } if error.temporary => {
+                    self.http_failed(&RequestError::Refused(error));
+                }
+                OpOutcome::Refused { error } => {
+                    self.fail(&mut transaction, &mut after, result.id, FailReason::Refused(error));
+                }
+                OpOutcome::NotTried => {}
+            }
+        }
+        for event in &accepted {
+            let held =
+                self.rooms.get(&event.room).is_some_and(|room| room.held.contains(event.seq));
+            if held {
+                self.outbox.settle(event.id);
+                transaction.push(Write::Dequeue(event.id));
+                after.dequeued.push(event.id);
+            }
+        }
+        self.merge(&mut transaction, &mut after, accepted, Source::Ahead);
+        if !transaction.writes.is_empty() {
+            self.commit(transaction, after);
+        }
+    }
+
+    /// A request with operations was refused as a whole.
+    fn ops_refused(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        room: RoomId,
+        error: WireError,
+    ) {
+        if error.temporary {
+            self.http_failed(&RequestError::Refused(error));
+        } else if error.code.status() == 401 {
+            if self.refused_token(&error) {
+                self.close_link("the token was refused");
+            }
+        } else if let Some(id) = self.outbox.first(room) {
+            self.fail(transaction, after, id, FailReason::Refused(error));
+        }
+    }
+
+    fn fail(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        id: EventId,
+        reason: FailReason,
+    ) {
+        let Some(row) = self.outbox.get(id) else { return };
+        let room = row.room;
+        self.outbox.settle(id);
+        transaction.push(Write::Failure(id, Some(reason.clone())));
+        after.failed.push((room, id, Some(reason)));
+    }
+
+    /// Operations older than the server remembers ids are never sent blindly again. The time in
+    /// the outbox counts, not that of the last attempt: the safe side of the two.
+    pub(crate) fn expire_outbox(&mut self) {
+        let window = i64::try_from(self.idempotency_window_ms).unwrap_or(i64::MAX);
+        let old = self.outbox.queued_before(self.now.wall_ms.saturating_sub(window));
+        if old.is_empty() {
+            return;
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut after = After::default();
+        for id in old {
+            self.fail(&mut transaction, &mut after, id, FailReason::Unknown);
+        }
+        self.commit(transaction, after);
+    }
+}

@@ -1,0 +1,78 @@
+//! Time as an argument: the engine never asks for it.
+
+/// A moment, given to the engine with every input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, in ms from any fixed start. Every timer counts in it.
+    pub mono_ms: u64,
+    /// The device's wall clock, in ms since 1970-01-01 UTC. It may jump: it is shown, never
+    /// reckoned with.
+    pub wall_ms: i64,
+}
+
+/// What a timer is for. Each has at most one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The next poll of the feed is due.
+    Poll,
+    /// The next attempt at a socket is due.
+    SocketRetry,
+    /// HTTP may be tried again after a failure.
+    HttpRetry,
+    /// The peer of the socket owes an answer: `welcome`, `sent`, `synced` or `pong`.
+    SocketAnswer,
+    /// A frame has to be sent, or the server takes the client for gone.
+    Heartbeat,
+    /// This client's moment, spread over the crowd, to follow audience or policy.
+    Spread,
+    /// The server's policy is no longer valid.
+    PolicyExpiry,
+    /// A batched timeline update is due.
+    Flush,
+    /// The token has to be fetched: ahead of its expiry, or again after a failure.
+    Token,
+    /// The store failed: try to load what is committed.
+    StoreRetry,
+}
+
+/// The armed timers. A handful at most, so a vector beats a heap.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    armed: Vec<(Timer, u64)>,
+}
+
+impl Timers {
+    pub(crate) fn arm(&mut self, timer: Timer, at_ms: u64) {
+        self.disarm(timer);
+        self.armed.push((timer, at_ms));
+    }
+
+    /// Arms, unless it is armed for an earlier moment.
+    pub(crate) fn arm_no_later(&mut self, timer: Timer, at_ms: u64) {
+        if self.get(timer).is_none_or(|armed| at_ms < armed) {
+            self.arm(timer, at_ms);
+        }
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.armed.retain(|(other, _)| *other != timer);
+    }
+
+    pub(crate) fn get(&self, timer: Timer) -> Option<u64> {
+        self.armed.iter().find(|(other, _)| *other == timer).map(|(_, at)| *at)
+    }
+
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.armed.iter().map(|(_, at)| *at).min()
+    }
+
+    /// Takes the earliest timer that is due.
+    pub(crate) fn pop_due(&mut self, now_ms: u64) -> Option<Timer> {
+        let (timer, at) = *self.armed.iter().min_by_key(|(timer, at)| (*at, *timer))?;
+        if at > now_ms {
+            return None;
+        }
+        self.disarm(timer);
+        Some(timer)
+    }
+}

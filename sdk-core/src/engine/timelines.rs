@@ -1,0 +1,426 @@
+//! Open timelines: filled from the disk, then from the server where the disk has a hole.
+
+use tidewire_protocol::{HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
+
+use super::commit::After;
+use super::effect::{
+    CommandId, Effect, Notice, Older, Query, Reply, Request, RequestError, Response, Rows,
+    StartRows, StoreToken, TimelineId,
+};
+use super::outbox::Outbox;
+use super::profiles::Lookup;
+use super::room::Room;
+use super::stats::Tier;
+use super::time::{Now, Timer};
+use super::window::{Message, Sources, Window};
+use super::{Engine, Phase, Purpose};
+use crate::config::millis;
+use crate::defaults;
+use crate::error::{Error, StoreError};
+
+/// What is being loaded from the disk.
+#[derive(Debug)]
+pub(crate) enum LoadPurpose {
+    Start,
+    /// The first rows of a window.
+    Window {
+        room: RoomId,
+        waiting: Vec<(CommandId, TimelineId)>,
+        since: u64,
+    },
+    /// Older rows of a window; `start` is where the held range begins.
+    Older {
+        room: RoomId,
+        command: CommandId,
+        before: Seq,
+        start: Seq,
+        limit: usize,
+        since: u64,
+    },
+    Profiles(Lookup),
+}
+
+/// A page of history on its way.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    room: RoomId,
+    /// Who waits for it; nobody if the engine fetches on its own account.
+    command: Option<CommandId>,
+    since: u64,
+}
+
+impl Engine {
+    /// The store's answer to a query.
+    pub fn handle_loaded(&mut self, now: Now, token: StoreToken, rows: Rows) {
+        self.now = now;
+        match (self.loads.remove(&token), rows) {
+            (Some(LoadPurpose::Start), Rows::Start(rows)) => self.started(*rows),
+            (Some(LoadPurpose::Window { room, waiting, since }), Rows::Events(events)) => {
+                self.stats.read(Tier::Disk, now.mono_ms - since);
+                self.fill_window(room, events, waiting);
+            }
+            (
+                Some(LoadPurpose::Older { room, command, before, start, limit, since }),
+                Rows::Events(events),
+            ) => {
+                self.stats.read(Tier::Disk, now.mono_ms - since);
+                // Fewer than asked for: the rest of the range was folded away.
+                let oldest = if events.len() < limit { None } else { events.first() };
+                let from = oldest.map_or(start, |event| event.seq);
+                let messages = events.into_iter().map(|e| Message::of_event(e).into());
+                let mut added = 0;
+                if let Some(window) = self.windows.get_mut(&room)
+                    && window.oldest().is_none_or(|oldest| oldest == before)
+                {
+                    added = window.extend(messages, from);
+                }
+                let first = self.rooms.get(&room).map_or(from, |room| room.state.first_seq);
+                let older = Older { added, tier: Tier::Disk, more: from > first };
+                self.flush_window(room);
+                self.reply(command, Ok(Reply::Older(older)));
+            }
+            (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
+                self.profiles_loaded(lookup, found);
+            }
+            _ => {}
+        }
+        self.advance();
+    }
+
+    /// The store could not answer a query.
+    pub fn handle_load_failed(&mut self, now: Now, token: StoreToken, error: StoreError) {
+        self.now = now;
+        match self.loads.remove(&token) {
+            Some(LoadPurpose::Start) => {
+                self.phase = Phase::Loading;
+                self.store_failed(error);
+            }
+            Some(LoadPurpose::Window { room, waiting, .. }) => {
+                for (command, timeline) in waiting {
+                    self.close_timeline(timeline);
+                    self.reply(command, Err(Error::Store(error.clone())));
+                }
+                if let Some(window) = self.windows.get_mut(&room) {
+                    window.loaded = true;
+                }
+            }
+            Some(LoadPurpose::Older { command, .. }) => {
+                self.reply(command, Err(Error::Store(error)));
+            }
+            Some(LoadPurpose::Profiles(lookup)) => {
+                self.reply(lookup.command, Err(Error::Store(error)));
+            }
+            None => {}
+        }
+        self.advance();
+    }
+
+    pub(crate) fn load(&mut self, query: Query, purpose: LoadPurpose) {
+        let token = StoreToken(self.id());
+        self.loads.insert(token, purpose);
+        self.effect(Effect::Load(token, query));
+    }
+
+    /// Goes on from what is committed, at the start or after the store failed.
+    fn started(&mut self, rows: StartRows) {
+        self.phase = Phase::Ready;
+        self.cursor = rows.cursor.clone();
+        self.queued_cursor = rows.cursor;
+        self.queued_cursor_at = self.now.mono_ms;
+        self.epoch = rows.epoch;
+        self.rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row))).collect();
+        self.outbox = Outbox::load(rows.outbox);
+        self.rooms_changed = true;
+        self.poll_due = true;
+        self.expire_outbox();
+        let open: Vec<RoomId> = self.windows.keys().copied().collect();
+        for room in open {
+            if let Some(window) = self.windows.get_mut(&room) {
+                window.clear();
+                window.loaded = false;
+                window.fetching = false;
+            }
+            self.load_window(room, Vec::new());
+        }
+        for (id, command) in std::mem::take(&mut self.deferred) {
+            self.command(id, command);
+        }
+    }
+
+    pub(crate) fn open_timeline(&mut self, command: CommandId, id: TimelineId, room: RoomId) {
+        if !self.rooms.contains_key(&room) {
+            self.reply(command, Err(Error::UnknownRoom(room)));
+            return;
+        }
+        self.windows_opened += 1;
+        let opened = self.windows_opened;
+        let first = !self.windows.contains_key(&room);
+        let window = self.windows.entry(room).or_insert_with(|| Window::new(opened));
+        window.opened = opened;
+        self.timelines.insert(id, room);
+        if window.loaded {
+            self.stats.read(Tier::Memory, 0);
+            self.flush_window(room);
+            self.attach(id, room);
+            self.reply(command, Ok(Reply::Opened));
+        } else if first {
+            self.load_window(room, vec![(command, id)]);
+        } else {
+            for purpose in self.loads.values_mut() {
+                if let LoadPurpose::Window { room: other, waiting, .. } = purpose
+                    && *other == room
+                {
+                    waiting.push((command, id));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn load_window(&mut self, room: RoomId, waiting: Vec<(CommandId, TimelineId)>) {
+        let since = self.now.mono_ms;
+        let query = Query::Newest { room, limit: defaults::TIMELINE_PAGE };
+        self.load(query, LoadPurpose::Window { room, waiting, since });
+    }
+
+    fn fill_window(
+        &mut self,
+        room: RoomId,
+        events: Vec<tidewire_protocol::Event>,
+        waiting: Vec<(CommandId, TimelineId)>,
+    ) {
+        if let Some(window) = self.windows.get_mut(&room) {
+            window.loaded = true;
+            if let Some(first) = events.first() {
+                let from = first.seq;
+                window.extend(events.into_iter().map(|e| Message::of_event(e).into()), from);
+            }
+        }
+        self.flush_window(room);
+        for (command, timeline) in waiting {
+            self.attach(timeline, room);
+            self.reply(command, Ok(Reply::Opened));
+        }
+    }
+
+    /// From here on the timeline gets the window's updates, beginning with everything.
+    fn attach(&mut self, timeline: TimelineId, room: RoomId) {
+        if !self.timelines.contains_key(&timeline) {
+            return;
+        }
+        if let Some(window) = self.windows.get_mut(&room) {
+            window.timelines.push(timeline);
+            let reset = window.reset();
+            self.notify(Notice::Timeline(timeline, reset));
+        }
+    }
+
+    pub(crate) fn reset_timeline(&mut self, command: CommandId, timeline: TimelineId) {
+        let window = self.timelines.get(&timeline).and_then(|room| self.windows.get_mut(room));
+        if let Some(window) = window {
+            let reset = window.reset();
+            self.notify(Notice::Timeline(timeline, reset));
+        }
+        self.reply(command, Ok(Reply::Done));
+    }
+
+    pub(crate) fn close_timeline(&mut self, timeline: TimelineId) {
+        let Some(room) = self.timelines.remove(&timeline) else { return };
+        if let Some(window) = self.windows.get_mut(&room) {
+            window.timelines.retain(|other| *other != timeline);
+        }
+        if !self.timelines.values().any(|other| *other == room) {
+            self.windows.remove(&room);
+        }
+    }
+
+    /// Older messages: from the disk as far as they are held without a hole, else from the server.
+    pub(crate) fn load_older(&mut self, command: CommandId, timeline: TimelineId, count: usize) {
+        let Some(room_id) = self.timelines.get(&timeline).copied() else {
+            self.reply(command, Err(Error::Closed));
+            return;
+        };
+        let (Some(window), Some(room)) = (self.windows.get(&room_id), self.rooms.get(&room_id))
+        else {
+            self.reply(command, Err(Error::UnknownRoom(room_id)));
+            return;
+        };
+        let max = self.config.max_messages_per_room;
+        let limit = count.clamp(1, limits::HISTORY_MAX);
+        let before = window.oldest().unwrap_or(room.state.head_seq.next());
+        if before <= room.state.first_seq.max(Seq::new(1)) {
+            let older = Older { added: 0, tier: Tier::Memory, more: false };
+            self.reply(command, Ok(Reply::Older(older)));
+        } else if window.len() + limit > max {
+            self.reply(command, Err(Error::WindowFull { max }));
+        } else if let Some((start, _)) = room.held.range_of(before.previous()) {
+            let start = Seq::new(start).max(room.state.first_seq);
+            let query = Query::Before { room: room_id, before, from: start, limit };
+            let since = self.now.mono_ms;
+            let purpose =
+                LoadPurpose::Older { room: room_id, command, before, start, limit, since };
+            self.load(query, purpose);
+        } else {
+            self.fetch_history(room_id, HistoryAnchor::Before(before), limit, Some(command));
+        }
+    }
+
+    /// What is missing in a gap, the newest first.
+    pub(crate) fn fill_gap(
+        &mut self,
+        command: CommandId,
+        timeline: TimelineId,
+        from: Seq,
+        to: Seq,
+    ) {
+        let Some(room) = self.timelines.get(&timeline).copied() else {
+            self.reply(command, Err(Error::Closed));
+            return;
+        };
+        let missing = to.get().saturating_sub(from.get()).saturating_add(1);
+        let limit = usize::try_from(missing).unwrap_or(usize::MAX).clamp(1, limits::HISTORY_MAX);
+        self.fetch_history(room, HistoryAnchor::Before(to.next()), limit, Some(command));
+    }
+
+    /// Fetches what open windows lack: their newest messages, and what may have changed.
+    pub(crate) fn advance_windows(&mut self) {
+        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+            return;
+        }
+        let mut wanted = Vec::new();
+        for (id, window) in &mut self.windows {
+            let Some(room) = self.rooms.get(id) else { continue };
+            if !window.loaded || window.fetching || !room.state.joined {
+                continue;
+            }
+            let anchor = if room.lacks_newest() {
+                HistoryAnchor::Newest
+            } else {
+                let visible = window.oldest().unwrap_or(Seq::ZERO);
+                match room.stale.last().filter(|end| *end >= visible) {
+                    Some(end) => HistoryAnchor::Before(end.next()),
+                    None => continue,
+                }
+            };
+            window.fetching = true;
+            wanted.push((*id, anchor));
+        }
+        for (room, anchor) in wanted {
+            self.fetch_history(room, anchor, defaults::TIMELINE_PAGE, None);
+        }
+    }
+
+    fn fetch_history(
+        &mut self,
+        room: RoomId,
+        anchor: HistoryAnchor,
+        limit: usize,
+        command: Option<CommandId>,
+    ) {
+        if let Some(command) = command
+            && !self.online()
+        {
+            self.reply(command, Err(Error::Offline));
+            return;
+        }
+        let fetch = Fetch { room, command, since: self.now.mono_ms };
+        let request = Request::History(room, HistoryQuery::at(anchor, limit));
+        self.request(request, Purpose::History(fetch));
+    }
+
+    pub(crate) fn history_answered(
+        &mut self,
+        fetch: Fetch,
+        answer: Result<Response, RequestError>,
+    ) {
+        if fetch.command.is_none()
+            && let Some(window) = self.windows.get_mut(&fetch.room)
+        {
+            window.fetching = false;
+        }
+        match answer {
+            Ok(Response::History(history)) if self.phase == Phase::Ready => {
+                self.stats.read(Tier::Server, self.now.mono_ms - fetch.since);
+                let older = Older {
+                    added: history.messages.len(),
+                    tier: Tier::Server,
+                    more: history.covers.is_some_and(|(from, _)| from > history.first_seq),
+                };
+                let reply = fetch.command.map(|command| (command, Reply::Older(older)));
+                self.merge_history(fetch.room, history, After { reply, ..After::default() });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if let Some(command) = fetch.command {
+                    self.reply(command, Err(error.into()));
+                } else {
+                    self.http_failed(&error);
+                }
+            }
+        }
+    }
+
+    /// Sends out the updates that are due, and arms the timer for the others.
+    pub(crate) fn flush_windows(&mut self) {
+        let now = self.now.mono_ms;
+        let buffer = millis(self.config.message_buffer_time);
+        let mut due = Vec::new();
+        let mut next: Option<u64> = None;
+        for (id, window) in &self.windows {
+            if !window.dirty || !window.loaded {
+                continue;
+            }
+            let at = window.flush_at(now, buffer);
+            if at <= now {
+                due.push(*id);
+            } else {
+                next = Some(next.map_or(at, |earlier| earlier.min(at)));
+            }
+        }
+        for room in due {
+            self.flush_window(room);
+        }
+        match next {
+            Some(at) => self.timers.arm(Timer::Flush, at),
+            None => self.timers.disarm(Timer::Flush),
+        }
+    }
+
+    pub(crate) fn flush_window(&mut self, id: RoomId) {
+        let buffer = millis(self.config.message_buffer_time);
+        let (Some(window), Some(room)) = (self.windows.get_mut(&id), self.rooms.get(&id)) else {
+            return;
+        };
+        if !window.loaded {
+            return;
+        }
+        let sources = Sources {
+            user: &self.config.user,
+            held: &room.held,
+            feed_seq: room.feed_seq,
+            first_seq: room.state.first_seq,
+            outbox: self.outbox.of_room(id),
+        };
+        if let Some(update) = window.flush(&sources, self.now.mono_ms, buffer) {
+            for timeline in window.timelines.clone() {
+                self.effects.push_back(Effect::Notify(Notice::Timeline(timeline, update.clone())));
+            }
+        }
+    }
+
+    pub(crate) fn enqueues_in_flight(&self) -> usize {
+        self.commits.iter().filter(|pending| pending.enqueues()).count()
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Refused(error) if error.code.status() == 401 => {
+                Error::AuthRequired(error.to_string())
+            }
+            RequestError::Refused(error) => Error::Refused(error),
+            RequestError::Network(reason) => Error::Network(reason),
+        }
+    }
+}

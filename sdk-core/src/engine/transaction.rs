@@ -1,0 +1,81 @@
+//! What the engine asks the store to write, all of it or nothing.
+
+use tidewire_protocol::{Cursor, Epoch, Event, EventId, Profile, RoomId, RoomState, Seq};
+
+use super::outbox::OutboxRow;
+
+/// Writes that belong together. The store carries them out in order, in one SQLite transaction.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transaction {
+    /// Whether the commit has to survive a power loss (`synchronous = FULL`): true for the outbox.
+    /// The cache can be read again from the server.
+    pub durable: bool,
+    /// The cursor that must be stored before this may be written. A transaction that failed takes
+    /// all pages after it along, so that the cursor never passes an event that is not stored.
+    pub expects: Option<Cursor>,
+    /// The writes.
+    pub writes: Vec<Write>,
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Drops everything cached: another epoch has begun. Outbox and drafts stay.
+    WipeCache(Epoch),
+    /// No cursor any more: the next start begins with a bootstrap.
+    ForgetCursor,
+    /// The feed is read up to here.
+    Cursor(Cursor),
+    /// A room as the server told it (without its last event), and the feed's position in it.
+    Room {
+        /// The room.
+        state: Box<RoomState>,
+        /// The highest seq that the feed has passed.
+        feed_seq: Seq,
+    },
+    /// A room's head and feed position moved.
+    Head {
+        /// The room.
+        room: RoomId,
+        /// The newest seq known.
+        head_seq: Seq,
+        /// The highest seq that the feed has passed.
+        feed_seq: Seq,
+    },
+    /// An event. One of the same seq is replaced.
+    Event(Box<Event>),
+    /// The held ranges of a room: rows to delete by their start, and one to write.
+    Range {
+        /// The room.
+        room: RoomId,
+        /// Starts of ranges to delete.
+        removed: Vec<u64>,
+        /// The range to write.
+        put: (u64, u64),
+    },
+    /// All stale ranges of a room.
+    Stale {
+        /// The room.
+        room: RoomId,
+        /// The ranges.
+        ranges: Vec<(u64, u64)>,
+    },
+    /// A new operation in the outbox.
+    Enqueue(Box<OutboxRow>),
+    /// An operation reached the log, or the app discarded it.
+    Dequeue(EventId),
+    /// The server's "no" to an operation; `None` queues it again.
+    Failure(EventId, Option<super::outbox::FailReason>),
+    /// A profile, and when it was fetched (wall clock, ms).
+    Profile(Box<Profile>, i64),
+}
+
+impl Transaction {
+    pub(crate) fn push(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.expects.is_none()
+    }
+}

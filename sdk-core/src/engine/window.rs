@@ -1,0 +1,472 @@
+//! What a timeline shows of one room, and how that changes.
+//!
+//! The rows are derived anew from the messages, the held ranges and the outbox whenever an update
+//! is due; the update is the difference to what was shown before. So no path that changes one of
+//! them can forget to tell the screen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidewire_protocol::{Content, Event, EventId, EventKind, RoomId, Seq, UserId};
+
+use super::effect::TimelineId;
+use super::outbox::{FailReason, OutboxRow};
+use super::ranges::RangeSet;
+use crate::defaults;
+
+/// A row of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A message or another event.
+    Message(Arc<Message>),
+    /// Events that exist and are not here: `from..=to`. Fetch them with `fill_gap`.
+    Gap {
+        /// The first missing seq.
+        from: Seq,
+        /// The last missing seq.
+        to: Seq,
+    },
+}
+
+/// What a row is, for life: diffs speak of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    /// A message, from its optimistic echo on.
+    Message(EventId),
+    /// The gap that begins here.
+    Gap(Seq),
+}
+
+impl Row {
+    /// What this row is.
+    pub fn key(&self) -> RowKey {
+        match self {
+            Row::Message(message) => RowKey::Message(message.id),
+            Row::Gap { from, .. } => RowKey::Gap(*from),
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn message(&self) -> Option<&Arc<Message>> {
+        match self {
+            Row::Message(message) => Some(message),
+            Row::Gap { .. } => None,
+        }
+    }
+}
+
+/// A message or another event of a room, as shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id, chosen by its sender, the same before and after it is sent.
+    pub id: EventId,
+    /// The room.
+    pub room: RoomId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// Its place in the room; none while it waits in the outbox.
+    pub seq: Option<Seq>,
+    /// When the server took it, or, in the outbox, when it was queued: ms since 1970-01-01 UTC.
+    pub at: i64,
+    /// What kind of content it has.
+    pub kind: EventKind,
+    /// The content.
+    pub content: Content,
+    /// How far it is.
+    pub state: MessageState,
+}
+
+impl Message {
+    pub(crate) fn of_event(event: Event) -> Self {
+        Self {
+            id: event.id,
+            room: event.room,
+            sender: event.sender,
+            seq: Some(event.seq),
+            at: event.at,
+            kind: event.kind,
+            content: event.content,
+            state: MessageState::Sent,
+        }
+    }
+
+    /// The text, if this is a `message`.
+    pub fn text(&self) -> Option<String> {
+        if self.kind != EventKind::Message {
+            return None;
+        }
+        self.content.parse::<tidewire_protocol::MessageContent>().ok().map(|content| content.text)
+    }
+}
+
+/// How far a message is. Derived from the outbox and the log, stored nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageState {
+    /// In the outbox, on its way or about to be.
+    Sending,
+    /// In the outbox, behind a message that failed.
+    Waiting(EventId),
+    /// The server refused it: retry or discard it.
+    Failed(FailReason),
+    /// In the log.
+    Sent,
+}
+
+/// An update of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TimelineUpdate {
+    /// Everything, from scratch.
+    Reset {
+        /// The rows, oldest first.
+        rows: Vec<Row>,
+        /// Whether there are older messages, on disk or on the server.
+        more: bool,
+    },
+    /// Changes, to be applied in order.
+    Diff {
+        /// The changes.
+        changes: Vec<Change>,
+        /// Whether there are older messages, on disk or on the server.
+        more: bool,
+    },
+}
+
+/// One change of the rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A row comes in before the one at `index`.
+    Insert {
+        /// Where.
+        index: usize,
+        /// What.
+        row: Row,
+    },
+    /// The row at `index` is the same and looks different.
+    Set {
+        /// Where.
+        index: usize,
+        /// What it is now.
+        row: Row,
+    },
+    /// The row at `index` goes.
+    Remove {
+        /// Where.
+        index: usize,
+    },
+}
+
+impl TimelineUpdate {
+    /// Applies the update to rows that were built from the updates before it.
+    pub fn apply(&self, rows: &mut Vec<Row>) {
+        match self {
+            TimelineUpdate::Reset { rows: all, .. } => rows.clone_from(all),
+            TimelineUpdate::Diff { changes, .. } => {
+                for change in changes {
+                    match change {
+                        Change::Insert { index, row } => rows.insert(*index, row.clone()),
+                        Change::Set { index, row } => rows[*index] = row.clone(),
+                        Change::Remove { index } => drop(rows.remove(*index)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The window of an open room: its newest messages, and who looks at them.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub(crate) timelines: Vec<TimelineId>,
+    /// By seq, from `from` on.
+    messages: BTreeMap<Seq, Arc<Message>>,
+    /// The lowest seq shown. What lies below is older history.
+    pub(crate) from: Seq,
+    /// When it was last opened, for choosing live rooms: a counter, not a clock.
+    pub(crate) opened: u64,
+    /// Whether the first rows came from the disk.
+    pub(crate) loaded: bool,
+    /// Whether a fetch from the server is on its way.
+    pub(crate) fetching: bool,
+    shown: Vec<Row>,
+    more: bool,
+    /// Whether something changed since the last update.
+    pub(crate) dirty: bool,
+    last_flush_ms: Option<u64>,
+    /// Updates within the buffer time, to tell a burst from a quiet room.
+    recent_flushes: u32,
+    period_start_ms: u64,
+}
+
+/// What a window is derived from besides its own messages.
+pub(crate) struct Sources<'a> {
+    pub(crate) user: &'a UserId,
+    pub(crate) held: &'a RangeSet,
+    pub(crate) feed_seq: Seq,
+    pub(crate) first_seq: Seq,
+    pub(crate) outbox: Vec<&'a OutboxRow>,
+}
+
+impl Window {
+    pub(crate) fn new(opened: u64) -> Self {
+        Self {
+            timelines: Vec::new(),
+            messages: BTreeMap::new(),
+            from: Seq::new(u64::MAX),
+            opened,
+            loaded: false,
+            fetching: false,
+            shown: Vec::new(),
+            more: false,
+            dirty: false,
+            last_flush_ms: None,
+            recent_flushes: 0,
+            period_start_ms: 0,
+        }
+    }
+
+    /// Forgets all messages, for instance because another epoch began.
+    pub(crate) fn clear(&mut self) {
+        self.messages.clear();
+        self.from = Seq::new(u64::MAX);
+        self.dirty = true;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Takes events of the room at or after the window's beginning. The window is bounded: the
+    /// oldest go when it is over `max`.
+    pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Arc<Message>>, max: usize) {
+        for message in events {
+            let Some(seq) = message.seq else { continue };
+            if seq >= self.from || self.messages.is_empty() || self.is_just_below(seq) {
+                self.from = self.from.min(seq);
+                self.messages.insert(seq, message);
+                self.dirty = true;
+            }
+        }
+        while self.messages.len() > max {
+            self.messages.pop_first();
+            self.from = self.messages.first_key_value().map_or(self.from, |(seq, _)| *seq);
+        }
+    }
+
+    fn is_just_below(&self, seq: Seq) -> bool {
+        seq.next() == self.from
+    }
+
+    /// Takes events below the window's beginning; `from` is where it then begins.
+    pub(crate) fn extend(
+        &mut self,
+        events: impl IntoIterator<Item = Arc<Message>>,
+        from: Seq,
+    ) -> usize {
+        let before = self.messages.len();
+        for message in events {
+            if let Some(seq) = message.seq {
+                self.messages.insert(seq, message);
+            }
+        }
+        self.from = self.from.min(from);
+        self.dirty = true;
+        self.messages.len() - before
+    }
+
+    /// The oldest seq of the window, if it shows any.
+    pub(crate) fn oldest(&self) -> Option<Seq> {
+        (self.from.get() != u64::MAX).then_some(self.from)
+    }
+
+    fn rows(&self, sources: &Sources<'_>) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(self.messages.len() + sources.outbox.len() + 2);
+        let newest = self.messages.last_key_value().map_or(Seq::ZERO, |(seq, _)| *seq);
+        // Holes above the feed's position are on their way; those below it are gaps.
+        let known = newest.max(sources.feed_seq);
+        let holes = match self.oldest() {
+            Some(from) => sources.held.holes(from.get(), known.get()),
+            None if sources.feed_seq >= sources.first_seq && sources.feed_seq > Seq::ZERO => {
+                sources.held.holes(sources.first_seq.get().max(1), known.get())
+            }
+            None => Vec::new(),
+        };
+        let mut gaps = holes
+            .into_iter()
+            .filter(|(start, _)| *start <= sources.feed_seq.get())
+            .map(|(start, end)| Row::Gap {
+                from: Seq::new(start),
+                to: Seq::new(end.min(sources.feed_seq.get())),
+            })
+            .peekable();
+        for (seq, message) in &self.messages {
+            while let Some(Row::Gap { from, .. }) = gaps.peek() {
+                if from > seq {
+                    break;
+                }
+                rows.extend(gaps.next());
+            }
+            rows.push(Row::Message(message.clone()));
+        }
+        rows.extend(gaps);
+        let mut holder = None;
+        for row in &sources.outbox {
+            let state = match (&row.failed, holder) {
+                (Some(reason), _) => MessageState::Failed(reason.clone()),
+                (None, Some(id)) => MessageState::Waiting(id),
+                (None, None) => MessageState::Sending,
+            };
+            if row.failed.is_some() {
+                holder.get_or_insert(row.op.id);
+            }
+            rows.push(Row::Message(Arc::new(Message {
+                id: row.op.id,
+                room: row.room,
+                sender: sources.user.clone(),
+                seq: None,
+                at: row.queued_at,
+                kind: row.op.kind.clone(),
+                content: row.op.content.clone(),
+                state,
+            })));
+        }
+        rows
+    }
+
+    fn has_more(&self, sources: &Sources<'_>) -> bool {
+        self.oldest().is_some_and(|from| from > sources.first_seq)
+    }
+
+    /// Everything, for a reader that begins.
+    pub(crate) fn reset(&mut self) -> TimelineUpdate {
+        TimelineUpdate::Reset { rows: self.shown.clone(), more: self.more }
+    }
+
+    /// Derives the rows anew and gives what changed, if anything did.
+    pub(crate) fn flush(
+        &mut self,
+        sources: &Sources<'_>,
+        now_ms: u64,
+        buffer_ms: u64,
+    ) -> Option<TimelineUpdate> {
+        self.dirty = false;
+        let rows = self.rows(sources);
+        let more = self.has_more(sources);
+        let changes = diff(&self.shown, &rows);
+        if changes.is_empty() && more == self.more {
+            return None;
+        }
+        self.shown = rows;
+        self.more = more;
+        self.last_flush_ms = Some(now_ms);
+        if now_ms >= self.period_start_ms.saturating_add(buffer_ms) {
+            self.period_start_ms = now_ms;
+            self.recent_flushes = 0;
+        }
+        self.recent_flushes += 1;
+        Some(TimelineUpdate::Diff { changes, more })
+    }
+
+    /// When the next update may go out: at once in a quiet room, a buffer time after the last one
+    /// in a burst.
+    pub(crate) fn flush_at(&self, now_ms: u64, buffer_ms: u64) -> u64 {
+        let in_period = now_ms < self.period_start_ms.saturating_add(buffer_ms);
+        match self.last_flush_ms {
+            Some(last) if in_period && self.recent_flushes >= defaults::QUIET_UPDATES => {
+                last.saturating_add(buffer_ms)
+            }
+            _ => now_ms,
+        }
+    }
+}
+
+/// The changes that make `new` of `old`. Rows that stay are never taken out and put in again,
+/// unless they move.
+fn diff(old: &[Row], new: &[Row]) -> Vec<Change> {
+    let same = |a: &Row, b: &Row| match (a, b) {
+        (Row::Message(a), Row::Message(b)) => Arc::ptr_eq(a, b) || a == b,
+        (a, b) => a == b,
+    };
+    let prefix = old.iter().zip(new).take_while(|(a, b)| same(a, b)).count();
+    let suffix = old[prefix..]
+        .iter()
+        .rev()
+        .zip(new[prefix..].iter().rev())
+        .take_while(|(a, b)| same(a, b))
+        .count();
+    let old = &old[prefix..old.len() - suffix];
+    let new = &new[prefix..new.len() - suffix];
+    let mut changes = Vec::new();
+
+    let keys: std::collections::HashSet<RowKey> = new.iter().map(Row::key).collect();
+    let mut current: Vec<&Row> = Vec::with_capacity(old.len());
+    for row in old {
+        if keys.contains(&row.key()) {
+            current.push(row);
+        } else {
+            changes.push(Change::Remove { index: prefix + current.len() });
+        }
+    }
+    for (at, row) in new.iter().enumerate() {
+        let index = prefix + at;
+        if current.get(at).is_some_and(|other| other.key() == row.key()) {
+            if !same(current[at], row) {
+                changes.push(Change::Set { index, row: row.clone() });
+            }
+            continue;
+        }
+        if let Some(later) = current.iter().skip(at).position(|other| other.key() == row.key()) {
+            changes.push(Change::Remove { index: index + later });
+            current.remove(at + later);
+        }
+        changes.push(Change::Insert { index, row: row.clone() });
+        current.insert(at, row);
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn row(id: u8, version: u8) -> Row {
+        Row::Message(Arc::new(Message {
+            id: EventId::from_uuid(Uuid::from_u128(u128::from(id))),
+            room: RoomId::from_uuid(Uuid::nil()),
+            sender: UserId::new("ada").unwrap(),
+            seq: None,
+            at: i64::from(version),
+            kind: EventKind::Message,
+            content: Content::from_json("{}".into()).unwrap(),
+            state: MessageState::Sending,
+        }))
+    }
+
+    proptest! {
+        #[test]
+        fn a_diff_applied_to_the_old_rows_gives_the_new_ones(
+            old in prop::collection::btree_map(0u8..24, 0u8..3, 0..16),
+            new in prop::collection::vec((0u8..24, 0u8..3), 0..16),
+        ) {
+            let old: Vec<Row> = old.into_iter().map(|(id, version)| row(id, version)).collect();
+            let mut seen = std::collections::HashSet::new();
+            let new: Vec<Row> = new
+                .into_iter()
+                .filter(|(id, _)| seen.insert(*id))
+                .map(|(id, version)| row(id, version))
+                .collect();
+            let mut rows = old.clone();
+            TimelineUpdate::Diff { changes: diff(&old, &new), more: false }.apply(&mut rows);
+            prop_assert_eq!(rows, new);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_sent_stays_the_same_row() {
+        let old = vec![row(1, 0), row(2, 0)];
+        let new = vec![row(1, 0), row(2, 1)];
+        assert!(matches!(diff(&old, &new)[..], [Change::Set { index: 1, .. }]));
+    }
+}

@@ -1,0 +1,130 @@
+//! Errors, by what the caller can do about them.
+
+use std::path::PathBuf;
+
+use tidewire_protocol::{ErrorCode, EventId, InvalidId, InvalidOp, RoomId, WireError};
+
+use crate::config::InvalidConfig;
+
+/// What a call of the SDK can fail with. Trouble with the network never fails a send: it waits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The message can never be accepted: change it.
+    #[error("the message can not be sent: {0}")]
+    InvalidOp(#[from] InvalidOp),
+    /// An identifier is none.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
+    /// A knob is out of its bounds.
+    #[error(transparent)]
+    InvalidConfig(#[from] InvalidConfig),
+    /// The server's address is none: use `https://host[:port]` or `http://host[:port]`.
+    #[error("`{url}` is no server address: {reason}")]
+    InvalidUrl {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The client knows no such room. If somebody just added the user, it comes with the feed.
+    #[error("the room {0} is not known here: wait for the feed to bring it, or check the id")]
+    UnknownRoom(RoomId),
+    /// The user has left the room or was removed from it.
+    #[error("the user is no member of the room {0} any more")]
+    NotAMember(RoomId),
+    /// The outbox holds no such failed operation.
+    #[error("the outbox holds no failed message {0}")]
+    UnknownMessage(EventId),
+    /// Too much waits to be sent: wait until some of it has left.
+    #[error("{capacity} messages wait in the outbox already: wait until some have left")]
+    OutboxFull {
+        /// As many as may wait.
+        capacity: usize,
+    },
+    /// The timeline holds as many messages as `max_messages_per_room` allows.
+    #[error("the timeline holds {max} messages already: raise `max_messages_per_room`")]
+    WindowFull {
+        /// As many as it may hold.
+        max: usize,
+    },
+    /// This needs the server, and the mode is `Offline`.
+    #[error("this needs the server, and there is no connection now")]
+    Offline,
+    /// This needs the server, and it was not reached.
+    #[error("the server was not reached: {0}")]
+    Network(String),
+    /// The server's "no".
+    #[error("the server refused: {0}")]
+    Refused(WireError),
+    /// The app gave no token, or the server takes none of those given: sign in again.
+    #[error("a valid token is needed: {0}")]
+    AuthRequired(String),
+    /// The client was closed.
+    #[error("the client was closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same call can succeed later without any change by the caller.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Error::Offline | Error::Network(_) | Error::OutboxFull { .. } => true,
+            Error::Refused(error) => error.temporary,
+            Error::Store(error) => matches!(error, StoreError::DiskFull | StoreError::Io(_)),
+            _ => false,
+        }
+    }
+
+    /// The code, where the server refused.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Error::Refused(error) => Some(&error.code),
+            _ => None,
+        }
+    }
+}
+
+/// What can be wrong with the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process, or another client of this one, has this account open.
+    #[error("the folder {path} is in use: close the other client of this account")]
+    FolderInUse {
+        /// The account's folder.
+        path: PathBuf,
+    },
+    /// The folder can not be made, read or written.
+    #[error("the folder {path} can not be used: {reason}")]
+    FolderUnusable {
+        /// The account's folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The file is no database, or a damaged one. It was left as it is.
+    #[error("the file {path} is no database or is damaged: move it away to begin anew")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of the SDK wrote this. It was left as it is.
+    #[error("the database has version {found}, this SDK knows {known}: update the app")]
+    Newer {
+        /// The version found.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// The disk is full: free some space; the client goes on by itself.
+    #[error("the disk is full")]
+    DiskFull,
+    /// An earlier transaction failed, and this one builds on it. Nothing was written.
+    #[error("an earlier transaction failed, so that this one was not tried")]
+    Superseded,
+    /// Anything else that the system or SQLite says.
+    #[error("the store failed: {0}")]
+    Io(String),
+}

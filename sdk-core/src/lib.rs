@@ -1,0 +1,64 @@
+//! A chat client SDK whose connection rises and falls with the load, and never loses its place in
+//! the conversation.
+//!
+//! ```no_run
+//! use tidewire::{Client, UserId};
+//!
+//! # async fn example(token: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("https://chat.example.com", UserId::new("ada")?)
+//!     .token(token)
+//!     .data_dir("chat-data")
+//!     .open()
+//!     .await?;
+//! let room = client.direct_room(UserId::new("grace")?).await?;
+//! let mut timeline = room.timeline().await?;
+//! room.send("Hello, Grace").await?;
+//!
+//! let mut rows = Vec::new();
+//! loop {
+//!     timeline.next().await?.update.apply(&mut rows);
+//!     for message in rows.iter().filter_map(|row| row.message()) {
+//!         println!("{}: {:?} {:?}", message.sender, message.text(), message.state);
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! A room is a log, a mode is a schedule for reading it: real-time has the log pushed, hybrid polls
+//! it and watches a few rooms live, polling polls it. So a switch can neither lose nor repeat
+//! anything. Reads go through three tiers: memory, SQLite, server. A send is on disk before it
+//! shows, shows before it is sent, and arrives exactly once.
+//!
+//! The modules from the inside out: [`engine`] decides and does nothing; the driver does what it
+//! asks and decides nothing; the store is SQLite; on top are the handles [`Client`], [`Room`] and
+//! [`Timeline`].
+
+mod builder;
+mod client;
+mod config;
+pub mod defaults;
+mod driver;
+pub mod engine;
+mod error;
+mod room;
+mod store;
+mod timeline;
+mod token;
+
+pub use builder::ClientBuilder;
+pub use client::{Client, ClientEvent};
+pub use config::{Config, InvalidConfig};
+pub use engine::{
+    Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
+    Reason, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate, TokenError,
+};
+pub use error::{Error, StoreError};
+pub use room::Room;
+pub use timeline::{Timeline, TimelineBatch};
+pub use token::{FixedToken, TokenFuture, TokenProvider};
+
+pub use tidewire_protocol::{
+    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Role, RoomId, RoomKind, RoomState, Seq,
+    UserId, WireError,
+};

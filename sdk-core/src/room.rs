@@ -1,0 +1,133 @@
+//! A room, as a handle.
+
+use tidewire_protocol::{
+    Content, EventId, EventKind, Member, MessageContent, Op, RoomId, RoomState, UserId,
+};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::engine::{Command, Reply};
+use crate::error::Error;
+use crate::timeline::Timeline;
+
+/// A handle of a room: a cheap clone.
+#[derive(Debug, Clone)]
+pub struct Room {
+    client: Client,
+    id: RoomId,
+}
+
+impl Room {
+    pub(crate) fn new(client: Client, id: RoomId) -> Self {
+        Self { client, id }
+    }
+
+    /// The room's id.
+    pub fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// Opens a timeline at the newest messages: from memory if the room is open already, else from
+    /// disk; what is missing there is fetched and comes as an update. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::Store`], [`Error::Closed`].
+    pub async fn timeline(&self) -> Result<Timeline, Error> {
+        let id = self.client.timeline_id();
+        Timeline::open(self.client.asker().clone(), id, self.id).await
+    }
+
+    /// Sends a text: at most 8 KiB, not empty. Gives the message's id once the message is on disk;
+    /// by then open timelines show it. From there on it arrives exactly once, whatever happens to
+    /// the network or the app. Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOp`], [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::OutboxFull`],
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn send(&self, text: impl Into<String>) -> Result<EventId, Error> {
+        self.send_message(MessageContent { text: text.into(), metadata: None }).await
+    }
+
+    /// Sends a message with all that it may hold. As [`Room::send`].
+    ///
+    /// # Errors
+    /// As for [`Room::send`].
+    pub async fn send_message(&self, message: MessageContent) -> Result<EventId, Error> {
+        self.send_as(EventKind::Message, &message).await
+    }
+
+    /// Sends an event of the app's own kind, not one that starts with `room.` or `member.`: the
+    /// server carries it without looking into it. As [`Room::send`].
+    ///
+    /// # Errors
+    /// As for [`Room::send`].
+    pub async fn send_as<T: serde::Serialize>(
+        &self,
+        kind: EventKind,
+        content: &T,
+    ) -> Result<EventId, Error> {
+        let malformed = |_| tidewire_protocol::InvalidOp::Malformed(kind.to_string());
+        let content = Content::of(content).map_err(malformed)?;
+        let op = Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content };
+        let id = op.id;
+        self.client.asker().ask(Command::Send { room: self.id, op }).await?;
+        Ok(id)
+    }
+
+    /// Queues a failed message again. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownMessage`] if it is not in the outbox or has not failed; [`Error::Store`];
+    /// [`Error::Closed`].
+    pub async fn retry(&self, id: EventId) -> Result<(), Error> {
+        self.client.asker().ask(Command::Retry(id)).await.map(drop)
+    }
+
+    /// Takes a failed message out of the outbox: those behind it go on. Waits for the disk.
+    ///
+    /// # Errors
+    /// As for [`Room::retry`].
+    pub async fn discard(&self, id: EventId) -> Result<(), Error> {
+        self.client.asker().ask(Command::Discard(id)).await.map(drop)
+    }
+
+    /// A page of at most 100 members, by user id, and where the next one begins. Waits for the
+    /// network.
+    ///
+    /// # Errors
+    /// [`Error::Offline`], [`Error::Network`], [`Error::AuthRequired`], [`Error::Refused`],
+    /// [`Error::Closed`].
+    pub async fn members(
+        &self,
+        after: Option<UserId>,
+    ) -> Result<(Vec<Member>, Option<UserId>), Error> {
+        match self.client.asker().ask(Command::Members(self.id, after)).await? {
+            Reply::Members(members, next) => Ok((members, next)),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
+    }
+
+    /// Adds members, at most 100. Only owners may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::members`], and [`Error::Store`].
+    pub async fn add_members(&self, users: Vec<UserId>) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::AddMembers(self.id, users)).await
+    }
+
+    /// Removes a member. Only owners may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn remove_member(&self, user: UserId) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::RemoveMember(self.id, user)).await
+    }
+
+    /// Leaves the room. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn leave(&self) -> Result<RoomState, Error> {
+        self.remove_member(self.client.user().clone()).await
+    }
+}

@@ -1,0 +1,265 @@
+//! The transaction executor: what the engine asked for, all of it or nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use tidewire_protocol::RoomId;
+
+use super::migrations::{Migration, migrate};
+use crate::engine::{Transaction, Write};
+use crate::error::StoreError;
+
+/// The cursor's row of `meta`.
+pub(super) const CURSOR: &str = "cursor";
+/// The epoch's row of `meta`.
+pub(super) const EPOCH: &str = "epoch";
+
+/// Pages that a connection caches, in KiB: a client reads a screen at a time, and hundreds of
+/// clients may live in one process.
+const CACHE_KIB: i64 = 512;
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(super) connection: Connection,
+    path: PathBuf,
+    /// Whether `synchronous` is `FULL` now.
+    durable: bool,
+    /// Room keys, so that a write does not look its room up each time.
+    keys: HashMap<RoomId, i64>,
+}
+
+impl Database {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(|error| classify(error, path))?;
+        Self::prepare(connection, path)
+    }
+
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        let path = Path::new(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| classify(error, path))?;
+        Self::prepare(connection, path)
+    }
+
+    fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
+        let set_up = |connection: &mut Connection| {
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+            connection.set_prepared_statement_cache_capacity(32);
+            migrate(connection)
+        };
+        set_up(&mut connection).map_err(|error| match error {
+            Migration::Newer(error) => error,
+            Migration::Sqlite(error) => classify(error, path),
+        })?;
+        Ok(Self { connection, path: path.to_owned(), durable: false, keys: HashMap::new() })
+    }
+
+    /// Carries out a transaction.
+    pub(crate) fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+        let result = self.try_execute(transaction);
+        if result.is_err() {
+            // A key may have been given by a transaction that is undone.
+            self.keys.clear();
+        }
+        match result {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::Superseded),
+            Err(error) => Err(classify(error, &self.path)),
+        }
+    }
+
+    fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<bool> {
+        if self.durable != transaction.durable {
+            let level = if transaction.durable { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.durable = transaction.durable;
+        }
+        let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(expected) = &transaction.expects {
+            let stored: Option<String> = sqlite
+                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+                .query_row([CURSOR], |row| row.get(0))
+                .optional()?;
+            if stored.as_deref() != Some(expected.as_str()) {
+                return Ok(false);
+            }
+        }
+        let mut writer = Writer { sqlite: &sqlite, keys: &mut self.keys };
+        for write in &transaction.writes {
+            writer.write(write)?;
+        }
+        sqlite.commit()?;
+        Ok(true)
+    }
+
+    pub(super) fn classify(&self, error: rusqlite::Error) -> StoreError {
+        classify(error, &self.path)
+    }
+}
+
+/// One transaction being carried out.
+struct Writer<'a> {
+    sqlite: &'a rusqlite::Transaction<'a>,
+    keys: &'a mut HashMap<RoomId, i64>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, write: &Write) -> rusqlite::Result<()> {
+        match write {
+            Write::WipeCache(epoch) => {
+                self.sqlite.execute_batch(
+                    "DELETE FROM rooms; DELETE FROM events; DELETE FROM held;
+                     DELETE FROM stale; DELETE FROM profiles; DELETE FROM meta;",
+                )?;
+                self.keys.clear();
+                self.put_meta(EPOCH, epoch.as_str())
+            }
+            Write::ForgetCursor => self.run("DELETE FROM meta WHERE key = ?1", params![CURSOR]),
+            Write::Cursor(cursor) => self.put_meta(CURSOR, cursor.as_str()),
+            Write::Room { state, feed_seq } => {
+                let rk = self.key(state.id)?;
+                self.run(
+                    "UPDATE rooms SET state = ?2, head_seq = ?3, feed_seq = ?4 WHERE rk = ?1",
+                    params![rk, json(state)?, seq(state.head_seq), seq(*feed_seq)],
+                )
+            }
+            Write::Head { room, head_seq, feed_seq } => {
+                let rk = self.key(*room)?;
+                self.run(
+                    "UPDATE rooms SET head_seq = ?2, feed_seq = ?3 WHERE rk = ?1",
+                    params![rk, seq(*head_seq), seq(*feed_seq)],
+                )
+            }
+            Write::Event(event) => {
+                let rk = self.key(event.room)?;
+                self.run(
+                    "INSERT OR REPLACE INTO events (rk, seq, id, sender, at, kind, content)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        rk,
+                        seq(event.seq),
+                        event.id.uuid().as_bytes(),
+                        event.sender.as_str(),
+                        event.at,
+                        event.kind.as_str(),
+                        event.content.as_json(),
+                    ],
+                )
+            }
+            Write::Range { room, removed, put } => {
+                let rk = self.key(*room)?;
+                for start in removed {
+                    self.run(
+                        "DELETE FROM held WHERE rk = ?1 AND start = ?2",
+                        params![rk, int(*start)],
+                    )?;
+                }
+                self.put_range(
+                    "INSERT OR REPLACE INTO held (rk, start, end) VALUES (?1, ?2, ?3)",
+                    rk,
+                    *put,
+                )
+            }
+            Write::Stale { room, ranges } => {
+                let rk = self.key(*room)?;
+                self.run("DELETE FROM stale WHERE rk = ?1", params![rk])?;
+                for range in ranges {
+                    self.put_range(
+                        "INSERT INTO stale (rk, start, end) VALUES (?1, ?2, ?3)",
+                        rk,
+                        *range,
+                    )?;
+                }
+                Ok(())
+            }
+            Write::Enqueue(row) => self.run(
+                "INSERT INTO outbox (room, id, kind, content, queued_at, failed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
+                params![
+                    row.room.uuid().as_bytes(),
+                    row.op.id.uuid().as_bytes(),
+                    row.op.kind.as_str(),
+                    row.op.content.as_json(),
+                    row.queued_at,
+                ],
+            ),
+            Write::Dequeue(id) => {
+                self.run("DELETE FROM outbox WHERE id = ?1", params![id.uuid().as_bytes()])
+            }
+            Write::Failure(id, reason) => {
+                let reason = reason.as_ref().map(json).transpose()?;
+                self.run(
+                    "UPDATE outbox SET failed = ?2 WHERE id = ?1",
+                    params![id.uuid().as_bytes(), reason],
+                )
+            }
+            Write::Profile(profile, fetched_at) => self.run(
+                "INSERT OR REPLACE INTO profiles (user, profile, fetched_at) VALUES (?1, ?2, ?3)",
+                params![profile.user.as_str(), json(profile)?, fetched_at],
+            ),
+        }
+    }
+
+    /// The key of a room; an unknown one gets a row without a state.
+    fn key(&mut self, room: RoomId) -> rusqlite::Result<i64> {
+        if let Some(key) = self.keys.get(&room) {
+            return Ok(*key);
+        }
+        let uuid = room.uuid();
+        self.run("INSERT OR IGNORE INTO rooms (id) VALUES (?1)", params![uuid.as_bytes()])?;
+        let key = self
+            .sqlite
+            .prepare_cached("SELECT rk FROM rooms WHERE id = ?1")?
+            .query_row([uuid.as_bytes()], |row| row.get(0))?;
+        self.keys.insert(room, key);
+        Ok(key)
+    }
+
+    fn put_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+        self.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", params![key, value])
+    }
+
+    fn put_range(&self, sql: &str, rk: i64, (start, end): (u64, u64)) -> rusqlite::Result<()> {
+        self.run(sql, params![rk, int(start), int(end)])
+    }
+
+    fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
+        self.sqlite.prepare_cached(sql)?.execute(params).map(drop)
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+pub(super) fn seq(seq: tidewire_protocol::Seq) -> i64 {
+    int(seq.get())
+}
+
+/// SQLite's integers are signed; no log will ever be 2^63 long.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn classify(error: rusqlite::Error, path: &Path) -> StoreError {
+    let unusable = |reason: String| StoreError::FolderUnusable {
+        path: path.parent().unwrap_or(path).to_owned(),
+        reason,
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::NotADatabase { path: path.to_owned() }
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            unusable(error.to_string())
+        }
+        _ => StoreError::Io(error.to_string()),
+    }
+}

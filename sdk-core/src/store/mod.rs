@@ -1,0 +1,111 @@
+//! Tier 2: one SQLite file for each account, in a folder of its own that is locked against a
+//! second user. Carries out the engine's transactions and queries, on threads that all clients of
+//! the process share; decides nothing.
+
+mod execute;
+mod folder;
+mod migrations;
+mod query;
+mod threads;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::{Query, Rows, Transaction};
+use crate::error::StoreError;
+pub(crate) use execute::Database;
+use folder::Folder;
+use threads::Lane;
+
+/// A client's store. Its jobs run in the order in which they were given.
+#[derive(Debug)]
+pub(crate) struct Store {
+    lane: Lane,
+    /// Locked by nobody but jobs on the lane, which run one after the other.
+    open: Arc<Mutex<Option<Open>>>,
+}
+
+/// Dropped in this order: the database is closed before the folder is unlocked.
+#[derive(Debug)]
+struct Open {
+    database: Database,
+    _folder: Option<Folder>,
+}
+
+impl Store {
+    /// Opens or creates the store in `folder`. Waits for the disk, off the caller's thread.
+    pub(crate) async fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.to_owned();
+        Self::start(move || {
+            let folder = Folder::lock(&path)?;
+            let database = Database::open(&folder.database_path())?;
+            Ok(Open { database, _folder: Some(folder) })
+        })
+        .await
+    }
+
+    /// A store in memory: nothing outlives the client.
+    pub(crate) async fn in_memory() -> Result<Self, StoreError> {
+        Self::start(|| Ok(Open { database: Database::in_memory()?, _folder: None })).await
+    }
+
+    async fn start(
+        open: impl FnOnce() -> Result<Open, StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let lane = threads::lane()?;
+        let (done, opened) = tokio::sync::oneshot::channel();
+        lane.run(move || drop(done.send(open())));
+        let open = opened.await.map_err(|_| threads::gone())??;
+        Ok(Self { lane, open: Arc::new(Mutex::new(Some(open))) })
+    }
+
+    /// Carries out a transaction, then calls `done` on the store's thread.
+    pub(crate) fn commit(
+        &self,
+        transaction: Transaction,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        self.job(move |database| done(database.and_then(|db| db.execute(&transaction))));
+    }
+
+    /// Answers a query, then calls `done` on the store's thread.
+    pub(crate) fn load(
+        &self,
+        query: Query,
+        done: impl FnOnce(Result<Rows, StoreError>) + Send + 'static,
+    ) {
+        self.job(move |database| done(database.and_then(|db| db.query(&query))));
+    }
+
+    fn job(&self, job: impl FnOnce(Result<&mut Database, StoreError>) + Send + 'static) {
+        let open = self.open.clone();
+        self.lane.run(move || {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            match open.as_mut() {
+                Some(open) => job(Ok(&mut open.database)),
+                None => job(Err(StoreError::Io("the store is closed".into()))),
+            }
+        });
+    }
+
+    /// Closes the file and unlocks the folder, after every job given before. Waits for the disk.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = tokio::sync::oneshot::channel();
+        let open = self.open.clone();
+        self.lane.run(move || {
+            drop(open.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let _ = done.send(());
+        });
+        // The thread can only be gone with the process.
+        let _ = closed.await;
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let open = self.open.clone();
+        self.lane.run(move || {
+            drop(open.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
+    }
+}

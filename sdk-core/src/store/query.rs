@@ -1,0 +1,195 @@
+//! Answers to the engine's queries.
+
+use rusqlite::{Row, params};
+use tidewire_protocol::{
+    Content, Cursor, Epoch, Event, EventId, Op, Profile, Role, RoomId, RoomKind, RoomState, Seq,
+    UserId,
+};
+use uuid::Uuid;
+
+use super::execute::{CURSOR, Database, EPOCH, seq};
+use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, StartRows};
+use crate::error::StoreError;
+
+impl Database {
+    /// Answers a query.
+    pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
+        let rows = match query {
+            Query::Start => self.start().map(|rows| Rows::Start(Box::new(rows))),
+            Query::Newest { room, limit } => {
+                self.events(*room, Seq::ZERO, Seq::new(u64::MAX), *limit).map(Rows::Events)
+            }
+            Query::Before { room, before, from, limit } => {
+                self.events(*room, *from, *before, *limit).map(Rows::Events)
+            }
+            Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
+        };
+        rows.map_err(|error| self.classify(error))
+    }
+
+    fn start(&self) -> rusqlite::Result<StartRows> {
+        let connection = &self.connection;
+        let mut rows = StartRows::default();
+        let mut meta = connection.prepare_cached("SELECT key, value FROM meta")?;
+        for row in meta.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (key, value): (String, String) = row?;
+            match key.as_str() {
+                CURSOR => rows.cursor = Some(Cursor::new(value)),
+                EPOCH => rows.epoch = Some(Epoch::new(value)),
+                _ => {}
+            }
+        }
+        let held = self.ranges("SELECT rk, start, end FROM held ORDER BY rk, start")?;
+        let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
+        let mut rooms = connection.prepare_cached(
+            "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq,
+                    e.seq, e.id, e.sender, e.at, e.kind, e.content
+             FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
+        )?;
+        let mut found = rooms.query([])?;
+        while let Some(row) = found.next()? {
+            let rk: i64 = row.get(0)?;
+            let id = RoomId::from_uuid(uuid(row, 1)?);
+            let state: Option<String> = row.get(2)?;
+            let mut state = match state {
+                Some(json) => parse(2, &json)?,
+                None => without_state(id),
+            };
+            state.head_seq = unsigned(row, 3)?;
+            let has_last: Option<i64> = row.get(5)?;
+            state.last_event = has_last.map(|_| event(row, 5, id)).transpose()?;
+            rows.rooms.push(RoomRow {
+                state,
+                feed_seq: unsigned(row, 4)?,
+                held: held.get(&rk).cloned().unwrap_or_default(),
+                stale: stale.get(&rk).cloned().unwrap_or_default(),
+            });
+        }
+        let mut outbox = connection.prepare_cached(
+            "SELECT room, id, kind, content, queued_at, failed FROM outbox ORDER BY n",
+        )?;
+        let mut found = outbox.query([])?;
+        while let Some(row) = found.next()? {
+            let kind: String = row.get(2)?;
+            let failed: Option<String> = row.get(5)?;
+            rows.outbox.push(OutboxRow {
+                room: RoomId::from_uuid(uuid(row, 0)?),
+                op: Op {
+                    id: EventId::from_uuid(uuid(row, 1)?),
+                    kind: kind.as_str().into(),
+                    content: content(row, 3)?,
+                },
+                queued_at: row.get(4)?,
+                // A reason that can not be read is still a failure.
+                failed: failed
+                    .map(|json| serde_json::from_str(&json).unwrap_or(FailReason::Unknown)),
+            });
+        }
+        Ok(rows)
+    }
+
+    fn ranges(
+        &self,
+        sql: &str,
+    ) -> rusqlite::Result<std::collections::HashMap<i64, Vec<(u64, u64)>>> {
+        let mut ranges = std::collections::HashMap::<i64, Vec<(u64, u64)>>::new();
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let range = (unsigned(row, 1)?.get(), unsigned(row, 2)?.get());
+            ranges.entry(row.get(0)?).or_default().push(range);
+        }
+        Ok(ranges)
+    }
+
+    /// The newest events with `from <= seq < before`, ascending.
+    fn events(
+        &self,
+        room: RoomId,
+        from: Seq,
+        before: Seq,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Event>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, id, sender, at, kind, content FROM events
+             WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND seq >= ?2 AND seq < ?3
+             ORDER BY seq DESC LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut events = statement
+            .query_map(params![room.uuid().as_bytes(), seq(from), seq(before), limit], |row| {
+                event(row, 0, room)
+            })?
+            .collect::<rusqlite::Result<Vec<Event>>>()?;
+        events.reverse();
+        Ok(events)
+    }
+
+    fn profiles(&self, users: &[UserId]) -> rusqlite::Result<Vec<(Profile, i64)>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT profile, fetched_at FROM profiles WHERE user = ?1")?;
+        let mut profiles = Vec::with_capacity(users.len());
+        for user in users {
+            let mut found = statement.query([user.as_str()])?;
+            if let Some(row) = found.next()? {
+                let json: String = row.get(0)?;
+                profiles.push((parse(0, &json)?, row.get(1)?));
+            }
+        }
+        Ok(profiles)
+    }
+}
+
+/// A room that only events are known of: no members, so that the engine asks for its state.
+fn without_state(id: RoomId) -> RoomState {
+    RoomState {
+        id,
+        kind: RoomKind::Group,
+        name: None,
+        peer: None,
+        created_at: 0,
+        members: 0,
+        role: Role::Member,
+        joined: true,
+        first_seq: Seq::new(1),
+        head_seq: Seq::ZERO,
+        last_event: None,
+    }
+}
+
+fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
+    let sender: String = row.get(at + 2)?;
+    let kind: String = row.get(at + 4)?;
+    Ok(Event {
+        id: EventId::from_uuid(uuid(row, at + 1)?),
+        room,
+        seq: unsigned(row, at)?,
+        sender: UserId::new(sender).map_err(|error| damaged(at + 2, error))?,
+        at: row.get(at + 3)?,
+        kind: kind.as_str().into(),
+        content: content(row, at + 5)?,
+    })
+}
+
+fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Content> {
+    Content::from_json(row.get(at)?).map_err(|error| damaged(at, error))
+}
+
+fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
+    let bytes: [u8; 16] = row.get(at)?;
+    Ok(Uuid::from_bytes(bytes))
+}
+
+fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
+    let number: i64 = row.get(at)?;
+    Ok(Seq::new(number.max(0).unsigned_abs()))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(at: usize, json: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(json).map_err(|error| damaged(at, error))
+}
+
+fn damaged(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error))
+}

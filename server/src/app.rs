@@ -1,0 +1,56 @@
+//! What every request and every connection shares.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::auth::Keys;
+use crate::config::Config;
+use crate::cursor::Cursors;
+use crate::hub::Hub;
+use crate::policy::Audience;
+use crate::presence::Presence;
+use crate::rate::RateLimiter;
+use crate::stop::Stop;
+use crate::store::Store;
+
+/// What every request and every connection shares.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) keys: Keys,
+    pub(crate) cursors: Cursors,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) presence: Presence,
+    pub(crate) limiter: RateLimiter,
+    /// How many sockets are open.
+    pub(crate) sockets: watch::Sender<u32>,
+    /// What sockets are told of the audience, at most once a second.
+    pub(crate) audience: watch::Sender<Audience>,
+    /// Hears the wish to stop.
+    pub(crate) stop: Stop,
+}
+
+impl App {
+    /// The audience at this moment.
+    pub(crate) fn audience_now(&self) -> Audience {
+        Audience::of(
+            self.config.policy,
+            self.presence.online(Instant::now()),
+            *self.sockets.borrow(),
+            self.config.socket_capacity,
+        )
+    }
+
+    /// Returns when the server is to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stop.clone().requested().await;
+    }
+
+    /// Returns when no socket is open any more.
+    pub(crate) async fn sockets_ended(&self) {
+        // The sender is `self`: it cannot be gone.
+        let _ = self.sockets.subscribe().wait_for(|open| *open == 0).await;
+    }
+}

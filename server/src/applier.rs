@@ -1,0 +1,148 @@
+//! From the bell to the listeners: reads what is new in the log, in order, and hands it out. The
+//! bell is only a hint; the heads are polled as well, so that a lost bell costs a second.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewire_protocol::{RoomId, UserId};
+use tokio::time::MissedTickBehavior;
+
+use crate::bus::{Bell, Bus};
+use crate::hub::Hub;
+use crate::stop::Stop;
+use crate::store::{Change, Entry, Roster, Store, StoreError};
+
+/// How often the heads are polled: what a lost bell costs at most.
+const POLL: Duration = Duration::from_secs(1);
+/// Events read at once.
+const BATCH: usize = 512;
+/// Rooms whose members are kept in memory: those with traffic.
+const ROSTERS: usize = 10_000;
+
+/// Who is to get the events of a room.
+struct Members {
+    as_of: u64,
+    /// Each with the first and the last `ord` that concerns them.
+    ranges: HashMap<UserId, (u64, Option<u64>)>,
+}
+
+impl Members {
+    fn of(roster: Roster) -> Self {
+        let ranges = roster.members.into_iter();
+        let ranges = ranges.map(|(user, joined, left)| (user, (joined, left))).collect();
+        Self { as_of: roster.as_of, ranges }
+    }
+
+    /// Follows an event, unless the roster was read after it.
+    fn follow(&mut self, entry: &Entry) {
+        if entry.ord <= self.as_of {
+            return;
+        }
+        match &entry.change {
+            Some(Change::Joined(user)) => {
+                self.ranges.insert(user.clone(), (entry.ord, None));
+            }
+            Some(Change::Left(user)) => {
+                if let Some((_, left)) = self.ranges.get_mut(user) {
+                    *left = Some(entry.ord);
+                }
+            }
+            Some(Change::Created) | None => {}
+        }
+    }
+
+    fn concerned(&self, ord: u64) -> impl Iterator<Item = &UserId> {
+        self.ranges
+            .iter()
+            .filter(move |(_, (joined, left))| {
+                *joined <= ord && left.is_none_or(|left| ord <= left)
+            })
+            .map(|(user, _)| user)
+    }
+
+    /// Forgets those whose last event has been handed out.
+    fn forget(&mut self, entry: &Entry) {
+        if matches!(entry.change, Some(Change::Left(_))) {
+            self.ranges.retain(|_, (_, left)| left.is_none_or(|left| left > entry.ord));
+        }
+    }
+}
+
+/// Hands out what is new in the log.
+pub(crate) struct Applier {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    hub: Arc<Hub>,
+    rosters: HashMap<RoomId, Members>,
+}
+
+impl Applier {
+    pub(crate) fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>, hub: Arc<Hub>) -> Self {
+        Self { store, bus, hub, rosters: HashMap::new() }
+    }
+
+    /// Runs until `stop`.
+    pub(crate) async fn run(mut self, mut bell: Bell, mut stop: Stop) {
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let result = tokio::select! {
+                () = stop.requested() => return,
+                rung = bell.changed() => match rung {
+                    Ok(()) => self.apply().await,
+                    Err(_) => return,
+                },
+                _ = poll.tick() => self.poll().await,
+            };
+            if let Err(error) = result {
+                tracing::warn!(%error, "the log could not be read, trying again in a second");
+            }
+        }
+    }
+
+    /// Looks for what no bell has told.
+    async fn poll(&mut self) -> Result<(), StoreError> {
+        let heads = self.store.heads().await?;
+        for (shard, head) in heads.iter().enumerate() {
+            if head > self.hub.applied().get(shard) {
+                self.bus.ring(shard, head);
+            }
+        }
+        self.apply().await
+    }
+
+    async fn apply(&mut self) -> Result<(), StoreError> {
+        for shard in 0..self.store.shards() {
+            loop {
+                let applied = self.hub.applied().get(shard);
+                let entries = self.store.log_after(shard, applied, BATCH).await?;
+                let full = entries.len() == BATCH;
+                for entry in entries {
+                    self.hand_out(Arc::new(entry)).await?;
+                }
+                if !full {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_out(&mut self, entry: Arc<Entry>) -> Result<(), StoreError> {
+        if !self.rosters.contains_key(&entry.room) {
+            if self.rosters.len() >= ROSTERS {
+                // Rooms with traffic come back by themselves, at one read each.
+                self.rosters.clear();
+            }
+            let roster = self.store.roster(entry.room).await?;
+            self.rosters.insert(entry.room, Members::of(roster));
+        }
+        if let Some(members) = self.rosters.get_mut(&entry.room) {
+            members.follow(&entry);
+            self.hub.dispatch(&entry, members.concerned(entry.ord));
+            members.forget(&entry);
+        }
+        Ok(())
+    }
+}

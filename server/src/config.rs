@@ -1,0 +1,109 @@
+//! What can be set, with its default and the reason for it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidewire_protocol::limits;
+
+/// Who decides how many clients may use the higher modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PolicyChoice {
+    /// The clients, by the number of users online.
+    Audience,
+    /// The server, by the sockets that it can carry ([`Config::socket_capacity`]).
+    #[default]
+    Capacity,
+}
+
+impl std::str::FromStr for PolicyChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "audience" => Ok(Self::Audience),
+            "capacity" => Ok(Self::Capacity),
+            other => Err(format!("`{other}` is no policy: use `audience` or `capacity`")),
+        }
+    }
+}
+
+/// How often one user may send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit {
+    /// Operations a second that a user may send for long.
+    pub per_second: f64,
+    /// Operations that a user may send at once after a pause: at least one request's worth, so
+    /// that an outbox flushes after a tunnel.
+    pub burst: u32,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_second: 10.0, burst: limits::OPS_PER_REQUEST as u32 }
+    }
+}
+
+/// Everything that [`Server::start`](crate::Server::start) needs to know.
+///
+/// ```
+/// use tidewire_server::{Config, PolicyChoice};
+///
+/// let mut config = Config::new("/var/lib/tidewire");
+/// config.policy = PolicyChoice::Audience;
+/// config.rate_limit = None;
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The folder for the database, the secret and the lock. Made if missing.
+    pub data_dir: PathBuf,
+    /// Where to listen; port 0 takes a free one. Default `127.0.0.1:0`.
+    pub listen: SocketAddr,
+    /// The file with the secret; default `secret.key` in the data folder.
+    pub secret_file: Option<PathBuf>,
+    /// Who decides about modes. Default [`PolicyChoice::Capacity`].
+    pub policy: PolicyChoice,
+    /// Sockets that this server is to carry; more are refused for the moment. Default 10,000, at
+    /// about 10 KB each half of the 20,000 files that one process may open by common defaults.
+    pub socket_capacity: u32,
+    /// How often one user may send; `None` switches the limit off. Default 10/s, burst 50.
+    pub rate_limit: Option<RateLimit>,
+    /// How long a cursor stays valid. Default 30 days.
+    pub cursor_max_age: Duration,
+    /// Most members of one room. Default 10,000: one event is looked up for each of them, about
+    /// 1 ms at this size.
+    pub max_members: u32,
+    /// Threads that read the database. Default 2: SQLite reads are short and mostly from memory.
+    pub reader_threads: usize,
+    /// Time from the opening of a socket to its `hello`. Default 5 s.
+    pub hello_timeout: Duration,
+    /// A socket whose peer takes nothing for so long is closed. Default 10 s.
+    pub write_timeout: Duration,
+    /// Time for the body of a request to arrive. Default 20 s.
+    pub body_timeout: Duration,
+    /// Time for the head of a request to arrive, and for a connection to idle between two. Default
+    /// 75 s: above the 60 s between the requests of a client in the background.
+    pub idle_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults, with the data in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            secret_file: None,
+            policy: PolicyChoice::default(),
+            socket_capacity: 10_000,
+            rate_limit: Some(RateLimit::default()),
+            cursor_max_age: Duration::from_millis(limits::CURSOR_AGE_MS),
+            max_members: 10_000,
+            reader_threads: 2,
+            hello_timeout: Duration::from_millis(limits::HELLO_MS),
+            write_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(75),
+        }
+    }
+}

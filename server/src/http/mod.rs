@@ -1,0 +1,122 @@
+//! The HTTP face: one handler a call, in a file a subject. Every answer of 400 or above has the
+//! typed body, whatever went wrong: only that is the server's "no" to a client.
+
+mod bootstrap;
+mod extract;
+mod messages;
+mod profiles;
+mod rooms;
+mod sync;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use futures::FutureExt;
+use tidewire_protocol::{ErrorBody, ErrorCode, WireError};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+use crate::app::App;
+use crate::socket;
+use crate::store::StoreError;
+
+/// Answers below this are not compressed, in bytes: they fit into one packet as they are.
+const COMPRESS_ABOVE: u64 = 1_024;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) WireError);
+
+impl Refusal {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(WireError::new(code, message))
+    }
+}
+
+impl From<WireError> for Refusal {
+    fn from(error: WireError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status =
+            StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Seconds, rounded up: for proxies and libraries that know only the header.
+        let seconds = error.retry_after_ms.unwrap_or(1_000).div_ceil(1_000);
+        let slot = error.temporary && error.code != ErrorCode::Internal;
+        let mut response = (status, axum::Json(ErrorBody { error })).into_response();
+        if slot {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// What a handler answers with.
+type Answer<T> = Result<axum::Json<T>, Refusal>;
+
+/// All calls.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let gzip = CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(COMPRESS_ABOVE));
+    Router::new()
+        .route("/v1/sync", post(sync::sync))
+        .route("/v1/bootstrap", get(bootstrap::bootstrap))
+        .route("/v1/rooms", get(rooms::list).post(rooms::create))
+        .route("/v1/rooms/{room}", get(rooms::state))
+        .route("/v1/rooms/{room}/members", get(rooms::members).post(rooms::add_members))
+        .route("/v1/rooms/{room}/members/{user}", delete(rooms::remove_member))
+        .route("/v1/rooms/{room}/messages", get(messages::history))
+        .route("/v1/rooms/{room}/ops", post(messages::ops))
+        .route("/v1/profiles:batch", post(profiles::batch))
+        .route("/v1/profile", put(profiles::update))
+        .route("/v1/socket", get(socket::upgrade))
+        .route("/healthz", get(health))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(gzip)
+        .layer(middleware::from_fn(catch_panic))
+        .with_state(app)
+}
+
+/// It serves while its store does.
+async fn health(State(app): State<Arc<App>>) -> Answer<serde_json::Value> {
+    app.store.heads().await?;
+    Ok(axum::Json(serde_json::json!({ "status": "ok" })))
+}
+
+async fn not_found() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "there is no such call")
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "this call exists with another method")
+}
+
+/// One request that fails must not take the connection, and the requests behind it, down.
+async fn catch_panic(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a request panicked");
+            Refusal::new(ErrorCode::Internal, "the server failed: try again later").into_response()
+        }
+    }
+}

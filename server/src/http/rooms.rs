@@ -1,0 +1,70 @@
+//! Rooms and their members.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Deserialize;
+use tidewire_protocol::{MemberPage, NewMembers, NewRoom, RoomId, RoomPage, RoomState, UserId};
+
+use super::Answer;
+use super::extract::{Caller, Ids, Json, Params};
+use crate::app::App;
+use crate::store::EventJson;
+
+/// The query of a call with pages.
+#[derive(Deserialize)]
+pub(super) struct After<T> {
+    after: Option<T>,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Params(query): Params<After<String>>,
+) -> Answer<RoomPage<EventJson>> {
+    Ok(axum::Json(app.store.rooms(user, query.after).await?))
+}
+
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Json(room): Json<NewRoom>,
+) -> Answer<RoomState<EventJson>> {
+    Ok(axum::Json(app.store.create_room(user, room).await?))
+}
+
+pub(super) async fn state(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+) -> Answer<RoomState<EventJson>> {
+    Ok(axum::Json(app.store.room(room, user).await?))
+}
+
+pub(super) async fn members(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Params(query): Params<After<UserId>>,
+) -> Answer<MemberPage> {
+    Ok(axum::Json(app.store.members(room, user, query.after).await?))
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn add_members(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Json(new): Json<NewMembers>,
+) -> Answer<RoomState<EventJson>> {
+    Ok(axum::Json(app.store.add_members(room, user, new.users).await?))
+}
+
+/// Answers with the room's state after it, for the caller.
+pub(super) async fn remove_member(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, member)): Ids<(RoomId, UserId)>,
+) -> Answer<RoomState<EventJson>> {
+    Ok(axum::Json(app.store.remove_member(room, user, member).await?))
+}

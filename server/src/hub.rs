@@ -1,0 +1,163 @@
+//! Who listens for what on this instance, and what each user has missed since it started. Knows
+//! connections only as inboxes and bells; never reads the database.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidewire_protocol::{RoomId, UserId};
+use tokio::sync::Notify;
+
+use crate::bus::Bell;
+use crate::inbox::Inbox;
+use crate::store::{Entry, Ords};
+
+struct Listeners {
+    /// What has been handed out.
+    applied: Ords,
+    /// The last event that concerned each user, since the start.
+    last: HashMap<UserId, Ords>,
+    feeds: HashMap<UserId, Vec<Arc<Inbox>>>,
+    waiters: HashMap<UserId, Vec<Arc<Notify>>>,
+    live: HashMap<RoomId, Vec<Arc<Inbox>>>,
+}
+
+/// Who listens for what on this instance.
+pub(crate) struct Hub {
+    /// Where the log stood when this instance started. Of what came before it knows nothing.
+    start: Ords,
+    bell: Bell,
+    // A std mutex: nothing awaits while it is held.
+    listeners: Mutex<Listeners>,
+}
+
+impl Hub {
+    pub(crate) fn new(start: Ords, bell: Bell) -> Arc<Self> {
+        let listeners = Listeners {
+            applied: start.clone(),
+            last: HashMap::new(),
+            feeds: HashMap::new(),
+            waiters: HashMap::new(),
+            live: HashMap::new(),
+        };
+        Arc::new(Self { start, bell, listeners: Mutex::new(listeners) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been handed out.
+    pub(crate) fn applied(&self) -> Ords {
+        self.lock().applied.clone()
+    }
+
+    /// Hands an event out: to the feeds of `users`, to their waiting requests, and to everybody
+    /// who has the room live.
+    pub(crate) fn dispatch<'a>(&self, entry: &Arc<Entry>, users: impl Iterator<Item = &'a UserId>) {
+        let shards = self.start.len();
+        let mut guard = self.lock();
+        let listeners = &mut *guard;
+        for user in users {
+            match listeners.last.get_mut(user) {
+                Some(last) => last.raise(entry.shard, entry.ord),
+                None => {
+                    let mut last = Ords::zero(shards);
+                    last.raise(entry.shard, entry.ord);
+                    listeners.last.insert(user.clone(), last);
+                }
+            }
+            for inbox in listeners.feeds.get(user).into_iter().flatten() {
+                inbox.push_feed(entry);
+            }
+            for waiter in listeners.waiters.get(user).into_iter().flatten() {
+                waiter.notify_one();
+            }
+        }
+        for inbox in listeners.live.get(&entry.room).into_iter().flatten() {
+            inbox.push_live(entry);
+        }
+        listeners.applied.raise(entry.shard, entry.ord);
+    }
+
+    /// Whether it is certain, without a look into the database, that the user has nothing after
+    /// `from`. Not certain: a place before the start, one ahead of what was handed out, and any
+    /// while the bell has told of events that are still on their way.
+    pub(crate) fn nothing_after(&self, user: &UserId, from: &Ords) -> bool {
+        let listeners = self.lock();
+        let told = self.bell.borrow();
+        from.covers(&self.start)
+            && listeners.applied.covers(from)
+            && listeners.applied.covers(&told)
+            && listeners.last.get(user).is_none_or(|last| from.covers(last))
+    }
+
+    /// The user's feed goes into `inbox`, while the guard lives.
+    pub(crate) fn attach(self: &Arc<Self>, user: &UserId, inbox: &Arc<Inbox>) -> Attached {
+        add(&mut self.lock().feeds, user.clone(), inbox.clone());
+        Attached { hub: self.clone(), user: user.clone(), inbox: inbox.clone() }
+    }
+
+    /// Rings for each event of the user, while the guard lives.
+    pub(crate) fn wait(self: &Arc<Self>, user: &UserId) -> Waiting {
+        let bell = Arc::new(Notify::new());
+        add(&mut self.lock().waiters, user.clone(), bell.clone());
+        Waiting { hub: self.clone(), user: user.clone(), bell }
+    }
+
+    /// The room goes live into `inbox`, until [`Hub::unsubscribe`].
+    pub(crate) fn subscribe(&self, room: RoomId, inbox: &Arc<Inbox>) {
+        add(&mut self.lock().live, room, inbox.clone());
+    }
+
+    /// Ends that.
+    pub(crate) fn unsubscribe(&self, room: RoomId, inbox: &Arc<Inbox>) {
+        remove(&mut self.lock().live, &room, inbox);
+    }
+}
+
+fn add<K: Eq + Hash, T>(map: &mut HashMap<K, Vec<Arc<T>>>, key: K, listener: Arc<T>) {
+    map.entry(key).or_default().push(listener);
+}
+
+fn remove<K: Eq + Hash, T>(map: &mut HashMap<K, Vec<Arc<T>>>, key: &K, listener: &Arc<T>) {
+    if let Some(listeners) = map.get_mut(key) {
+        listeners.retain(|other| !Arc::ptr_eq(other, listener));
+        if listeners.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+/// Keeps an inbox attached to a user's feed.
+pub(crate) struct Attached {
+    hub: Arc<Hub>,
+    user: UserId,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        remove(&mut self.hub.lock().feeds, &self.user, &self.inbox);
+    }
+}
+
+/// A request that waits for news of a user.
+pub(crate) struct Waiting {
+    hub: Arc<Hub>,
+    user: UserId,
+    bell: Arc<Notify>,
+}
+
+impl Waiting {
+    /// Returns at the next event of the user; one since the registration is heard.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        remove(&mut self.hub.lock().waiters, &self.user, &self.bell);
+    }
+}

@@ -1,0 +1,116 @@
+//! What waits for one connection: events that happened while it was busy. Bounded, and of no
+//! consequence: a queue that overflows is dropped, and the connection reads the log instead.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::store::Entry;
+
+/// Events that wait for one connection: five pages.
+const CAPACITY: usize = 256;
+
+#[derive(Default)]
+struct Queue {
+    entries: VecDeque<Arc<Entry>>,
+    open: bool,
+    lost: bool,
+}
+
+impl Queue {
+    fn push(&mut self, entry: &Arc<Entry>) -> bool {
+        if !self.open || self.lost {
+            return false;
+        }
+        if self.entries.len() == CAPACITY {
+            self.entries = VecDeque::new();
+            self.lost = true;
+        } else {
+            self.entries.push_back(entry.clone());
+        }
+        true
+    }
+}
+
+#[derive(Default)]
+struct Queues {
+    feed: Queue,
+    live: Queue,
+}
+
+/// What a look into a queue finds.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// The events, in order.
+    Entries(Vec<Arc<Entry>>),
+    /// There were too many: read the log.
+    Lost,
+}
+
+/// What waits for one connection.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    // A std mutex: nothing awaits while it is held.
+    queues: Mutex<Queues>,
+    bell: Notify,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something new. A bell rung before is heard.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// An event of one of the user's rooms.
+    pub(crate) fn push_feed(&self, entry: &Arc<Entry>) {
+        if self.lock().feed.push(entry) {
+            self.bell.notify_one();
+        }
+    }
+
+    /// An event of a live room.
+    pub(crate) fn push_live(&self, entry: &Arc<Entry>) {
+        if self.lock().live.push(entry) {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Opens the queue of the feed, empty, or closes it.
+    pub(crate) fn set_feed(&self, open: bool) {
+        self.lock().feed = Queue { open, ..Queue::default() };
+    }
+
+    /// Opens or closes the queue of the live rooms.
+    pub(crate) fn set_live(&self, open: bool) {
+        let mut queues = self.lock();
+        if queues.live.open != open {
+            queues.live = Queue { open, ..Queue::default() };
+        }
+    }
+
+    pub(crate) fn take_feed(&self) -> Taken {
+        take(&mut self.lock().feed)
+    }
+
+    pub(crate) fn take_live(&self) -> Taken {
+        take(&mut self.lock().live)
+    }
+
+    /// Whether either queue has something.
+    pub(crate) fn is_empty(&self) -> bool {
+        let queues = self.lock();
+        [&queues.feed, &queues.live].iter().all(|queue| queue.entries.is_empty() && !queue.lost)
+    }
+}
+
+/// Empties the queue. From here on it fills again, also after a loss: what reads the log now sees
+/// everything that was lost.
+fn take(queue: &mut Queue) -> Taken {
+    let entries = std::mem::take(&mut queue.entries);
+    if std::mem::take(&mut queue.lost) { Taken::Lost } else { Taken::Entries(entries.into()) }
+}

@@ -1,0 +1,170 @@
+//! The binary: flags to configuration, signals to a graceful stop.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tidewire_protocol::UserId;
+use tidewire_server::auth::Keys;
+use tidewire_server::{Config, PolicyChoice, RateLimit, Server};
+use tracing_subscriber::EnvFilter;
+
+/// The reference server of Tidewire.
+#[derive(Parser)]
+#[command(name = "tidewire-server", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server until SIGTERM or SIGINT. Prints `listening on URL` once it does.
+    Serve(Serve),
+    /// Prints a token for a user, for trying things out. Works while the server runs, and before
+    /// its first start.
+    Token(Token),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "TIDEWIRE_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    data: Data,
+    /// Who decides how many clients may use the higher modes: `capacity` (the server, by its
+    /// sockets) or `audience` (the clients, by the users online).
+    #[arg(long, env = "TIDEWIRE_POLICY", default_value = "capacity")]
+    policy: PolicyChoice,
+    /// Sockets that this server is to carry.
+    #[arg(long, env = "TIDEWIRE_SOCKET_CAPACITY", default_value_t = 10_000)]
+    socket_capacity: u32,
+    /// Operations a second that one user may send for long; 0 switches the limit off.
+    #[arg(long, env = "TIDEWIRE_OPS_PER_SECOND", default_value_t = 10.0)]
+    ops_per_second: f64,
+    /// Operations that one user may send at once after a pause.
+    #[arg(long, env = "TIDEWIRE_OPS_BURST", default_value_t = 50)]
+    ops_burst: u32,
+    /// Most members of one room.
+    #[arg(long, env = "TIDEWIRE_MAX_MEMBERS", default_value_t = 10_000)]
+    max_members: u32,
+    /// How long a cursor stays valid, in seconds.
+    #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
+    cursor_max_age_seconds: u64,
+}
+
+#[derive(Args)]
+struct Token {
+    /// Whose token: 1 to 128 bytes, no white space.
+    #[arg(long, env = "TIDEWIRE_USER")]
+    user: UserId,
+    #[command(flatten)]
+    data: Data,
+    /// How long it holds, in seconds.
+    #[arg(long, env = "TIDEWIRE_TTL_SECONDS", default_value_t = 24 * 3_600)]
+    ttl_seconds: u64,
+}
+
+#[derive(Args)]
+struct Data {
+    /// The folder for the database, the secret and the lock. Made if missing.
+    #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
+    data: PathBuf,
+    /// The file with the secret that signs tokens; default `secret.key` in the data folder.
+    #[arg(long, env = "TIDEWIRE_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+impl Serve {
+    fn config(self) -> Config {
+        let mut config = Config::new(self.data.data);
+        config.listen = self.listen;
+        config.secret_file = self.data.secret_file;
+        config.policy = self.policy;
+        config.socket_capacity = self.socket_capacity;
+        config.rate_limit = (self.ops_per_second > 0.0)
+            .then_some(RateLimit { per_second: self.ops_per_second, burst: self.ops_burst });
+        config.max_members = self.max_members;
+        config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
+        config
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(serve) => run(serve.config()),
+        Command::Token(token) => print_token(token),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidewire-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_token(token: Token) -> Result<(), Failure> {
+    let keys = match &token.data.secret_file {
+        Some(path) => Keys::load_or_create_file(path)?,
+        None => Keys::load_or_create(&token.data.data)?,
+    };
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        keys.mint(&token.user, Duration::from_secs(token.ttl_seconds))?
+    )?;
+    Ok(())
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    // Listened to before the line is printed: whoever has read it may send a signal.
+    let signal = signals()?;
+    let server = Server::start(config).await?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "listening on {}", server.url())?;
+    stdout.flush()?;
+    signal.await;
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a signal handler the process ends by the signal itself.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,119 @@
+//! How many users are online: those with a socket, and those heard of within 2.5 of the heartbeats
+//! that they declared. Users are kept in the order in which their time runs out, so that nothing
+//! is ever scanned.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tidewire_protocol::{UserId, limits};
+
+/// How long after the last sign of life somebody with this heartbeat counts.
+pub(crate) fn silence(heartbeat_ms: u64) -> Duration {
+    let (low, high) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
+    Duration::from_millis(heartbeat_ms.clamp(low, high) * 5 / 2)
+}
+
+#[derive(Debug)]
+struct Seen {
+    sockets: u32,
+    until: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    seen: HashMap<UserId, Seen>,
+    /// Those without a socket, by when their time runs out.
+    ends: BTreeSet<(Instant, UserId)>,
+}
+
+/// Who is online.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    users: Mutex<Users>,
+}
+
+impl Presence {
+    /// A sign of life over HTTP.
+    pub(crate) fn seen(&self, user: &UserId, heartbeat_ms: u64, now: Instant) {
+        self.update(user, now + silence(heartbeat_ms), |_| {});
+    }
+
+    /// A socket of the user's begins.
+    pub(crate) fn socket_opened(&self, user: &UserId, now: Instant) {
+        self.update(user, now, |seen| seen.sockets += 1);
+    }
+
+    /// It ends: the user counts for a while longer, for the time of a reconnect.
+    pub(crate) fn socket_closed(&self, user: &UserId, heartbeat_ms: u64, now: Instant) {
+        self.update(user, now + silence(heartbeat_ms), |seen| {
+            seen.sockets = seen.sockets.saturating_sub(1);
+        });
+    }
+
+    /// How many users are online.
+    pub(crate) fn online(&self, now: Instant) -> u32 {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((until, _)) = users.ends.first()
+            && *until <= now
+        {
+            if let Some((_, user)) = users.ends.pop_first() {
+                users.seen.remove(&user);
+            }
+        }
+        u32::try_from(users.seen.len()).unwrap_or(u32::MAX)
+    }
+
+    fn update(&self, user: &UserId, until: Instant, change: impl FnOnce(&mut Seen)) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let Users { seen, ends } = &mut *users;
+        let entry = seen.entry(user.clone()).or_insert(Seen { sockets: 0, until });
+        if entry.sockets == 0 {
+            ends.remove(&(entry.until, user.clone()));
+        }
+        entry.until = entry.until.max(until);
+        change(entry);
+        if entry.sockets == 0 {
+            ends.insert((entry.until, user.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_counts_for_two_and_a_half_heartbeats() {
+        let presence = Presence::default();
+        let start = Instant::now();
+        let ada: UserId = "ada".parse().unwrap();
+        presence.seen(&ada, 10_000, start);
+        presence.seen(&ada, 2_000, start);
+        assert_eq!(presence.online(start + Duration::from_millis(24_999)), 1);
+        assert_eq!(presence.online(start + Duration::from_millis(25_000)), 0);
+    }
+
+    #[test]
+    fn a_user_with_sockets_counts_once_and_a_while_after_the_last_one() {
+        let presence = Presence::default();
+        let start = Instant::now();
+        let ada: UserId = "ada".parse().unwrap();
+        presence.socket_opened(&ada, start);
+        presence.socket_opened(&ada, start);
+        presence.seen(&ada, 1_000, start);
+        let later = start + Duration::from_secs(3_600);
+        assert_eq!(presence.online(later), 1);
+        presence.socket_closed(&ada, 1_000, later);
+        assert_eq!(presence.online(later + Duration::from_secs(60)), 1);
+        presence.socket_closed(&ada, 1_000, later + Duration::from_secs(60));
+        assert_eq!(presence.online(later + Duration::from_secs(61)), 1);
+        assert_eq!(presence.online(later + Duration::from_millis(62_500)), 0);
+    }
+
+    #[test]
+    fn a_declared_heartbeat_outside_of_the_limits_is_cut() {
+        assert_eq!(silence(0), Duration::from_millis(2_500));
+        assert_eq!(silence(u64::MAX), Duration::from_secs(1_500));
+    }
+}

@@ -1,0 +1,135 @@
+//! How often one user may send: a bucket of tokens for each.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tidewire_protocol::{ErrorCode, UserId, WireError};
+
+use crate::config::RateLimit;
+
+/// Users remembered before those with a full bucket are forgotten: about 1 MB.
+const SWEEP_AT: usize = 10_000;
+
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+/// The buckets of all users.
+pub(crate) struct RateLimiter {
+    limit: Option<RateLimit>,
+    buckets: Mutex<Buckets>,
+}
+
+struct Buckets {
+    by_user: HashMap<UserId, Bucket>,
+    sweep_at: usize,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+        let limit = limit.filter(|limit| limit.per_second > 0.0 && limit.per_second.is_finite());
+        let buckets = Buckets { by_user: HashMap::new(), sweep_at: SWEEP_AT };
+        Self { limit, buckets: Mutex::new(buckets) }
+    }
+
+    /// Takes `cost` tokens of the user's.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`] with the time at which there are enough again.
+    pub(crate) fn take(&self, user: &UserId, cost: usize, now: Instant) -> Result<(), WireError> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        let burst = f64::from(limit.burst.max(1));
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.sweep(limit, now);
+        let bucket =
+            buckets.by_user.entry(user.clone()).or_insert(Bucket { tokens: burst, at: now });
+        bucket.refill(limit, now);
+        // A request larger than the bucket passes when the bucket is full, and leaves a debt.
+        let needed = (cost as f64).min(burst);
+        if bucket.tokens >= needed {
+            bucket.tokens -= cost as f64;
+            return Ok(());
+        }
+        let wait_ms = (needed - bucket.tokens) / limit.per_second * 1_000.0;
+        Err(WireError::new(
+            ErrorCode::RateLimited,
+            format!("at most {} operations a second: try again later", limit.per_second),
+        )
+        .retry_after_ms(wait_ms.ceil().max(1.0) as u64))
+    }
+
+    /// Gives tokens back: repeats of what was accepted before cost nothing.
+    pub(crate) fn give_back(&self, user: &UserId, tokens: usize) {
+        let Some(limit) = self.limit.filter(|_| tokens > 0) else { return };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.by_user.get_mut(user) {
+            let burst = f64::from(limit.burst.max(1));
+            bucket.tokens = (bucket.tokens + tokens as f64).min(burst);
+        }
+    }
+}
+
+impl Buckets {
+    /// Forgets full buckets, as often as the number of users has doubled.
+    fn sweep(&mut self, limit: RateLimit, now: Instant) {
+        if self.by_user.len() < self.sweep_at {
+            return;
+        }
+        let burst = f64::from(limit.burst.max(1));
+        self.by_user.retain(|_, bucket| {
+            bucket.refill(limit, now);
+            bucket.tokens < burst
+        });
+        self.sweep_at = (self.by_user.len() * 2).max(SWEEP_AT);
+    }
+}
+
+impl Bucket {
+    fn refill(&mut self, limit: RateLimit, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        let burst = f64::from(limit.burst.max(1));
+        self.tokens = (self.tokens + passed * limit.per_second).min(burst);
+        self.at = self.at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn user() -> UserId {
+        "ada".parse().unwrap()
+    }
+
+    #[test]
+    fn a_burst_passes_then_the_slot_is_when_there_is_enough_again() {
+        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        let start = Instant::now();
+        limiter.take(&user(), 50, start).unwrap();
+        let error = limiter.take(&user(), 5, start).unwrap_err();
+        assert_eq!((error.code, error.retry_after_ms), (ErrorCode::RateLimited, Some(500)));
+        limiter.take(&user(), 5, start + Duration::from_millis(500)).unwrap();
+        limiter.take(&"bob".parse().unwrap(), 50, start).unwrap();
+    }
+
+    #[test]
+    fn what_was_given_back_can_be_taken_again() {
+        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        let start = Instant::now();
+        limiter.take(&user(), 50, start).unwrap();
+        limiter.give_back(&user(), 50);
+        limiter.take(&user(), 50, start).unwrap();
+    }
+
+    #[test]
+    fn a_request_larger_than_the_bucket_is_not_refused_for_ever() {
+        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 5 }));
+        let start = Instant::now();
+        limiter.take(&user(), 50, start).unwrap();
+        assert_eq!(limiter.take(&user(), 1, start).unwrap_err().retry_after_ms, Some(4_600));
+    }
+}

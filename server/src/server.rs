@@ -1,0 +1,356 @@
+//! Start and stop: what is opened in which order, and closed in the reverse.
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use crate::app::App;
+use crate::applier::Applier;
+use crate::auth::{KeyError, Keys};
+use crate::bus::{Bus, InProcess};
+use crate::config::Config;
+use crate::cursor::Cursors;
+use crate::http;
+use crate::hub::Hub;
+use crate::policy::Audience;
+use crate::presence::Presence;
+use crate::rate::RateLimiter;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::store::sqlite::{OpenError, SqliteStore};
+
+/// How long a stop waits for requests and sockets to end, before it ends them.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often sockets hear of the audience at most.
+const AUDIENCE_TICK: Duration = Duration::from_secs(1);
+/// They hear of it at least as often, in ticks: a policy holds 60 s.
+const AUDIENCE_RENEW_TICKS: u32 = 25;
+/// Pause after a connection could not be accepted, most often for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data folder cannot be made or written to.
+    #[error("the data folder {path}: {source}; give a folder that this user may write to", path = path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another server runs on the folder.
+    #[error(
+        "another tidewire-server runs on the data folder {path}: stop it, or give this one a \
+         folder of its own with --data",
+        path = path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The secret cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The database file is something else.
+    #[error(
+        "{path} is no SQLite database: restore it from a backup, or move it away to start with an \
+         empty one",
+        path = path.display()
+    )]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database was written by a newer version.
+    #[error(
+        "{path} was written by a newer version (schema {found}, this version knows {known}): run \
+         that version",
+        path = path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The newest schema that this version knows.
+        known: usize,
+    },
+    /// The database cannot be opened.
+    #[error("the database {path} cannot be opened: {reason}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        reason: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}; give another address with --listen")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// A running server.
+///
+/// Dropping it stops it without waiting; [`Server::stop`] waits until everything is closed.
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use std::time::Duration;
+/// use tidewire_server::{Config, Server};
+///
+/// let server = Server::start(Config::new(folder.path())).await?;
+/// let token = server.keys().mint(&"ada".parse()?, Duration::from_secs(3600))?;
+/// println!("{} speaks at {}", token, server.url());
+/// server.stop().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    keys: Keys,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Opens the data folder, and listens. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let opened = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || Opened::open(&config)).await
+        };
+        // Cancelled only when the runtime is on its way down.
+        let Opened { lock, keys, bus, store } = opened.map_err(|error| {
+            StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
+        })??;
+        let bind = |source| StartError::Bind { addr: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
+        let heads = store.heads().await.map_err(|error| StartError::Database {
+            path: config.data_dir.clone(),
+            reason: error.to_string(),
+        })?;
+
+        let (stop, stopping) = Stop::channel();
+        let (done, stopped) = watch::channel(false);
+        let hub = Hub::new(heads, bus.subscribe());
+        let cursors =
+            Cursors::new(keys.secret(), store.epoch(), store.shards(), config.cursor_max_age);
+        let audience = Audience::of(config.policy, 0, 0, config.socket_capacity);
+        let app = Arc::new(App {
+            keys: keys.clone(),
+            cursors,
+            store: store.clone(),
+            hub: hub.clone(),
+            presence: Presence::default(),
+            limiter: RateLimiter::new(config.rate_limit),
+            sockets: watch::Sender::new(0),
+            audience: watch::Sender::new(audience),
+            stop: stopping.clone(),
+            config,
+        });
+        let applier = Applier::new(store.clone(), bus.clone(), hub);
+        let running = Running {
+            listener,
+            app: app.clone(),
+            tasks: vec![
+                tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
+                tokio::spawn(tell_audience(app)),
+            ],
+            store,
+            lock,
+        };
+        tokio::spawn(async move {
+            running.run(stopping).await;
+            done.send_replace(true);
+        });
+        Ok(Self { addr, keys, stop, stopped })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The same as a URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The keys that sign its tokens.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Stops: sockets get `goaway`, waiting requests their answer, what is queued is written. When
+    /// it returns, the port is free and the data folder unlocked. May be called more than once.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        // An error means that the task is gone, with all that it held.
+        let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// What is opened before anything runs.
+struct Opened {
+    lock: File,
+    keys: Keys,
+    bus: Arc<dyn Bus>,
+    store: Arc<dyn Store>,
+}
+
+impl Opened {
+    fn open(config: &Config) -> Result<Self, StartError> {
+        let lock = lock(&config.data_dir)?;
+        let keys = match &config.secret_file {
+            Some(path) => Keys::load_or_create_file(path)?,
+            None => Keys::load_or_create(&config.data_dir)?,
+        };
+        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(1));
+        let path = config.data_dir.join("tidewire.db");
+        let store =
+            SqliteStore::open(&path, bus.clone(), config.reader_threads, config.max_members);
+        let store = store.map_err(|error| match error {
+            OpenError::NotADatabase => StartError::NotADatabase { path },
+            OpenError::Newer { found, known } => StartError::NewerSchema { path, found, known },
+            other => StartError::Database { path, reason: other.to_string() },
+        })?;
+        Ok(Self { lock, keys, bus, store: Arc::new(store) })
+    }
+}
+
+/// Makes the folder and takes its lock, which lasts as long as the file is open.
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let unusable = |source| StartError::DataDir { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    let path = dir.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(path);
+    let file = file.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// What runs between start and stop.
+struct Running {
+    listener: TcpListener,
+    app: Arc<App>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    store: Arc<dyn Store>,
+    lock: File,
+}
+
+impl Running {
+    async fn run(self, mut stop: Stop) {
+        let Self { listener, app, tasks, store, lock } = self;
+        let router = http::router(app.clone());
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.requested() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(serve(stream, router.clone(), app.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                // Takes the ended ones out, so that they don't pile up.
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop(listener);
+        let drained = async {
+            while connections.join_next().await.is_some() {}
+            app.sockets_ended().await;
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(left = connections.len(), "connections did not end in time");
+            connections.shutdown().await;
+        }
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server had ended before");
+            }
+        }
+        store.close().await;
+        drop(lock);
+    }
+}
+
+/// One connection.
+async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
+    // Frames are small and wait for nobody.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone at once");
+        return;
+    }
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.idle_timeout)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = app.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Tells the sockets how many users are online, and the policy: when it has changed by enough, and
+/// before the last policy ends.
+async fn tell_audience(app: Arc<App>) {
+    let mut tick = tokio::time::interval(AUDIENCE_TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent_ticks = 0;
+    loop {
+        tokio::select! {
+            () = app.stopping() => return,
+            _ = tick.tick() => {}
+        }
+        let now = app.audience_now();
+        silent_ticks += 1;
+        let renew = now.policy.is_some() && silent_ticks >= AUDIENCE_RENEW_TICKS;
+        if renew || now.differs_from(&app.audience.borrow()) {
+            app.audience.send_replace(now);
+            silent_ticks = 0;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The socket: one task a connection, which owns it. Frames in, frames out, and no state that a
+//! client could not set anew with a single `hello`.
+
+mod feed;
+mod live;
+mod peer;
+mod session;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::response::Response;
+use tidewire_protocol::{ErrorCode, WireError, limits};
+
+use crate::app::App;
+use crate::http::Refusal;
+
+/// The one subprotocol that this server speaks.
+const SUBPROTOCOL: &str = "tidewire.v1.json";
+
+/// Bytes read at once. The library's default of 128 KiB is what a connection costs in memory; with
+/// this it is a twentieth of that, measured with 8,000 of them.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Frames up to twice the limit are read, so that whoever is a little over it hears why. Beyond
+/// that the rest is never taken into memory.
+const READ_MAX: usize = 2 * limits::FRAME_BYTES;
+
+/// Bytes that may wait to be written: a frame at its limit with the largest event on top, and as
+/// much again for what JSON adds.
+const WRITE_MAX: usize = 4 * limits::PAGE_BYTES;
+
+/// `GET /v1/socket`. The token comes in `hello`, never here.
+pub(crate) async fn upgrade(
+    State(app): State<Arc<App>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Refusal> {
+    let refuse = |text: &str| Refusal(WireError::new(ErrorCode::BadRequest, text));
+    let upgrade = upgrade.map_err(|_| refuse("this call is a WebSocket: ask for the upgrade"))?;
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_MAX)
+        .max_message_size(READ_MAX)
+        .max_frame_size(READ_MAX);
+    if upgrade.selected_protocol().is_none() {
+        return Err(refuse("ask for the subprotocol `tidewire.v1.json`"));
+    }
+    if *app.sockets.borrow() >= app.config.socket_capacity {
+        let error = WireError::new(
+            ErrorCode::Unavailable,
+            "the server carries as many sockets as it can: poll, and try again",
+        );
+        return Err(Refusal(error.retry_after_ms(5_000 + fastrand::u64(0..10_000))));
+    }
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let open = Open::count(app.clone());
+        session::run(app, socket).await;
+        drop(open);
+    }))
+}
+
+/// Counts an open socket while it lives.
+struct Open(Arc<App>);
+
+impl Open {
+    fn count(app: Arc<App>) -> Self {
+        app.sockets.send_modify(|open| *open += 1);
+        Self(app)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.sockets.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}

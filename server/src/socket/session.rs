@@ -1,0 +1,261 @@
+//! One connection from `hello` to its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::WebSocket;
+use tidewire_protocol::{
+    ClientFrame, ErrorCode, Hello, SyncRequest, Synced, UserId, Welcome, WireError, limits,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant as Deadline, sleep_until, timeout};
+
+use super::feed::Feed;
+use super::live::LiveRooms;
+use super::peer::{End, Inbound, Outbound, Peer};
+use crate::app::App;
+use crate::auth::{Keys, Verified};
+use crate::hub::Attached;
+use crate::inbox::Inbox;
+use crate::policy::Audience;
+use crate::stop::Stop;
+use crate::{clock, ops, presence, sync};
+
+/// How far the return of clients is spread when the server stops, at least, in ms; above that it
+/// is 1 ms a socket, which is 1,000 reconnects a second.
+const GOAWAY_SPREAD_MS: u64 = 1_000;
+
+/// Serves a connection until it ends.
+pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
+    let mut peer = Peer::new(socket, app.config.write_timeout);
+    let end = match greet(&app, &mut peer).await {
+        Ok((verified, hello)) => {
+            let mut session = Session::new(app, peer, verified);
+            let end = session.run(hello).await;
+            peer = session.peer;
+            end
+        }
+        Err(end) => end,
+    };
+    peer.close(end).await;
+}
+
+/// Waits for the first `hello`: nothing else is heard before it.
+async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
+    let hello = async {
+        loop {
+            match peer.receive().await? {
+                Inbound::Frame(ClientFrame::Hello(hello)) => return Ok(hello),
+                Inbound::Frame(_) => {
+                    let text = "the first frame is `hello`";
+                    return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
+                }
+                Inbound::Bad(error) => return Err(End::Error(error)),
+                Inbound::Alive => {}
+            }
+        }
+    };
+    let hello = tokio::select! {
+        hello = timeout(app.config.hello_timeout, hello) => hello,
+        () = app.stopping() => return Err(goaway(app)),
+    };
+    let hello = hello.map_err(|_| {
+        End::Error(WireError::new(ErrorCode::BadFrame, "no `hello` came in time"))
+    })??;
+    let token = hello.token.as_deref().ok_or_else(|| {
+        let text = "the first `hello` has a token";
+        End::Error(WireError::new(ErrorCode::TokenInvalid, text))
+    })?;
+    let verified = app.keys.verify(token).map_err(End::Error)?;
+    Ok((verified, hello))
+}
+
+fn goaway(app: &App) -> End {
+    let spread = u64::from(*app.sockets.borrow()).max(GOAWAY_SPREAD_MS);
+    End::Goaway { retry_after_ms: fastrand::u64(0..=spread) }
+}
+
+/// A connection after its first `hello`.
+pub(super) struct Session {
+    pub(super) app: Arc<App>,
+    pub(super) peer: Peer,
+    pub(super) user: UserId,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) feed: Option<Feed>,
+    pub(super) live: LiveRooms,
+    online: Online,
+    expires: Deadline,
+    silent_at: Deadline,
+    audience: watch::Receiver<Audience>,
+    stop: Stop,
+    /// The hub puts the user's events into the inbox while this lives.
+    _attached: Attached,
+}
+
+/// Counts the user as online while it lives, and a while longer.
+struct Online {
+    app: Arc<App>,
+    user: UserId,
+    heartbeat_ms: u64,
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        self.app.presence.socket_closed(&self.user, self.heartbeat_ms, Instant::now());
+    }
+}
+
+impl Session {
+    fn new(app: Arc<App>, peer: Peer, verified: Verified) -> Self {
+        let Verified { user, expires } = verified;
+        let inbox = Arc::new(Inbox::default());
+        app.presence.socket_opened(&user, Instant::now());
+        Self {
+            _attached: app.hub.attach(&user, &inbox),
+            live: LiveRooms::new(app.hub.clone(), inbox.clone()),
+            feed: None,
+            online: Online { app: app.clone(), user: user.clone(), heartbeat_ms: 0 },
+            expires: deadline_of(expires),
+            silent_at: Deadline::now(),
+            audience: app.audience.subscribe(),
+            stop: app.stop.clone(),
+            inbox,
+            user,
+            peer,
+            app,
+        }
+    }
+
+    async fn run(&mut self, hello: Hello) -> End {
+        match self.serve(hello).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn serve(&mut self, hello: Hello) -> Result<std::convert::Infallible, End> {
+        self.hello(hello).await?;
+        loop {
+            let work = self.feed.as_ref().is_some_and(Feed::is_behind)
+                || self.live.is_behind()
+                || !self.inbox.is_empty();
+            tokio::select! {
+                () = self.stop.requested() => return Err(goaway(&self.app)),
+                inbound = self.peer.receive() => {
+                    self.handle(inbound?).await?;
+                }
+                () = self.inbox.rung(), if !work => {}
+                () = std::future::ready(()), if work => {
+                    self.push_feed().await?;
+                    self.push_live().await?;
+                }
+                Ok(()) = self.audience.changed() => self.tell_audience().await?,
+                () = sleep_until(self.expires) => return Err(End::Error(Keys::expired())),
+                () = sleep_until(self.silent_at) => {
+                    let text = "nothing was heard for 2.5 heartbeats";
+                    return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self) {
+        self.silent_at = Deadline::now() + presence::silence(self.online.heartbeat_ms);
+    }
+
+    async fn handle(&mut self, inbound: Inbound) -> Result<(), End> {
+        let frame = match inbound {
+            Inbound::Frame(frame) => frame,
+            Inbound::Bad(error) => {
+                self.heard();
+                return self.peer.tell(error, None).await;
+            }
+            // Written by the library of the other side, which may outlive the client in it.
+            Inbound::Alive => return Ok(()),
+        };
+        self.heard();
+        match frame {
+            ClientFrame::Hello(hello) => {
+                if let Some(token) = &hello.token {
+                    self.renew(token).map_err(End::Error)?;
+                }
+                self.hello(hello).await
+            }
+            ClientFrame::Token { token } => self.renew(&token).map_err(End::Error),
+            ClientFrame::Credit { cursor } => self.credit(&cursor).await,
+            ClientFrame::Subscribe(from) => self.subscribe(from).await,
+            ClientFrame::Unsubscribe { room } => {
+                self.live.remove(room);
+                Ok(())
+            }
+            ClientFrame::Send(request) => {
+                let sent = ops::apply(&self.app, &self.user, request).await;
+                self.peer.send(&Outbound::Sent(sent)).await
+            }
+            ClientFrame::Sync { request, sync } => self.sync(request, sync).await,
+            ClientFrame::Ping => self.peer.send(&Outbound::Pong).await,
+            ClientFrame::Pong | ClientFrame::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// Sets everything that a `hello` says. What was before it is no more.
+    async fn hello(&mut self, hello: Hello) -> Result<(), End> {
+        self.online.heartbeat_ms = hello.heartbeat_ms;
+        self.heard();
+        self.feed = None;
+        self.inbox.set_feed(false);
+        let audience = self.app.audience_now();
+        // What `welcome` tells need not be told again.
+        self.audience.mark_unchanged();
+        let welcome = Outbound::Welcome(Welcome {
+            user: self.user.clone(),
+            epoch: self.app.store.epoch().clone(),
+            online: audience.online,
+            policy: audience.policy,
+            idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
+            now: clock::now_ms(),
+        });
+        self.peer.send(&welcome).await?;
+        if hello.feed {
+            self.start_feed(hello.cursor).await?;
+        }
+        self.live.retain(&hello.live);
+        for from in hello.live {
+            self.subscribe(from).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes another token of the same user.
+    fn renew(&mut self, token: &str) -> Result<(), WireError> {
+        let verified = self.app.keys.verify(token)?;
+        if verified.user != self.user {
+            let text = "the token is another user's: open another socket";
+            return Err(WireError::new(ErrorCode::TokenInvalid, text));
+        }
+        self.expires = deadline_of(verified.expires);
+        Ok(())
+    }
+
+    async fn sync(&mut self, request: u64, mut sync: SyncRequest) -> Result<(), End> {
+        // A wait would hold up everything else on this socket.
+        sync.wait_ms = 0;
+        let synced = match sync::sync(&self.app, &self.user, sync).await {
+            Ok(response) => Synced { request, response: Some(response), error: None },
+            Err(error) => Synced { request, response: None, error: Some(error) },
+        };
+        self.peer.send(&Outbound::Synced(synced)).await
+    }
+
+    async fn tell_audience(&mut self) -> Result<(), End> {
+        let Audience { online, policy } = *self.audience.borrow_and_update();
+        self.peer.send(&Outbound::Policy { online, policy }).await
+    }
+}
+
+/// When a token ends, on the clock that timers use; at most ten years from now, which its
+/// arithmetic can carry.
+fn deadline_of(expires: u64) -> Deadline {
+    let left = expires.saturating_sub(clock::now_seconds());
+    Deadline::now() + Duration::from_secs(left.min(10 * 365 * 24 * 3_600))
+}

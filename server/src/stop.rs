@@ -1,0 +1,21 @@
+//! The wish to stop, heard by every task.
+
+use tokio::sync::watch;
+
+/// Hears the wish to stop.
+#[derive(Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// The switch and what hears it.
+    pub(crate) fn channel() -> (watch::Sender<bool>, Self) {
+        let (switch, stop) = watch::channel(false);
+        (switch, Self(stop))
+    }
+
+    /// Returns once the server is to stop.
+    pub(crate) async fn requested(&mut self) {
+        // An error means that the server is gone: that is a stop as well.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,141 @@
+//! What every store must do, as one suite: each promise is a function named after it.
+
+mod feed;
+mod log;
+mod rooms;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidewire_protocol::{
+    Content, Event, EventId, EventKind, MessageContent, NewRoom, Op, OpOutcome, RoomId, RoomKind,
+    Seq, UserId,
+};
+use uuid::Uuid;
+
+use super::{Appended, EventJson, FeedPage, FeedQuery, Ords, Store, StoreError};
+
+/// Opens the store of a folder; the same folder again is the same database.
+type Opener<'a> = &'a dyn Fn(&Path) -> Arc<dyn Store>;
+
+macro_rules! promises {
+    ($open:expr, $($module:ident :: $promise:ident),* $(,)?) => {
+        $(
+            eprintln!("promise: {}", stringify!($promise));
+            let folder = tempfile::tempdir().unwrap();
+            let store = $open(folder.path());
+            $module::$promise(&Fixture { store: store.clone(), folder: folder.path(), open: $open })
+                .await;
+            store.close().await;
+        )*
+    };
+}
+
+/// A store under test.
+struct Fixture<'a> {
+    store: Arc<dyn Store>,
+    folder: &'a Path,
+    open: Opener<'a>,
+}
+
+/// Runs the suite on stores that `open` opens. Each must carry at most 20 members a room.
+pub(crate) async fn suite(open: Opener<'_>) {
+    promises!(
+        open,
+        log::a_repeat_gets_the_answer_of_the_original,
+        log::an_id_that_stands_for_something_else_is_taken,
+        log::after_a_refusal_nothing_more_is_tried,
+        log::only_members_write_and_read,
+        log::concurrent_writers_leave_no_gap_and_no_repeat,
+        log::whoever_follows_the_log_misses_nothing,
+        log::reopened_it_has_everything,
+        log::closed_it_says_so,
+        log::history_speaks_of_the_range_that_was_asked,
+        log::a_live_read_goes_on_after_a_seq,
+        feed::pages_together_are_the_log,
+        feed::whoever_joins_gets_the_state_and_what_follows,
+        feed::whoever_leaves_gets_the_leave_and_nothing_after,
+        feed::a_room_with_too_much_news_is_limited_and_the_others_still_come,
+        feed::a_page_ends_at_its_bytes_and_goes_on,
+        feed::bodies_that_the_client_has_are_left_out,
+        feed::a_cursor_beyond_the_head_is_refused,
+        rooms::creation_is_idempotent_for_its_creator_only,
+        rooms::a_pair_has_one_direct_room,
+        rooms::a_direct_room_is_of_two_and_never_changes,
+        rooms::only_owners_change_members_and_a_group_always_has_one,
+        rooms::a_room_takes_only_so_many,
+        rooms::the_room_list_misses_no_room_that_becomes_active,
+        rooms::members_come_in_pages,
+        rooms::profiles_are_replaced_as_a_whole,
+    );
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+fn room_id() -> RoomId {
+    RoomId::from_uuid(Uuid::now_v7())
+}
+
+fn message(text: &str) -> Op {
+    let content = MessageContent { text: text.into(), metadata: None };
+    Op {
+        id: EventId::from_uuid(Uuid::now_v7()),
+        kind: EventKind::Message,
+        content: Content::of(&content).unwrap(),
+    }
+}
+
+fn events(json: &[EventJson]) -> Vec<Event> {
+    json.iter().map(|json| serde_json::from_str(json.get()).unwrap()).collect()
+}
+
+fn seqs(json: &[EventJson]) -> Vec<u64> {
+    events(json).iter().map(|event| event.seq.get()).collect()
+}
+
+impl Fixture<'_> {
+    async fn group(&self, creator: &str, others: &[&str]) -> RoomId {
+        let id = room_id();
+        let members = others.iter().map(|name| user(name)).collect();
+        let room = NewRoom { id, kind: RoomKind::Group, name: None, members };
+        self.store.create_room(user(creator), room).await.unwrap();
+        id
+    }
+
+    async fn append(&self, room: RoomId, sender: &str, ops: Vec<Op>) -> Appended {
+        self.store.append(room, user(sender), ops).await.unwrap()
+    }
+
+    /// Sends so many messages, and says where the last one stands.
+    async fn say(&self, room: RoomId, sender: &str, count: usize) -> Seq {
+        let mut last = Seq::ZERO;
+        for n in 0..count {
+            let appended = self.append(room, sender, vec![message(&format!("{n}"))]).await;
+            match appended.results[0].outcome {
+                OpOutcome::Accepted { seq, .. } => last = seq,
+                ref other => panic!("{other:?}"),
+            }
+        }
+        last
+    }
+
+    async fn page(&self, name: &str, from: &Ords, limit: usize) -> FeedPage {
+        self.store.feed_page(query(name, from, limit)).await.unwrap()
+    }
+}
+
+fn query(name: &str, from: &Ords, limit: usize) -> FeedQuery {
+    FeedQuery {
+        user: user(name),
+        from: from.clone(),
+        limit,
+        room_limit: limit,
+        have: Default::default(),
+    }
+}
+
+fn error<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreError {
+    result.unwrap_err()
+}

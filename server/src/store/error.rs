@@ -1,0 +1,90 @@
+//! Why the store does not do what it was asked.
+
+use tidewire_protocol::{ErrorCode, WireError};
+
+/// Most time until a store that could not write is asked again, in ms. Each caller gets a slot of
+/// its own below it.
+const RETRY_MS: u64 = 2_000;
+
+/// Why the store does not do what it was asked. Nothing has been written then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The room does not exist, or the user is not in it.
+    #[error("there is no such room, or you are not a member of it")]
+    NotAMember,
+    /// The user may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// The id stands for something else.
+    #[error("this id stands for something else already: take another one")]
+    IdTaken,
+    /// A rule is broken.
+    #[error("{0}")]
+    InvalidContent(String),
+    /// The page token was never given.
+    #[error("this server gave no such page token: begin with the first page")]
+    BadPageToken,
+    /// The cursor lies beyond the head of the log.
+    #[error("the cursor lies beyond the log: bootstrap")]
+    CursorBeyondHead,
+    /// The disk is full, or the store is closing.
+    #[error("the store cannot serve right now: {0}")]
+    Unavailable(String),
+    /// A fault of the server.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    /// The store has been closed.
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable("it is closing".into())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match error.sqlite_error_code() {
+            Some(
+                Code::DiskFull
+                | Code::SystemIoFailure
+                | Code::ReadOnly
+                | Code::CannotOpen
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::OutOfMemory
+                | Code::OperationInterrupted,
+            ) => Self::Unavailable(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for WireError {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::NotAMember => ErrorCode::NotAMember,
+            StoreError::Forbidden(_) => ErrorCode::Forbidden,
+            StoreError::IdTaken => ErrorCode::IdTaken,
+            StoreError::InvalidContent(_) => ErrorCode::InvalidContent,
+            StoreError::BadPageToken => ErrorCode::BadRequest,
+            StoreError::CursorBeyondHead => ErrorCode::CursorInvalid,
+            // What the disk says is for the log of the server, not for its clients.
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(%reason, "the store cannot serve");
+                let slot = RETRY_MS / 4 + fastrand::u64(0..RETRY_MS);
+                return WireError::new(
+                    ErrorCode::Unavailable,
+                    "the server cannot read or write right now: try again",
+                )
+                .retry_after_ms(slot);
+            }
+            StoreError::Failed(reason) => {
+                tracing::error!(%reason, "the store failed");
+                return WireError::new(ErrorCode::Internal, "the server failed: try again later");
+            }
+        };
+        WireError::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,255 @@
+//! Where the log lives. `trait Store` is what the server asks of a database; nothing in here knows
+//! of sockets, HTTP or who is connected.
+//!
+//! What every implementation promises, and `conformance` checks: `seq` is gapless in its room,
+//! `ord` grows within its shard in the order of commits, whatever was answered is on the disk, and
+//! each read sees one moment.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod error;
+pub(crate) mod sqlite;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use tidewire_protocol::{
+    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile, ProfileUpdate,
+    RoomId, RoomPage, RoomState, Seq, UserId,
+};
+
+pub(crate) use error::StoreError;
+
+/// An event as JSON: serialised once, shared by all who get it.
+pub(crate) type EventJson = Arc<RawValue>;
+
+/// A place in each shard of the log. 0 is before the first event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ords(Vec<u64>);
+
+impl Ords {
+    /// Before everything.
+    pub(crate) fn zero(shards: usize) -> Self {
+        Self(vec![0; shards])
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The place in one shard.
+    pub(crate) fn get(&self, shard: usize) -> u64 {
+        self.0.get(shard).copied().unwrap_or(0)
+    }
+
+    /// Moves the place in one shard up; never down.
+    pub(crate) fn raise(&mut self, shard: usize, ord: u64) {
+        if let Some(place) = self.0.get_mut(shard) {
+            *place = ord.max(*place);
+        }
+    }
+
+    /// Whether this is at or after `other` in every shard.
+    pub(crate) fn covers(&self, other: &Ords) -> bool {
+        self.iter().zip(other.iter()).all(|(mine, theirs)| mine >= theirs)
+    }
+}
+
+impl FromIterator<u64> for Ords {
+    fn from_iter<I: IntoIterator<Item = u64>>(ords: I) -> Self {
+        Self(ords.into_iter().collect())
+    }
+}
+
+/// One event of the log with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) shard: usize,
+    pub(crate) ord: u64,
+    pub(crate) room: RoomId,
+    pub(crate) seq: Seq,
+    pub(crate) json: EventJson,
+    /// What it does to the membership of its room.
+    pub(crate) change: Option<Change>,
+}
+
+/// What an event does to the membership of its room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The room begins.
+    Created,
+    /// A user was added.
+    Joined(UserId),
+    /// A user left or was removed.
+    Left(UserId),
+}
+
+/// What to read of the feed.
+#[derive(Debug, Clone)]
+pub(crate) struct FeedQuery {
+    pub(crate) user: UserId,
+    pub(crate) from: Ords,
+    /// Most events and limited rooms together.
+    pub(crate) limit: usize,
+    /// A room with more new events than this comes as `limited`.
+    pub(crate) room_limit: usize,
+    /// Bodies up to these are left out.
+    pub(crate) have: BTreeMap<RoomId, Seq>,
+}
+
+/// A page of the feed.
+#[derive(Debug)]
+pub(crate) struct FeedPage {
+    pub(crate) events: Vec<EventJson>,
+    pub(crate) limited: Vec<RoomState<EventJson>>,
+    pub(crate) to: Ords,
+    pub(crate) more: bool,
+}
+
+/// What a live room has after a seq.
+#[derive(Debug)]
+pub(crate) enum LiveRead {
+    /// All of it, or the first 256 KiB.
+    Events {
+        /// Without a hole.
+        events: Vec<EventJson>,
+        /// The seq before the first of them. Below what was asked only if that is beyond the head.
+        prev: Seq,
+        /// Whether there is more behind them.
+        more: bool,
+        /// Whether the reader still is a member.
+        joined: bool,
+    },
+    /// More than a frame allows.
+    Limited(RoomState<EventJson>),
+}
+
+/// Who is and was in a room.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    /// The head of the room's shard when this was read: events up to it are in here already.
+    pub(crate) as_of: u64,
+    /// Each with the first and the last `ord` that concerns them.
+    pub(crate) members: Vec<(UserId, u64, Option<u64>)>,
+}
+
+/// What became of the operations of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Appended {
+    pub(crate) results: Vec<OpResult>,
+    /// How many of them were not repeats.
+    pub(crate) fresh: usize,
+}
+
+/// The database. Every call may wait for the disk; none blocks the caller's thread.
+#[async_trait]
+pub(crate) trait Store: Send + Sync + 'static {
+    /// The life of this database: another one after a restore.
+    fn epoch(&self) -> &Epoch;
+
+    /// How many shards its log has; fixed for the life of the database.
+    fn shards(&self) -> usize;
+
+    /// The head of each shard.
+    async fn heads(&self) -> Result<Ords, StoreError>;
+
+    /// Creates a room, or returns the one that this request has created before, or the pair's.
+    async fn create_room(
+        &self,
+        creator: UserId,
+        room: NewRoom,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Adds those of `users` who are not in yet.
+    async fn add_members(
+        &self,
+        room: RoomId,
+        by: UserId,
+        users: Vec<UserId>,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Takes `user` out: oneself, or another if `by` is an owner. One who is out already stays out.
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Applies operations in order, as one: up to the first refusal.
+    async fn append(
+        &self,
+        room: RoomId,
+        sender: UserId,
+        ops: Vec<Op>,
+    ) -> Result<Appended, StoreError>;
+
+    /// The next page of a user's feed.
+    async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError>;
+
+    /// The next events of a shard, in order, at most `limit`.
+    async fn log_after(
+        &self,
+        shard: usize,
+        ord: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// What a live room has after `after`.
+    async fn live_after(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Seq,
+    ) -> Result<LiveRead, StoreError>;
+
+    /// Who is and was in a room.
+    async fn roster(&self, room: RoomId) -> Result<Roster, StoreError>;
+
+    /// The state of a room for a member or former member.
+    async fn room(&self, room: RoomId, user: UserId) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// A page of the user's rooms. `after` is the `next` of the page before. Rooms that become
+    /// active while a client turns the pages are not missed.
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<String>,
+    ) -> Result<RoomPage<EventJson>, StoreError>;
+
+    /// A page of a room's members.
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Option<UserId>,
+    ) -> Result<MemberPage, StoreError>;
+
+    /// A page of a room's history.
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        anchor: HistoryAnchor,
+        limit: usize,
+    ) -> Result<History<EventJson>, StoreError>;
+
+    /// Replaces a profile.
+    async fn set_profile(
+        &self,
+        user: UserId,
+        profile: ProfileUpdate,
+    ) -> Result<Profile, StoreError>;
+
+    /// The profiles of these users, in order.
+    async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError>;
+
+    /// Finishes what is queued and closes the files. Calls after it are `Unavailable`.
+    async fn close(&self);
+}

@@ -1,0 +1,101 @@
+//! The schema, step by step. `PRAGMA user_version` says how many steps a database has taken.
+
+use rusqlite::Connection;
+
+/// Each step runs once, in a transaction with the count. Never change one that was released; add
+/// the next.
+///
+/// `ord` is the key of `events`: with one shard it is unique, every index carries it for free, and
+/// the delivery log is read in the order in which it lies on the disk.
+const STEPS: &[&str] = &["
+CREATE TABLE meta(epoch TEXT NOT NULL, created_at INTEGER NOT NULL);
+CREATE TABLE shards(shard INTEGER PRIMARY KEY, head_ord INTEGER NOT NULL);
+INSERT INTO shards VALUES(0, 0);
+CREATE TABLE rooms(
+    rk INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    kind INTEGER NOT NULL,
+    name TEXT,
+    pair TEXT UNIQUE,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    head_seq INTEGER NOT NULL,
+    head_ord INTEGER NOT NULL,
+    members INTEGER NOT NULL
+);
+CREATE TABLE members(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    role INTEGER NOT NULL,
+    joined_at INTEGER NOT NULL,
+    joined_seq INTEGER NOT NULL,
+    joined_ord INTEGER NOT NULL,
+    left_seq INTEGER,
+    left_ord INTEGER,
+    PRIMARY KEY(rk, user)
+) WITHOUT ROWID;
+CREATE INDEX members_user ON members(user, rk);
+CREATE TABLE events(
+    ord INTEGER PRIMARY KEY,
+    rk INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    sender TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    content TEXT NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE UNIQUE INDEX events_seq ON events(rk, seq);
+CREATE UNIQUE INDEX events_id ON events(rk, id);
+CREATE TABLE profiles(
+    user TEXT PRIMARY KEY,
+    name TEXT,
+    avatar_url TEXT,
+    updated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+"];
+
+/// Why a database cannot be brought to this version's schema.
+#[derive(Debug)]
+pub(super) enum MigrateError {
+    /// A newer version of the server has written it.
+    Newer {
+        found: usize,
+    },
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for MigrateError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// How many steps this version knows.
+pub(super) const fn known() -> usize {
+    STEPS.len()
+}
+
+/// Takes the steps that the database has not taken yet. A new database gets its epoch.
+pub(super) fn migrate(conn: &mut Connection, now: i64) -> Result<(), MigrateError> {
+    let found: usize = conn
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?
+        .try_into()
+        .unwrap_or(usize::MAX);
+    if found > STEPS.len() {
+        return Err(MigrateError::Newer { found });
+    }
+    for (done, step) in STEPS.iter().enumerate().skip(found) {
+        let tx = conn.transaction()?;
+        tx.execute_batch(step)?;
+        tx.pragma_update(None, "user_version", super::int(done as u64 + 1))?;
+        if done == 0 {
+            let epoch = uuid::Uuid::now_v7().to_string();
+            tx.execute("INSERT INTO meta VALUES(?1, ?2)", (epoch, now))?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}

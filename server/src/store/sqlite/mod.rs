@@ -1,0 +1,304 @@
+//! The store on embedded SQLite: one file, one writing thread, some reading threads, one shard.
+
+mod feed;
+mod migrations;
+mod read;
+mod reader;
+mod write;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tidewire_protocol::{
+    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate, Role, RoomId,
+    RoomKind, RoomPage, RoomState, Seq, UserId,
+};
+
+use self::migrations::MigrateError;
+use self::reader::Readers;
+use self::write::Checked;
+use self::writer::{Tx, Writer};
+use super::{
+    Appended, Entry, EventJson, FeedPage, FeedQuery, LiveRead, Ords, Roster, Store, StoreError,
+};
+use crate::bus::Bus;
+use crate::clock;
+
+/// How long one connection waits for a lock of another. Only migrations and checkpoints hold one.
+const BUSY: Duration = Duration::from_secs(5);
+/// Page cache of one connection, in KiB, negative as SQLite wants it: 8 MiB.
+const CACHE_KIB: i64 = -8 * 1024;
+/// Prepared statements that one connection keeps: all that there are.
+const STATEMENTS: usize = 64;
+
+/// Why the database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The file is something else.
+    #[error("it is no SQLite database")]
+    NotADatabase,
+    /// A newer version has written it.
+    #[error("a newer version has written it (schema {found}, this version knows {known})")]
+    Newer { found: usize, known: usize },
+    /// Anything else.
+    #[error("{0}")]
+    Sqlite(rusqlite::Error),
+    /// No thread could be started.
+    #[error("no thread can be started: {0}")]
+    Thread(std::io::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::NotADatabase,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Newer { found } => Self::Newer { found, known: migrations::known() },
+            MigrateError::Sqlite(error) => error.into(),
+        }
+    }
+}
+
+/// The store on embedded SQLite.
+pub(crate) struct SqliteStore {
+    epoch: Epoch,
+    max_members: u32,
+    open: Mutex<Option<Open>>,
+}
+
+/// What is there until `close`.
+struct Open {
+    writer: Writer,
+    readers: Readers,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database at `path`. Waits for the disk.
+    pub(crate) fn open(
+        path: &Path,
+        bus: Arc<dyn Bus>,
+        readers: usize,
+        max_members: u32,
+    ) -> Result<Self, OpenError> {
+        let mut conn = Connection::open(path)?;
+        prepare(&conn)?;
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        migrations::migrate(&mut conn, clock::now_ms())?;
+        let epoch: String = conn.query_row("SELECT epoch FROM meta", [], |row| row.get(0))?;
+        let mut connections = Vec::new();
+        for _ in 0..readers.max(1) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let conn = Connection::open_with_flags(path, flags)?;
+            prepare(&conn)?;
+            connections.push(conn);
+        }
+        let (writer, thread) = Writer::start(conn, bus).map_err(OpenError::Thread)?;
+        let (readers, mut threads) = Readers::start(connections).map_err(OpenError::Thread)?;
+        // The writer is joined last: the last connection to close tidies the WAL up.
+        threads.push(thread);
+        let open = Mutex::new(Some(Open { writer, readers, threads }));
+        Ok(Self { epoch: Epoch::new(epoch), max_members, open })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writer = self.with(|open| open.writer.handle())?;
+        writer.write(job).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.with(|open| open.readers.handle())?;
+        readers.read(job).await
+    }
+
+    fn with<T>(&self, get: impl FnOnce(&Open) -> T) -> Result<T, StoreError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().map(get).ok_or_else(StoreError::closed)
+    }
+}
+
+fn prepare(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "cache_size", CACHE_KIB)?;
+    conn.pragma_update(None, "foreign_keys", false)
+}
+
+/// A number as SQLite keeps it. What is beyond its range is beyond every log, too.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn role_code(role: Role) -> i64 {
+    match role {
+        Role::Owner => 1,
+        Role::Member | Role::Other => 2,
+    }
+}
+
+fn room_kind_code(kind: RoomKind) -> i64 {
+    match kind {
+        RoomKind::Direct => 1,
+        RoomKind::Group | RoomKind::Other => 2,
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn shards(&self) -> usize {
+        1
+    }
+
+    async fn heads(&self) -> Result<Ords, StoreError> {
+        self.read(|conn| Ok(Ords::from_iter([read::head(conn)?]))).await
+    }
+
+    async fn create_room(
+        &self,
+        creator: UserId,
+        room: NewRoom,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let max = self.max_members;
+        self.write(move |tx| write::create_room(tx, &creator, &room, max)).await
+    }
+
+    async fn add_members(
+        &self,
+        room: RoomId,
+        by: UserId,
+        users: Vec<UserId>,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let max = self.max_members;
+        self.write(move |tx| write::add_members(tx, room, &by, &users, max)).await
+    }
+
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| write::remove_member(tx, room, &by, &user)).await
+    }
+
+    async fn append(
+        &self,
+        room: RoomId,
+        sender: UserId,
+        ops: Vec<Op>,
+    ) -> Result<Appended, StoreError> {
+        // Checked and hashed here: the one writer does only what it alone can do.
+        let ops: Vec<Checked> = ops.into_iter().map(Checked::new).collect();
+        self.write(move |tx| write::append(tx, room, &sender, &ops)).await
+    }
+
+    async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {
+        self.read(move |conn| feed::page(conn, &query)).await
+    }
+
+    async fn log_after(
+        &self,
+        _shard: usize,
+        ord: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |conn| read::log_after(conn, ord, limit)).await
+    }
+
+    async fn live_after(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Seq,
+    ) -> Result<LiveRead, StoreError> {
+        self.read(move |conn| read::live_after(conn, room, &user, after)).await
+    }
+
+    async fn roster(&self, room: RoomId) -> Result<Roster, StoreError> {
+        self.read(move |conn| read::roster(conn, room)).await
+    }
+
+    async fn room(&self, room: RoomId, user: UserId) -> Result<RoomState<EventJson>, StoreError> {
+        self.read(move |conn| read::room(conn, room, &user)).await
+    }
+
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<String>,
+    ) -> Result<RoomPage<EventJson>, StoreError> {
+        self.read(move |conn| feed::rooms(conn, &user, after.as_deref())).await
+    }
+
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Option<UserId>,
+    ) -> Result<MemberPage, StoreError> {
+        self.read(move |conn| read::members(conn, room, &user, after.as_ref())).await
+    }
+
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        anchor: HistoryAnchor,
+        limit: usize,
+    ) -> Result<History<EventJson>, StoreError> {
+        let limit = limit.max(1) as u64;
+        self.read(move |conn| read::history(conn, room, &user, anchor, limit)).await
+    }
+
+    async fn set_profile(
+        &self,
+        user: UserId,
+        profile: ProfileUpdate,
+    ) -> Result<Profile, StoreError> {
+        self.write(move |tx| write::set_profile(tx, &user, profile)).await
+    }
+
+    async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError> {
+        self.read(move |conn| read::profiles(conn, users)).await
+    }
+
+    async fn close(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { writer, readers, threads }) = open else { return };
+        drop((writer, readers));
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+        });
+        match joined.await {
+            Ok(0) => {}
+            Ok(panicked) => tracing::error!(panicked, "threads of the store had panicked"),
+            Err(error) => tracing::error!(%error, "the store was not closed"),
+        }
+    }
+}

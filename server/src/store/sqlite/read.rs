@@ -1,0 +1,370 @@
+//! What is read of the database: rooms, members, history, the log. Every function runs inside of
+//! one transaction, so that what it puts together is of one moment.
+
+use std::sync::Arc;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::value::RawValue;
+use tidewire_protocol::{
+    Body, Content, Event, EventId, EventKind, History, HistoryAnchor, Member, MemberPage, Profile,
+    Role, RoomId, RoomKind, RoomState, Seq, UserId, limits,
+};
+use uuid::Uuid;
+
+use super::int;
+use crate::store::{Change, Entry, EventJson, LiveRead, Roster, StoreError};
+
+/// A row of `rooms`.
+pub(super) struct RoomRow {
+    pub(super) rk: i64,
+    pub(super) id: RoomId,
+    pub(super) kind: RoomKind,
+    pub(super) name: Option<String>,
+    pub(super) pair: Option<String>,
+    pub(super) created_by: String,
+    pub(super) created_at: i64,
+    pub(super) head_seq: Seq,
+    pub(super) head_ord: u64,
+    pub(super) members: u32,
+}
+
+/// A row of `members`.
+pub(super) struct Membership {
+    pub(super) role: Role,
+    pub(super) left_seq: Option<Seq>,
+    pub(super) left_ord: Option<u64>,
+}
+
+impl Membership {
+    /// The newest event that the member may see.
+    fn last_seq(&self, row: &RoomRow) -> Seq {
+        self.left_seq.unwrap_or(row.head_seq)
+    }
+}
+
+type Read<T> = Result<T, rusqlite::Error>;
+
+fn bad(
+    column: usize,
+    ty: Type,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, ty, Box::new(error))
+}
+
+/// A number that is never negative.
+pub(super) fn number(row: &Row<'_>, column: usize) -> Read<u64> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+pub(super) fn seq(row: &Row<'_>, column: usize) -> Read<Seq> {
+    number(row, column).map(Seq::new)
+}
+
+pub(super) fn user(row: &Row<'_>, column: usize) -> Read<UserId> {
+    let text = row.get_ref(column)?.as_str()?;
+    UserId::new(text).map_err(|error| bad(column, Type::Text, error))
+}
+
+pub(super) fn room_id(row: &Row<'_>, column: usize) -> Read<RoomId> {
+    uuid(row, column).map(RoomId::from_uuid)
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> Read<Uuid> {
+    Uuid::from_slice(row.get_ref(column)?.as_blob()?)
+        .map_err(|error| bad(column, Type::Blob, error))
+}
+
+pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
+    Ok(if row.get::<_, i64>(column)? == 1 { Role::Owner } else { Role::Member })
+}
+
+const ROOM: &str = "SELECT rk, id, kind, name, pair, created_by, created_at, head_seq, head_ord, \
+                    members FROM rooms WHERE ";
+
+fn room_from(row: &Row<'_>) -> Read<RoomRow> {
+    Ok(RoomRow {
+        rk: row.get(0)?,
+        id: room_id(row, 1)?,
+        kind: if row.get::<_, i64>(2)? == 1 { RoomKind::Direct } else { RoomKind::Group },
+        name: row.get(3)?,
+        pair: row.get(4)?,
+        created_by: row.get(5)?,
+        created_at: row.get(6)?,
+        head_seq: seq(row, 7)?,
+        head_ord: number(row, 8)?,
+        members: row.get(9)?,
+    })
+}
+
+pub(super) fn room_row(conn: &Connection, id: RoomId) -> Read<Option<RoomRow>> {
+    conn.prepare_cached(&format!("{ROOM} id = ?1"))?
+        .query_row([id.uuid().as_bytes()], room_from)
+        .optional()
+}
+
+pub(super) fn room_of_key(conn: &Connection, rk: i64) -> Read<RoomRow> {
+    conn.prepare_cached(&format!("{ROOM} rk = ?1"))?.query_row([rk], room_from)
+}
+
+pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow>> {
+    conn.prepare_cached(&format!("{ROOM} pair = ?1"))?.query_row([pair], room_from).optional()
+}
+
+pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
+    conn.prepare_cached("SELECT role, left_seq, left_ord FROM members WHERE rk = ?1 AND user = ?2")?
+        .query_row((rk, user.as_str()), |row| {
+            Ok(Membership {
+                role: role(row, 0)?,
+                left_seq: row.get::<_, Option<i64>>(1)?.map(|n| Seq::new(n.unsigned_abs())),
+                left_ord: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
+            })
+        })
+        .optional()
+}
+
+/// The room and the membership of somebody who is or was in it.
+fn seen_by(
+    conn: &Connection,
+    room: RoomId,
+    user: &UserId,
+) -> Result<(RoomRow, Membership), StoreError> {
+    let row = room_row(conn, room)?.ok_or(StoreError::NotAMember)?;
+    let member = membership(conn, row.rk, user)?.ok_or(StoreError::NotAMember)?;
+    Ok((row, member))
+}
+
+pub(super) fn room(
+    conn: &Connection,
+    room: RoomId,
+    user: &UserId,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let (row, member) = seen_by(conn, room, user)?;
+    state_of(conn, &row, user, &member)
+}
+
+/// The state of a room for somebody who is or was in it.
+pub(super) fn state(
+    conn: &Connection,
+    row: &RoomRow,
+    user: &UserId,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let member = membership(conn, row.rk, user)?.ok_or(StoreError::NotAMember)?;
+    state_of(conn, row, user, &member)
+}
+
+fn state_of(
+    conn: &Connection,
+    row: &RoomRow,
+    user: &UserId,
+    member: &Membership,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let head_seq = member.last_seq(row);
+    let peer =
+        row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
+    let last = entries(conn, row.rk, row.id, head_seq, head_seq)?.pop();
+    Ok(RoomState {
+        id: row.id,
+        kind: row.kind,
+        name: row.name.clone(),
+        peer: peer.and_then(|name| UserId::new(name).ok()),
+        created_at: row.created_at,
+        members: row.members,
+        role: member.role,
+        joined: member.left_seq.is_none(),
+        first_seq: Seq::new(1),
+        head_seq,
+        last_event: last.map(|entry| entry.json),
+    })
+}
+
+/// Columns of an event after those that say where it stands: see [`entry_from`].
+pub(super) const EVENT: &str = "e.ord, e.seq, e.id, e.sender, e.at, e.kind, e.content";
+
+/// An entry from the columns of [`EVENT`].
+pub(super) fn entry_from(row: &Row<'_>, room: RoomId) -> Read<Entry> {
+    let event = Event {
+        room,
+        seq: seq(row, 1)?,
+        id: EventId::from_uuid(uuid(row, 2)?),
+        sender: user(row, 3)?,
+        at: row.get(4)?,
+        kind: EventKind::from(row.get_ref(5)?.as_str()?),
+        content: Content::from_json(row.get(6)?).map_err(|error| bad(6, Type::Text, error))?,
+    };
+    let change = match &event.kind {
+        EventKind::RoomCreated => Some(Change::Created),
+        EventKind::MemberJoined | EventKind::MemberLeft => match event.body() {
+            Body::MemberJoined(change) => Some(Change::Joined(change.user)),
+            Body::MemberLeft(change) => Some(Change::Left(change.user)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let json = serde_json::to_string(&event)
+        .and_then(RawValue::from_string)
+        .map_err(|error| bad(6, Type::Text, error))?;
+    Ok(Entry {
+        shard: 0,
+        ord: number(row, 0)?,
+        room,
+        seq: event.seq,
+        json: Arc::from(json),
+        change,
+    })
+}
+
+/// The events of a room from `first` to `last`, both included.
+pub(super) fn entries(
+    conn: &Connection,
+    rk: i64,
+    room: RoomId,
+    first: Seq,
+    last: Seq,
+) -> Read<Vec<Entry>> {
+    conn.prepare_cached(&format!(
+        "SELECT {EVENT} FROM events e WHERE e.rk = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq"
+    ))?
+    .query_map((rk, int(first.get()), int(last.get())), |row| entry_from(row, room))?
+    .collect()
+}
+
+pub(super) fn log_after(
+    conn: &Connection,
+    ord: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let entries: Read<Vec<Entry>> = conn
+        .prepare_cached(&format!(
+            "SELECT {EVENT}, r.id FROM events e JOIN rooms r ON r.rk = e.rk
+             WHERE e.ord > ?1 ORDER BY e.ord LIMIT ?2"
+        ))?
+        .query_map((int(ord), int(limit as u64)), |row| entry_from(row, room_id(row, 7)?))?
+        .collect();
+    Ok(entries?)
+}
+
+pub(super) fn head(conn: &Connection) -> Read<u64> {
+    conn.prepare_cached("SELECT head_ord FROM shards WHERE shard = 0")?
+        .query_row([], |row| number(row, 0))
+}
+
+pub(super) fn live_after(
+    conn: &Connection,
+    room: RoomId,
+    user: &UserId,
+    after: Seq,
+) -> Result<LiveRead, StoreError> {
+    let (row, member) = seen_by(conn, room, user)?;
+    let head = member.last_seq(&row);
+    let prev = after.min(head);
+    if head.get() - prev.get() > limits::PAGE_EVENTS as u64 {
+        return Ok(LiveRead::Limited(state_of(conn, &row, user, &member)?));
+    }
+    let mut events: Vec<EventJson> =
+        entries(conn, row.rk, row.id, prev.next(), head)?.into_iter().map(|e| e.json).collect();
+    let mut bytes = 0;
+    let fits = events
+        .iter()
+        .take_while(|json| {
+            bytes += json.get().len();
+            bytes <= limits::PAGE_BYTES
+        })
+        .count();
+    let more = fits < events.len();
+    events.truncate(fits);
+    Ok(LiveRead::Events { events, prev, more, joined: member.left_seq.is_none() })
+}
+
+pub(super) fn roster(conn: &Connection, room: RoomId) -> Result<Roster, StoreError> {
+    let as_of = head(conn)?;
+    let members: Read<Vec<_>> = conn
+        .prepare_cached(
+            "SELECT m.user, m.joined_ord, m.left_ord FROM members m JOIN rooms r ON r.rk = m.rk
+             WHERE r.id = ?1",
+        )?
+        .query_map([room.uuid().as_bytes()], |row| {
+            let left = row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs);
+            Ok((user(row, 0)?, number(row, 1)?, left))
+        })?
+        .collect();
+    Ok(Roster { as_of, members: members? })
+}
+
+pub(super) fn members(
+    conn: &Connection,
+    room: RoomId,
+    reader: &UserId,
+    after: Option<&UserId>,
+) -> Result<MemberPage, StoreError> {
+    let (row, member) = seen_by(conn, room, reader)?;
+    if member.left_seq.is_some() {
+        return Err(StoreError::NotAMember);
+    }
+    let members: Read<Vec<Member>> = conn
+        .prepare_cached(
+            "SELECT user, role, joined_at FROM members
+             WHERE rk = ?1 AND user > ?2 AND left_ord IS NULL ORDER BY user LIMIT ?3",
+        )?
+        .query_map(
+            (row.rk, after.map_or("", UserId::as_str), int(limits::MEMBERS_PAGE as u64 + 1)),
+            |row| Ok(Member { user: user(row, 0)?, role: role(row, 1)?, joined_at: row.get(2)? }),
+        )?
+        .collect();
+    let mut members = members?;
+    let more = members.len() > limits::MEMBERS_PAGE;
+    members.truncate(limits::MEMBERS_PAGE);
+    let next = members.last().filter(|_| more).map(|member| member.user.clone());
+    Ok(MemberPage { members, next })
+}
+
+pub(super) fn history(
+    conn: &Connection,
+    room: RoomId,
+    user: &UserId,
+    anchor: HistoryAnchor,
+    limit: u64,
+) -> Result<History<EventJson>, StoreError> {
+    let (row, member) = seen_by(conn, room, user)?;
+    let as_of = member.last_seq(&row);
+    let head = as_of.get();
+    let (first, last) = match anchor {
+        HistoryAnchor::Newest => (head.saturating_sub(limit).saturating_add(1), head),
+        HistoryAnchor::Before(seq) => {
+            let last = seq.previous().get().min(head);
+            (last.saturating_sub(limit).saturating_add(1), last)
+        }
+        HistoryAnchor::After(seq) => {
+            let first = seq.next().get();
+            (first, first.saturating_add(limit - 1).min(head))
+        }
+        HistoryAnchor::Around(seq) => {
+            let first = seq.get().saturating_sub(limit / 2).max(1);
+            let last = first.saturating_add(limit - 1).min(head);
+            (last.saturating_sub(limit).saturating_add(1).min(first), last)
+        }
+    };
+    let (first, last) = (Seq::new(first.max(1)), Seq::new(last));
+    let covers = (first <= last).then_some((first, last));
+    let messages = match covers {
+        Some(_) => entries(conn, row.rk, row.id, first, last)?,
+        None => Vec::new(),
+    };
+    let messages = messages.into_iter().map(|entry| entry.json).collect();
+    Ok(History { messages, covers, as_of, first_seq: Seq::new(1) })
+}
+
+pub(super) fn profiles(conn: &Connection, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError> {
+    let mut statement =
+        conn.prepare_cached("SELECT name, avatar_url, updated_at FROM profiles WHERE user = ?1")?;
+    let mut profiles = Vec::with_capacity(users.len());
+    for user in users {
+        let found = statement
+            .query_row([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let (name, avatar_url, updated_at) = found.unwrap_or((None, None, 0));
+        profiles.push(Profile { user, name, avatar_url, updated_at });
+    }
+    Ok(profiles)
+}

@@ -1,0 +1,380 @@
+//! What the writer does in a transaction: rooms, members, operations, profiles.
+
+use rusqlite::OptionalExtension;
+use sha2::{Digest, Sha256};
+use tidewire_protocol::{
+    Content, ErrorCode, EventId, EventKind, InvalidOp, MemberChange, NewRoom, Op, OpOutcome,
+    OpResult, Profile, ProfileUpdate, Role, RoomCreated, RoomId, RoomKind, RoomState, Seq, UserId,
+    WireError, limits,
+};
+
+use super::read::{self, RoomRow};
+use super::writer::Tx;
+use super::{int, role_code, room_kind_code};
+use crate::store::{Appended, EventJson, StoreError};
+
+/// An operation with all that can be known of it without the database.
+pub(super) struct Checked {
+    op: Op,
+    hash: [u8; 32],
+    invalid: Option<InvalidOp>,
+}
+
+impl Checked {
+    pub(super) fn new(op: Op) -> Self {
+        let invalid = op.validate().err();
+        Self { hash: payload_hash(&op.kind, &op.content), invalid, op }
+    }
+}
+
+/// What a repeat must have in common with the original, beside its id and sender.
+fn payload_hash(kind: &EventKind, content: &Content) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(kind.as_str().as_bytes());
+    hash.update(b"\0");
+    hash.update(content.as_json().as_bytes());
+    hash.finalize().into()
+}
+
+pub(super) fn append(
+    tx: &Tx<'_>,
+    room: RoomId,
+    sender: &UserId,
+    ops: &[Checked],
+) -> Result<Appended, StoreError> {
+    let mut row = member_room(tx, room, sender)?;
+    let mut results = Vec::with_capacity(ops.len());
+    let mut fresh = 0;
+    let mut refused = false;
+    for checked in ops {
+        let outcome = if refused {
+            OpOutcome::NotTried
+        } else {
+            append_one(tx, &mut row, sender, checked, &mut fresh)?
+        };
+        refused |= matches!(outcome, OpOutcome::Refused { .. });
+        results.push(OpResult { id: checked.op.id, outcome });
+    }
+    save_head(tx, &row)?;
+    Ok(Appended { results, fresh })
+}
+
+fn append_one(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    sender: &UserId,
+    checked: &Checked,
+    fresh: &mut usize,
+) -> Result<OpOutcome, StoreError> {
+    let refuse =
+        |code, message: String| OpOutcome::Refused { error: WireError::new(code, message) };
+    let original = tx
+        .conn
+        .prepare_cached("SELECT seq, at, sender, hash FROM events WHERE rk = ?1 AND id = ?2")?
+        .query_row((row.rk, checked.op.id.uuid().as_bytes()), |found| {
+            let same = found.get_ref(2)?.as_str()? == sender.as_str()
+                && found.get_ref(3)?.as_blob()? == checked.hash.as_slice();
+            Ok((read::seq(found, 0)?, found.get::<_, i64>(1)?, same))
+        })
+        .optional()?;
+    Ok(match (original, &checked.invalid) {
+        (Some((seq, at, true)), _) => OpOutcome::Accepted { seq, at },
+        (Some(_), _) => refuse(
+            ErrorCode::IdTaken,
+            "this id stands for another event of the room: send with another one".into(),
+        ),
+        (None, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
+        (None, None) => {
+            let Op { id, kind, content } = &checked.op;
+            let seq = insert(tx, row, *id, sender, kind, content, &checked.hash)?;
+            *fresh += 1;
+            OpOutcome::Accepted { seq, at: tx.now }
+        }
+    })
+}
+
+/// Writes an event at the head of its room. The caller saves the head.
+fn insert(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    id: EventId,
+    sender: &UserId,
+    kind: &EventKind,
+    content: &Content,
+    hash: &[u8; 32],
+) -> Result<Seq, StoreError> {
+    row.head_seq = row.head_seq.next();
+    row.head_ord = tx.next_ord();
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO events(ord, rk, seq, id, sender, at, kind, content, hash)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            int(row.head_ord),
+            row.rk,
+            int(row.head_seq.get()),
+            id.uuid().as_bytes(),
+            sender.as_str(),
+            tx.now,
+            kind.as_str(),
+            content.as_json(),
+            hash,
+        ))?;
+    Ok(row.head_seq)
+}
+
+/// Writes an event of the server's own.
+fn insert_own<T: serde::Serialize>(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    sender: &UserId,
+    kind: EventKind,
+    content: &T,
+) -> Result<Seq, StoreError> {
+    let content = Content::of(content)
+        .map_err(|error| StoreError::Failed(format!("an event is no JSON: {error}")))?;
+    let hash = payload_hash(&kind, &content);
+    let id = EventId::from_uuid(uuid::Uuid::now_v7());
+    insert(tx, row, id, sender, &kind, &content, &hash)
+}
+
+fn save_head(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
+    tx.conn
+        .prepare_cached(
+            "UPDATE rooms SET head_seq = ?2, head_ord = ?3, members = ?4 WHERE rk = ?1",
+        )?
+        .execute((row.rk, int(row.head_seq.get()), int(row.head_ord), row.members))?;
+    Ok(())
+}
+
+/// The room, if `user` is in it.
+fn member_room(tx: &Tx<'_>, room: RoomId, user: &UserId) -> Result<RoomRow, StoreError> {
+    let row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
+    match read::membership(tx.conn, row.rk, user)? {
+        Some(member) if member.left_ord.is_none() => Ok(row),
+        _ => Err(StoreError::NotAMember),
+    }
+}
+
+pub(super) fn create_room(
+    tx: &Tx<'_>,
+    creator: &UserId,
+    room: &NewRoom,
+    max_members: u32,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let members = first_members(creator, room, max_members)?;
+    let pair = match (room.kind, members.as_slice()) {
+        (RoomKind::Direct, [a, b]) => {
+            // User ids hold no control characters: a line break separates for sure.
+            let (a, b) = (a.as_str().min(b.as_str()), a.as_str().max(b.as_str()));
+            Some(format!("{a}\n{b}"))
+        }
+        _ => None,
+    };
+    if let Some(existing) = read::room_row(tx.conn, room.id)? {
+        let same = existing.created_by == creator.as_str()
+            && existing.kind == room.kind
+            && existing.pair == pair;
+        return if same {
+            read::state(tx.conn, &existing, creator)
+        } else {
+            Err(StoreError::IdTaken)
+        };
+    }
+    if let Some(pair) = &pair
+        && let Some(existing) = read::room_of_pair(tx.conn, pair)?
+    {
+        return read::state(tx.conn, &existing, creator);
+    }
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO rooms(id, kind, name, pair, created_by, created_at, shard, head_seq,
+             head_ord, members) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0)",
+        )?
+        .execute((
+            room.id.uuid().as_bytes(),
+            room_kind_code(room.kind),
+            &room.name,
+            &pair,
+            creator.as_str(),
+            tx.now,
+        ))?;
+    let mut row = read::room_row(tx.conn, room.id)?
+        .ok_or_else(|| StoreError::Failed("a room just written is not there".into()))?;
+    let content =
+        RoomCreated { kind: room.kind, name: room.name.clone(), members: members.clone() };
+    insert_own(tx, &mut row, creator, EventKind::RoomCreated, &content)?;
+    for user in &members {
+        // Nobody stands above the other in a direct room, and there is nothing to own.
+        let owns = room.kind == RoomKind::Group && user == creator;
+        put_member(tx, &row, user, if owns { Role::Owner } else { Role::Member })?;
+    }
+    row.members = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    save_head(tx, &row)?;
+    read::state(tx.conn, &row, creator)
+}
+
+/// The creator and the others, each once.
+fn first_members(
+    creator: &UserId,
+    room: &NewRoom,
+    max_members: u32,
+) -> Result<Vec<UserId>, StoreError> {
+    let invalid = |text: String| Err(StoreError::InvalidContent(text));
+    if room.members.len() > limits::MEMBERS_PAGE {
+        return invalid(format!("at most {} members at once", limits::MEMBERS_PAGE));
+    }
+    let mut members = vec![creator.clone()];
+    for user in &room.members {
+        if !members.contains(user) {
+            members.push(user.clone());
+        }
+    }
+    if room.name.as_ref().is_some_and(|name| name.len() > limits::NAME_BYTES) {
+        return invalid(format!("a name has at most {} bytes", limits::NAME_BYTES));
+    }
+    match room.kind {
+        RoomKind::Other => return invalid("a room is `direct` or `group`".into()),
+        RoomKind::Direct if members.len() != 2 => {
+            return invalid("a direct room has exactly one other member, and not oneself".into());
+        }
+        RoomKind::Direct if room.name.is_some() => {
+            return invalid("a direct room has no name".into());
+        }
+        _ => {}
+    }
+    if members.len() > max_members as usize {
+        return invalid(format!("a room has at most {max_members} members"));
+    }
+    Ok(members)
+}
+
+/// Makes `user` a member from the room's head on.
+fn put_member(tx: &Tx<'_>, row: &RoomRow, user: &UserId, role: Role) -> Result<(), StoreError> {
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO members(rk, user, role, joined_at, joined_seq, joined_ord)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            row.rk,
+            user.as_str(),
+            role_code(role),
+            tx.now,
+            int(row.head_seq.get()),
+            int(row.head_ord),
+        ))?;
+    Ok(())
+}
+
+pub(super) fn add_members(
+    tx: &Tx<'_>,
+    room: RoomId,
+    by: &UserId,
+    users: &[UserId],
+    max_members: u32,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let mut row = member_room(tx, room, by)?;
+    if row.kind == RoomKind::Direct {
+        return Err(StoreError::Forbidden("the members of a direct room never change"));
+    }
+    require_owner(tx, &row, by)?;
+    if users.len() > limits::MEMBERS_PAGE {
+        let text = format!("at most {} members at once", limits::MEMBERS_PAGE);
+        return Err(StoreError::InvalidContent(text));
+    }
+    for user in users {
+        if read::membership(tx.conn, row.rk, user)?.is_some_and(|member| member.left_ord.is_none())
+        {
+            continue;
+        }
+        if row.members >= max_members {
+            let text = format!("a room has at most {max_members} members");
+            return Err(StoreError::InvalidContent(text));
+        }
+        let change = MemberChange { user: user.clone() };
+        insert_own(tx, &mut row, by, EventKind::MemberJoined, &change)?;
+        put_member(tx, &row, user, Role::Member)?;
+        row.members += 1;
+    }
+    save_head(tx, &row)?;
+    read::state(tx.conn, &row, by)
+}
+
+pub(super) fn remove_member(
+    tx: &Tx<'_>,
+    room: RoomId,
+    by: &UserId,
+    user: &UserId,
+) -> Result<RoomState<EventJson>, StoreError> {
+    let mut row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
+    let mine = read::membership(tx.conn, row.rk, by)?.ok_or(StoreError::NotAMember)?;
+    if mine.left_ord.is_some() {
+        // A repeated leave, whose first answer was lost, is no error.
+        return if by == user {
+            read::state(tx.conn, &row, by)
+        } else {
+            Err(StoreError::NotAMember)
+        };
+    }
+    if row.kind == RoomKind::Direct {
+        return Err(StoreError::Forbidden("the members of a direct room never change"));
+    }
+    if by != user {
+        require_owner(tx, &row, by)?;
+    }
+    let leaver = read::membership(tx.conn, row.rk, user)?;
+    let Some(leaver) = leaver.filter(|member| member.left_ord.is_none()) else {
+        return read::state(tx.conn, &row, by);
+    };
+    let change = MemberChange { user: user.clone() };
+    insert_own(tx, &mut row, by, EventKind::MemberLeft, &change)?;
+    tx.conn
+        .prepare_cached(
+            "UPDATE members SET left_seq = ?3, left_ord = ?4 WHERE rk = ?1 AND user = ?2",
+        )?
+        .execute((row.rk, user.as_str(), int(row.head_seq.get()), int(row.head_ord)))?;
+    row.members = row.members.saturating_sub(1);
+    if leaver.role == Role::Owner {
+        inherit(tx, &row)?;
+    }
+    save_head(tx, &row)?;
+    read::state(tx.conn, &row, by)
+}
+
+/// A group without an owner goes to whoever has been in it for the longest time.
+fn inherit(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
+    tx.conn
+        .prepare_cached(
+            "UPDATE members SET role = ?2 WHERE rk = ?1 AND user = (
+                 SELECT user FROM members WHERE rk = ?1 AND left_ord IS NULL
+                 ORDER BY joined_ord, user LIMIT 1)
+             AND NOT EXISTS(
+                 SELECT 1 FROM members WHERE rk = ?1 AND left_ord IS NULL AND role = ?2)",
+        )?
+        .execute((row.rk, role_code(Role::Owner)))?;
+    Ok(())
+}
+
+fn require_owner(tx: &Tx<'_>, row: &RoomRow, user: &UserId) -> Result<(), StoreError> {
+    match read::membership(tx.conn, row.rk, user)? {
+        Some(member) if member.role == Role::Owner => Ok(()),
+        _ => Err(StoreError::Forbidden("only an owner of the room may do this")),
+    }
+}
+
+pub(super) fn set_profile(
+    tx: &Tx<'_>,
+    user: &UserId,
+    update: ProfileUpdate,
+) -> Result<Profile, StoreError> {
+    let ProfileUpdate { name, avatar_url } = update;
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO profiles(user, name, avatar_url, updated_at)
+             VALUES(?1, ?2, ?3, ?4)",
+        )?
+        .execute((user.as_str(), &name, &avatar_url, tx.now))?;
+    Ok(Profile { user: user.clone(), name, avatar_url, updated_at: tx.now })
+}

@@ -1,0 +1,118 @@
+//! The call `sync`, the same over HTTP and over a socket: operations first, then a page of the
+//! feed, with a wait for news if the caller wants one.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use tidewire_protocol::{
+    Cursor, ErrorCode, Page, RoomId, Seq, SyncRequest, SyncResponse, UserId, WireError, limits,
+};
+
+use crate::app::App;
+use crate::clock;
+use crate::cursor::Position;
+use crate::ops;
+use crate::store::{EventJson, FeedQuery};
+
+/// A cursor older than this is written anew even if nothing happened, so that it never grows old
+/// in the hands of a client who asks. In ms: a day.
+const RENEW_MS: i64 = 24 * 3_600 * 1_000;
+
+/// What is read, apart from where it begins.
+struct Reading<'a> {
+    app: &'a App,
+    user: &'a UserId,
+    limit: usize,
+    have: BTreeMap<RoomId, Seq>,
+}
+
+/// Answers the call. `wait_ms` of the request counts only where it may be waited.
+pub(crate) async fn sync(
+    app: &App,
+    user: &UserId,
+    request: SyncRequest,
+) -> Result<SyncResponse<EventJson>, WireError> {
+    check(&request)?;
+    app.presence.seen(user, request.heartbeat_ms, Instant::now());
+    // Before the operations: a request with a cursor that is no good is refused as a whole.
+    let from = match request.cursor {
+        Some(cursor) => Some((app.cursors.decode(user, &cursor)?, cursor)),
+        None => None,
+    };
+    let with_ops = !request.ops.is_empty();
+    let mut results = Vec::with_capacity(request.ops.len());
+    for room_ops in request.ops {
+        results.push(ops::apply(app, user, room_ops).await);
+    }
+    let page = match from {
+        None => None,
+        Some((position, cursor)) => {
+            let limit = request.limit.clamp(1, limits::PAGE_EVENTS);
+            let reading = Reading { app, user, limit, have: request.have };
+            let wait_ms = if with_ops { 0 } else { request.wait_ms.min(limits::WAIT_MS) };
+            Some(reading.page_after_wait(&position, cursor, wait_ms).await?)
+        }
+    };
+    let audience = app.audience_now();
+    Ok(SyncResponse { page, results, online: audience.online, policy: audience.policy })
+}
+
+fn check(request: &SyncRequest) -> Result<(), WireError> {
+    let mut rooms = HashSet::new();
+    if !request.ops.iter().all(|ops| rooms.insert(ops.room)) {
+        let text = "`ops` has at most one entry a room: put its operations together";
+        return Err(WireError::new(ErrorCode::InvalidContent, text));
+    }
+    Ok(())
+}
+
+impl Reading<'_> {
+    async fn page_after_wait(
+        &self,
+        position: &Position,
+        cursor: Cursor,
+        wait_ms: u64,
+    ) -> Result<Page<EventJson>, WireError> {
+        if wait_ms == 0 {
+            return self.page(position, cursor).await;
+        }
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(wait_ms);
+        // Registered before the look, so that nothing falls between the two.
+        let waiting = self.app.hub.wait(self.user);
+        loop {
+            let page = self.page(position, cursor.clone()).await?;
+            if page.more || !page.events.is_empty() || !page.limited.is_empty() {
+                return Ok(page);
+            }
+            tokio::select! {
+                () = waiting.rung() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(page),
+                () = self.app.stopping() => return Ok(page),
+            }
+        }
+    }
+
+    async fn page(&self, position: &Position, from: Cursor) -> Result<Page<EventJson>, WireError> {
+        let Self { app, user, .. } = self;
+        if app.hub.nothing_after(user, &position.ords) {
+            let old = clock::now_ms().saturating_sub(position.issued_at) > RENEW_MS;
+            let to = if old { app.cursors.encode(user, &position.ords) } else { from.clone() };
+            return Ok(Page { from, events: Vec::new(), to, more: false, limited: Vec::new() });
+        }
+        let query = FeedQuery {
+            user: (*user).clone(),
+            from: position.ords.clone(),
+            limit: self.limit,
+            room_limit: self.limit,
+            have: self.have.clone(),
+        };
+        let page = app.store.feed_page(query).await?;
+        let to = if page.to == position.ords {
+            from.clone()
+        } else {
+            app.cursors.encode(user, &page.to)
+        };
+        let (events, limited) = (page.events, page.limited);
+        Ok(Page { from, events, to, more: page.more, limited })
+    }
+}
