@@ -8,9 +8,9 @@ pub const MAX_CONCURRENT_ROOMS: usize = 5;
 /// In a burst, at most one timeline update in this time. A quiet room shows at once.
 pub const MESSAGE_BUFFER_TIME: Duration = Duration::from_millis(1_000);
 
-/// Timeline updates within [`MESSAGE_BUFFER_TIME`] up to which a room counts as quiet. Ten a
-/// second is about what an eye can follow.
-pub const QUIET_UPDATES: u32 = 10;
+/// Messages within two [`MESSAGE_BUFFER_TIME`]s up to which a room counts as quiet. Ten a second
+/// is about what an eye can follow.
+pub const QUIET_MESSAGES: u32 = 20;
 
 /// Longest silence of a client in the foreground: after 2.5 of them peers see it offline.
 pub const PRESENCE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);

@@ -146,3 +146,46 @@ impl Applier {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use tidewire_protocol::Seq;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn entry(ord: u64, change: Option<Change>) -> Entry {
+        let json = RawValue::from_string("{}".into()).unwrap().into();
+        let room = RoomId::from_uuid(Uuid::nil());
+        Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change }
+    }
+
+    fn concerned(members: &Members, ord: u64) -> Vec<&str> {
+        let mut names: Vec<&str> = members.concerned(ord).map(UserId::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn events_concern_those_who_are_in_at_their_place_also_when_the_roster_is_ahead() {
+        let (ada, bob): (UserId, UserId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        // Read when Bob had joined at 3 and left at 5 already.
+        let mut members = Members::of(Roster {
+            as_of: 6,
+            members: vec![(ada, 1, None), (bob.clone(), 3, Some(5))],
+        });
+        let left = entry(5, Some(Change::Left(bob.clone())));
+        members.follow(&entry(3, Some(Change::Joined(bob.clone()))));
+        assert_eq!(concerned(&members, 2), ["ada"]);
+        assert_eq!(concerned(&members, 5), ["ada", "bob"], "the leave itself, too");
+        assert_eq!(concerned(&members, 6), ["ada"]);
+        members.follow(&left);
+        members.forget(&left);
+        assert_eq!(members.ranges.len(), 1);
+        members.follow(&entry(7, Some(Change::Joined(bob.clone()))));
+        assert_eq!(concerned(&members, 7), ["ada", "bob"]);
+        members.follow(&entry(8, Some(Change::Left(bob))));
+        assert_eq!(concerned(&members, 9), ["ada"]);
+    }
+}

@@ -161,3 +161,59 @@ impl Drop for Waiting {
         remove(&mut self.hub.lock().waiters, &self.user, &self.bell);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use tidewire_protocol::Seq;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::bus::{Bus, InProcess};
+
+    fn entry(ord: u64) -> Arc<Entry> {
+        let json = RawValue::from_string("{}".into()).unwrap().into();
+        let room = RoomId::from_uuid(Uuid::nil());
+        Arc::new(Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change: None })
+    }
+
+    fn at(ord: u64) -> Ords {
+        Ords::from_iter([ord])
+    }
+
+    #[test]
+    fn nothing_new_is_said_only_when_it_is_certain() {
+        let bus = InProcess::new(1);
+        let hub = Hub::new(at(10), bus.subscribe());
+        let (ada, bob): (UserId, UserId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        assert!(hub.nothing_after(&ada, &at(10)));
+        assert!(!hub.nothing_after(&ada, &at(9)), "before the start");
+        assert!(!hub.nothing_after(&ada, &at(11)), "ahead of what was handed out");
+        bus.ring(0, 12);
+        assert!(!hub.nothing_after(&ada, &at(10)), "the bell told of more");
+        hub.dispatch(&entry(11), [&ada].into_iter());
+        hub.dispatch(&entry(12), std::iter::empty());
+        assert!(!hub.nothing_after(&ada, &at(10)));
+        assert!(hub.nothing_after(&ada, &at(11)));
+        assert!(hub.nothing_after(&bob, &at(10)), "none of it was Bob's");
+    }
+
+    #[tokio::test]
+    async fn listeners_hear_while_their_guards_live() {
+        let hub = Hub::new(at(0), InProcess::new(1).subscribe());
+        let ada: UserId = "ada".parse().unwrap();
+        let inbox = Arc::new(Inbox::default());
+        inbox.set_feed(true);
+        let attached = hub.attach(&ada, &inbox);
+        let waiting = hub.wait(&ada);
+        hub.dispatch(&entry(1), [&ada].into_iter());
+        waiting.rung().await;
+        inbox.rung().await;
+        assert!(!inbox.is_empty());
+        inbox.set_feed(true);
+        drop((attached, waiting));
+        hub.dispatch(&entry(2), [&ada].into_iter());
+        assert!(inbox.is_empty());
+        assert!(hub.lock().feeds.is_empty() && hub.lock().waiters.is_empty());
+    }
+}

@@ -114,3 +114,54 @@ fn take(queue: &mut Queue) -> Taken {
     let entries = std::mem::take(&mut queue.entries);
     if std::mem::take(&mut queue.lost) { Taken::Lost } else { Taken::Entries(entries.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use tidewire_protocol::{RoomId, Seq};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn entry(ord: u64) -> Arc<Entry> {
+        let json = RawValue::from_string("{}".into()).unwrap().into();
+        let room = RoomId::from_uuid(Uuid::nil());
+        Arc::new(Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change: None })
+    }
+
+    fn ords(taken: Taken) -> Vec<u64> {
+        match taken {
+            Taken::Entries(entries) => entries.iter().map(|entry| entry.ord).collect(),
+            Taken::Lost => panic!("lost"),
+        }
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing() {
+        let inbox = Inbox::default();
+        inbox.push_feed(&entry(1));
+        inbox.push_live(&entry(1));
+        assert!(inbox.is_empty());
+        inbox.set_feed(true);
+        inbox.push_feed(&entry(2));
+        inbox.set_feed(false);
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_overflows_says_so_once_and_fills_again() {
+        let inbox = Inbox::default();
+        inbox.set_feed(true);
+        inbox.set_live(true);
+        inbox.push_live(&entry(1));
+        for ord in 0..=CAPACITY as u64 + 10 {
+            inbox.push_feed(&entry(ord));
+        }
+        assert!(!inbox.is_empty());
+        assert!(matches!(inbox.take_feed(), Taken::Lost));
+        inbox.push_feed(&entry(7));
+        assert_eq!(ords(inbox.take_feed()), [7]);
+        assert_eq!(ords(inbox.take_live()), [1], "the other queue is not harmed");
+        assert!(inbox.is_empty());
+    }
+}

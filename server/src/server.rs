@@ -4,9 +4,11 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -316,16 +318,28 @@ async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
         tracing::debug!(%error, "a connection was gone at once");
         return;
     }
+    let asked = AtomicBool::new(false);
+    let service = TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(app.config.idle_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| {
+                asked.store(true, Ordering::Relaxed);
+                service.call(request)
+            }),
+        )
         .with_upgrades();
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = app.stopping() => {
             connection.as_mut().graceful_shutdown();
+            // What is idle between two requests ends by itself, not so what never began one.
+            if !asked.load(Ordering::Relaxed) {
+                return;
+            }
             connection.await
         }
     };

@@ -1,2 +1,82 @@
-//! placeholder
-fn main() {}
+//! The project's commands: `cargo xtask demo | test | bench`. Only the standard library, so that
+//! it is built in a second or two and never stands in the way.
+
+mod arrows;
+mod readme;
+mod setup;
+mod skips;
+mod steps;
+mod suites;
+mod workspace;
+
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+The project's commands.
+
+  cargo xtask demo [--headless] [--json] [--users N] [--seconds S]
+      Simulated users chat through all modes, with faults. `demo --help` has every flag.
+  cargo xtask test [PART]
+      Every suite, or one part of it: protocol, rust, server, e2e, demo. With CI=true a skipped
+      suite is a failure.
+  cargo xtask bench [NAME]
+      Benchmarks. There are none yet.
+  cargo xtask help
+      This text.
+";
+
+/// Wrong usage: told apart from what ran and failed.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        ["demo", rest @ ..] => replace_by(suites::demo(rest)),
+        ["test"] => suites::test(suites::Part::All),
+        ["test", part] => match suites::Part::parse(part) {
+            Ok(part) => suites::test(part),
+            Err(problem) => wrong(&problem),
+        },
+        ["test", ..] => wrong("`test` takes one part at most"),
+        ["bench", ..] => {
+            eprintln!("xtask: there are no benchmarks yet");
+            ExitCode::FAILURE
+        }
+        [command, ..] => wrong(&format!("`{command}` is no command")),
+    }
+}
+
+fn wrong(problem: &str) -> ExitCode {
+    eprintln!("xtask: {problem}\n\n{HELP}");
+    ExitCode::from(USAGE)
+}
+
+/// Lets the command take this process's place: its exit status is ours, and so are the signals
+/// that are meant for it.
+#[cfg(unix)]
+fn replace_by(mut command: Command) -> ExitCode {
+    use std::os::unix::process::CommandExt;
+    // Returns only if there is no such program.
+    let error = command.exec();
+    eprintln!("xtask: cargo could not be started: {error}");
+    ExitCode::FAILURE
+}
+
+#[cfg(not(unix))]
+fn replace_by(mut command: Command) -> ExitCode {
+    match command.status() {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => {
+            eprintln!("xtask: cargo could not be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,6 +15,7 @@ use super::time::{Now, Timer};
 use super::transaction::Transaction;
 use super::window::Message;
 use super::{Engine, Phase};
+use crate::config::millis;
 use crate::defaults;
 use crate::error::{Error, StoreError};
 
@@ -28,6 +29,11 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn enqueues(&self) -> bool {
         self.after.enqueued.is_some()
+    }
+
+    pub(crate) fn forget_messages(&mut self) {
+        self.after.messages.clear();
+        self.after.history = None;
     }
 }
 
@@ -93,19 +99,23 @@ impl Engine {
 
     /// Reading stops until what is committed has been loaded again.
     pub(crate) fn store_failed(&mut self, error: StoreError) {
-        if self.phase != Phase::Failed {
-            self.phase = Phase::Failed;
+        if self.phase == Phase::Ready {
             self.close_link("the store failed");
             self.sync = None;
             self.boot = None;
-            let wait = self.store_backoff.fail(None, &mut self.rng);
-            self.timers.arm(Timer::StoreRetry, self.now.mono_ms + wait);
+            self.load_again_later();
         }
-        // A transaction that was not tried because of an earlier one tells nothing new.
+        // One that was refused because of an earlier one tells nothing new.
         if error != StoreError::Superseded && self.store_told.as_ref() != Some(&error) {
             self.store_told = Some(error.clone());
             self.notify(Notice::Problem(Problem::StoreFailed(error)));
         }
+    }
+
+    pub(crate) fn load_again_later(&mut self) {
+        self.phase = Phase::Failed;
+        let wait = self.store_backoff.fail(None, &mut self.rng);
+        self.timers.arm(Timer::StoreRetry, self.now.mono_ms + wait);
     }
 
     /// Whether a page of the feed is on its way to the disk.
@@ -114,8 +124,10 @@ impl Engine {
     }
 
     /// Lets happen what waited for a commit.
-    fn apply(&mut self, after: After) {
+    pub(crate) fn apply(&mut self, after: After) {
         let max = self.config.max_messages_per_room;
+        let now = self.now.mono_ms;
+        let buffer = millis(self.config.message_buffer_time);
         for id in after.dequeued {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
@@ -123,6 +135,7 @@ impl Engine {
         }
         for (room, messages) in after.messages {
             if let Some(window) = self.windows.get_mut(&room) {
+                window.count(messages.len(), now, buffer);
                 window.take(messages, max);
             }
         }

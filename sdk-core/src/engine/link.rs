@@ -141,9 +141,10 @@ impl Engine {
         if let Some(ready) = self.link.greeted() {
             ready.hellos = ready.hellos.saturating_sub(1);
         }
-        if let Link::Greeting(ready) = std::mem::take(&mut self.link) {
-            self.link = Link::Ready(ready);
-        }
+        self.link = match std::mem::take(&mut self.link) {
+            Link::Greeting(ready) => Link::Ready(ready),
+            other => other,
+        };
     }
 
     pub(crate) fn wrong_user(&mut self, token_user: tidewire_protocol::UserId) {

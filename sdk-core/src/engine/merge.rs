@@ -2,6 +2,9 @@
 //!
 //! An event whose `(room, seq)` is held is dropped; any other is stored and the held range grows.
 //! So every source may repeat, overlap and overtake the others.
+//!
+//! While the store has failed, nothing is taken: what the engine holds in memory then counts on
+//! transactions that are undone. Whatever is left out comes again.
 
 use std::sync::Arc;
 
@@ -34,8 +37,7 @@ impl Engine {
             return false;
         }
         self.stats.pages += 1;
-        let mut transaction =
-            Transaction { expects: self.queued_cursor.clone(), ..Transaction::default() };
+        let mut transaction = Transaction::default();
         let mut after = After { page: true, ..After::default() };
         let count = page.events.len();
         let quiet = count == 0 && page.limited.is_empty();
@@ -67,13 +69,15 @@ impl Engine {
     }
 
     fn store_cursor(&mut self, transaction: &mut Transaction, cursor: Cursor) {
-        self.queued_cursor = Some(cursor.clone());
         self.queued_cursor_at = self.now.mono_ms;
         transaction.push(Write::Cursor(cursor));
     }
 
     /// Takes news of a live room. It never moves the cursor.
     pub(crate) fn accept_live(&mut self, live: Live) {
+        if self.phase != Phase::Ready {
+            return;
+        }
         let mut transaction = Transaction::default();
         let mut after = After::default();
         self.merge(&mut transaction, &mut after, live.events, Source::Ahead);
@@ -82,6 +86,11 @@ impl Engine {
 
     /// Takes the state of a room, told outside the feed.
     pub(crate) fn accept_state(&mut self, state: RoomState, mut after: After) {
+        if self.phase != Phase::Ready {
+            // What is in memory is about to be replaced. The feed brings the room again.
+            self.apply(after);
+            return;
+        }
         let mut transaction = Transaction::default();
         self.merge_state(&mut transaction, &mut after, state, Source::Ahead);
         self.commit(transaction, after);
@@ -210,20 +219,28 @@ impl Engine {
     pub(crate) fn merge_bootstrap(&mut self, first: Option<&Bootstrap>, rooms: Vec<RoomState>) {
         let mut transaction = Transaction::default();
         let mut after = After::default();
+        let mut wiped = false;
         if let Some(first) = first
             && self.epoch.as_ref() != Some(&first.epoch)
         {
             self.epoch = Some(first.epoch.clone());
             self.rooms.clear();
-            for window in self.windows.values_mut() {
-                window.clear();
-            }
+            wiped = true;
             transaction.push(Write::WipeCache(first.epoch.clone()));
         }
         for state in rooms {
             self.merge_state(&mut transaction, &mut after, state, Source::Feed);
         }
+        if wiped {
+            // What is still on its way to the disk goes with the rest.
+            for pending in &mut self.commits {
+                pending.forget_messages();
+            }
+        }
         self.commit(transaction, after);
+        if wiped {
+            self.reload_windows();
+        }
     }
 
     /// The bootstrap is complete: rooms that it did not name are left, and reading may begin.
@@ -250,7 +267,6 @@ impl Engine {
     /// The cursor is of no use any more: begin anew, keeping everything that is held.
     pub(crate) fn forget_cursor(&mut self) {
         self.cursor = None;
-        self.queued_cursor = None;
         let mut transaction = Transaction::default();
         transaction.push(Write::ForgetCursor);
         self.commit(transaction, After::default());

@@ -135,8 +135,7 @@ pub struct Engine {
 
     /// The last accepted cursor: the only thing that a page may go on from.
     cursor: Option<Cursor>,
-    /// The last cursor given to the store. Behind `cursor` after pages that brought nothing.
-    queued_cursor: Option<Cursor>,
+    /// When a cursor was last given to the store: pages that bring nothing do not move it there.
     queued_cursor_at: u64,
     epoch: Option<Epoch>,
     rooms: BTreeMap<RoomId, Room>,
@@ -183,7 +182,6 @@ impl Engine {
             requests: HashMap::new(),
             awaiting_token: Vec::new(),
             cursor: None,
-            queued_cursor: None,
             queued_cursor_at: 0,
             epoch: None,
             rooms: BTreeMap::new(),
@@ -238,9 +236,11 @@ impl Engine {
     /// The app asks for something.
     pub fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         self.now = now;
-        match self.phase {
-            Phase::Loading => self.deferred.push((id, command)),
-            Phase::Ready | Phase::Failed => self.command(id, command),
+        // What came first goes first, also when the store fails while commands wait for it.
+        if self.phase == Phase::Loading || !self.deferred.is_empty() {
+            self.deferred.push((id, command));
+        } else {
+            self.command(id, command);
         }
         self.advance();
     }

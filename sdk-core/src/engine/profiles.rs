@@ -102,7 +102,7 @@ impl Engine {
 
     pub(crate) fn store_profiles(&mut self, profiles: Vec<Profile>) {
         let wall = self.now.wall_ms;
-        let mut transaction = Transaction::default();
+        let mut transaction = Transaction { independent: true, ..Transaction::default() };
         for profile in profiles {
             self.profiles.put(profile.clone(), wall);
             transaction.push(Write::Profile(Box::new(profile), wall));

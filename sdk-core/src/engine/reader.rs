@@ -234,10 +234,10 @@ impl Engine {
     }
 
     fn boot_answered(&mut self, id: RequestId, answer: Result<Response, RequestError>) {
+        let Some(boot) = self.boot.take_if(|boot| boot.request == id) else { return };
         if self.phase != Phase::Ready {
             return;
         }
-        let Some(boot) = self.boot.take_if(|boot| boot.request == id) else { return };
         match answer {
             Ok(Response::Bootstrap(first)) => self.booted(boot, first),
             Ok(Response::Rooms(page)) => self.boot_rooms(boot, page),

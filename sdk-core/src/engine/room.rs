@@ -1,7 +1,7 @@
 //! What is held of a room, whether or not it is open.
 
 use tidewire_protocol::{
-    Body, Event, MemberChange, Role, RoomId, RoomKind, RoomState, Seq, UserId,
+    Body, Event, HistoryAnchor, MemberChange, Role, RoomId, RoomKind, RoomState, Seq, UserId,
 };
 
 use super::effect::RoomRow;
@@ -106,10 +106,21 @@ impl Room {
         self.have().or(self.held.last()).unwrap_or(Seq::ZERO).max(self.feed_seq)
     }
 
-    /// Whether the feed has passed the newest event and it is not here.
-    pub(crate) fn lacks_newest(&self) -> bool {
+    /// Where to fetch so that the newest page is here, if the feed has passed it and it is not.
+    pub(crate) fn lacks_newest(&self, page: usize) -> Option<HistoryAnchor> {
         let newest = self.state.head_seq.min(self.feed_seq);
-        newest >= self.state.first_seq && newest > Seq::ZERO && !self.held.contains(newest)
+        if newest < self.state.first_seq || newest == Seq::ZERO {
+            return None;
+        }
+        match self.held.range_of(newest) {
+            None => Some(HistoryAnchor::Newest),
+            // Often only the last event of a room that came `limited`.
+            Some((start, _)) => {
+                let short = newest.get() - start < page as u64 - 1;
+                let begins = Seq::new(start);
+                (short && begins > self.state.first_seq).then_some(HistoryAnchor::Before(begins))
+            }
+        }
     }
 
     /// The state without the last event, as it is stored.

@@ -11,7 +11,7 @@ use super::link::Link;
 use super::merge::Source;
 use super::outbox::{Carrier, FailReason, OutboxRow};
 use super::transaction::{Transaction, Write};
-use super::{Engine, Purpose};
+use super::{Engine, Phase, Purpose};
 use crate::error::Error;
 
 impl Engine {
@@ -22,7 +22,8 @@ impl Engine {
             return;
         }
         let row = OutboxRow { room, op, queued_at: self.now.wall_ms, failed: None };
-        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut transaction =
+            Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Enqueue(Box::new(row.clone())));
         let reply = Some((command, Reply::Done));
         self.commit(transaction, After { enqueued: Some(row), reply, ..After::default() });
@@ -48,7 +49,8 @@ impl Engine {
             return;
         };
         let room = row.room;
-        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut transaction =
+            Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Failure(id, None));
         let after = After {
             failed: vec![(room, id, None)],
@@ -64,7 +66,8 @@ impl Engine {
             self.reply(command, Err(Error::UnknownMessage(id)));
             return;
         }
-        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut transaction =
+            Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Dequeue(id));
         let after =
             After { dequeued: vec![id], reply: Some((command, Reply::Done)), ..After::default() };
@@ -126,6 +129,10 @@ impl Engine {
     pub(crate) fn sent(&mut self, sent: Sent, over_socket: bool) {
         if over_socket {
             self.outbox.arrive(sent.room);
+        }
+        if self.phase != Phase::Ready {
+            // The outbox is about to be loaded anew; the operations go out again, with their ids.
+            return;
         }
         let mut transaction = Transaction { durable: true, ..Transaction::default() };
         let mut after = After::default();

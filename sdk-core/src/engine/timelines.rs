@@ -1,5 +1,7 @@
 //! Open timelines: filled from the disk, then from the server where the disk has a hole.
 
+use std::collections::BTreeMap;
+
 use tidewire_protocol::{HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
 
 use super::commit::After;
@@ -92,7 +94,10 @@ impl Engine {
         self.now = now;
         match self.loads.remove(&token) {
             Some(LoadPurpose::Start) => {
-                self.phase = Phase::Loading;
+                self.load_again_later();
+                for (command, _) in std::mem::take(&mut self.deferred) {
+                    self.reply(command, Err(Error::Store(error.clone())));
+                }
                 self.store_failed(error);
             }
             Some(LoadPurpose::Window { room, waiting, .. }) => {
@@ -124,8 +129,7 @@ impl Engine {
     /// Goes on from what is committed, at the start or after the store failed.
     fn started(&mut self, rows: StartRows) {
         self.phase = Phase::Ready;
-        self.cursor = rows.cursor.clone();
-        self.queued_cursor = rows.cursor;
+        self.cursor = rows.cursor;
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;
         self.rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row))).collect();
@@ -133,17 +137,40 @@ impl Engine {
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
-        let open: Vec<RoomId> = self.windows.keys().copied().collect();
-        for room in open {
+        self.reload_windows();
+        for (id, command) in std::mem::take(&mut self.deferred) {
+            self.command(id, command);
+        }
+    }
+
+    /// Fills all open windows anew from what is on disk once all that was given before is done.
+    pub(crate) fn reload_windows(&mut self) {
+        let mut waiting: BTreeMap<RoomId, Vec<(CommandId, TimelineId)>> =
+            self.windows.keys().map(|room| (*room, Vec::new())).collect();
+        // Rows that are being loaded may be of before.
+        let mut unanswered = Vec::new();
+        self.loads.retain(|_, purpose| match purpose {
+            LoadPurpose::Window { room, waiting: of_load, .. } => {
+                waiting.entry(*room).or_default().append(of_load);
+                false
+            }
+            LoadPurpose::Older { command, .. } => {
+                unanswered.push(*command);
+                false
+            }
+            LoadPurpose::Start | LoadPurpose::Profiles(_) => true,
+        });
+        for command in unanswered {
+            let older = Older { added: 0, tier: Tier::Disk, more: true };
+            self.reply(command, Ok(Reply::Older(older)));
+        }
+        for (room, waiting) in waiting {
             if let Some(window) = self.windows.get_mut(&room) {
                 window.clear();
                 window.loaded = false;
                 window.fetching = false;
             }
-            self.load_window(room, Vec::new());
-        }
-        for (id, command) in std::mem::take(&mut self.deferred) {
-            self.command(id, command);
+            self.load_window(room, waiting);
         }
     }
 
@@ -293,15 +320,12 @@ impl Engine {
             if !window.loaded || window.fetching || !room.state.joined {
                 continue;
             }
-            let anchor = if room.lacks_newest() {
-                HistoryAnchor::Newest
-            } else {
-                let visible = window.oldest().unwrap_or(Seq::ZERO);
-                match room.stale.last().filter(|end| *end >= visible) {
-                    Some(end) => HistoryAnchor::Before(end.next()),
-                    None => continue,
-                }
-            };
+            let visible = window.oldest().unwrap_or(Seq::ZERO);
+            let stale = room.stale.last().filter(|end| *end >= visible);
+            let anchor = room
+                .lacks_newest(defaults::TIMELINE_PAGE)
+                .or_else(|| stale.map(|end| HistoryAnchor::Before(end.next())));
+            let Some(anchor) = anchor else { continue };
             window.fetching = true;
             wanted.push((*id, anchor));
         }
@@ -349,7 +373,12 @@ impl Engine {
                 let reply = fetch.command.map(|command| (command, Reply::Older(older)));
                 self.merge_history(fetch.room, history, After { reply, ..After::default() });
             }
-            Ok(_) => {}
+            Ok(_) => {
+                if let Some(command) = fetch.command {
+                    let error = self.store_told.clone().unwrap_or(StoreError::Superseded);
+                    self.reply(command, Err(Error::Store(error)));
+                }
+            }
             Err(error) => {
                 if let Some(command) = fetch.command {
                     self.reply(command, Err(error.into()));
@@ -387,7 +416,6 @@ impl Engine {
     }
 
     pub(crate) fn flush_window(&mut self, id: RoomId) {
-        let buffer = millis(self.config.message_buffer_time);
         let (Some(window), Some(room)) = (self.windows.get_mut(&id), self.rooms.get(&id)) else {
             return;
         };
@@ -401,7 +429,7 @@ impl Engine {
             first_seq: room.state.first_seq,
             outbox: self.outbox.of_room(id),
         };
-        if let Some(update) = window.flush(&sources, self.now.mono_ms, buffer) {
+        if let Some(update) = window.flush(&sources, self.now.mono_ms) {
             for timeline in window.timelines.clone() {
                 self.effects.push_back(Effect::Notify(Notice::Timeline(timeline, update.clone())));
             }

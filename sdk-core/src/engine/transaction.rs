@@ -10,9 +10,10 @@ pub struct Transaction {
     /// Whether the commit has to survive a power loss (`synchronous = FULL`): true for the outbox.
     /// The cache can be read again from the server.
     pub durable: bool,
-    /// The cursor that must be stored before this may be written. A transaction that failed takes
-    /// all pages after it along, so that the cursor never passes an event that is not stored.
-    pub expects: Option<Cursor>,
+    /// Whether this stands on its own. All others build on what the ones before them wrote: once
+    /// one of those has failed they are refused until what is committed has been loaded again, so
+    /// that neither the cursor nor a range ever passes an event that is not stored.
+    pub independent: bool,
     /// The writes.
     pub writes: Vec<Write>,
 }
@@ -76,6 +77,6 @@ impl Transaction {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.expects.is_none()
+        self.writes.is_empty()
     }
 }

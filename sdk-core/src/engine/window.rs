@@ -192,9 +192,31 @@ pub(crate) struct Window {
     /// Whether something changed since the last update.
     pub(crate) dirty: bool,
     last_flush_ms: Option<u64>,
-    /// Updates within the buffer time, to tell a burst from a quiet room.
-    recent_flushes: u32,
+    arrivals: Arrivals,
+}
+
+/// How many messages came lately, to tell a burst from a quiet room: counted in this buffer time
+/// and in the one before it.
+#[derive(Debug, Default)]
+struct Arrivals {
     period_start_ms: u64,
+    now: u32,
+    before: u32,
+}
+
+impl Arrivals {
+    fn roll(&mut self, now_ms: u64, buffer_ms: u64) {
+        let passed = now_ms.saturating_sub(self.period_start_ms);
+        if passed >= buffer_ms {
+            self.before = if passed < buffer_ms.saturating_mul(2) { self.now } else { 0 };
+            self.now = 0;
+            self.period_start_ms = now_ms;
+        }
+    }
+
+    fn is_burst(&self) -> bool {
+        self.now + self.before > defaults::QUIET_MESSAGES
+    }
 }
 
 /// What a window is derived from besides its own messages.
@@ -219,8 +241,7 @@ impl Window {
             more: false,
             dirty: false,
             last_flush_ms: None,
-            recent_flushes: 0,
-            period_start_ms: 0,
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -342,12 +363,7 @@ impl Window {
     }
 
     /// Derives the rows anew and gives what changed, if anything did.
-    pub(crate) fn flush(
-        &mut self,
-        sources: &Sources<'_>,
-        now_ms: u64,
-        buffer_ms: u64,
-    ) -> Option<TimelineUpdate> {
+    pub(crate) fn flush(&mut self, sources: &Sources<'_>, now_ms: u64) -> Option<TimelineUpdate> {
         self.dirty = false;
         let rows = self.rows(sources);
         let more = self.has_more(sources);
@@ -358,22 +374,21 @@ impl Window {
         self.shown = rows;
         self.more = more;
         self.last_flush_ms = Some(now_ms);
-        if now_ms >= self.period_start_ms.saturating_add(buffer_ms) {
-            self.period_start_ms = now_ms;
-            self.recent_flushes = 0;
-        }
-        self.recent_flushes += 1;
         Some(TimelineUpdate::Diff { changes, more })
+    }
+
+    /// Counts messages that came.
+    pub(crate) fn count(&mut self, messages: usize, now_ms: u64, buffer_ms: u64) {
+        self.arrivals.roll(now_ms, buffer_ms);
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.arrivals.now = self.arrivals.now.saturating_add(messages);
     }
 
     /// When the next update may go out: at once in a quiet room, a buffer time after the last one
     /// in a burst.
     pub(crate) fn flush_at(&self, now_ms: u64, buffer_ms: u64) -> u64 {
-        let in_period = now_ms < self.period_start_ms.saturating_add(buffer_ms);
         match self.last_flush_ms {
-            Some(last) if in_period && self.recent_flushes >= defaults::QUIET_UPDATES => {
-                last.saturating_add(buffer_ms)
-            }
+            Some(last) if self.arrivals.is_burst() => last.saturating_add(buffer_ms),
             _ => now_ms,
         }
     }

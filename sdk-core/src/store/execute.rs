@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tidewire_protocol::RoomId;
 
 use super::migrations::{Migration, migrate};
@@ -27,6 +27,8 @@ pub(crate) struct Database {
     path: PathBuf,
     /// Whether `synchronous` is `FULL` now.
     durable: bool,
+    /// Whether a transaction failed since the engine last loaded what is committed.
+    failed: bool,
     /// Room keys, so that a write does not look its room up each time.
     keys: HashMap<RoomId, i64>,
 }
@@ -56,45 +58,50 @@ impl Database {
             Migration::Newer(error) => error,
             Migration::Sqlite(error) => classify(error, path),
         })?;
-        Ok(Self { connection, path: path.to_owned(), durable: false, keys: HashMap::new() })
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            durable: false,
+            failed: false,
+            keys: HashMap::new(),
+        })
     }
 
     /// Carries out a transaction.
     pub(crate) fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
-        let result = self.try_execute(transaction);
-        if result.is_err() {
-            // A key may have been given by a transaction that is undone.
-            self.keys.clear();
+        if self.failed && !transaction.independent {
+            return Err(StoreError::Superseded);
         }
-        match result {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::Superseded),
-            Err(error) => Err(classify(error, &self.path)),
-        }
+        self.try_execute(transaction).map_err(|error| {
+            self.fail();
+            classify(error, &self.path)
+        })
     }
 
-    fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<bool> {
+    /// What the engine holds in memory counts on a transaction that is undone.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
+        // A key may have been given by it.
+        self.keys.clear();
+    }
+
+    /// The engine has loaded what is committed, and builds on that.
+    pub(super) fn loaded(&mut self) {
+        self.failed = false;
+    }
+
+    fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
         if self.durable != transaction.durable {
             let level = if transaction.durable { "FULL" } else { "NORMAL" };
             self.connection.pragma_update(None, "synchronous", level)?;
             self.durable = transaction.durable;
         }
         let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if let Some(expected) = &transaction.expects {
-            let stored: Option<String> = sqlite
-                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-                .query_row([CURSOR], |row| row.get(0))
-                .optional()?;
-            if stored.as_deref() != Some(expected.as_str()) {
-                return Ok(false);
-            }
-        }
         let mut writer = Writer { sqlite: &sqlite, keys: &mut self.keys };
         for write in &transaction.writes {
             writer.write(write)?;
         }
-        sqlite.commit()?;
-        Ok(true)
+        sqlite.commit()
     }
 
     pub(super) fn classify(&self, error: rusqlite::Error) -> StoreError {

@@ -74,7 +74,7 @@ impl Store {
         query: Query,
         done: impl FnOnce(Result<Rows, StoreError>) + Send + 'static,
     ) {
-        self.job(move |database| done(database.and_then(|db| db.query(&query))));
+        self.job(move |database| done(database.and_then(|db| db.load(&query))));
     }
 
     fn job(&self, job: impl FnOnce(Result<&mut Database, StoreError>) + Send + 'static) {

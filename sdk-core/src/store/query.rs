@@ -12,6 +12,15 @@ use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, StartRows};
 use crate::error::StoreError;
 
 impl Database {
+    /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
+    pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
+        let rows = self.query(query)?;
+        if *query == Query::Start {
+            self.loaded();
+        }
+        Ok(rows)
+    }
+
     /// Answers a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = match query {

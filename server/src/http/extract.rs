@@ -56,6 +56,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             return Err(too_large());
         }
         let body = read(body, app).await?;
+        // `serde` would take an array for an object with as many fields.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Refusal::new(ErrorCode::BadRequest, "the body is to be a JSON object"));
+        }
         match serde_json::from_slice(&body) {
             Ok(value) => Ok(Self(value)),
             // Where it is wrong and never what stands there: that may be what somebody wrote.

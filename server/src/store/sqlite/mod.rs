@@ -84,8 +84,9 @@ pub(crate) struct SqliteStore {
 /// What is there until `close`.
 struct Open {
     writer: Writer,
+    writing: JoinHandle<()>,
     readers: Readers,
-    threads: Vec<JoinHandle<()>>,
+    reading: Vec<JoinHandle<()>>,
 }
 
 impl SqliteStore {
@@ -109,11 +110,9 @@ impl SqliteStore {
             prepare(&conn)?;
             connections.push(conn);
         }
-        let (writer, thread) = Writer::start(conn, bus).map_err(OpenError::Thread)?;
-        let (readers, mut threads) = Readers::start(connections).map_err(OpenError::Thread)?;
-        // The writer is joined last: the last connection to close tidies the WAL up.
-        threads.push(thread);
-        let open = Mutex::new(Some(Open { writer, readers, threads }));
+        let (writer, writing) = Writer::start(conn, bus).map_err(OpenError::Thread)?;
+        let (readers, reading) = Readers::start(connections).map_err(OpenError::Thread)?;
+        let open = Mutex::new(Some(Open { writer, writing, readers, reading }));
         Ok(Self { epoch: Epoch::new(epoch), max_members, open })
     }
 
@@ -290,10 +289,13 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { writer, readers, threads }) = open else { return };
-        drop((writer, readers));
+        let Some(Open { writer, writing, readers, reading }) = open else { return };
         let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+            drop(readers);
+            let panicked = reading.into_iter().filter_map(|thread| thread.join().err()).count();
+            // The last connection to close tidies the WAL up, which a reader may not.
+            drop(writer);
+            panicked + usize::from(writing.join().is_err())
         });
         match joined.await {
             Ok(0) => {}

@@ -1,0 +1,7 @@
+//! The engine under a virtual clock, against a model of the server and the real transaction
+//! executor.
+
+mod model;
+mod random;
+mod scenarios;
+mod world;

@@ -1,0 +1,127 @@
+//! Random schedules: whatever the network, the disk and the modes do, what is on disk is true at
+//! every commit, and in the end the client has what the server has.
+
+use tidewire_protocol::{AppState, EventId, Mode, RoomId};
+
+use super::model::room_id;
+use super::world::World;
+use crate::engine::{Network, NetworkKind, Row, Signal};
+
+/// `TIDEWIRE_SEEDS=n` runs n of them, `TIDEWIRE_SEED=n` runs that one.
+const SEEDS: u64 = 400;
+const STEPS: u32 = 300;
+
+#[test]
+fn any_schedule_of_faults_and_switches_ends_with_the_servers_log() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("TIDEWIRE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TIDEWIRE_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        let result = std::panic::catch_unwind(|| run(seed));
+        assert!(result.is_ok(), "failed with TIDEWIRE_SEED={seed}");
+    }
+}
+
+fn run(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut world = World::new(seed);
+    let rooms: Vec<RoomId> = (1..=4).map(room_id).collect();
+    for room in &rooms[..2] {
+        world.server.join(*room);
+    }
+    world.settle();
+    let mut sent: Vec<(RoomId, EventId)> = Vec::new();
+    let mut said = 0;
+    for step in 0..STEPS {
+        let room = rooms[rng.usize(0..rooms.len())];
+        match rng.u32(0..100) {
+            0..20 => {
+                let burst = if rng.u32(0..30) == 0 { 80 } else { rng.u32(1..4) };
+                for _ in 0..burst {
+                    said += 1;
+                    world.server.say(room, &format!("{said}"));
+                }
+            }
+            20..28 => {
+                let id = world.send(room, &format!("mine {step}"));
+                sent.push((room, id));
+            }
+            28..30 => world.server.join(room),
+            30..33 => {
+                world.open(room);
+            }
+            33..37 => {
+                let modes = [Mode::RealTime, Mode::Hybrid, Mode::Polling];
+                world.signal(Signal::Ceiling(modes[rng.usize(0..3)]));
+            }
+            37..39 => {
+                let states = [AppState::Foreground, AppState::Background, AppState::Suspended];
+                world.signal(Signal::AppState(states[rng.usize(0..3)]));
+            }
+            39..41 => {
+                let kinds = [NetworkKind::None, NetworkKind::Wifi, NetworkKind::Cellular2G];
+                let kind = kinds[rng.usize(0..3)];
+                world.signal(Signal::Network(Network { kind, ..Network::default() }));
+            }
+            41..44 => world.cut(),
+            44..46 => world.failing_commits = rng.u32(0..3),
+            46 => {
+                world.server.expired_below = world.server.ord(&world.server.head());
+            }
+            47 => world.restart(seed.wrapping_add(u64::from(step))),
+            48..52 if !world.requests.is_empty() => {
+                let index = rng.usize(0..world.requests.len());
+                world.lose(index, rng.bool());
+            }
+            52..62 if !world.requests.is_empty() => {
+                let index = rng.usize(0..world.requests.len());
+                world.answer(index);
+            }
+            62..72 => drop(world.store_step()),
+            72..80 => drop(world.server_step()),
+            80..90 => drop(world.client_step()),
+            90..94 => drop(world.grant_token() | world.open_socket()),
+            _ => world.pass(rng.u64(1..20_000)),
+        }
+    }
+    // The faults end. Nobody helps.
+    world.failing_commits = 0;
+    world.server.expired_below = 0;
+    world.signal(Signal::Network(Network::default()));
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.signal(Signal::Ceiling([Mode::RealTime, Mode::Hybrid, Mode::Polling][rng.usize(0..3)]));
+    world.run(120_000);
+
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()), "read to the head");
+    world.check_store();
+    world.check_events();
+    let stored = world.start();
+    assert!(stored.outbox.is_empty(), "nothing is stuck: {:?}", stored.outbox);
+    for room in &rooms {
+        let log: Vec<EventId> = world
+            .server
+            .rooms
+            .get(room)
+            .map_or_else(Vec::new, |room| room.log.iter().map(|event| event.id).collect());
+        let mut arrived: Vec<EventId> = Vec::new();
+        for id in &log {
+            if sent.iter().any(|(_, sent)| sent == id) {
+                assert!(!arrived.contains(id), "arrived twice");
+                arrived.push(*id);
+            }
+        }
+        // What was accepted by `send` (its reply was Ok) arrived, in the order of sending.
+        let mine: Vec<EventId> = sent
+            .iter()
+            .filter(|(to, id)| to == room && log.contains(id))
+            .map(|(_, id)| *id)
+            .collect();
+        assert_eq!(arrived, mine, "order of sending");
+    }
+    for rows in world.rows.values() {
+        let waiting = rows.iter().filter_map(Row::message).filter(|m| m.seq.is_none()).count();
+        assert_eq!(waiting, 0, "an open timeline still shows a message on its way");
+    }
+}

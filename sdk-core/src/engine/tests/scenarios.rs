@@ -1,0 +1,405 @@
+//! Single situations, step by step.
+
+use tidewire_protocol::{AppState, Live, Mode, RoomId, Seq, ServerFrame};
+
+use super::model::room_id;
+use super::world::World;
+use crate::engine::{
+    Command, MessageState, Network, NetworkKind, Problem, Reason, Reply, Request, Row, Signal,
+    TimelineId,
+};
+use crate::error::{Error, StoreError};
+
+const ROOM: u128 = 1;
+
+fn world_with_room() -> (World, RoomId) {
+    let mut world = World::new(1);
+    let room = room_id(ROOM);
+    world.server.join(room);
+    world.settle();
+    (world, room)
+}
+
+fn seqs(world: &World, timeline: TimelineId) -> Vec<u64> {
+    let rows = &world.rows[&timeline];
+    rows.iter().filter_map(|row| Some(row.message()?.seq?.get())).collect()
+}
+
+fn gaps(world: &World, timeline: TimelineId) -> Vec<(u64, u64)> {
+    let gap = |row: &Row| match row {
+        Row::Gap { from, to } => Some((from.get(), to.get())),
+        Row::Message(_) => None,
+    };
+    world.rows[&timeline].iter().filter_map(gap).collect()
+}
+
+fn ceiling(world: &mut World, mode: Mode) {
+    world.signal(Signal::Ceiling(mode));
+    world.settle();
+}
+
+#[test]
+fn a_live_event_far_ahead_of_the_feed_is_shown_and_moves_no_cursor() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Hybrid);
+    let timeline = world.open(room);
+    world.settle();
+    let cursor = world.engine.cursor().cloned();
+    for n in 0..9 {
+        world.server.say(room, &format!("{n}"));
+    }
+    let last = world.server.rooms[&room].log[9].clone();
+    // The frames in between were lost with a slow server: only the newest comes, ahead of all.
+    let live = Live { room, prev: Seq::new(9), events: vec![last] };
+    world.inject(ServerFrame::Live(live));
+    while world.store_step() {}
+    assert_eq!(seqs(&world, timeline), [1, 10]);
+    assert_eq!(gaps(&world, timeline), [], "the hole is on its way, not a gap");
+    assert_eq!(world.engine.cursor(), cursor.as_ref(), "live never moves the cursor");
+    world.run(6_000);
+    assert_eq!(seqs(&world, timeline), (1..=10).collect::<Vec<_>>());
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+}
+
+#[test]
+fn a_late_poll_after_a_switch_is_dropped_whole() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    let timeline = world.open(room);
+    world.settle();
+    world.server.say(room, "a");
+    while world.requests.is_empty() {
+        world.pass(10_000);
+    }
+    let (late, answer) = world.take_request(0);
+    ceiling(&mut world, Mode::RealTime);
+    world.server.say(room, "b");
+    world.run(100);
+    assert_eq!(seqs(&world, timeline), [1, 2, 3]);
+    let cursor = world.engine.cursor().cloned();
+    let dropped = world.engine.stats().pages_dropped;
+    world.respond(late, answer);
+    world.settle();
+    assert_eq!(world.engine.cursor(), cursor.as_ref());
+    assert_eq!(world.engine.stats().pages_dropped, dropped + 1);
+    assert_eq!(seqs(&world, timeline), [1, 2, 3]);
+}
+
+#[test]
+fn a_pushed_page_after_a_switch_to_polling_is_dropped_whole() {
+    let (mut world, room) = world_with_room();
+    world.open(room);
+    world.settle();
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+    world.server.say(room, "a");
+    while world.server_step() {}
+    // The page is in the socket when the mode falls: the engine never sees it, and polls instead.
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    world.check_events();
+}
+
+#[test]
+fn a_page_cut_by_its_limit_is_read_on_at_once_and_misses_nothing() {
+    let mut world = World::new(1);
+    let rooms: Vec<RoomId> = (1..=5).map(room_id).collect();
+    rooms.iter().for_each(|room| world.server.join(*room));
+    world.settle();
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    let polls = world.engine.stats().polls;
+    for n in 0..30 {
+        for room in &rooms {
+            world.server.say(*room, &format!("{n}"));
+        }
+    }
+    while world.requests.is_empty() {
+        world.pass(10_000);
+    }
+    world.settle();
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    assert_eq!(world.engine.stats().polls, polls + 3, "150 events are three pages");
+    world.check_events();
+    for room in &rooms {
+        let timeline = world.open(*room);
+        world.settle();
+        assert_eq!(seqs(&world, timeline), (1..=31).collect::<Vec<_>>());
+        assert_eq!(gaps(&world, timeline), []);
+    }
+}
+
+#[test]
+fn a_join_in_mid_stream_brings_the_room_at_its_head_and_its_history_on_demand() {
+    let (mut world, _) = world_with_room();
+    let other = room_id(2);
+    for n in 0..120 {
+        world.server.say(other, &format!("{n}"));
+    }
+    world.server.join(other);
+    world.run(100);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    let timeline = world.open(other);
+    world.settle();
+    world.run(2_000);
+    assert_eq!(seqs(&world, timeline), (71..=121).collect::<Vec<_>>(), "the newest page");
+    assert_eq!(gaps(&world, timeline), []);
+    let older = world.command(Command::LoadOlder(timeline, 200));
+    world.settle();
+    world.run(2_000);
+    assert!(matches!(&world.replies[&older], Ok(Reply::Older(older)) if !older.more));
+    assert_eq!(seqs(&world, timeline), (1..=121).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_room_with_too_much_news_shows_its_newest_and_an_honest_gap() {
+    let (mut world, room) = world_with_room();
+    let timeline = world.open(room);
+    world.settle();
+    world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
+    world.settle();
+    for n in 0..200 {
+        world.server.say(room, &format!("{n}"));
+    }
+    world.signal(Signal::Network(Network::default()));
+    world.run(2_000);
+    assert_eq!(gaps(&world, timeline), [(2, 150)]);
+    assert_eq!(seqs(&world, timeline)[1..], (151..=201).collect::<Vec<_>>());
+    let fill = world.command(Command::FillGap(timeline, Seq::new(2), Seq::new(150)));
+    world.run(2_000);
+    assert!(world.replies[&fill].is_ok());
+    assert_eq!(gaps(&world, timeline), []);
+    assert_eq!(seqs(&world, timeline), (1..=201).collect::<Vec<_>>());
+    world.check_events();
+}
+
+#[test]
+fn a_send_is_on_disk_before_it_shows_and_keeps_its_id_for_life() {
+    let (mut world, room) = world_with_room();
+    let timeline = world.open(room);
+    world.settle();
+    let id = world.send(room, "hello");
+    assert_eq!(world.rows[&timeline].len(), 1, "not shown before it is on disk");
+    world.store_step();
+    let shown = world.rows[&timeline][1].message().unwrap().clone();
+    assert_eq!((shown.id, &shown.state, shown.seq), (id, &MessageState::Sending, None));
+    assert_eq!(world.start().outbox[0].op.id, id);
+    world.settle();
+    let shown = world.rows[&timeline][1].message().unwrap().clone();
+    assert_eq!((shown.id, &shown.state), (id, &MessageState::Sent));
+    assert_eq!(shown.seq, Some(Seq::new(2)));
+    assert!(world.start().outbox.is_empty());
+}
+
+#[test]
+fn a_resend_after_a_lost_answer_makes_no_second_message() {
+    for mode in [Mode::Polling, Mode::Hybrid, Mode::RealTime] {
+        let (mut world, room) = world_with_room();
+        ceiling(&mut world, mode);
+        let timeline = world.open(room);
+        world.settle();
+        let id = world.send(room, "once");
+        while world.store_step() {}
+        if mode == Mode::Polling {
+            world.lose(0, true);
+        } else {
+            world.server_step();
+            world.cut();
+        }
+        world.run(30_000);
+        let log = &world.server.rooms[&room].log;
+        assert_eq!(log.iter().filter(|event| event.id == id).count(), 1, "{mode}");
+        assert_eq!(seqs(&world, timeline), [1, 2], "{mode}");
+        assert!(world.start().outbox.is_empty(), "{mode}");
+    }
+}
+
+#[test]
+fn a_killed_client_sends_what_was_queued_after_its_next_start() {
+    let (mut world, room) = world_with_room();
+    let ids: Vec<_> = (0..3).map(|n| world.send(room, &format!("{n}"))).collect();
+    while world.store_step() {}
+    world.server_step();
+    world.restart(2);
+    world.run(1_000);
+    let log = &world.server.rooms[&room].log;
+    let sent: Vec<_> = log.iter().skip(1).map(|event| event.id).collect();
+    assert_eq!(sent, ids);
+}
+
+#[test]
+fn operations_of_a_room_go_out_in_order_and_many_at_a_time() {
+    let (mut world, room) = world_with_room();
+    world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
+    let ids: Vec<_> = (0..120).map(|n| world.send(room, &format!("{n}"))).collect();
+    world.settle();
+    ceiling(&mut world, Mode::Polling);
+    let before = world.engine.stats().requests;
+    world.signal(Signal::Network(Network::default()));
+    world.run(10_000);
+    let log = &world.server.rooms[&room].log;
+    assert_eq!(log.iter().skip(1).map(|event| event.id).collect::<Vec<_>>(), ids);
+    let requests = world.engine.stats().requests - before;
+    assert!(requests <= 8, "{requests} requests for 120 operations");
+}
+
+#[test]
+fn an_expired_cursor_begins_anew_and_keeps_outbox_and_cache() {
+    let (mut world, room) = world_with_room();
+    world.server.say(room, "a");
+    world.settle();
+    world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
+    let id = world.send(room, "mine");
+    world.settle();
+    world.server.say(room, "b");
+    world.server.expired_below = world.server.ord(&world.server.head());
+    world.signal(Signal::Network(Network::default()));
+    let timeline = world.open(room);
+    world.run(3_000);
+    assert_eq!(world.engine.stats().bootstraps, 2);
+    assert_eq!(seqs(&world, timeline), [1, 2, 3, 4]);
+    assert_eq!(world.server.rooms[&room].log[3].id, id);
+}
+
+#[test]
+fn another_epoch_drops_the_cache_and_never_the_outbox() {
+    let (mut world, room) = world_with_room();
+    for n in 0..5 {
+        world.server.say(room, &format!("{n}"));
+    }
+    let timeline = world.open(room);
+    world.settle();
+    assert_eq!(seqs(&world, timeline).len(), 6);
+    world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
+    let id = world.send(room, "kept");
+    world.settle();
+    // A restore: another life of the database, with another log.
+    let mut restored = super::model::ModelServer::new();
+    restored.epoch = tidewire_protocol::Epoch::new("e2");
+    restored.ids_taken = 1_000;
+    restored.join(room);
+    restored.say(room, "other");
+    world.server = restored;
+    world.signal(Signal::Network(Network::default()));
+    world.run(3_000);
+    assert_eq!(seqs(&world, timeline), [1, 2, 3]);
+    assert_eq!(world.server.rooms[&room].log[2].id, id);
+    world.check_events();
+}
+
+#[test]
+fn a_failed_commit_stops_reading_is_told_and_loses_nothing() {
+    let (mut world, room) = world_with_room();
+    let timeline = world.open(room);
+    world.settle();
+    world.failing_commits = 1;
+    world.server.say(room, "a");
+    world.server.say(room, "b");
+    world.settle();
+    assert_eq!(seqs(&world, timeline), [1], "what is not on disk is not shown");
+    assert!(world.problems.contains(&Problem::StoreFailed(StoreError::DiskFull)));
+    let refused = world.send(room, "while the disk is full");
+    world.failing_commits = 1;
+    world.store_step();
+    assert!(world.replies.values().any(|reply| *reply == Err(Error::Store(StoreError::DiskFull))));
+    world.run(60_000);
+    assert!(world.problems.contains(&Problem::StoreRecovered));
+    assert_eq!(seqs(&world, timeline), [1, 2, 3]);
+    assert!(world.server.rooms[&room].log.iter().all(|event| event.id != refused));
+    world.check_events();
+}
+
+#[test]
+fn the_mode_follows_audience_network_and_app_state_with_its_reason() {
+    let (mut world, _) = world_with_room();
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+    world.server.online = 300;
+    world.cut();
+    world.run(60_000);
+    let report = world.engine.mode();
+    assert_eq!((report.mode, report.reason), (Mode::Hybrid, Reason::Audience(300)));
+    world.server.online = 3_000;
+    world.run(60_000);
+    assert_eq!(world.engine.mode().mode, Mode::Polling);
+    let sockets = world.engine.stats().sockets;
+    world.run(60_000);
+    assert_eq!(world.engine.stats().sockets, sockets, "polling opens no socket");
+    world.signal(Signal::AppState(AppState::Background));
+    let polls = world.engine.stats().polls;
+    world.run(600_000);
+    let polled = world.engine.stats().polls - polls;
+    assert!((10..=14).contains(&polled), "{polled} polls in 10 minutes of background");
+    world.signal(Signal::AppState(AppState::Suspended));
+    assert_eq!(world.engine.mode().mode, Mode::Offline);
+    let requests = world.engine.stats().requests;
+    world.run(600_000);
+    assert_eq!(world.engine.stats().requests, requests, "suspended asks for nothing");
+}
+
+#[test]
+fn a_burst_is_batched_and_a_quiet_room_shows_at_once() {
+    let (mut world, room) = world_with_room();
+    world.open(room);
+    world.settle();
+    let before = world.updates;
+    world.server.say(room, "quiet");
+    world.settle();
+    assert_eq!(world.updates, before + 1, "shown without waiting");
+    let before = world.updates;
+    for n in 0..10_000 {
+        world.server.say(room, &format!("{n}"));
+        world.now.mono_ms += 1;
+        world.settle();
+    }
+    let updates = world.updates - before;
+    assert!(updates <= 20 + 11, "{updates} updates for 10 s of a burst");
+    let timelines: Vec<TimelineId> = world.rows.keys().copied().collect();
+    world.run(2_000);
+    let shown = seqs(&world, timelines[0]);
+    assert_eq!(shown.len(), 500, "the window is bounded");
+    assert_eq!(shown.last(), Some(&10_002));
+}
+
+#[test]
+fn a_captive_portal_fails_nothing() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    let id = world.send(room, "patience");
+    while world.store_step() {}
+    for _ in 0..20 {
+        while world.requests.is_empty() {
+            world.pass(60_000);
+        }
+        world.lose(0, false);
+    }
+    assert!(world.problems.is_empty(), "{:?}", world.problems);
+    assert_eq!(world.start().outbox.len(), 1);
+    world.run(60_000);
+    assert!(world.server.rooms[&room].log.iter().any(|event| event.id == id));
+}
+
+#[test]
+fn a_mode_without_push_has_at_most_one_reader_at_work() {
+    let (mut world, _) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    for _ in 0..5 {
+        world.pass(10_000);
+        let syncs =
+            |request: &&(crate::engine::RequestId, Request)| matches!(request.1, Request::Sync(_));
+        assert!(world.requests.iter().filter(syncs).count() <= 1);
+    }
+}
+
+#[test]
+fn an_unknown_frame_and_an_unknown_kind_harm_nothing() {
+    let (mut world, room) = world_with_room();
+    world.open(room);
+    world.settle();
+    let frame = ServerFrame::parse(r#"{"type":"aurora"}"#).unwrap();
+    assert_eq!(frame, ServerFrame::Unknown("aurora".into()));
+    world.server.join(room);
+    world.settle();
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    world.check_events();
+}

@@ -1,0 +1,13 @@
+//! The server from outside: a real listener, real sockets, the real binary.
+
+// A helper that cannot go on fails its test, and says where.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod binary;
+mod harness;
+mod http;
+mod lifecycle;
+mod socket;
+mod socket_feed;
+mod socket_live;
+mod sync;

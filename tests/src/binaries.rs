@@ -1,0 +1,44 @@
+//! The programs under test, built once for each run of the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where the programs are.
+#[derive(Debug)]
+pub struct Binaries {
+    /// The server.
+    pub server: PathBuf,
+    /// One client, driven by JSON lines.
+    pub agent: PathBuf,
+}
+
+/// The programs, built first if they are out of date: `cargo test -p tidewire-tests` is all that a
+/// fresh clone needs.
+pub fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Binaries> = OnceLock::new();
+    BINARIES.get_or_init(|| {
+        let folder = profile_folder();
+        let release = folder.file_name().is_some_and(|name| name == "release");
+        let status = Command::new(env!("CARGO"))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .args(["build", "--quiet", "--package", "tidewire-server", "--package", "tidewire"])
+            .args(["--bin", "tidewire-server", "--example", "agent", "--target-dir"])
+            .arg(folder.parent().expect("a profile's folder is in the target folder"))
+            .args(release.then_some("--release"))
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the programs under test do not build");
+        let name = |name: &str| format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        Binaries {
+            server: folder.join(name("tidewire-server")),
+            agent: folder.join("examples").join(name("agent")),
+        }
+    })
+}
+
+/// `target/debug`: the test's own program is in its folder `deps`.
+fn profile_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("a program knows where it is");
+    own.ancestors().nth(2).expect("the test's program is in target/PROFILE/deps").to_owned()
+}

@@ -1,0 +1,101 @@
+//! Plain HTTP, byte by byte: a library would not send what a broken client sends.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::PATIENCE;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body; `Null` if it is no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body of a success.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
+    /// The error of a typed refusal.
+    ///
+    /// # Panics
+    /// If the status or the code is another one, or the body has not the shape.
+    pub fn refusal(self, status: u16, code: &str) -> Value {
+        let error = &self.body["error"];
+        assert_eq!((self.status, error["code"].as_str()), (status, Some(code)), "{}", self.body);
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(!message.is_empty(), "an error says what to do: {}", self.body);
+        assert!(error["temporary"].is_boolean() || error.get("temporary").is_none());
+        error.clone()
+    }
+}
+
+/// One call with a JSON body.
+pub async fn call(
+    server: SocketAddr,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Answer {
+    let body = body.map(Value::to_string);
+    raw(server, Some(token), method, path, body.as_deref().map(str::as_bytes)).await
+}
+
+/// One call with any bytes as its body.
+///
+/// # Panics
+/// If there is no answer.
+pub async fn raw(
+    server: SocketAddr,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
+    if let Some(token) = token {
+        head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    if let Some(body) = body {
+        head.push_str("Content-Type: application/json\r\n");
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    head.push_str("\r\n");
+    let exchange = async {
+        let stream = TcpStream::connect(server).await?;
+        let (mut from, mut to) = stream.into_split();
+        let mut request = head.into_bytes();
+        request.extend_from_slice(body.unwrap_or_default());
+        // A server that refuses a body need not read it to its end.
+        let writing = tokio::spawn(async move {
+            let _ = to.write_all(&request).await;
+            to
+        });
+        let mut answer = Vec::new();
+        let read = from.read_to_end(&mut answer).await;
+        writing.abort();
+        if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
+    };
+    let answer = timeout(PATIENCE, exchange).await.expect("an answer in time");
+    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    let answer = String::from_utf8(answer).expect("an answer in UTF-8");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Answer {
+        status: status.unwrap_or_else(|| panic!("{method} {path}: no status in `{head}`")),
+        body: serde_json::from_str(body).unwrap_or_default(),
+    }
+}

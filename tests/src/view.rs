@@ -1,0 +1,263 @@
+//! What a client shows, built from what its agent prints, and checked at every step: whatever
+//! happens to network, server or process, a timeline is in order and shows nothing twice.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+/// A row of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A message or another event.
+    Message(Message),
+    /// Events that exist and are not here, both ends included.
+    Gap(u64, u64),
+}
+
+/// A message or another event, as shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// Who sent it.
+    pub sender: String,
+    /// Its place in the room, once it has one.
+    pub seq: Option<u64>,
+    /// What kind of event it is.
+    pub kind: String,
+    /// Its text, if it is a `message`.
+    pub text: Option<String>,
+    /// `sending`, `waiting`, `failed` or `sent`.
+    pub state: String,
+}
+
+impl Row {
+    fn parse(row: &Value) -> Self {
+        if let Some(gap) = row.get("gap") {
+            return Row::Gap(gap[0].as_u64().unwrap(), gap[1].as_u64().unwrap());
+        }
+        Row::Message(Message {
+            id: text(&row["id"]),
+            sender: text(&row["sender"]),
+            seq: row["seq"].as_u64(),
+            kind: text(&row["kind"]),
+            text: row["content"]["text"].as_str().map(str::to_owned),
+            state: text(&row["state"]),
+        })
+    }
+
+    /// The message, if it is one.
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Row::Message(message) => Some(message),
+            Row::Gap(..) => None,
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+/// A room's timeline.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    /// The rows, oldest first.
+    pub rows: Vec<Row>,
+    /// Whether there are older messages.
+    pub more: bool,
+    /// The states that each message was shown in, in order, over all openings of the room.
+    pub states: HashMap<String, Vec<String>>,
+    /// Messages that were shown once and then were not, other than by a reset.
+    pub vanished: Vec<String>,
+    /// The number of the last update.
+    number: u64,
+}
+
+impl Timeline {
+    /// The messages, oldest first: rows that are no gaps.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.rows.iter().filter_map(Row::message)
+    }
+
+    /// The message with this id.
+    pub fn message(&self, id: &str) -> Option<&Message> {
+        self.messages().find(|message| message.id == id)
+    }
+
+    /// The texts shown, oldest first.
+    pub fn texts(&self) -> Vec<&str> {
+        self.messages().filter_map(|message| message.text.as_deref()).collect()
+    }
+
+    /// The gaps shown, oldest first.
+    pub fn gaps(&self) -> Vec<(u64, u64)> {
+        let gap = |row: &Row| match row {
+            Row::Gap(from, to) => Some((*from, *to)),
+            Row::Message(_) => None,
+        };
+        self.rows.iter().filter_map(gap).collect()
+    }
+
+    fn take(&mut self, line: &Value) -> Result<(), String> {
+        let number = line["number"].as_u64().unwrap();
+        self.more = line["more"].as_bool().unwrap();
+        if let Some(rows) = line.get("reset") {
+            self.rows = rows.as_array().unwrap().iter().map(Row::parse).collect();
+        } else {
+            if number <= self.number {
+                return Err(format!("update {number} came after {}", self.number));
+            }
+            let before: Vec<String> = self.messages().map(|message| message.id.clone()).collect();
+            for change in line["changes"].as_array().unwrap() {
+                self.change(change)?;
+            }
+            let now: HashSet<&str> = self.messages().map(|message| message.id.as_str()).collect();
+            let gone: Vec<_> = before.into_iter().filter(|id| !now.contains(id.as_str())).collect();
+            self.vanished.extend(gone);
+        }
+        self.number = number;
+        self.check()
+    }
+
+    fn change(&mut self, change: &Value) -> Result<(), String> {
+        let index = usize::try_from(change["index"].as_u64().unwrap()).unwrap();
+        let op = change["op"].as_str().unwrap();
+        let most = if op == "insert" { self.rows.len() } else { self.rows.len().wrapping_sub(1) };
+        if self.rows.is_empty() && op != "insert" || index > most {
+            return Err(format!("{op} at {index} of {} rows", self.rows.len()));
+        }
+        match op {
+            "insert" => self.rows.insert(index, Row::parse(&change["row"])),
+            "set" => self.rows[index] = Row::parse(&change["row"]),
+            "remove" => drop(self.rows.remove(index)),
+            other => return Err(format!("a change of kind {other}")),
+        }
+        Ok(())
+    }
+
+    /// What holds at every moment.
+    fn check(&mut self) -> Result<(), String> {
+        let mut ids = HashSet::new();
+        let mut last = 0;
+        let mut unsent = false;
+        for row in &self.rows {
+            let (from, to) = match row {
+                Row::Gap(from, to) => (*from, *to),
+                Row::Message(message) => {
+                    if !ids.insert(&message.id) {
+                        return Err(format!("{} is shown twice", message.id));
+                    }
+                    if (message.state == "sent") != message.seq.is_some() {
+                        return Err(format!("{} has the wrong state", message.id));
+                    }
+                    let states = self.states.entry(message.id.clone()).or_default();
+                    if states.last() != Some(&message.state) {
+                        if states.last().is_some_and(|state| state == "sent") {
+                            return Err(format!("{} was sent and is not now", message.id));
+                        }
+                        states.push(message.state.clone());
+                    }
+                    match message.seq {
+                        Some(seq) => (seq, seq),
+                        None => {
+                            unsent = true;
+                            continue;
+                        }
+                    }
+                }
+            };
+            if unsent || from <= last || to < from {
+                return Err(format!("{from}..={to} stands behind {last}, unsent: {unsent}"));
+            }
+            last = to;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that an agent has told.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Every line, in order.
+    pub lines: Vec<Value>,
+    /// What it printed to stderr.
+    pub stderr: Vec<String>,
+    /// The modes told, with their reasons, in order.
+    pub modes: Vec<(String, String)>,
+    /// The problems told, in order.
+    pub problems: Vec<Value>,
+    /// How often it told that rooms changed.
+    pub rooms_changed: u64,
+    /// The timelines of rooms that are or were open.
+    pub timelines: HashMap<String, Timeline>,
+    /// Answers by the number of their question.
+    pub(crate) replies: HashMap<u64, Value>,
+    /// Whether its output has ended.
+    pub ended: bool,
+    /// The first broken promise.
+    pub broken: Option<String>,
+}
+
+impl View {
+    /// The mode, now.
+    pub fn mode(&self) -> &str {
+        self.modes.last().map_or("", |(mode, _)| mode)
+    }
+
+    /// The timeline of a room that was opened.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub fn timeline(&self, room: &str) -> &Timeline {
+        self.timelines.get(room).unwrap_or_else(|| panic!("{room} was never open"))
+    }
+
+    /// Whether a problem of this name was told.
+    pub fn has_problem(&self, name: &str) -> bool {
+        self.problems.iter().any(|problem| problem["problem"] == name)
+    }
+
+    pub(crate) fn take(&mut self, line: Value) {
+        match line["event"].as_str() {
+            Some("timeline") => {
+                let timeline = self.timelines.entry(text(&line["room"])).or_default();
+                if let Err(broken) = timeline.take(&line) {
+                    self.broken.get_or_insert(format!("{broken}, after {line}"));
+                }
+            }
+            Some("mode") => self.modes.push((text(&line["mode"]), text(&line["reason"]))),
+            Some("problem") => self.problems.push(line.clone()),
+            Some("rooms_changed") => self.rooms_changed += 1,
+            Some("reply") => {
+                if let Some(id) = line["id"].as_u64() {
+                    self.replies.insert(id, line.clone());
+                }
+            }
+            _ => {}
+        }
+        self.lines.push(line);
+    }
+
+    /// The end of the log, for the report of a failure.
+    pub fn tail(&self) -> String {
+        let skipped = self.lines.len().saturating_sub(40);
+        let mut tail = format!("({skipped} lines before)\n");
+        for line in self.lines.iter().skip(skipped) {
+            let mut line = line.to_string();
+            if line.len() > 600 {
+                let end = (0..=600).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+                line.truncate(end);
+                line.push('…');
+            }
+            tail.push_str(&line);
+            tail.push('\n');
+        }
+        for line in self.stderr.iter().rev().take(20).rev() {
+            tail.push_str("stderr: ");
+            tail.push_str(line);
+            tail.push('\n');
+        }
+        tail
+    }
+}

@@ -1,0 +1,18 @@
+//! End to end: real servers, real clients, real faults. Each file is a subject, each name a
+//! promise.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod cursors;
+mod delivery;
+mod disks;
+mod folders;
+mod library;
+mod limited;
+mod members;
+mod modes;
+mod offline;
+mod portal;
+mod restarts;
+mod tokens;
+mod wire;

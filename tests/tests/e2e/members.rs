@@ -1,0 +1,140 @@
+//! Who comes, goes and is sent away, and what they see of it.
+
+use serde_json::json;
+use tidewire_tests::agent::Agent;
+use tidewire_tests::world::World;
+
+async fn join_in_mid_stream(mode: &str) {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    bob.in_mode("real_time").await;
+    bob.ceiling(mode).await;
+    let room = ada.create_room(&[]).await;
+    let before = ada.send_numbers(&room, 1..=80).await;
+    ada.sees(&room, &before).await;
+    ada.must(json!({"cmd": "add_members", "room": room, "users": ["bob"]})).await;
+    let after = ada.send_numbers(&room, 81..=85).await;
+    bob.open(&room).await;
+    bob.sees(&room, &after).await;
+    loop {
+        let older = bob.must(json!({"cmd": "history", "room": room, "count": 100})).await;
+        if older["more"] == false {
+            break;
+        }
+    }
+    bob.sees(&room, &before).await;
+    let said = bob.send_numbers(&room, 1..=1).await;
+    ada.sees(&room, &said).await;
+    world.agree(&room, &[&ada, &bob], 88).await;
+}
+
+#[tokio::test]
+async fn who_joins_in_mid_stream_gets_the_room_by_push_with_its_history_on_demand() {
+    join_in_mid_stream("real_time").await;
+}
+
+#[tokio::test]
+async fn who_joins_in_mid_stream_gets_the_room_by_poll_with_its_history_on_demand() {
+    join_in_mid_stream("polling").await;
+}
+
+async fn removed(mode: &str) {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let room = ada.create_room(&["bob"]).await;
+    // A second room tells when what came after has passed Bob.
+    let other = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    bob.open(&other).await;
+    bob.in_mode("real_time").await;
+    bob.ceiling(mode).await;
+    let seen = ada.send_numbers(&room, 1..=3).await;
+    bob.sees(&room, &seen).await;
+    ada.must(json!({"cmd": "remove_member", "room": room, "user": "bob"})).await;
+    let unseen = ada.send_numbers(&room, 4..=6).await;
+    ada.sees(&room, &unseen).await;
+    let marker = ada.send(&other, "after all that").await;
+    bob.sees(&other, &[marker]).await;
+    bob.until("the removal is shown", |view| {
+        let last = view.timeline(&room).messages().last().cloned();
+        last.is_some_and(|m| m.kind == "member.left" && m.seq == Some(5))
+    })
+    .await;
+    assert_eq!(bob.view().timeline(&room).texts(), ["ada 1", "ada 2", "ada 3"]);
+    assert!(bob.view().timeline(&room).gaps().is_empty());
+    let error = bob.ask(json!({"cmd": "send", "room": room, "text": "hello?"})).await.unwrap_err();
+    assert_eq!(error["error"], "not_a_member");
+    let rooms = bob.must(json!({"cmd": "rooms"})).await;
+    let state = rooms["rooms"].as_array().unwrap().iter().find(|r| r["state"]["id"] == *room);
+    assert!(state.is_none_or(|room| room["state"]["joined"] == false), "{rooms}");
+    // The server tells no more either.
+    assert_eq!(world.log(&room, "bob").await.len(), 5);
+    world.agree(&room, &[&ada], 8).await;
+
+    // Taken back, everything is there again, and what was missed is history.
+    ada.must(json!({"cmd": "add_members", "room": room, "users": ["bob"]})).await;
+    let back = ada.send_numbers(&room, 7..=7).await;
+    bob.sees(&room, &back).await;
+    let said = bob.send_numbers(&room, 1..=1).await;
+    ada.sees(&room, &said).await;
+}
+
+#[tokio::test]
+async fn a_removed_member_sees_the_own_removal_and_nothing_after_by_push() {
+    removed("real_time").await;
+}
+
+#[tokio::test]
+async fn a_removed_member_sees_the_own_removal_and_nothing_after_by_poll() {
+    removed("polling").await;
+}
+
+#[tokio::test]
+async fn a_removed_member_sees_the_own_removal_and_nothing_after_in_hybrid() {
+    removed("hybrid").await;
+}
+
+#[tokio::test]
+async fn who_leaves_sends_no_more_and_the_others_see_it() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    let ids = bob.send_numbers(&room, 1..=2).await;
+    bob.sees(&room, &ids).await;
+    let left = bob.must(json!({"cmd": "leave", "room": room})).await;
+    assert_eq!(left["state"]["joined"], false);
+    let error = bob.ask(json!({"cmd": "send", "room": room, "text": "?"})).await.unwrap_err();
+    assert_eq!(error["error"], "not_a_member");
+    ada.until("the leave is shown", |view| {
+        view.timeline(&room).messages().any(|m| m.kind == "member.left" && m.sender == "bob")
+    })
+    .await;
+    world.agree(&room, &[&ada], 4).await;
+    let members = ada.must(json!({"cmd": "members", "room": room})).await;
+    assert_eq!(members["members"].as_array().unwrap().len(), 1, "{members}");
+}
+
+#[tokio::test]
+async fn two_who_call_each_other_at_once_meet_in_one_direct_room() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let (ours, theirs) = tokio::join!(
+        ada.must(json!({"cmd": "create_room", "peer": "bob"})),
+        bob.must(json!({"cmd": "create_room", "peer": "ada"})),
+    );
+    assert_eq!(ours["room"], theirs["room"]);
+    let room = ours["room"].as_str().unwrap();
+    ada.open(room).await;
+    bob.open(room).await;
+    ada.send_numbers(room, 1..=1).await;
+    bob.send_numbers(room, 1..=1).await;
+    world.agree(room, &[&ada, &bob], 3).await;
+    let error =
+        ada.ask(json!({"cmd": "add_members", "room": room, "users": ["eve"]})).await.unwrap_err();
+    assert_eq!(error["error"], "forbidden");
+}

@@ -1,0 +1,155 @@
+//! Two people chat in each mode, and while the mode changes under them.
+
+use serde_json::json;
+use tidewire_tests::agent::{Agent, Setup};
+use tidewire_tests::world::World;
+
+/// Two clients in one room, both with the room open.
+async fn pair(world: &World, tune: impl Fn(Setup) -> Setup) -> (Agent, Agent, String) {
+    let ada = Agent::start(&tune(world.client("ada"))).await;
+    let bob = Agent::start(&tune(world.client("bob"))).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    (ada, bob, room)
+}
+
+/// Both speak and both see everything once, in order, each message under the id it began with.
+async fn chat(world: &World, ada: &Agent, bob: &Agent, room: &str) {
+    let mut ids = Vec::new();
+    for number in 1..=10 {
+        let said = ada.send_numbers(room, number..=number).await;
+        ids.extend(said);
+        let said = bob.send_numbers(room, number..=number).await;
+        bob.sees(room, &ids).await;
+        ids.extend(said);
+        ada.sees(room, &ids).await;
+    }
+    bob.sees(room, &ids).await;
+    // `room.created` and 20 messages.
+    world.agree(room, &[ada, bob], 21).await;
+    for (agent, own) in [(ada, 0), (bob, 1)] {
+        let view = agent.view();
+        let states = &view.timeline(room).states;
+        for id in ids.iter().skip(own).step_by(2) {
+            assert_eq!(states[id], ["sending", "sent"], "{id}\n{}", view.tail());
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_clients_chat_in_real_time() {
+    let world = World::start().await;
+    // So slow a poll that only a push can bring anything.
+    let (ada, bob, room) = pair(&world, |setup| setup.knob("polling-interval-ms", 600_000)).await;
+    ada.in_mode("real_time").await;
+    bob.in_mode("real_time").await;
+    chat(&world, &ada, &bob, &room).await;
+    ada.quit().await;
+    bob.quit().await;
+}
+
+#[tokio::test]
+async fn two_clients_chat_in_hybrid_over_live_rooms() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup.knob("polling-interval-ms", 600_000)).await;
+    ada.ceiling("hybrid").await;
+    bob.ceiling("hybrid").await;
+    chat(&world, &ada, &bob, &room).await;
+    assert_eq!(ada.view().modes.last().unwrap().1, "the app set this ceiling");
+}
+
+#[tokio::test]
+async fn a_room_that_is_not_live_comes_by_poll_in_hybrid() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup.knob("max-concurrent-rooms", 0)).await;
+    ada.ceiling("hybrid").await;
+    bob.ceiling("hybrid").await;
+    chat(&world, &ada, &bob, &room).await;
+}
+
+#[tokio::test]
+async fn two_clients_chat_in_polling_without_a_socket() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    ada.ceiling("polling").await;
+    bob.ceiling("polling").await;
+    let frames = bob.stat("/frames_sent").await;
+    chat(&world, &ada, &bob, &room).await;
+    assert_eq!(bob.stat("/frames_sent").await, frames, "polling needs no socket");
+}
+
+#[tokio::test]
+async fn two_clients_chat_on_a_slow_network() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    for agent in [&ada, &bob] {
+        agent.network("cellular_2g").await;
+        agent.in_mode("polling").await;
+    }
+    assert_eq!(ada.view().modes.last().unwrap().1, "the network is Cellular2G");
+    chat(&world, &ada, &bob, &room).await;
+}
+
+#[tokio::test]
+async fn two_clients_chat_in_the_background() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    for agent in [&ada, &bob] {
+        agent.must(json!({"cmd": "set_app_state", "state": "background"})).await;
+        agent.in_mode("polling").await;
+    }
+    assert_eq!(ada.view().modes.last().unwrap().1, "the app is in state background");
+    chat(&world, &ada, &bob, &room).await;
+}
+
+#[tokio::test]
+async fn a_small_audience_is_in_real_time_when_the_audience_decides() {
+    let world = World::start_with(&["--policy=audience"]).await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    ada.in_mode("real_time").await;
+    bob.in_mode("real_time").await;
+    chat(&world, &ada, &bob, &room).await;
+}
+
+#[tokio::test]
+async fn messages_survive_many_switches_of_mode_while_both_send() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    let modes = ["polling", "hybrid", "real_time", "offline", "hybrid", "polling", "real_time"];
+    let speak = async |agent: &Agent, mut next: usize, step: usize| {
+        for number in 1..=60 {
+            agent.send_numbers(&room, number..=number).await;
+            if number % 3 == 0 {
+                agent.ceiling(modes[next % modes.len()]).await;
+                next += step;
+            }
+        }
+        agent.ceiling("real_time").await;
+    };
+    // At odds with each other, so that every mode meets every other one.
+    tokio::join!(speak(&ada, 0, 1), speak(&bob, 3, 2));
+    world.agree(&room, &[&ada, &bob], 121).await;
+}
+
+#[tokio::test]
+async fn messages_survive_trips_to_the_background_and_other_networks() {
+    let world = World::start().await;
+    let (ada, bob, room) = pair(&world, |setup| setup).await;
+    for round in 0..8u32 {
+        let number = round * 2 + 1;
+        ada.send_numbers(&room, number..=number).await;
+        match round % 4 {
+            0 => ada.network("none").await,
+            1 => drop(ada.must(json!({"cmd": "set_app_state", "state": "suspended"})).await),
+            2 => ada.network("cellular_2g").await,
+            _ => drop(ada.must(json!({"cmd": "set_app_state", "state": "background"})).await),
+        }
+        bob.send_numbers(&room, number..=number).await;
+        ada.send_numbers(&room, number + 1..=number + 1).await;
+        ada.network("wifi").await;
+        ada.must(json!({"cmd": "set_app_state", "state": "foreground"})).await;
+        bob.send_numbers(&room, number + 1..=number + 1).await;
+    }
+    ada.in_mode("real_time").await;
+    world.agree(&room, &[&ada, &bob], 33).await;
+}

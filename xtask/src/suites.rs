@@ -1,0 +1,152 @@
+//! `cargo xtask test`: which steps there are, in which order, for the whole and for its parts.
+
+use std::process::{Command, ExitCode};
+
+use crate::setup;
+use crate::steps::{Outcome, Steps};
+use crate::workspace::cargo;
+use crate::{arrows, readme, skips};
+
+/// The demo of the last step: enough users to leave real-time (50), and short.
+const DEMO: &[&str] = &["--headless", "--json", "--users", "60", "--seconds", "12"];
+
+/// What is to be tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    /// The wire's types and rules.
+    Protocol,
+    /// The client, with the wire that it is built on.
+    Rust,
+    Server,
+    /// Client and server together, over real sockets.
+    EndToEnd,
+    /// The short demo alone.
+    Demo,
+}
+
+impl Part {
+    /// Reads a part's name.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "all" => Ok(Self::All),
+            "protocol" => Ok(Self::Protocol),
+            "rust" => Ok(Self::Rust),
+            "server" => Ok(Self::Server),
+            "e2e" => Ok(Self::EndToEnd),
+            "demo" => Ok(Self::Demo),
+            "swift" | "kotlin" => {
+                Err(format!("there is no `{name}` suite yet: nothing was tested"))
+            }
+            other => Err(format!("`{other}` is no part of the tests")),
+        }
+    }
+
+    /// The part's packages, as cargo's arguments.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &["--workspace"],
+            Self::Protocol => &["-p", "tidewire-protocol"],
+            Self::Rust => &["-p", "tidewire-protocol", "-p", "tidewire", "-p", "tidewire-ffi"],
+            Self::Server => &["-p", "tidewire-server"],
+            Self::EndToEnd => &["-p", "tidewire-tests"],
+            Self::Demo => &["-p", "tidewire-bench"],
+        }
+    }
+}
+
+/// The demo, with these arguments.
+pub(crate) fn demo(args: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--quiet", "-p", "tidewire-bench", "--bin", "demo", "--"]);
+    command.args(args);
+    command
+}
+
+/// Runs every step of a part, also after one has failed.
+pub(crate) fn test(part: Part) -> ExitCode {
+    let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true" || ci == "1");
+    if let Err(problem) = setup::c_compiler() {
+        eprintln!("xtask: {problem}");
+        return ExitCode::FAILURE;
+    }
+    let mut steps = Steps::new(strict);
+    if part != Part::Demo {
+        checks(&mut steps, part);
+    }
+    if matches!(part, Part::All | Part::EndToEnd) {
+        // The end-to-end tests start these programs.
+        steps.run("build", cargo(&["build", "--workspace", "--bins", "--examples"]));
+    }
+    if part != Part::Demo {
+        let mut test = cargo(&["test", "--no-fail-fast"]);
+        test.args(part.packages());
+        steps.run("test", test);
+    }
+    if matches!(part, Part::All | Part::Rust | Part::Protocol) {
+        package(&mut steps, part);
+    }
+    if matches!(part, Part::All | Part::Demo) {
+        steps.run("demo", demo(DEMO));
+    }
+    steps.close()
+}
+
+/// What is seen without running anything.
+fn checks(steps: &mut Steps, part: Part) {
+    steps.check("arrows", arrows::check);
+    steps.check("skips", skips::check);
+    if matches!(part, Part::All | Part::Rust) {
+        steps.check("readme", readme::check);
+    }
+    match setup::component("fmt", "rustfmt") {
+        Ok(()) => {
+            let packages = if part == Part::All { &["--all"][..] } else { part.packages() };
+            let mut fmt = cargo(&["fmt", "--check"]);
+            fmt.args(packages);
+            steps.run("fmt", fmt);
+        }
+        Err(why) => steps.check("fmt", || Outcome::Skipped(why)),
+    }
+    match setup::component("clippy", "clippy") {
+        Ok(()) => {
+            let mut clippy = cargo(&["clippy", "--all-targets"]);
+            clippy.args(part.packages()).args(["--", "-D", "warnings"]);
+            steps.run("clippy", clippy);
+        }
+        Err(why) => steps.check("clippy", || Outcome::Skipped(why)),
+    }
+    let mut docs = cargo(&["doc", "--no-deps"]);
+    docs.args(part.packages()).env("RUSTDOCFLAGS", "-D warnings");
+    steps.run("docs", docs);
+}
+
+/// Packs what is published and builds it from the packages alone.
+fn package(steps: &mut Steps, part: Part) {
+    let version = setup::cargo_version();
+    if version.is_none_or(|version| version < setup::PACKAGING) {
+        let why = format!("this needs cargo {} or newer: rustup update", setup::PACKAGING);
+        steps.check("package", || Outcome::Skipped(why));
+        return;
+    }
+    // A clone that is being worked on is packed as it is.
+    let mut package = cargo(&["package", "--allow-dirty"]);
+    package.args(["-p", "tidewire-protocol"]);
+    if part != Part::Protocol {
+        // Together, because no registry has the first one yet.
+        package.args(["-p", "tidewire"]);
+    }
+    steps.run("package", package);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_that_does_not_exist_yet_is_no_success() {
+        assert!(Part::parse("swift").unwrap_err().contains("no `swift` suite yet"));
+        assert!(Part::parse("kotlin").unwrap_err().contains("nothing was tested"));
+        assert!(Part::parse("rusty").is_err());
+        assert_eq!(Part::parse("server"), Ok(Part::Server));
+    }
+}
