@@ -1,4 +1,13 @@
 //! The demo, the load generator and the benchmarks of Tidewire, and the faulty network that they
 //! share with the end-to-end tests.
 
+pub mod demo;
 pub mod proxy;
+
+// The programs of README and guide are tests of this crate, which has all that they use.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}

@@ -223,10 +223,15 @@ impl Engine {
         if let Some(first) = first
             && self.epoch.as_ref() != Some(&first.epoch)
         {
-            self.epoch = Some(first.epoch.clone());
-            self.rooms.clear();
-            wiped = true;
-            transaction.push(Write::WipeCache(first.epoch.clone()));
+            // Without an epoch there is nothing of another one: only rooms that the user made while
+            // this was on its way.
+            wiped = self.epoch.replace(first.epoch.clone()).is_some();
+            if wiped {
+                self.rooms.clear();
+                transaction.push(Write::WipeCache(first.epoch.clone()));
+            } else {
+                transaction.push(Write::Epoch(first.epoch.clone()));
+            }
         }
         for state in rooms {
             self.merge_state(&mut transaction, &mut after, state, Source::Feed);
@@ -243,15 +248,16 @@ impl Engine {
         }
     }
 
-    /// The bootstrap is complete: rooms that it did not name are left, and reading may begin.
+    /// The bootstrap is complete: rooms known before it that it did not name are left, and reading
+    /// may begin.
     pub(crate) fn finish_bootstrap(
         &mut self,
         cursor: Cursor,
-        seen: &std::collections::BTreeSet<RoomId>,
+        unseen: &std::collections::BTreeSet<RoomId>,
     ) {
         let mut transaction = Transaction::default();
-        for (id, room) in &mut self.rooms {
-            if room.state.joined && !seen.contains(id) {
+        for id in unseen {
+            if let Some(room) = self.rooms.get_mut(id) {
                 room.state.joined = false;
                 transaction
                     .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use tidewire_protocol::{
-    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, RoomId, RoomOps, RoomPage, Seq,
-    SyncRequest, SyncResponse, Synced, WireError, limits,
+    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, RoomId, RoomOps, RoomPage,
+    RoomState, Seq, SyncRequest, SyncResponse, Synced, WireError, limits,
 };
 
 use super::effect::{Effect, Request, RequestError, RequestId, Response};
@@ -29,7 +29,16 @@ pub(crate) struct Boot {
     request: RequestId,
     /// Known from the first page on.
     cursor: Option<Cursor>,
-    seen: BTreeSet<RoomId>,
+    /// Rooms that were known when it began and that it has not named.
+    unseen: BTreeSet<RoomId>,
+}
+
+impl Boot {
+    fn saw(&mut self, rooms: &[RoomState]) {
+        for room in rooms {
+            self.unseen.remove(&room.id);
+        }
+    }
 }
 
 /// Most bytes of operations that one `sync` carries: its body may have 256 KiB.
@@ -81,7 +90,7 @@ impl Engine {
                 self.boot = Some(Boot {
                     request: self.request(Request::Bootstrap, Purpose::Boot),
                     cursor: None,
-                    seen: BTreeSet::new(),
+                    unseen: self.joined_rooms(),
                 });
                 self.stats.bootstraps += 1;
             }
@@ -255,15 +264,19 @@ impl Engine {
         self.idempotency_window_ms = first.idempotency_window_ms;
         let rooms = std::mem::take(&mut first.rooms);
         let next = first.next.take();
-        boot.seen.extend(rooms.iter().map(|room| room.id));
+        boot.saw(&rooms);
         boot.cursor = Some(first.cursor.clone());
         self.merge_bootstrap(Some(&first), rooms);
         self.told_crowd(first.online, first.policy);
         self.boot_next(boot, next);
     }
 
+    fn joined_rooms(&self) -> BTreeSet<RoomId> {
+        self.rooms.iter().filter(|(_, room)| room.state.joined).map(|(id, _)| *id).collect()
+    }
+
     fn boot_rooms(&mut self, mut boot: Boot, page: RoomPage) {
-        boot.seen.extend(page.rooms.iter().map(|room| room.id));
+        boot.saw(&page.rooms);
         self.merge_bootstrap(None, page.rooms);
         self.boot_next(boot, page.next);
     }
@@ -274,7 +287,7 @@ impl Engine {
                 boot.request = self.request(Request::Rooms(next), Purpose::Boot);
                 self.boot = Some(boot);
             }
-            (None, Some(cursor)) => self.finish_bootstrap(cursor, &boot.seen),
+            (None, Some(cursor)) => self.finish_bootstrap(cursor, &boot.unseen),
             (None, None) => {}
         }
     }

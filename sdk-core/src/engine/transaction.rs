@@ -23,6 +23,8 @@ pub struct Transaction {
 pub enum Write {
     /// Drops everything cached: another epoch has begun. Outbox and drafts stay.
     WipeCache(Epoch),
+    /// The life of the server's database that the cache belongs to.
+    Epoch(Epoch),
     /// No cursor any more: the next start begins with a bootstrap.
     ForgetCursor,
     /// The feed is read up to here.

@@ -126,6 +126,7 @@ impl Writer<'_> {
                 self.keys.clear();
                 self.put_meta(EPOCH, epoch.as_str())
             }
+            Write::Epoch(epoch) => self.put_meta(EPOCH, epoch.as_str()),
             Write::ForgetCursor => self.run("DELETE FROM meta WHERE key = ?1", params![CURSOR]),
             Write::Cursor(cursor) => self.put_meta(CURSOR, cursor.as_str()),
             Write::Room { state, feed_seq } => {
