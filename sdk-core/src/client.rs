@@ -1,5 +1,6 @@
 //! The client: the handle that everything else comes from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -159,8 +160,20 @@ impl Client {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn stats(&self) -> Result<Stats, Error> {
+        self.all_stats().await.map(|(stats, _)| stats)
+    }
+
+    /// The same counters by the mode that they were counted in.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn stats_by_mode(&self) -> Result<BTreeMap<Mode, Stats>, Error> {
+        self.all_stats().await.map(|(_, modes)| modes)
+    }
+
+    async fn all_stats(&self) -> Result<(Stats, BTreeMap<Mode, Stats>), Error> {
         match self.inner.asker.ask(Command::Stats).await? {
-            Reply::Stats(stats) => Ok(*stats),
+            Reply::Stats(stats, modes) => Ok((*stats, modes)),
             other => Err(self.inner.asker.unexpected(&other)),
         }
     }

@@ -33,6 +33,7 @@ mod cursor;
 mod http;
 mod hub;
 mod inbox;
+mod memory;
 mod ops;
 mod policy;
 mod presence;

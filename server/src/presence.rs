@@ -31,9 +31,17 @@ struct Users {
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     users: Mutex<Users>,
+    /// As many were online before the start, and count until then unless more are heard of.
+    expected: Option<(u32, Instant)>,
 }
 
 impl Presence {
+    /// Nobody has been heard of, and `expected` users were online a moment ago.
+    pub(crate) fn expecting(expected: Option<(u32, Duration)>, now: Instant) -> Self {
+        let expected = expected.map(|(online, left)| (online, now + left));
+        Self { expected, ..Self::default() }
+    }
+
     /// A sign of life over HTTP.
     pub(crate) fn seen(&self, user: &UserId, heartbeat_ms: u64, now: Instant) {
         self.update(user, now + silence(heartbeat_ms), |_| {});
@@ -61,7 +69,11 @@ impl Presence {
                 users.seen.remove(&user);
             }
         }
-        u32::try_from(users.seen.len()).unwrap_or(u32::MAX)
+        let heard_of = u32::try_from(users.seen.len()).unwrap_or(u32::MAX);
+        match self.expected {
+            Some((expected, until)) if now < until => heard_of.max(expected),
+            _ => heard_of,
+        }
     }
 
     fn update(&self, user: &UserId, until: Instant, change: impl FnOnce(&mut Seen)) {
@@ -109,6 +121,22 @@ mod tests {
         presence.socket_closed(&ada, 1_000, later + Duration::from_secs(60));
         assert_eq!(presence.online(later + Duration::from_secs(61)), 1);
         assert_eq!(presence.online(later + Duration::from_millis(62_500)), 0);
+    }
+
+    #[test]
+    fn those_of_before_a_restart_count_until_their_time_runs_out() {
+        let start = Instant::now();
+        let presence = Presence::expecting(Some((2, Duration::from_secs(75))), start);
+        let users: Vec<UserId> = ["ada", "bob", "cyd"].map(|user| user.parse().unwrap()).into();
+        presence.socket_opened(&users[0], start);
+        assert_eq!(presence.online(start), 2);
+        presence.socket_opened(&users[1], start);
+        presence.socket_opened(&users[2], start);
+        assert_eq!(presence.online(start), 3);
+        presence.socket_closed(&users[1], 1_000, start);
+        presence.socket_closed(&users[2], 1_000, start);
+        assert_eq!(presence.online(start + Duration::from_secs(74)), 2);
+        assert_eq!(presence.online(start + Duration::from_secs(75)), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::service::{Service, service_fn};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::http;
 use crate::hub::Hub;
+use crate::memory;
 use crate::policy::Audience;
 use crate::presence::Presence;
 use crate::rate::RateLimiter;
@@ -37,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const AUDIENCE_TICK: Duration = Duration::from_secs(1);
 /// They hear of it at least as often, in ticks: a policy holds 60 s.
 const AUDIENCE_RENEW_TICKS: u32 = 25;
+/// The audience is written down for a restart at most this often.
+const AUDIENCE_REMEMBER_TICKS: u32 = 10;
 /// Pause after a connection could not be accepted, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -165,7 +168,7 @@ impl Server {
             cursors,
             store: store.clone(),
             hub: hub.clone(),
-            presence: Presence::default(),
+            presence: Presence::expecting(memory::recall(&config.data_dir), Instant::now()),
             limiter: RateLimiter::new(config.rate_limit),
             sockets: watch::Sender::new(0),
             audience: watch::Sender::new(audience),
@@ -301,6 +304,7 @@ impl Running {
             tracing::warn!(left = connections.len(), "connections did not end in time");
             connections.shutdown().await;
         }
+        memory::remember(&app.config.data_dir, app.audience_now().online).await;
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server had ended before");
@@ -354,12 +358,21 @@ async fn tell_audience(app: Arc<App>) {
     let mut tick = tokio::time::interval(AUDIENCE_TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent_ticks = 0;
+    let mut remembered = app.audience_now();
+    let mut unremembered_ticks = 0;
     loop {
         tokio::select! {
             () = app.stopping() => return,
             _ = tick.tick() => {}
         }
         let now = app.audience_now();
+        // A process that is killed has no last moment to write in.
+        unremembered_ticks += 1;
+        if unremembered_ticks >= AUDIENCE_REMEMBER_TICKS && now.differs_from(&remembered) {
+            memory::remember(&app.config.data_dir, now.online).await;
+            remembered = now;
+            unremembered_ticks = 0;
+        }
         silent_ticks += 1;
         let renew = now.policy.is_some() && silent_ticks >= AUDIENCE_RENEW_TICKS;
         if renew || now.differs_from(&app.audience.borrow()) {

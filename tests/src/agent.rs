@@ -230,7 +230,9 @@ impl Agent {
         self.until(&format!("the answer to {question}"), |view| view.replies.contains_key(&id))
             .await;
         let answer = self.view().replies[&id].clone();
-        if answer.get("error").is_some() { Err(answer["error"].clone()) } else {
+        if answer.get("error").is_some() {
+            Err(answer["error"].clone())
+        } else {
             Ok(answer["ok"].clone())
         }
     }

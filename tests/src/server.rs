@@ -196,8 +196,8 @@ impl ServerProcess {
     /// What it has logged, its end.
     pub fn log(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().skip(log.len().saturating_sub(40)).fold(String::new(), |all, line| {
-            format!("{all}server: {line}\n")
-        })
+        log.iter()
+            .skip(log.len().saturating_sub(40))
+            .fold(String::new(), |all, line| format!("{all}server: {line}\n"))
     }
 }

@@ -81,13 +81,13 @@ fn mode_json(tally: &ModeTally) -> Value {
             "p99": tally.latency_ms.value_at_quantile(0.99),
             "samples": tally.latency_ms.len(),
         },
-        "sockets": tally.sockets,
-        "requests": tally.requests,
-        "frames": tally.frames,
+        "sockets": tally.spent.sockets,
+        "requests": tally.spent.requests,
+        "frames": tally.spent.frames_sent + tally.spent.frames_received,
         "reads": {
-            "memory": tally.memory_reads,
-            "disk": tally.disk_reads,
-            "server": tally.server_reads,
+            "memory": tally.spent.memory.reads,
+            "disk": tally.spent.disk.reads,
+            "server": tally.spent.server.reads,
         },
     })
 }
@@ -129,9 +129,12 @@ impl fmt::Display for Report {
                 tally.out_of_order,
                 tally.latency_ms.value_at_quantile(0.5),
                 tally.latency_ms.value_at_quantile(0.99),
-                tally.sockets,
-                tally.requests,
-                format!("{}/{}/{}", tally.memory_reads, tally.disk_reads, tally.server_reads),
+                tally.spent.sockets,
+                tally.spent.requests,
+                format!(
+                    "{}/{}/{}",
+                    tally.spent.memory.reads, tally.spent.disk.reads, tally.spent.server.reads
+                ),
             )?;
         }
         write!(

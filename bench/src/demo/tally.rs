@@ -19,12 +19,8 @@ pub(crate) struct ModeTally {
     pub(crate) out_of_order: u64,
     /// From `send` to the receiver's screen, in ms, by the receiver's mode at that time.
     pub(crate) latency_ms: Histogram<u64>,
-    pub(crate) sockets: u64,
-    pub(crate) requests: u64,
-    pub(crate) frames: u64,
-    pub(crate) memory_reads: u64,
-    pub(crate) disk_reads: u64,
-    pub(crate) server_reads: u64,
+    /// What the clients' own counters say.
+    pub(crate) spent: Stats,
 }
 
 impl Default for ModeTally {
@@ -36,12 +32,7 @@ impl Default for ModeTally {
             repeated: 0,
             out_of_order: 0,
             latency_ms: Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed")),
-            sockets: 0,
-            requests: 0,
-            frames: 0,
-            memory_reads: 0,
-            disk_reads: 0,
-            server_reads: 0,
+            spent: Stats::default(),
         }
     }
 }
@@ -160,24 +151,25 @@ impl Tally {
         self.lock().modes.entry(mode).or_default().repeated += 1;
     }
 
-    /// A user's mode changed, or he arrived (`from` is none) or left (`to` is none). `spent` is
-    /// what the client did in the mode that it leaves.
-    pub(crate) fn moved(&self, from: Option<(Mode, Stats)>, to: Option<Mode>) {
+    /// A user's mode changed, or he arrived (`from` is none) or left (`to` is none).
+    pub(crate) fn moved(&self, from: Option<Mode>, to: Option<Mode>) {
         let mut inner = self.lock();
-        if let Some((mode, spent)) = from {
+        if let Some(mode) = from {
             let count = inner.now_in.entry(mode).or_default();
             *count = count.saturating_sub(1);
-            let tally = inner.modes.entry(mode).or_default();
-            tally.sockets += spent.sockets;
-            tally.requests += spent.requests;
-            tally.frames += spent.frames_sent + spent.frames_received;
-            tally.memory_reads += spent.memory.reads;
-            tally.disk_reads += spent.disk.reads;
-            tally.server_reads += spent.server.reads;
             inner.switches += u64::from(to.is_some());
         }
         if let Some(mode) = to {
             *inner.now_in.entry(mode).or_default() += 1;
+        }
+    }
+
+    /// What a client did in all its time.
+    pub(crate) fn spent(&self, modes: BTreeMap<Mode, Stats>) {
+        let mut inner = self.lock();
+        for (mode, spent) in modes {
+            let tally = inner.modes.entry(mode).or_default();
+            tally.spent = tally.spent.plus(&spent);
         }
     }
 

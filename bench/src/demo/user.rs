@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire::{
-    AppState, Change, Client, Mode, ModeReport, Room, Row, RowKey, Stats, Timeline, TimelineUpdate,
-    UserId,
+    AppState, Change, Client, Mode, ModeReport, Room, Row, RowKey, Timeline, TimelineUpdate, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -67,7 +66,6 @@ impl User {
             tally,
             client,
             mode,
-            mode_since: Stats::default(),
             rng: fastrand::Rng::with_seed(self.seed),
             rows: Vec::new(),
             written: 0,
@@ -108,8 +106,6 @@ struct Session {
     tally: Arc<Tally>,
     client: Client,
     mode: Mode,
-    /// The client's counters when this mode began.
-    mode_since: Stats,
     rng: fastrand::Rng,
     rows: Vec<Row>,
     written: u64,
@@ -162,7 +158,7 @@ impl Session {
                 changed = modes.changed() => {
                     changed?;
                     let report = *modes.borrow_and_update();
-                    self.mode_changed(report).await?;
+                    self.mode_changed(report);
                 }
                 () = tokio::time::sleep_until(journey.map_or_else(Instant::now, |(at, _)| at)),
                     if journey.is_some() =>
@@ -179,8 +175,8 @@ impl Session {
                 }
             }
         }
-        let spent = self.spent().await?;
-        self.tally.moved(Some((self.mode, spent)), None);
+        self.tally.moved(Some(self.mode), None);
+        self.tally.spent(self.client.stats_by_mode().await?);
         drop(timeline);
         self.client.close().await;
         Ok(())
@@ -199,29 +195,11 @@ impl Session {
         Ok(())
     }
 
-    async fn mode_changed(&mut self, report: ModeReport) -> Result<(), Error> {
-        if report.mode == self.mode {
-            return Ok(());
+    fn mode_changed(&mut self, report: ModeReport) {
+        if report.mode != self.mode {
+            self.tally.moved(Some(self.mode), Some(report.mode));
+            self.mode = report.mode;
         }
-        let spent = self.spent().await?;
-        self.tally.moved(Some((self.mode, spent)), Some(report.mode));
-        self.mode = report.mode;
-        Ok(())
-    }
-
-    /// What the client did since this was last asked.
-    async fn spent(&mut self) -> Result<Stats, Error> {
-        let now = self.client.stats().await?;
-        let before = std::mem::replace(&mut self.mode_since, now.clone());
-        let mut spent = now;
-        spent.sockets -= before.sockets;
-        spent.requests -= before.requests;
-        spent.frames_sent -= before.frames_sent;
-        spent.frames_received -= before.frames_received;
-        spent.memory.reads -= before.memory.reads;
-        spent.disk.reads -= before.disk.reads;
-        spent.server.reads -= before.server.reads;
-        Ok(spent)
     }
 
     /// Looks at an update as a reader would: every row counts, and what came before the first

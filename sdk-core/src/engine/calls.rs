@@ -35,8 +35,8 @@ impl Engine {
                 self.call(id, Request::UpdateProfile(update), false);
             }
             Command::Stats => {
-                let stats = Box::new(self.stats.clone());
-                self.reply(id, Ok(Reply::Stats(stats)));
+                let modes = self.mode_stats.all(self.mode().mode, &self.stats);
+                self.reply(id, Ok(Reply::Stats(Box::new(self.stats.clone()), modes)));
             }
         }
     }

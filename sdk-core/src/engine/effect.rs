@@ -1,9 +1,12 @@
 //! What comes out of the engine: asked of the driver, one at a time.
 
+use std::collections::BTreeMap;
+
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, History, HistoryQuery, Member,
-    MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest,
-    RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+    MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles,
+    ProfilesRequest, RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse, UserId,
+    WireError,
 };
 
 use super::mode::{ModeReport, Network};
@@ -212,7 +215,7 @@ pub enum Signal {
     /// The app's state changed.
     AppState(AppState),
     /// The highest mode that the app allows.
-    Ceiling(tidewire_protocol::Mode),
+    Ceiling(Mode),
 }
 
 /// What the app asks for. Each is answered by one [`Notice::Reply`].
@@ -274,8 +277,8 @@ pub enum Reply {
     Members(Vec<Member>, Option<UserId>),
     /// Profiles, in the order asked.
     Profiles(Vec<Profile>),
-    /// Counters.
-    Stats(Box<Stats>),
+    /// Counters, in all and by mode.
+    Stats(Box<Stats>, BTreeMap<Mode, Stats>),
 }
 
 /// What `load_older` and `fill_gap` found.

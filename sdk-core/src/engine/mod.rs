@@ -158,6 +158,7 @@ pub struct Engine {
     idempotency_window_ms: u64,
 
     stats: Stats,
+    mode_stats: stats::ModeStats,
 }
 
 impl Engine {
@@ -200,6 +201,7 @@ impl Engine {
             slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
+            mode_stats: stats::ModeStats::default(),
             config,
         };
         engine.load(Query::Start, LoadPurpose::Start);
@@ -304,7 +306,10 @@ impl Engine {
     fn advance(&mut self) {
         let report = self.signals.report();
         if self.reported != Some(report) {
-            self.reported = Some(report);
+            let before = self.reported.replace(report);
+            if let Some(before) = before.filter(|before| before.mode != report.mode) {
+                self.mode_stats.change(before.mode, &self.stats);
+            }
             self.notify(Notice::Mode(report));
         }
         if self.phase == Phase::Ready {

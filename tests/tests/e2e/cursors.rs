@@ -123,8 +123,8 @@ async fn on_a_fresh_database_of_the_server_the_cache_goes_and_the_outbox_stays()
     // the server says no to it, and it is the user who decides.
     ada.has_problem("send_failed").await;
     ada.until("only what was not sent is shown", |view| {
-        let timeline = view.timeline(&room);
-        timeline.messages().map(|m| m.id.clone()).collect::<Vec<_>>() == waiting
+        let shown: Vec<_> = view.timeline(&room).messages().map(|m| (&m.id, &*m.state)).collect();
+        shown == [(&waiting[0], "failed"), (&waiting[1], "waiting")]
     })
     .await;
     let database = Connection::open(setup.database()).unwrap();

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidewire_bench::proxy::{Fault, Proxy};
 use tidewire_tests::agent::{Agent, Setup};
+use tidewire_tests::view::View;
 use tidewire_tests::world::World;
 
 /// Ada on a network that can fail, Bob on one that does not, in one room.
-async fn pair(world: &World, tune: impl Fn(Setup) -> Setup) -> (Setup, Agent, Arc<Proxy>, Agent, String) {
+async fn pair(
+    world: &World,
+    tune: impl Fn(Setup) -> Setup,
+) -> (Setup, Agent, Arc<Proxy>, Agent, String) {
     let network = world.network().await;
     let setup = tune(world.client_over(&network, "ada"));
     let ada = Agent::start(&setup).await;
@@ -149,34 +153,47 @@ async fn a_slow_network_makes_nothing_fail() {
     assert!(ada.view().problems.is_empty());
 }
 
-#[tokio::test]
-async fn a_refused_message_holds_those_behind_it_until_it_is_discarded() {
+async fn refused(mode: &str) {
     let world = World::start().await;
-    let (_, ada, network, bob, room) = pair(&world, |setup| setup).await;
-    // Bob takes the id that Ada's message will have: the one "no" that a sender can not foresee.
-    network.cut().await;
-    let first = ada.send(&room, "first").await;
-    let second = ada.send(&room, "second").await;
-    let path = format!("/v1/rooms/{room}/ops");
-    let op = json!({"id": first, "kind": "message", "content": {"text": "taken"}});
-    let sent = world.call("bob", "POST", &path, Some(&json!({"ops": [op]}))).await.ok();
-    assert_eq!(sent["results"][0]["outcome"], "accepted");
-    // In polling and without a look at the feed before, so that the send meets the "no".
-    network.set(Fault::None);
-    bob.sees_text(&room, "taken").await;
-    ada.until("one of the two ends of it", |view| {
-        view.has_problem("send_failed") || view.timeline(&room).texts().contains(&"taken")
+    let bob = Agent::start(&world.client("bob")).await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let room = bob.create_room(&["ada"]).await;
+    ada.open(&room).await;
+    ada.ceiling("offline").await;
+    let ids = ada.send_numbers(&room, 1..=3).await;
+    bob.must(json!({"cmd": "remove_member", "room": room, "user": "ada"})).await;
+    ada.ceiling(mode).await;
+    ada.has_problem("send_failed").await;
+    let states = |view: &View| -> Vec<String> {
+        let state = |id: &String| view.timeline(&room).message(id).map(|m| m.state.clone());
+        ids.iter().filter_map(state).collect()
+    };
+    ada.until("those behind the first wait", |view| {
+        states(view) == ["failed", "waiting", "waiting"]
     })
     .await;
-    if ada.view().has_problem("send_failed") {
-        ada.until("the second waits", |view| {
-            let timeline = view.timeline(&room);
-            timeline.message(&second).is_some_and(|m| m.state == "waiting")
-        })
-        .await;
-        ada.must(json!({"cmd": "discard", "room": room, "message": first})).await;
-    }
-    ada.sees(&room, &[second]).await;
-    let log = world.agree(&room, &[&ada, &bob], 3).await;
-    assert_eq!(log[1]["content"]["text"], "taken");
+
+    bob.must(json!({"cmd": "add_members", "room": room, "users": ["ada"]})).await;
+    ada.until("Ada is back", |view| {
+        view.timeline(&room).messages().filter(|m| m.kind == "member.joined").count() == 1
+    })
+    .await;
+    assert_eq!(states(&ada.view()), ["failed", "waiting", "waiting"], "the user decides");
+    ada.must(json!({"cmd": "retry", "room": room, "message": ids[0]})).await;
+    ada.sees(&room, &ids).await;
+    // `room.created`, `member.left`, `member.joined` and the three, in order.
+    let log = world.agree(&room, &[&bob], 6).await;
+    assert!(log[3..].iter().map(|event| &event["id"]).eq(&ids), "{log:#?}");
+    let failed = |problem: &&Value| problem["problem"] == "send_failed";
+    assert_eq!(ada.view().problems.iter().filter(failed).count(), 1);
+}
+
+#[tokio::test]
+async fn a_message_refused_in_polling_holds_those_behind_it_until_it_is_retried() {
+    refused("polling").await;
+}
+
+#[tokio::test]
+async fn a_message_refused_on_the_socket_holds_those_behind_it_until_it_is_retried() {
+    refused("real_time").await;
 }

@@ -82,9 +82,7 @@ async fn a_message_that_can_never_be_accepted_is_refused_before_it_is_queued() {
     let world = World::start().await;
     let ada = Agent::start(&world.client("ada")).await;
     let room = ada.create_room(&[]).await;
-    let send = |text: String, metadata: serde_json::Value| {
-        json!({"cmd": "send", "room": room, "text": text, "metadata": metadata})
-    };
+    let send = |text: String, metadata: serde_json::Value| json!({"cmd": "send", "room": room, "text": text, "metadata": metadata});
     for question in [
         send("x".repeat(8_193), json!(null)),
         send("ü".repeat(4_097), json!(null)),

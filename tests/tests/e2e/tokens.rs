@@ -30,7 +30,8 @@ async fn another_users_token_is_neither_read_nor_sent_with() {
     let world = World::start().await;
     let setup = world.client("ada");
     let ada = Agent::start(&setup).await;
-    let room = ada.create_room(&[]).await;
+    // Eve is in it as well: the server would take the message as hers.
+    let room = ada.create_room(&["eve"]).await;
     ada.network("none").await;
     ada.in_mode("offline").await;
     ada.send_numbers(&room, 1..=1).await;

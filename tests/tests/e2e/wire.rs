@@ -51,7 +51,13 @@ impl Bystanders {
         self.world.server.stop().await;
     }
 
-    async fn raw(&self, token: Option<&str>, method: &str, path: &str, body: &[u8]) -> http::Answer {
+    async fn raw(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> http::Answer {
         let body = (method != "GET").then_some(body);
         http::raw(self.world.server.addr(), token, method, path, body).await
     }
@@ -125,7 +131,8 @@ async fn a_foreign_room_looks_like_one_that_does_not_exist() {
             assert_eq!(answer.refusal(403, "not_a_member")["temporary"], false);
         }
         let sync = json!({"ops": [{"room": room, "ops": [op(1)]}]});
-        let answer = they.raw(Some(&eve), "POST", "/v1/sync", sync.to_string().as_bytes()).await.ok();
+        let answer =
+            they.raw(Some(&eve), "POST", "/v1/sync", sync.to_string().as_bytes()).await.ok();
         assert_eq!(answer["results"][0]["error"]["code"], "not_a_member", "{answer}");
         let mut socket = Socket::greeted(server.addr(), &eve).await;
         socket.say(&json!({"type": "subscribe", "room": room, "after": 0})).await;
