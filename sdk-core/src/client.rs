@@ -5,29 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidewire_protocol::{
-    AppState, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, RoomState, UserId,
+    AppState, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, UserId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
-use crate::driver::Ask;
-use crate::engine::{
-    Command, ModeReport, Network, Problem, Reply, RoomSummary, Signal, Stats, TimelineId,
-};
+use crate::engine::{Command, ModeReport, Network, Reply, RoomSummary, Signal, Stats, TimelineId};
 use crate::error::Error;
+use crate::event::ClientEvent;
 use crate::room::Room;
-
-/// What a client tells of itself, besides its timelines.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ClientEvent {
-    /// The mode or its reason changed.
-    Mode(ModeReport),
-    /// Some room of the list changed: ask [`Client::rooms`] when it matters.
-    RoomsChanged,
-    /// Something the app or its user has to know.
-    Problem(Problem),
-}
 
 /// One user's client: a cheap clone of a handle. Its background work ends when the last handle is
 /// dropped, or with [`Client::close`]. Timelines and rooms are handles too.
@@ -60,7 +48,7 @@ impl Client {
         mode: watch::Receiver<ModeReport>,
         events: broadcast::Sender<ClientEvent>,
     ) -> Self {
-        let asker = Asker { asks };
+        let asker = Asker::new(asks);
         Self { inner: Arc::new(Inner { asker, user, mode, events, timelines: AtomicU64::new(0) }) }
     }
 
@@ -213,44 +201,5 @@ impl Client {
 
     pub(crate) fn timeline_id(&self) -> TimelineId {
         TimelineId(self.inner.timelines.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-}
-
-/// The way to the client's task.
-#[derive(Debug, Clone)]
-pub(crate) struct Asker {
-    asks: mpsc::UnboundedSender<Ask>,
-}
-
-impl Asker {
-    pub(crate) fn tell(&self, ask: Ask) -> Result<(), Error> {
-        self.asks.send(ask).map_err(|_| Error::Closed)
-    }
-
-    pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Ask::Command(command, reply))?;
-        answer.await.map_err(|_| Error::Closed)?
-    }
-
-    pub(crate) async fn room(&self, command: Command) -> Result<RoomState, Error> {
-        match self.ask(command).await? {
-            Reply::Room(state) => Ok(*state),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    async fn profiles(&self, command: Command) -> Result<Vec<Profile>, Error> {
-        match self.ask(command).await? {
-            Reply::Profiles(profiles) => Ok(profiles),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    /// An answer of another kind than the command's: a defect of the engine, told rather than
-    /// panicked over, because an app must not die of it.
-    pub(crate) fn unexpected(&self, reply: &Reply) -> Error {
-        tracing::error!(?reply, "an answer of another command");
-        Error::Closed
     }
 }

@@ -33,6 +33,7 @@
 //! asks and decides nothing; the store is SQLite; on top are the handles [`Client`], [`Room`] and
 //! [`Timeline`].
 
+mod ask;
 mod builder;
 mod client;
 mod config;
@@ -40,21 +41,25 @@ pub mod defaults;
 mod driver;
 pub mod engine;
 mod error;
+mod event;
+mod mailbox;
 mod room;
 mod store;
 mod timeline;
 mod token;
 
 pub use builder::ClientBuilder;
-pub use client::{Client, ClientEvent};
+pub use client::Client;
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
     Reason, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate, TokenError,
 };
 pub use error::{Error, StoreError};
+pub use event::ClientEvent;
+pub use mailbox::TimelineBatch;
 pub use room::Room;
-pub use timeline::{Timeline, TimelineBatch};
+pub use timeline::Timeline;
 pub use token::{FixedToken, TokenFuture, TokenProvider};
 
 pub use tidewire_protocol::{

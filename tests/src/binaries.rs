@@ -22,8 +22,10 @@ pub fn binaries() -> &'static Binaries {
         let release = folder.file_name().is_some_and(|name| name == "release");
         let status = Command::new(env!("CARGO"))
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .args(["build", "--quiet", "--package", "tidewire-server", "--package", "tidewire"])
-            .args(["--bin", "tidewire-server", "--example", "agent", "--target-dir"])
+            // With the features that a build of the whole workspace has: others would build every
+            // dependency a second time.
+            .args(["build", "--quiet", "--workspace", "--bin", "tidewire-server"])
+            .args(["--example", "agent", "--target-dir"])
             .arg(folder.parent().expect("a profile's folder is in the target folder"))
             .args(release.then_some("--release"))
             .status()

@@ -16,31 +16,21 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::client::ClientEvent;
+use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
     Command, CommandId, Effect, Engine, ModeReport, Notice, Now, Reply, RequestError, RequestId,
-    Response, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
+    Response, Rows, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
 };
 use crate::error::{Error, StoreError};
+use crate::event::ClientEvent;
+use crate::mailbox::Mailbox;
 use crate::store::Store;
-use crate::timeline::Mailbox;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
 
 pub(crate) use address::Address;
-
-/// What the handles ask of the driver. Unbounded, because signals come from threads that must not
-/// wait; each caller of a command waits for its answer, so that callers bound it.
-#[derive(Debug)]
-pub(crate) enum Ask {
-    Command(Command, oneshot::Sender<Result<Reply, Error>>),
-    OpenTimeline(TimelineId, Arc<Mailbox>, Command, oneshot::Sender<Result<Reply, Error>>),
-    CloseTimeline(TimelineId),
-    Signal(Signal),
-    Close(oneshot::Sender<()>),
-}
 
 /// What comes back from what the engine asked for.
 enum Outcome {

@@ -24,6 +24,26 @@ pub(crate) struct Room {
     pub(crate) asked: bool,
 }
 
+impl RoomRow {
+    /// A stand-in for the state of a room that only events are known of: no members, so that the
+    /// engine asks for the real one.
+    pub(crate) fn without_state(id: RoomId, at: i64) -> RoomState {
+        RoomState {
+            id,
+            kind: RoomKind::Group,
+            name: None,
+            peer: None,
+            created_at: at,
+            members: 0,
+            role: Role::Member,
+            joined: true,
+            first_seq: Seq::new(1),
+            head_seq: Seq::ZERO,
+            last_event: None,
+        }
+    }
+}
+
 impl Room {
     pub(crate) fn load(row: RoomRow) -> Self {
         Self {
@@ -49,19 +69,7 @@ impl Room {
 
     /// A room that an event came from before its state did.
     pub(crate) fn unknown(id: RoomId, at: i64) -> Self {
-        Self::told(RoomState {
-            id,
-            kind: RoomKind::Group,
-            name: None,
-            peer: None,
-            created_at: at,
-            members: 0,
-            role: Role::Member,
-            joined: true,
-            first_seq: Seq::new(1),
-            head_seq: Seq::ZERO,
-            last_event: None,
-        })
+        Self::told(RoomRow::without_state(id, at))
     }
 
     /// Whether the state is a stand-in: every real room has a member.

@@ -1,10 +1,7 @@
 //! Answers to the engine's queries.
 
 use rusqlite::{Row, params};
-use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, Op, Profile, Role, RoomId, RoomKind, RoomState, Seq,
-    UserId,
-};
+use tidewire_protocol::{Content, Cursor, Epoch, Event, EventId, Op, Profile, RoomId, Seq, UserId};
 use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, seq};
@@ -62,7 +59,7 @@ impl Database {
             let state: Option<String> = row.get(2)?;
             let mut state = match state {
                 Some(json) => parse(2, &json)?,
-                None => without_state(id),
+                None => RoomRow::without_state(id, 0),
             };
             state.head_seq = unsigned(row, 3)?;
             let has_last: Option<i64> = row.get(5)?;
@@ -147,23 +144,6 @@ impl Database {
             }
         }
         Ok(profiles)
-    }
-}
-
-/// A room that only events are known of: no members, so that the engine asks for its state.
-fn without_state(id: RoomId) -> RoomState {
-    RoomState {
-        id,
-        kind: RoomKind::Group,
-        name: None,
-        peer: None,
-        created_at: 0,
-        members: 0,
-        role: Role::Member,
-        joined: true,
-        first_seq: Seq::new(1),
-        head_seq: Seq::ZERO,
-        last_event: None,
     }
 }
 

@@ -1,0 +1,132 @@
+//! Where a timeline's updates wait for their reader: numbered, bounded, and kept until they are
+//! acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::defaults;
+use crate::engine::TimelineUpdate;
+use crate::error::Error;
+
+/// A numbered update of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimelineBatch {
+    /// 1, 2, 3 …; asking for what comes after it acknowledges this one.
+    pub number: u64,
+    /// The update. The first one of a timeline is a [`TimelineUpdate::Reset`].
+    pub update: TimelineUpdate,
+}
+
+/// Updates between the driver and a reader. A std mutex, because nothing awaits while it is held.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    batches: VecDeque<TimelineBatch>,
+    delivered: u64,
+    /// Updates were dropped; nothing but a reset makes sense.
+    lagging: bool,
+    closed: bool,
+}
+
+impl Mailbox {
+    /// Takes an update. Gives whether a reset has to be asked for, because the reader is too slow.
+    pub(crate) fn deliver(&self, update: TimelineUpdate) -> bool {
+        let mut queue = self.lock();
+        let is_reset = matches!(update, TimelineUpdate::Reset { .. });
+        if queue.lagging && !is_reset {
+            return false;
+        }
+        if !is_reset && queue.batches.len() >= defaults::TIMELINE_QUEUE {
+            queue.batches.clear();
+            queue.lagging = true;
+            return true;
+        }
+        if is_reset {
+            // Whatever was not read yet is in it.
+            queue.batches.clear();
+            queue.lagging = false;
+        }
+        queue.delivered += 1;
+        let number = queue.delivered;
+        queue.batches.push_back(TimelineBatch { number, update });
+        drop(queue);
+        self.arrived.notify_waiters();
+        false
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_waiters();
+    }
+
+    pub(crate) async fn next(&self, after: u64) -> Result<TimelineBatch, Error> {
+        loop {
+            let arrived = self.arrived.notified();
+            tokio::pin!(arrived);
+            // Registered before looking, so that nothing falls between the two.
+            arrived.as_mut().enable();
+            {
+                let mut queue = self.lock();
+                while queue.batches.front().is_some_and(|batch| batch.number <= after) {
+                    queue.batches.pop_front();
+                }
+                if let Some(batch) = queue.batches.front() {
+                    return Ok(batch.clone());
+                }
+                if queue.closed {
+                    return Err(Error::Closed);
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Row;
+
+    fn diff() -> TimelineUpdate {
+        TimelineUpdate::Diff { changes: Vec::new(), more: false }
+    }
+
+    fn reset(rows: Vec<Row>) -> TimelineUpdate {
+        TimelineUpdate::Reset { rows, more: false }
+    }
+
+    #[tokio::test]
+    async fn a_batch_comes_again_until_the_next_one_is_asked_for() {
+        let mailbox = Mailbox::default();
+        mailbox.deliver(reset(Vec::new()));
+        mailbox.deliver(diff());
+        assert_eq!(mailbox.next(0).await.unwrap().number, 1);
+        assert_eq!(mailbox.next(0).await.unwrap().number, 1, "the answer may have been lost");
+        assert_eq!(mailbox.next(1).await.unwrap().number, 2);
+        mailbox.close();
+        assert_eq!(mailbox.next(2).await, Err(Error::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_one_reset_instead_of_an_endless_queue() {
+        let mailbox = Mailbox::default();
+        let asked = (0..1_000).filter(|_| mailbox.deliver(diff())).count();
+        assert_eq!(asked, 1, "one reset is asked for, however much is dropped");
+        mailbox.deliver(reset(Vec::new()));
+        mailbox.deliver(diff());
+        let first = mailbox.next(0).await.unwrap();
+        assert!(matches!(first.update, TimelineUpdate::Reset { .. }));
+        assert_eq!(mailbox.next(first.number).await.unwrap().update, diff());
+    }
+}
