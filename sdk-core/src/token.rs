@@ -6,6 +6,8 @@ use std::pin::Pin;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use tidewire_protocol::UserId;
+
 use crate::engine::{TokenError, TokenInfo};
 
 /// The future of a [`TokenProvider`].
@@ -46,10 +48,12 @@ impl TokenProvider for FixedToken {
 }
 
 /// What a JWT tells of itself. It is not verified: that is the server's part; the client only
-/// wants to know when to ask for the next one. Anything else than a JWT tells nothing.
+/// wants to know whose it is and when to ask for the next one. Anything else than a JWT tells
+/// nothing.
 pub(crate) fn inspect(token: &str) -> TokenInfo {
     #[derive(serde::Deserialize)]
     struct Claims {
+        sub: Option<UserId>,
         exp: Option<i64>,
     }
     let claims = token
@@ -57,7 +61,10 @@ pub(crate) fn inspect(token: &str) -> TokenInfo {
         .nth(1)
         .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
         .and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    TokenInfo { expires_at: claims.and_then(|c| c.exp).and_then(|exp| exp.checked_mul(1_000)) }
+    claims.map_or_else(TokenInfo::default, |claims| TokenInfo {
+        user: claims.sub,
+        expires_at: claims.exp.and_then(|exp| exp.checked_mul(1_000)),
+    })
 }
 
 #[cfg(test)]
@@ -65,11 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_expiry_is_read_from_a_jwt_and_from_nothing_else() {
+    fn user_and_expiry_are_read_from_a_jwt_and_from_nothing_else() {
         let payload = URL_SAFE_NO_PAD.encode(br#"{"sub":"ada","exp":1700000000}"#);
         let token = format!("e30.{payload}.sig");
-        assert_eq!(inspect(&token).expires_at, Some(1_700_000_000_000));
-        assert_eq!(inspect("opaque").expires_at, None);
-        assert_eq!(inspect("a.b.c").expires_at, None);
+        let user = Some(UserId::new("ada").unwrap());
+        assert_eq!(inspect(&token), TokenInfo { user, expires_at: Some(1_700_000_000_000) });
+        assert_eq!(inspect("opaque"), TokenInfo::default());
+        assert_eq!(inspect("a.b.c"), TokenInfo::default());
     }
 }

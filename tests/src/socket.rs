@@ -56,6 +56,12 @@ impl Socket {
         self.0.send(message).await.expect("the socket is open");
     }
 
+    /// Sends as much of a message as the server takes.
+    pub async fn try_say(&mut self, message: Message) {
+        // Whether it was taken is the server's affair here.
+        let _ = timeout(PATIENCE, self.0.send(message)).await;
+    }
+
     /// Waits for a frame of this type; others are passed over.
     ///
     /// # Panics

@@ -79,7 +79,9 @@ pub(crate) fn test(part: Part) -> ExitCode {
     }
     if part != Part::Demo {
         let mut test = cargo(&["test", "--no-fail-fast"]);
-        test.args(part.packages());
+        // End-to-end tests wait more than they work: with a thread for each core they would take
+        // three times as long.
+        test.args(part.packages()).env("RUST_TEST_THREADS", "8");
         steps.run("test", test);
     }
     if matches!(part, Part::All | Part::Rust | Part::Protocol) {

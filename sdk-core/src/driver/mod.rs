@@ -210,12 +210,15 @@ impl Driver {
             }
             Outcome::Loaded(token, Ok(rows)) => engine.handle_loaded(now, token, rows),
             Outcome::Loaded(token, Err(error)) => engine.handle_load_failed(now, token, error),
+            // What the engine asks for because of the token is done after this.
             Outcome::Token(Ok(token)) => {
-                let info = inspect(&token);
-                self.token = token.into();
-                engine.handle_token(now, Ok(info));
+                if engine.handle_token(now, Ok(inspect(&token))) {
+                    self.token = token.into();
+                }
             }
-            Outcome::Token(Err(error)) => engine.handle_token(now, Err(error)),
+            Outcome::Token(Err(error)) => {
+                engine.handle_token(now, Err(error));
+            }
         }
     }
 

@@ -1,12 +1,16 @@
 //! The token: fetched once, ahead of its expiry, never twice at a time.
 
+use tidewire_protocol::UserId;
+
 use super::effect::{Effect, Notice, Problem, RequestId};
 use super::time::{Now, Timer};
 use super::{Engine, Purpose, backoff::Backoff};
 
 /// What is known of a token without its secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenInfo {
+    /// Whose it is, if it tells.
+    pub user: Option<UserId>,
     /// When it expires, in ms since 1970-01-01 UTC, if it tells.
     pub expires_at: Option<i64>,
 }
@@ -58,11 +62,17 @@ impl Auth {
 }
 
 impl Engine {
-    /// The app's token provider has answered.
-    pub fn handle_token(&mut self, now: Now, token: Result<TokenInfo, TokenError>) {
+    /// The app's token provider has answered. Gives whether the token may be used: one of another
+    /// user must not reach the server, where it would send what waits here under a wrong name.
+    pub fn handle_token(&mut self, now: Now, token: Result<TokenInfo, TokenError>) -> bool {
         self.now = now;
+        let mut usable = false;
         match token {
+            Ok(TokenInfo { user: Some(user), .. }) if user != self.config.user => {
+                self.wrong_user(user);
+            }
             Ok(info) => {
+                usable = true;
                 self.auth.state = State::Ready;
                 if let Some(expires_at) = info.expires_at {
                     let life = expires_at.saturating_sub(now.wall_ms).max(0);
@@ -82,6 +92,7 @@ impl Engine {
             Err(error) => self.auth_failed(error.0),
         }
         self.advance();
+        usable
     }
 
     /// The server did not take the token. The first time another one is fetched at once, after
@@ -136,6 +147,10 @@ impl Engine {
 
     /// Puts a command's call back until there is a token, unless it has been put back before.
     pub(crate) fn retry_with_token(&mut self, request: RequestId, error: &str) {
+        // The handler of any other request has to hear of the refusal itself.
+        if !matches!(self.requests.get(&request), Some(Purpose::Call { .. })) {
+            return;
+        }
         let Some(Purpose::Call { command, request, again }) = self.requests.remove(&request) else {
             return;
         };

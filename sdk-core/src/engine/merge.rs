@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tidewire_protocol::{Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq};
 
 use super::commit::After;
+use super::outbox::Fate;
 use super::room::Room;
 use super::transaction::{Transaction, Write};
 use super::window::Message;
@@ -124,8 +125,8 @@ impl Engine {
                 transaction
                     .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
             }
-            if self.outbox.contains(event.id) {
-                self.outbox.settle(event.id);
+            if self.is_mine(&event) {
+                self.outbox.settle(event.id, Fate::Arrived);
                 transaction.push(Write::Dequeue(event.id));
                 after.dequeued.push(event.id);
             }
@@ -142,6 +143,12 @@ impl Engine {
             self.touch(id);
             self.ask_for_state(id);
         }
+    }
+
+    /// Whether an event is what an operation of the outbox became. The id alone does not tell:
+    /// somebody else may have taken it, and then the operation is still to fail.
+    fn is_mine(&self, event: &Event) -> bool {
+        event.sender == self.config.user && self.outbox.contains(event.id)
     }
 
     /// Takes a room at its head: everything up to there exists, whether or not it is here.
@@ -196,8 +203,8 @@ impl Engine {
             }
             let mut messages = Vec::with_capacity(history.messages.len());
             for event in history.messages {
-                if self.outbox.contains(event.id) {
-                    self.outbox.settle(event.id);
+                if event.sender == self.config.user && self.outbox.contains(event.id) {
+                    self.outbox.settle(event.id, Fate::Arrived);
                     transaction.push(Write::Dequeue(event.id));
                     after.dequeued.push(event.id);
                 }

@@ -1,6 +1,6 @@
 //! The outbox: operations on their way to the server, first in first out within a room.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 
 use tidewire_protocol::{Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
@@ -57,13 +57,22 @@ struct Lane {
     in_flight: Option<Carrier>,
 }
 
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is in the log.
+    Arrived,
+    /// It was refused: those behind it wait from now on.
+    Failed,
+}
+
 /// All rooms' operations.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     lanes: BTreeMap<RoomId, Lane>,
     rooms: HashMap<EventId, RoomId>,
     /// Rows whose fate is decided and on its way to the disk: they are not sent again.
-    settled: HashSet<EventId>,
+    settled: HashMap<EventId, Fate>,
 }
 
 impl Outbox {
@@ -115,9 +124,9 @@ impl Outbox {
     }
 
     /// Its fate is known; what follows waits for the commit.
-    pub(crate) fn settle(&mut self, id: EventId) {
+    pub(crate) fn settle(&mut self, id: EventId, fate: Fate) {
         if self.rooms.contains_key(&id) {
-            self.settled.insert(id);
+            self.settled.insert(id, fate);
         }
     }
 
@@ -131,23 +140,24 @@ impl Outbox {
 
     /// Rooms whose next operations may go out now.
     pub(crate) fn ready(&self) -> Vec<RoomId> {
-        let ready = |lane: &Lane| {
-            lane.in_flight.is_none() && self.unsettled(lane).next().is_some_and(is_sendable)
-        };
+        let ready = |lane: &Lane| lane.in_flight.is_none() && self.sendable(lane).next().is_some();
         self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
     }
 
-    fn unsettled<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
-        lane.rows.iter().filter(|row| !self.settled.contains(&row.op.id))
+    /// What may go out, in order: nothing that has arrived, and nothing from a failed one on.
+    fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
+        let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();
+        lane.rows
+            .iter()
+            .filter(move |row| fate(row) != Some(Fate::Arrived))
+            .take_while(move |row| row.failed.is_none() && fate(row) != Some(Fate::Failed))
     }
 
-    /// The next operations of a room that is ready: at most 50 and 64 KiB, none behind a failed
-    /// one.
+    /// The next operations of a room that is ready: at most 50 and 64 KiB.
     pub(crate) fn next_ops(&self, room: RoomId) -> Vec<Op> {
         let mut bytes = 256;
         let Some(lane) = self.lanes.get(&room) else { return Vec::new() };
-        self.unsettled(lane)
-            .take_while(|row| is_sendable(row))
+        self.sendable(lane)
             .take(limits::OPS_PER_REQUEST)
             .take_while(|row| {
                 bytes += row.op.wire_bytes();
@@ -160,7 +170,7 @@ impl Outbox {
     /// The operation of a room that would go out next.
     pub(crate) fn first(&self, room: RoomId) -> Option<EventId> {
         let lane = self.lanes.get(&room)?;
-        self.unsettled(lane).find(|row| is_sendable(row)).map(|row| row.op.id)
+        self.sendable(lane).next().map(|row| row.op.id)
     }
 
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier) {
@@ -203,10 +213,6 @@ impl Outbox {
             .map(|row| row.op.id)
             .collect()
     }
-}
-
-fn is_sendable(row: &OutboxRow) -> bool {
-    row.failed.is_none()
 }
 
 impl OutboxRow {

@@ -355,6 +355,6 @@ impl Engine {
 
     /// Whether operations should ride on a poll rather than go on their own.
     pub(crate) fn ops_ride_on_polls(&self) -> bool {
-        self.signals.report().mode == Mode::Polling && self.cursor.is_some()
+        self.signals.report().mode == Mode::Polling
     }
 }

@@ -9,7 +9,7 @@ use super::commit::After;
 use super::effect::{CommandId, Reply, Request, RequestError, RequestId, Response};
 use super::link::Link;
 use super::merge::Source;
-use super::outbox::{Carrier, FailReason, OutboxRow};
+use super::outbox::{Carrier, FailReason, Fate, OutboxRow};
 use super::transaction::{Transaction, Write};
 use super::{Engine, Phase, Purpose};
 use crate::error::Error;
@@ -76,7 +76,10 @@ impl Engine {
 
     /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
     pub(crate) fn advance_outbox(&mut self) {
-        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+        // Without a cursor it is not known yet whose token this is, nor whether the rooms are
+        // still of this server's life.
+        let known = self.cursor.is_some();
+        if !known || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
         }
         let ready = self.outbox.ready();
@@ -160,7 +163,7 @@ impl Engine {
             let held =
                 self.rooms.get(&event.room).is_some_and(|room| room.held.contains(event.seq));
             if held {
-                self.outbox.settle(event.id);
+                self.outbox.settle(event.id, Fate::Arrived);
                 transaction.push(Write::Dequeue(event.id));
                 after.dequeued.push(event.id);
             }
@@ -199,7 +202,7 @@ impl Engine {
     ) {
         let Some(row) = self.outbox.get(id) else { return };
         let room = row.room;
-        self.outbox.settle(id);
+        self.outbox.settle(id, Fate::Failed);
         transaction.push(Write::Failure(id, Some(reason.clone())));
         after.failed.push((room, id, Some(reason)));
     }

@@ -416,9 +416,10 @@ impl Engine {
     }
 
     pub(crate) fn flush_window(&mut self, id: RoomId) {
-        let (Some(window), Some(room)) = (self.windows.get_mut(&id), self.rooms.get(&id)) else {
-            return;
-        };
+        let Some(window) = self.windows.get_mut(&id) else { return };
+        // A room of another epoch may be unknown now: then only what waits to be sent is shown.
+        let unknown = Room::unknown(id, 0);
+        let room = self.rooms.get(&id).unwrap_or(&unknown);
         if !window.loaded {
             return;
         }

@@ -195,12 +195,14 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
     let answer = they.raw(Some(&ada), "POST", &path, long.as_bytes()).await.ok();
     assert_eq!(answer["results"][0]["error"]["code"], "invalid_content", "{answer}");
 
-    for text in [" ".repeat(65 * 1024), " ".repeat(1024 * 1024)] {
-        let mut socket = Socket::greeted(they.world.server.addr(), &ada).await;
-        socket.say_raw(Message::text(text)).await;
-        socket.hears_error("too_large").await;
-        socket.is_closed().await;
-    }
+    let mut socket = Socket::greeted(they.world.server.addr(), &ada).await;
+    socket.say_raw(Message::text(" ".repeat(65 * 1024))).await;
+    socket.hears_error("too_large").await;
+    socket.is_closed().await;
+    // So large that the server hangs up in the middle of it: the reason may be lost with it.
+    let mut socket = Socket::greeted(they.world.server.addr(), &ada).await;
+    socket.try_say(Message::text(" ".repeat(4 * 1024 * 1024))).await;
+    socket.is_closed().await;
     they.go_on().await;
 }
 

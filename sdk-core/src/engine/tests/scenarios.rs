@@ -391,6 +391,92 @@ fn a_mode_without_push_has_at_most_one_reader_at_work() {
     }
 }
 
+fn unauthorized() -> Result<crate::engine::Response, crate::engine::RequestError> {
+    let code = tidewire_protocol::ErrorCode::TokenExpired;
+    Err(crate::engine::RequestError::Refused(tidewire_protocol::WireError::new(code, "expired")))
+}
+
+#[test]
+fn a_token_that_is_refused_twice_is_told_and_reading_goes_on_with_the_next() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    for _ in 0..2 {
+        while world.requests.is_empty() {
+            world.pass(10_000);
+            world.grant_token();
+        }
+        let (id, _) = world.take_request(0);
+        world.respond(id, unauthorized());
+    }
+    assert!(matches!(world.problems[..], [Problem::AuthRequired { .. }]), "{:?}", world.problems);
+    let id = world.send(room, "waits");
+    world.server.say(room, "meanwhile");
+    world.run(60_000);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    assert!(world.server.rooms[&room].log.iter().any(|event| event.id == id));
+}
+
+#[test]
+fn nothing_goes_out_with_another_users_token() {
+    let mut world = World::new(1);
+    world.server.join(room_id(ROOM));
+    while world.store_step() {}
+    let eve = tidewire_protocol::UserId::new("eve").unwrap();
+    let token = crate::engine::TokenInfo { user: Some(eve.clone()), expires_at: None };
+    assert!(!world.give_token(token));
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+    let wrong = Problem::WrongUser { token_user: eve };
+    assert!(world.problems.contains(&wrong), "{:?}", world.problems);
+    world.run(60_000);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()), "the next token is a good one");
+}
+
+#[test]
+fn nothing_overtakes_a_failed_operation_not_even_while_the_failure_is_written() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    let timeline = world.open(room);
+    world.settle();
+    let first = world.send(room, "refused");
+    let second = world.send(room, "behind it");
+    while world.store_step() {}
+    let (id, _) = world.requests.remove(0);
+    let error = tidewire_protocol::WireError::new(tidewire_protocol::ErrorCode::IdTaken, "taken");
+    let results = vec![
+        tidewire_protocol::OpResult {
+            id: first,
+            outcome: tidewire_protocol::OpOutcome::Refused { error },
+        },
+        tidewire_protocol::OpResult { id: second, outcome: tidewire_protocol::OpOutcome::NotTried },
+    ];
+    let sent = tidewire_protocol::Sent { room, results, error: None };
+    let response = tidewire_protocol::SyncResponse {
+        page: None,
+        results: vec![sent],
+        online: 2,
+        policy: None,
+    };
+    world.respond(id, Ok(crate::engine::Response::Sync(response)));
+    world.run(60_000);
+    let states: Vec<MessageState> = world.rows[&timeline]
+        .iter()
+        .filter_map(Row::message)
+        .filter(|message| message.seq.is_none())
+        .map(|message| message.state.clone())
+        .collect();
+    assert!(
+        matches!(&states[..], [MessageState::Failed(_), MessageState::Waiting(behind)] if *behind == first),
+        "{states:?}"
+    );
+    let discard = world.command(Command::Discard(first));
+    world.run(60_000);
+    assert_eq!(world.replies[&discard], Ok(Reply::Done));
+    let log = &world.server.rooms[&room].log;
+    assert!(log.iter().any(|event| event.id == second));
+    assert!(log.iter().all(|event| event.id != first));
+}
+
 #[test]
 fn an_unknown_frame_and_an_unknown_kind_harm_nothing() {
     let (mut world, room) = world_with_room();

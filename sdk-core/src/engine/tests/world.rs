@@ -218,10 +218,16 @@ impl World {
     pub(crate) fn grant_token(&mut self) -> bool {
         let wanted = std::mem::take(&mut self.token_wanted);
         if wanted {
-            self.engine.handle_token(self.now, Ok(TokenInfo { expires_at: None }));
-            self.collect();
+            self.give_token(TokenInfo::default());
         }
         wanted
+    }
+
+    /// The app gives a token, asked or not. Gives whether it is used.
+    pub(crate) fn give_token(&mut self, token: TokenInfo) -> bool {
+        let used = self.engine.handle_token(self.now, Ok(token));
+        self.collect();
+        used
     }
 
     /// A socket that was asked for opens. Gives whether one was.
