@@ -7,7 +7,7 @@ use crate::engine::{ModeReport, Problem};
 pub enum ClientEvent {
     /// The mode or its reason changed.
     Mode(ModeReport),
-    /// Some room of the list changed: ask [`Client::rooms`] when it matters.
+    /// Some room of the list changed: ask [`crate::Client::rooms`] when it matters.
     RoomsChanged,
     /// Something the app or its user has to know.
     Problem(Problem),

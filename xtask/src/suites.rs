@@ -84,11 +84,12 @@ pub(crate) fn test(part: Part) -> ExitCode {
         test.args(part.packages()).env("RUST_TEST_THREADS", "8");
         steps.run("test", test);
     }
-    if matches!(part, Part::All | Part::Rust | Part::Protocol) {
-        package(&mut steps, part);
-    }
     if matches!(part, Part::All | Part::Demo) {
         steps.run("demo", demo(DEMO));
+    }
+    // Last, because it leaves its own build of the packages in the target folder.
+    if matches!(part, Part::All | Part::Rust | Part::Protocol) {
+        package(&mut steps, part);
     }
     steps.close()
 }
