@@ -47,7 +47,7 @@ pub(crate) struct After {
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
     pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
-    /// A pushed page: up to where, and of how many events.
+    /// A pushed page: up to where, and of how many events and limited rooms.
     pub(crate) credit: Option<(Cursor, usize)>,
     pub(crate) reply: Option<(CommandId, Reply)>,
     /// Whether this is a page of the feed: the next read waits for it.

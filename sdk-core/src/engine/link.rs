@@ -40,7 +40,7 @@ pub(crate) struct Ready {
     hellos: u32,
     /// Pings not yet answered.
     pings: u32,
-    /// Pushed events that were committed and not yet credited.
+    /// Pushed events and limited rooms that were committed and not yet credited.
     pub(crate) uncredited: usize,
 }
 

@@ -40,8 +40,8 @@ impl Engine {
         self.stats.pages += 1;
         let mut transaction = Transaction::default();
         let mut after = After { page: true, ..After::default() };
-        let count = page.events.len();
-        let quiet = count == 0 && page.limited.is_empty();
+        let count = page.events.len() + page.limited.len();
+        let quiet = count == 0;
         self.merge(&mut transaction, &mut after, page.events, Source::Feed);
         for state in page.limited {
             self.merge_state(&mut transaction, &mut after, state, Source::Feed);

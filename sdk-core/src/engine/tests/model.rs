@@ -31,6 +31,8 @@ pub(crate) struct ModelServer {
     /// The highest seq that a room was ever `limited` at: gaps are allowed up to there.
     pub(crate) limited_at: BTreeMap<RoomId, Seq>,
     pub(crate) ids_taken: u64,
+    /// The cursors that were credited.
+    pub(crate) credited: Vec<Cursor>,
 }
 
 /// What the server knows of a socket.
@@ -63,6 +65,7 @@ impl ModelServer {
             expired_below: 0,
             limited_at: BTreeMap::new(),
             ids_taken: 0,
+            credited: Vec::new(),
         }
     }
 
@@ -294,6 +297,10 @@ impl ModelServer {
                 vec![ServerFrame::Synced(Synced { request, response, error })]
             }
             ClientFrame::Ping => vec![ServerFrame::Pong],
+            ClientFrame::Credit { cursor } => {
+                self.credited.push(cursor);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }

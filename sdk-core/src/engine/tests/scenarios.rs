@@ -361,6 +361,17 @@ fn a_burst_is_batched_and_a_quiet_room_shows_at_once() {
 }
 
 #[test]
+fn limited_rooms_are_credited_like_events() {
+    let (mut world, _) = world_with_room();
+    for number in 100..160 {
+        world.server.join(room_id(number));
+    }
+    world.settle();
+    let head = world.server.head();
+    assert_eq!(world.server.credited, [head], "else the server would wait for ever");
+}
+
+#[test]
 fn a_captive_portal_fails_nothing() {
     let (mut world, room) = world_with_room();
     ceiling(&mut world, Mode::Polling);

@@ -1,0 +1,300 @@
+//! A person's chat in a terminal, against any server, online and offline.
+//!
+//! ```sh
+//! cargo run -p tidewire --example chat -- --server http://127.0.0.1:8080 --user ada --token "$TOKEN" --data ada-data
+//! ```
+//!
+//! Lines that begin with `/` are commands (`/help` lists them), all others are messages.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tidewire::{
+    AppState, Client, ClientEvent, Error, EventKind, Message, MessageState, ModeReport, Network,
+    NetworkKind, Problem, Room, Row, RowKey, Seq, Tier, Timeline, UserId,
+};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::broadcast::error::RecvError;
+
+#[derive(Parser)]
+struct Args {
+    /// The server's address, `http://host:port` or `https://host`.
+    #[arg(long)]
+    server: String,
+    /// Whose chat this is.
+    #[arg(long)]
+    user: UserId,
+    /// The token; without it what is cached can be read, and what is written waits.
+    #[arg(long, env = "TIDEWIRE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The folder for what is cached and what waits to be sent.
+    #[arg(long, default_value = "tidewire-chat")]
+    data: PathBuf,
+}
+
+const HELP: &str = "\
+/rooms             the rooms, the most recently active first
+/open N            opens room N of that list
+/direct USER       opens the conversation with USER
+/group NAME USER…  makes a group
+/older             loads older messages
+/gap               fetches what is missing in the newest gap
+/retry, /discard   the oldest message that the server refused
+/offline, /online  leaves the network, and comes back
+/away, /back       to the background, and back
+/why               the mode, and why
+/quit              ends; what waits is sent after the next start";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut builder = Client::builder(args.server, args.user).data_dir(args.data);
+    if let Some(token) = args.token {
+        builder = builder.token(token);
+    }
+    match builder.open().await {
+        Ok(client) => {
+            let mut chat = Chat { client, rooms: Vec::new(), open: None };
+            chat.run().await;
+            chat.client.close().await;
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Chat {
+    client: Client,
+    /// As last listed, for `/open`.
+    rooms: Vec<Room>,
+    open: Option<Open>,
+}
+
+struct Open {
+    room: Room,
+    timeline: Timeline,
+    rows: Vec<Row>,
+    /// What was printed of each row: a terminal can not take a line back, so a row that changed is
+    /// printed again.
+    printed: std::collections::HashMap<RowKey, String>,
+}
+
+impl Chat {
+    async fn run(&mut self) {
+        say(&format!("This is {}. /help lists the commands.", self.client.user()));
+        let mut events = self.client.events();
+        self.say_mode(self.client.mode());
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) => match self.line(line.trim()).await {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(error) => say(&format!("! {error}")),
+                    },
+                    // No terminal any more, or input that is no text.
+                    Ok(None) => return,
+                    Err(error) => {
+                        say(&format!("! {error}"));
+                        return;
+                    }
+                },
+                event = events.recv() => match event {
+                    Ok(ClientEvent::Mode(report)) => self.say_mode(report),
+                    Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
+                    Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+                shown = next(&mut self.open) => if let Err(error) = shown {
+                    say(&format!("! {error}"));
+                    self.open = None;
+                },
+            }
+        }
+    }
+
+    /// Carries out one line. Gives whether to go on.
+    async fn line(&mut self, line: &str) -> Result<bool, Error> {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        match command {
+            "" => {}
+            "/help" => say(HELP),
+            "/quit" => return Ok(false),
+            "/rooms" => self.list().await?,
+            "/open" => {
+                match rest.parse::<usize>().ok().and_then(|n| self.rooms.get(n.checked_sub(1)?)) {
+                    Some(room) => self.open(room.clone()).await?,
+                    None => say("There is no such number: /rooms lists them."),
+                }
+            }
+            "/direct" => {
+                let room = self.client.direct_room(UserId::new(rest)?).await?;
+                self.open(room).await?;
+            }
+            "/group" => {
+                let mut words = rest.split_whitespace();
+                let name = words.next().unwrap_or_default().to_owned();
+                let members: Result<Vec<UserId>, _> = words.map(UserId::new).collect();
+                let room = self.client.create_group(name, members?).await?;
+                self.open(room).await?;
+            }
+            "/why" => self.say_mode(self.client.mode()),
+            "/offline" => {
+                self.client.set_network(Network { kind: NetworkKind::None, ..Network::default() });
+            }
+            "/online" => self.client.set_network(Network::default()),
+            "/away" => self.client.set_app_state(AppState::Background),
+            "/back" => self.client.set_app_state(AppState::Foreground),
+            "/older" | "/gap" | "/retry" | "/discard" => self.in_room(command).await?,
+            unknown if unknown.starts_with('/') => say("No such command: /help lists them."),
+            _ => match &self.open {
+                Some(open) => {
+                    open.room.send(line).await?;
+                }
+                None => say("Open a room first: /rooms, /open or /direct."),
+            },
+        }
+        Ok(true)
+    }
+
+    async fn in_room(&mut self, command: &str) -> Result<(), Error> {
+        let Some(open) = &self.open else {
+            say("Open a room first.");
+            return Ok(());
+        };
+        match command {
+            "/older" => {
+                let older = open.timeline.load_older(30).await?;
+                let tier = match older.tier {
+                    Tier::Memory => "memory",
+                    Tier::Disk => "disk",
+                    Tier::Server => "the server",
+                };
+                say(&format!("· {} older messages from {tier}", older.added));
+            }
+            "/gap" => match open.newest_gap() {
+                Some((from, to)) => drop(open.timeline.fill_gap(from, to).await?),
+                None => say("· nothing is missing"),
+            },
+            _ => match open.first_failed() {
+                Some(message) if command == "/retry" => open.room.retry(message.id).await?,
+                Some(message) => open.room.discard(message.id).await?,
+                None => say("· nothing was refused"),
+            },
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self) -> Result<(), Error> {
+        let rooms = self.client.rooms().await?;
+        self.rooms = rooms.iter().map(|room| self.client.room(room.state.id)).collect();
+        for (number, room) in (1..).zip(&rooms) {
+            let peer = room.state.peer.as_ref().map(ToString::to_string);
+            let name = peer.or_else(|| room.state.name.clone()).unwrap_or_default();
+            let waiting = if room.pending > 0 {
+                format!(", {} waiting", room.pending)
+            } else {
+                String::new()
+            };
+            say(&format!("{number:>3}  {name}  ({} members{waiting})", room.state.members));
+        }
+        if rooms.is_empty() {
+            say("There are no rooms yet: /direct USER begins one.");
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, room: Room) -> Result<(), Error> {
+        let timeline = room.timeline().await?;
+        say("───");
+        let printed = std::collections::HashMap::new();
+        self.open = Some(Open { room, timeline, rows: Vec::new(), printed });
+        Ok(())
+    }
+
+    fn say_mode(&self, report: ModeReport) {
+        say(&format!("· {}, because {}", report.mode, report.reason));
+    }
+}
+
+/// Waits for the open room's next update and prints it; for ever if none is open.
+async fn next(open: &mut Option<Open>) -> Result<(), Error> {
+    let Some(open) = open else { return std::future::pending().await };
+    let batch = open.timeline.next().await?;
+    batch.update.apply(&mut open.rows);
+    for row in &open.rows {
+        let line = describe(row);
+        if open.printed.get(&row.key()) != Some(&line) {
+            say(&line);
+            open.printed.insert(row.key(), line);
+        }
+    }
+    Ok(())
+}
+
+impl Open {
+    fn newest_gap(&self) -> Option<(Seq, Seq)> {
+        self.rows.iter().rev().find_map(|row| match row {
+            Row::Gap { from, to } => Some((*from, *to)),
+            Row::Message(_) => None,
+        })
+    }
+
+    fn first_failed(&self) -> Option<&Message> {
+        let failed = |message: &&Message| matches!(message.state, MessageState::Failed(_));
+        self.rows.iter().filter_map(Row::message).map(AsRef::as_ref).find(failed)
+    }
+}
+
+fn describe(row: &Row) -> String {
+    let message = match row {
+        Row::Gap { from, to } => return format!("… messages {from} to {to} are not here: /gap"),
+        Row::Message(message) => message,
+    };
+    let mark = match &message.state {
+        MessageState::Sending => "◷",
+        MessageState::Waiting(_) => "…",
+        MessageState::Failed(_) => "✗",
+        MessageState::Sent => "✓",
+    };
+    let text = match (&message.kind, message.text()) {
+        (_, Some(text)) => printable(&text),
+        (EventKind::RoomCreated, _) => "made this room".into(),
+        (EventKind::MemberJoined, _) => "added somebody".into(),
+        (EventKind::MemberLeft, _) => "removed somebody, or left".into(),
+        (kind, None) => format!("({})", printable(kind.as_str())),
+    };
+    let why = match &message.state {
+        MessageState::Failed(reason) => format!("  [{reason}: /retry or /discard]"),
+        _ => String::new(),
+    };
+    format!("{mark} {}: {text}{why}", message.sender)
+}
+
+/// What others write must not move this terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn say_problem(problem: &Problem) {
+    match problem {
+        Problem::AuthRequired { reason } => say(&format!("! a token is needed: {reason}")),
+        Problem::WrongUser { token_user } => say(&format!("! the token is {token_user}'s")),
+        Problem::StoreFailed(error) => say(&format!("! {error}")),
+        Problem::StoreRecovered => say("· the disk works again"),
+        // The row says so itself.
+        Problem::SendFailed { .. } => {}
+    }
+}
+
+fn say(line: &str) {
+    // A terminal that is gone ends the input too.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
