@@ -157,8 +157,19 @@ impl Driver {
         };
         self.close_socket();
         self.tasks.abort_all();
-        // After every transaction given before.
+        // After every transaction given before. Whoever waits for one of them hears of it: what is
+        // on disk will be sent, and must not look as if it were not.
         self.store.close().await;
+        while let Ok(outcome) = inbox.try_recv() {
+            if matches!(outcome, Outcome::Committed(..)) {
+                self.outcome(outcome);
+            }
+        }
+        while let Some(effect) = self.engine.poll_effect() {
+            if let Effect::Notify(notice @ Notice::Reply(..)) = effect {
+                self.notice(notice);
+            }
+        }
         for mailbox in self.mailboxes.values() {
             mailbox.close();
         }
@@ -202,7 +213,17 @@ impl Driver {
         let now = now(self.start);
         let engine = &mut self.engine;
         match outcome {
-            Outcome::Socket(id, event) => engine.handle_socket(now, id, event),
+            Outcome::Socket(id, event) => {
+                // What came before the end is heard before it: a `goaway` holds the slot.
+                if matches!(event, SocketEvent::Closed { .. })
+                    && self.socket.as_ref().is_some_and(|socket| socket.id == id)
+                {
+                    while let Ok(frame) = self.frames.try_recv() {
+                        engine.handle_frame(now, id, frame);
+                    }
+                }
+                engine.handle_socket(now, id, event);
+            }
             Outcome::Response(id, answer) => engine.handle_response(now, id, *answer),
             Outcome::Committed(token, Ok(())) => engine.handle_committed(now, token),
             Outcome::Committed(token, Err(error)) => {

@@ -36,6 +36,8 @@ pub(crate) struct Auth {
     backoff: Backoff,
     /// Tokens in a row that the server did not take.
     rejected: u32,
+    /// Counts the tokens: a refusal of an older one says nothing of the one in use.
+    generation: u64,
 }
 
 /// A token is fetched this long before it expires, or after three quarters of a shorter life.
@@ -43,11 +45,15 @@ const AHEAD_MS: i64 = 60_000;
 
 impl Auth {
     pub(crate) fn new() -> Self {
-        Self { state: State::Missing, backoff: Backoff::new(), rejected: 0 }
+        Self { state: State::Missing, backoff: Backoff::new(), rejected: 0, generation: 0 }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
         self.state == State::Ready
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -74,9 +80,12 @@ impl Engine {
             Ok(info) => {
                 usable = true;
                 self.auth.state = State::Ready;
-                if let Some(expires_at) = info.expires_at {
-                    let life = expires_at.saturating_sub(now.wall_ms).max(0);
-                    let wait = (life - AHEAD_MS).max(life * 3 / 4).max(1_000);
+                self.auth.generation += 1;
+                self.timers.disarm(Timer::Token);
+                let life = info.expires_at.map(|at| at.saturating_sub(now.wall_ms));
+                // One that looks expired is good, or this clock is wrong: the server will tell.
+                if let Some(life) = life.filter(|life| *life > 0) {
+                    let wait = (life - AHEAD_MS).max(life / 4 * 3).max(1_000);
                     self.timers.arm(Timer::Token, now.mono_ms + wait.unsigned_abs());
                 }
                 self.refresh_socket_token();
@@ -130,6 +139,12 @@ impl Engine {
     }
 
     pub(crate) fn advance_auth(&mut self) {
+        if !self.online() {
+            // No call of the app waits for the network.
+            for (command, _) in std::mem::take(&mut self.awaiting_token) {
+                self.reply(command, Err(crate::error::Error::Offline));
+            }
+        }
         if self.auth.state == State::Missing && self.online() {
             self.auth.state = State::Fetching;
             self.effect(Effect::FetchToken);
@@ -137,9 +152,14 @@ impl Engine {
     }
 
     /// Whether an answer means that the token is at fault; then it is dealt with.
-    pub(crate) fn refused_token(&mut self, error: &tidewire_protocol::WireError) -> bool {
+    /// `generation` is that of the token that was sent.
+    pub(crate) fn refused_token(
+        &mut self,
+        error: &tidewire_protocol::WireError,
+        generation: u64,
+    ) -> bool {
         let at_fault = error.code.status() == 401;
-        if at_fault {
+        if at_fault && generation == self.auth.generation {
             self.token_rejected(&error.to_string());
         }
         at_fault
@@ -148,17 +168,18 @@ impl Engine {
     /// Puts a command's call back until there is a token, unless it has been put back before.
     pub(crate) fn retry_with_token(&mut self, request: RequestId, error: &str) {
         // The handler of any other request has to hear of the refusal itself.
-        if !matches!(self.requests.get(&request), Some(Purpose::Call { .. })) {
+        if !matches!(self.requests.get(&request), Some((Purpose::Call { .. }, _))) {
             return;
         }
-        let Some(Purpose::Call { command, request, again }) = self.requests.remove(&request) else {
+        let Some((Purpose::Call { command, request, again }, _)) = self.requests.remove(&request)
+        else {
             return;
         };
         if again || self.auth.has_failed() {
             let error = crate::error::Error::AuthRequired(error.to_owned());
             self.reply(command, Err(error));
         } else {
-            self.awaiting_token.push((command, *request));
+            self.call(command, *request, true);
         }
     }
 }

@@ -87,6 +87,12 @@ impl Engine {
                 self.accept_state(state, After { reply, ..After::default() });
                 return;
             }
+            Ok(Response::History(history)) => {
+                if let Request::History(room, _) = request {
+                    self.history_for(command, room, history);
+                }
+                return;
+            }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
             Ok(Response::Profile(profile)) => {
                 self.store_profiles(vec![profile.clone()]);

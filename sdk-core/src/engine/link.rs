@@ -38,6 +38,8 @@ pub(crate) struct Ready {
     live: BTreeSet<RoomId>,
     /// `hello`s not yet answered: until then, pages of an older `hello` may come in.
     hellos: u32,
+    /// That of the token that the server knows this socket by.
+    token_generation: u64,
     /// Pings not yet answered.
     pings: u32,
     /// Pushed events and limited rooms that were committed and not yet credited.
@@ -88,8 +90,9 @@ impl Engine {
         self.now = now;
         if self.link.socket() == Some(socket) {
             self.stats.frames_received += 1;
-            // Any frame shows that the peer is there.
+            // Any frame shows that the peer is there: whatever else it owes has its time anew.
             if self.timers.get(Timer::SocketAnswer).is_some() {
+                self.timers.disarm(Timer::SocketAnswer);
                 self.expect_answer();
             }
             self.frame(frame);
@@ -123,8 +126,8 @@ impl Engine {
             ServerFrame::Error { error, room } => self.link_refused(&error, room),
             ServerFrame::Goaway { retry_after_ms, .. } => {
                 self.close_link("the server asked to come back later");
-                self.slot_until = self.now.mono_ms + retry_after_ms;
-                self.timers.arm(Timer::SocketRetry, self.slot_until);
+                self.link_slot_until = self.now.mono_ms + retry_after_ms;
+                self.timers.arm(Timer::SocketRetry, self.link_slot_until);
             }
             ServerFrame::Unknown(_) => {}
         }
@@ -137,6 +140,7 @@ impl Engine {
         }
         self.auth.accepted();
         self.idempotency_window_ms = welcome.idempotency_window_ms;
+        self.expire_outbox();
         self.told_crowd(welcome.online, welcome.policy);
         if let Some(ready) = self.link.greeted() {
             ready.hellos = ready.hellos.saturating_sub(1);
@@ -154,7 +158,8 @@ impl Engine {
     }
 
     fn link_refused(&mut self, error: &WireError, room: Option<RoomId>) {
-        if self.refused_token(error) {
+        let generation = self.link.greeted().map_or(0, |ready| ready.token_generation);
+        if self.refused_token(error, generation) {
             self.close_link("the token was refused");
             return;
         }
@@ -172,6 +177,9 @@ impl Engine {
             ErrorCode::RateLimited | ErrorCode::Unavailable => {
                 self.close_link("the server is busy");
                 let wait = self.link_backoff.fail(error.retry_after_ms, &mut self.rng);
+                if error.retry_after_ms.is_some() {
+                    self.link_slot_until = self.now.mono_ms + wait;
+                }
                 self.timers.arm(Timer::SocketRetry, self.now.mono_ms + wait);
             }
             _ => tracing::warn!(code = %error.code, "the server reported an error"),
@@ -257,6 +265,7 @@ impl Engine {
             app_state: self.signals.app_state,
             live: BTreeSet::new(),
             hellos: 0,
+            token_generation: self.auth.generation(),
             pings: 0,
             uncredited: 0,
         });
@@ -307,6 +316,10 @@ impl Engine {
         if self.link.is_ready() {
             // The driver fills in the new token.
             self.send_frame(ClientFrame::Token { token: String::new() });
+            let generation = self.auth.generation();
+            if let Some(ready) = self.link.greeted() {
+                ready.token_generation = generation;
+            }
         }
     }
 
@@ -366,10 +379,11 @@ impl Engine {
         self.effect(Effect::SendFrame(socket, frame));
     }
 
-    /// The peer owes an answer from now on.
+    /// The peer owes an answer from now on, if it does not owe an older one: what is sent to a
+    /// dead peer must not put off the moment when that is noticed.
     pub(crate) fn expect_answer(&mut self) {
         let at = self.now.mono_ms + millis(defaults::ANSWER_TIMEOUT);
-        self.timers.arm(Timer::SocketAnswer, at);
+        self.timers.arm_no_later(Timer::SocketAnswer, at);
     }
 
     fn settle_answers(&mut self) {

@@ -235,6 +235,7 @@ impl Engine {
             wiped = self.epoch.replace(first.epoch.clone()).is_some();
             if wiped {
                 self.rooms.clear();
+                self.cache_life += 1;
                 transaction.push(Write::WipeCache(first.epoch.clone()));
             } else {
                 transaction.push(Write::Epoch(first.epoch.clone()));

@@ -120,6 +120,11 @@ pub struct Engine {
 
     phase: Phase,
     store_backoff: Backoff,
+    /// Whether anything is known of what is committed.
+    loaded_once: bool,
+    /// Counts the wipes of the cache.
+    cache_life: u64,
+    fetch_backoff: Backoff,
     /// Whether the app was told that the store failed and not yet that it works again.
     store_told: Option<StoreError>,
     /// Transactions on their way, in order.
@@ -129,7 +134,8 @@ pub struct Engine {
     deferred: Vec<(CommandId, Command)>,
 
     auth: Auth,
-    requests: HashMap<RequestId, Purpose>,
+    /// What each was made for, and the generation of the token that it went out with.
+    requests: HashMap<RequestId, (Purpose, u64)>,
     /// Calls of commands that wait for a token.
     awaiting_token: Vec<(CommandId, Request)>,
 
@@ -153,8 +159,9 @@ pub struct Engine {
     /// A poll is due now.
     poll_due: bool,
     http_backoff: Backoff,
-    /// Until when the server asked this client to wait.
-    slot_until: u64,
+    /// Until when the server asked this client to make no requests, and to open no socket.
+    http_slot_until: u64,
+    link_slot_until: u64,
     idempotency_window_ms: u64,
 
     stats: Stats,
@@ -175,6 +182,9 @@ impl Engine {
             reported: None,
             phase: Phase::Loading,
             store_backoff: Backoff::new(),
+            loaded_once: false,
+            cache_life: 0,
+            fetch_backoff: Backoff::new(),
             store_told: None,
             commits: VecDeque::new(),
             loads: HashMap::new(),
@@ -198,7 +208,8 @@ impl Engine {
             boot: None,
             poll_due: true,
             http_backoff: Backoff::new(),
-            slot_until: 0,
+            http_slot_until: 0,
+            link_slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
             mode_stats: stats::ModeStats::default(),
@@ -238,6 +249,12 @@ impl Engine {
     /// The app asks for something.
     pub fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         self.now = now;
+        if self.phase == Phase::Failed && !self.loaded_once {
+            // Nothing is known of rooms and outbox: no answer but the store's would be true.
+            let error = self.store_told.clone().unwrap_or(StoreError::Superseded);
+            self.reply(id, Err(crate::error::Error::Store(error)));
+            return;
+        }
         // What came first goes first, also when the store fails while commands wait for it.
         if self.phase == Phase::Loading || !self.deferred.is_empty() {
             self.deferred.push((id, command));
@@ -253,7 +270,11 @@ impl Engine {
         while let Some(timer) = self.timers.pop_due(now.mono_ms) {
             match timer {
                 Timer::Poll => self.poll_due = true,
-                Timer::SocketRetry | Timer::HttpRetry | Timer::Flush => {}
+                Timer::SocketRetry
+                | Timer::HttpRetry
+                | Timer::OpsRetry
+                | Timer::FetchRetry
+                | Timer::Flush => {}
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::Heartbeat => self.heartbeat(),
                 Timer::Spread => self.signals.follow_crowd(),
@@ -312,8 +333,8 @@ impl Engine {
             }
             self.notify(Notice::Mode(report));
         }
+        self.advance_auth();
         if self.phase == Phase::Ready {
-            self.advance_auth();
             self.advance_link();
             self.advance_outbox();
             self.advance_reader();
@@ -359,8 +380,10 @@ impl Engine {
         self.http_backoff.reset();
         self.link_backoff.reset();
         // A slot that the server gave stands: the crowd it spreads came back as well.
-        if self.now.mono_ms >= self.slot_until {
+        if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);
+        }
+        if self.now.mono_ms >= self.link_slot_until {
             self.timers.disarm(Timer::SocketRetry);
         }
         self.poll_due = true;

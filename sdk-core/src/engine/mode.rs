@@ -170,10 +170,12 @@ impl Signals {
         }
     }
 
-    /// Keeps the number in the reason true while the mode stays.
+    /// Keeps the reason true while the mode stays.
     pub(crate) fn refresh_crowd_reason(&mut self) {
-        if let (Some((mode, Reason::Audience(_))), Some(online)) = (self.crowd, self.online) {
-            self.crowd = Some((mode, Reason::Audience(online)));
+        if let (Some((mode, _)), Some(wanted)) = (self.crowd, self.crowd_wanted())
+            && mode == wanted.0
+        {
+            self.crowd = Some(wanted);
         }
     }
 

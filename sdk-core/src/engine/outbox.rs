@@ -16,6 +16,8 @@ pub struct OutboxRow {
     pub op: Op,
     /// When it was queued: wall clock, ms since 1970-01-01 UTC.
     pub queued_at: i64,
+    /// When it was first sent, if it ever was: wall clock, ms since 1970-01-01 UTC.
+    pub attempted_at: Option<i64>,
     /// Why it failed, if it did.
     pub failed: Option<FailReason>,
 }
@@ -132,9 +134,14 @@ impl Outbox {
 
     pub(crate) fn set_failed(&mut self, id: EventId, failed: Option<FailReason>) {
         self.settled.remove(&id);
+        let again = failed.is_none();
         let lane = self.rooms.get(&id).and_then(|room| self.lanes.get_mut(room));
         if let Some(row) = lane.and_then(|lane| lane.rows.iter_mut().find(|row| row.op.id == id)) {
             row.failed = failed;
+            if again {
+                // The user wants it sent again, at his own risk if it was sent long ago.
+                row.attempted_at = None;
+            }
         }
     }
 
@@ -173,10 +180,25 @@ impl Outbox {
         self.sendable(lane).next().map(|row| row.op.id)
     }
 
-    pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier) {
+    /// Operations of a room leave with a carrier. Gives those that leave for the first time.
+    pub(crate) fn depart(
+        &mut self,
+        room: RoomId,
+        carrier: Carrier,
+        ops: &[Op],
+        wall_ms: i64,
+    ) -> Vec<EventId> {
+        let mut first = Vec::new();
         if let Some(lane) = self.lanes.get_mut(&room) {
             lane.in_flight = Some(carrier);
+            for row in &mut lane.rows {
+                if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
+                    row.attempted_at = Some(wall_ms);
+                    first.push(row.op.id);
+                }
+            }
         }
+        first
     }
 
     /// The carrier is back, with an answer or without: its rows may go out again.
@@ -204,12 +226,13 @@ impl Outbox {
         self.lanes.values().any(|lane| matches!(lane.in_flight, Some(Carrier::Socket(_))))
     }
 
-    /// Rows queued before `wall_ms` that have not failed yet.
-    pub(crate) fn queued_before(&self, wall_ms: i64) -> Vec<EventId> {
+    /// Rows first sent before `wall_ms` that have not failed yet.
+    pub(crate) fn attempted_before(&self, wall_ms: i64) -> Vec<EventId> {
         self.lanes
             .values()
             .flat_map(|lane| &lane.rows)
-            .filter(|row| row.queued_at < wall_ms && row.failed.is_none())
+            .filter(|row| row.failed.is_none())
+            .filter(|row| row.attempted_at.is_some_and(|at| at < wall_ms))
             .map(|row| row.op.id)
             .collect()
     }

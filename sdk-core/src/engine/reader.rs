@@ -56,12 +56,13 @@ impl Engine {
         if answer.is_ok() {
             self.auth.accepted();
         }
+        let generation = self.requests.get(&id).map_or(0, |(_, generation)| *generation);
         if let Err(RequestError::Refused(error)) = &answer
-            && self.refused_token(error)
+            && self.refused_token(error, generation)
         {
             self.retry_with_token(id, &error.to_string());
         }
-        match self.requests.remove(&id) {
+        match self.requests.remove(&id).map(|(purpose, _)| purpose) {
             Some(Purpose::Sync) => self.sync_answered(id, answer),
             Some(Purpose::Boot) => self.boot_answered(id, answer),
             Some(Purpose::RoomState(room)) => self.state_answered(room, answer),
@@ -101,7 +102,7 @@ impl Engine {
             return;
         }
         if self.poll_due {
-            if self.link.is_ready() || self.http_is_open() {
+            if self.http_is_open() {
                 self.poll();
             }
         } else if self.timers.get(Timer::Poll).is_none() {
@@ -167,7 +168,7 @@ impl Engine {
             if bytes > SYNC_OPS_BYTES && !aboard.is_empty() {
                 break;
             }
-            self.outbox.depart(room, carrier);
+            self.depart(room, carrier, &ops);
             aboard.push(RoomOps { room, ops });
         }
         aboard
@@ -179,7 +180,7 @@ impl Engine {
         let answer = match (synced.response, synced.error) {
             (Some(response), _) => Ok(Response::Sync(response)),
             (None, Some(error)) => {
-                if self.refused_token(&error) {
+                if self.refused_token(&error, self.auth.generation()) {
                     self.close_link("the token was refused");
                 }
                 Err(RequestError::Refused(error))
@@ -262,6 +263,7 @@ impl Engine {
         }
         self.http_backoff.reset();
         self.idempotency_window_ms = first.idempotency_window_ms;
+        self.expire_outbox();
         let rooms = std::mem::take(&mut first.rooms);
         let next = first.next.take();
         boot.saw(&rooms);
@@ -318,7 +320,7 @@ impl Engine {
         }
     }
 
-    /// Whether HTTP may be tried on the client's own account.
+    /// Whether the server may be asked on the client's own account.
     pub(crate) fn http_is_open(&self) -> bool {
         self.timers.get(Timer::HttpRetry).is_none()
     }
@@ -333,9 +335,9 @@ impl Engine {
         };
         let wait = self.http_backoff.fail(slot, &mut self.rng);
         if slot.is_some() {
-            self.slot_until = self.now.mono_ms + wait;
+            self.http_slot_until = self.now.mono_ms + wait;
             self.timers.disarm(Timer::HttpRetry);
-        } else if self.now.mono_ms < self.slot_until {
+        } else if self.now.mono_ms < self.http_slot_until && !self.http_is_open() {
             return;
         }
         self.timers.arm_no_later(Timer::HttpRetry, self.now.mono_ms + wait);
@@ -349,7 +351,7 @@ impl Engine {
 
     fn request_as(&mut self, id: RequestId, request: Request, purpose: Purpose) {
         self.stats.requests += 1;
-        self.requests.insert(id, purpose);
+        self.requests.insert(id, (purpose, self.auth.generation()));
         self.effect(Effect::Request(id, request));
     }
 

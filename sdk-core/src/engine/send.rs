@@ -10,6 +10,7 @@ use super::effect::{CommandId, Reply, Request, RequestError, RequestId, Response
 use super::link::Link;
 use super::merge::Source;
 use super::outbox::{Carrier, FailReason, Fate, OutboxRow};
+use super::time::Timer;
 use super::transaction::{Transaction, Write};
 use super::{Engine, Phase, Purpose};
 use crate::error::Error;
@@ -21,7 +22,8 @@ impl Engine {
             self.reply(command, Err(error));
             return;
         }
-        let row = OutboxRow { room, op, queued_at: self.now.wall_ms, failed: None };
+        let row =
+            OutboxRow { room, op, queued_at: self.now.wall_ms, attempted_at: None, failed: None };
         let mut transaction =
             Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Enqueue(Box::new(row.clone())));
@@ -79,7 +81,8 @@ impl Engine {
         // Without a cursor it is not known yet whose token this is, nor whether the rooms are
         // still of this server's life.
         let known = self.cursor.is_some();
-        if !known || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+        let slot = self.timers.get(Timer::OpsRetry).is_some();
+        if !known || slot || !self.online() || !self.auth.is_ready() {
             return;
         }
         let ready = self.outbox.ready();
@@ -90,19 +93,21 @@ impl Engine {
             let carrier = Carrier::Socket(link.socket);
             for room in ready {
                 let ops = self.outbox.next_ops(room);
-                self.outbox.depart(room, carrier);
+                self.depart(room, carrier, &ops);
                 self.send_frame(ClientFrame::Send(RoomOps { room, ops }));
             }
             self.expect_answer();
+        } else if !self.http_is_open() {
+            // The timer wakes this again.
         } else if self.ops_ride_on_polls() {
             // A send opens a wake-up at once; one that is open already takes it along next.
             self.poll_due = true;
         } else {
             for room in ready {
                 let ops = self.outbox.next_ops(room);
-                let request = Request::Ops(room, OpsRequest { ops });
+                let request = Request::Ops(room, OpsRequest { ops: ops.clone() });
                 let id = self.request(request, Purpose::Ops(room));
-                self.outbox.depart(room, Carrier::Request(id));
+                self.depart(room, Carrier::Request(id), &ops);
             }
         }
     }
@@ -150,9 +155,7 @@ impl Engine {
                 OpOutcome::Accepted { seq, at } => {
                     accepted.push(row.accepted(&self.config.user, seq, at));
                 }
-                OpOutcome::Refused { error } if error.temporary => {
-                    self.http_failed(&RequestError::Refused(error));
-                }
+                OpOutcome::Refused { error } if error.temporary => self.ops_put_off(&error),
                 OpOutcome::Refused { error } => {
                     self.fail(&mut transaction, &mut after, result.id, FailReason::Refused(error));
                 }
@@ -183,14 +186,20 @@ impl Engine {
         error: WireError,
     ) {
         if error.temporary {
-            self.http_failed(&RequestError::Refused(error));
+            self.ops_put_off(&error);
         } else if error.code.status() == 401 {
-            if self.refused_token(&error) {
+            if self.refused_token(&error, self.auth.generation()) {
                 self.close_link("the token was refused");
             }
         } else if let Some(id) = self.outbox.first(room) {
             self.fail(transaction, after, id, FailReason::Refused(error));
         }
+    }
+
+    /// Operations wait: for the server's slot, or a while.
+    fn ops_put_off(&mut self, error: &WireError) {
+        let wait = self.http_backoff.fail(error.retry_after_ms, &mut self.rng);
+        self.timers.arm(Timer::OpsRetry, self.now.mono_ms + wait);
     }
 
     fn fail(
@@ -207,12 +216,23 @@ impl Engine {
         after.failed.push((room, id, Some(reason)));
     }
 
-    /// Operations older than the server remembers ids are never sent blindly again. The time in
-    /// the outbox counts, not that of the last attempt: the safe side of the two.
+    /// Operations leave with a carrier. When they first did is written down beside it, not before
+    /// it: it only matters months later.
+    pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
+        let first = self.outbox.depart(room, carrier, ops, self.now.wall_ms);
+        if !first.is_empty() {
+            let mut transaction = Transaction { independent: true, ..Transaction::default() };
+            transaction.push(Write::Attempted(first, self.now.wall_ms));
+            self.commit(transaction, After::default());
+        }
+    }
+
+    /// Operations that were sent before the server's memory of ids begins are never sent blindly
+    /// again. Called with what is loaded, and whenever a server tells how far it remembers.
     pub(crate) fn expire_outbox(&mut self) {
         let window = i64::try_from(self.idempotency_window_ms).unwrap_or(i64::MAX);
-        let old = self.outbox.queued_before(self.now.wall_ms.saturating_sub(window));
-        if old.is_empty() {
+        let old = self.outbox.attempted_before(self.now.wall_ms.saturating_sub(window));
+        if old.is_empty() || self.phase != Phase::Ready {
             return;
         }
         let mut transaction = Transaction { durable: true, ..Transaction::default() };

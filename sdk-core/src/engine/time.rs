@@ -19,6 +19,10 @@ pub enum Timer {
     SocketRetry,
     /// HTTP may be tried again after a failure.
     HttpRetry,
+    /// Operations may go out again: the server gave them a slot.
+    OpsRetry,
+    /// What an open window lacks may be fetched again after a failure.
+    FetchRetry,
     /// The peer of the socket owes an answer: `welcome`, `sent`, `synced` or `pong`.
     SocketAnswer,
     /// A frame has to be sent, or the server takes the client for gone.

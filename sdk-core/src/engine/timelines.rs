@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tidewire_protocol::{HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
+use tidewire_protocol::{History, HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
 
 use super::commit::After;
 use super::effect::{
-    CommandId, Effect, Notice, Older, Query, Reply, Request, RequestError, Response, Rows,
+    Command, CommandId, Effect, Notice, Older, Query, Reply, Request, RequestError, Response, Rows,
     StartRows, StoreToken, TimelineId,
 };
 use super::outbox::Outbox;
@@ -48,6 +48,8 @@ pub(crate) struct Fetch {
     room: RoomId,
     /// Who waits for it; nobody if the engine fetches on its own account.
     command: Option<CommandId>,
+    /// The life of the cache that it was asked for in: another one's history does not belong in it.
+    life: u64,
     since: u64,
 }
 
@@ -95,8 +97,13 @@ impl Engine {
         match self.loads.remove(&token) {
             Some(LoadPurpose::Start) => {
                 self.load_again_later();
-                for (command, _) in std::mem::take(&mut self.deferred) {
-                    self.reply(command, Err(Error::Store(error.clone())));
+                for (command, deferred) in std::mem::take(&mut self.deferred) {
+                    match deferred {
+                        Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+                        // Its reader takes nothing but the reset.
+                        Command::ResetTimeline(_) => self.deferred.push((command, deferred)),
+                        _ => self.reply(command, Err(Error::Store(error.clone()))),
+                    }
                 }
                 self.store_failed(error);
             }
@@ -105,8 +112,9 @@ impl Engine {
                     self.close_timeline(timeline);
                     self.reply(command, Err(Error::Store(error.clone())));
                 }
-                if let Some(window) = self.windows.get_mut(&room) {
-                    window.loaded = true;
+                // Somebody still looks at it: it is loaded again with everything else.
+                if self.windows.contains_key(&room) {
+                    self.store_failed(error);
                 }
             }
             Some(LoadPurpose::Older { command, .. }) => {
@@ -129,6 +137,7 @@ impl Engine {
     /// Goes on from what is committed, at the start or after the store failed.
     fn started(&mut self, rows: StartRows) {
         self.phase = Phase::Ready;
+        self.loaded_once = true;
         self.cursor = rows.cursor;
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;
@@ -273,12 +282,14 @@ impl Engine {
             return;
         };
         let max = self.config.max_messages_per_room;
-        let limit = count.clamp(1, limits::HISTORY_MAX);
+        // As many as the window still takes.
+        let room_left = max.saturating_sub(window.len());
+        let limit = count.clamp(1, limits::HISTORY_MAX).min(room_left);
         let before = window.oldest().unwrap_or(room.state.head_seq.next());
         if before <= room.state.first_seq.max(Seq::new(1)) {
             let older = Older { added: 0, tier: Tier::Memory, more: false };
             self.reply(command, Ok(Reply::Older(older)));
-        } else if window.len() + limit > max {
+        } else if limit == 0 {
             self.reply(command, Err(Error::WindowFull { max }));
         } else if let Some((start, _)) = room.held.range_of(before.previous()) {
             let start = Seq::new(start).max(room.state.first_seq);
@@ -305,13 +316,21 @@ impl Engine {
             return;
         };
         let missing = to.get().saturating_sub(from.get()).saturating_add(1);
-        let limit = usize::try_from(missing).unwrap_or(usize::MAX).clamp(1, limits::HISTORY_MAX);
+        let max = self.config.max_messages_per_room;
+        let room_left = max.saturating_sub(self.windows.get(&room).map_or(0, Window::len));
+        if room_left == 0 {
+            self.reply(command, Err(Error::WindowFull { max }));
+            return;
+        }
+        let most = room_left.min(limits::HISTORY_MAX);
+        let limit = usize::try_from(missing).unwrap_or(usize::MAX).clamp(1, most);
         self.fetch_history(room, HistoryAnchor::Before(to.next()), limit, Some(command));
     }
 
     /// Fetches what open windows lack: their newest messages, and what may have changed.
     pub(crate) fn advance_windows(&mut self) {
-        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+        let failed = self.timers.get(Timer::FetchRetry).is_some();
+        if failed || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
         }
         let mut wanted = Vec::new();
@@ -342,14 +361,29 @@ impl Engine {
         command: Option<CommandId>,
     ) {
         if let Some(command) = command
+            && !self.auth.is_ready()
+        {
+            // As any call of the app: at once an error, or once there is a token.
+            let query = HistoryQuery::at(anchor, limit);
+            self.call(command, Request::History(room, query), false);
+            return;
+        }
+        if let Some(command) = command
             && !self.online()
         {
             self.reply(command, Err(Error::Offline));
             return;
         }
-        let fetch = Fetch { room, command, since: self.now.mono_ms };
+        let fetch = Fetch { room, command, life: self.cache_life, since: self.now.mono_ms };
         let request = Request::History(room, HistoryQuery::at(anchor, limit));
         self.request(request, Purpose::History(fetch));
+    }
+
+    /// History that the app asked for before there was a token.
+    pub(crate) fn history_for(&mut self, command: CommandId, room: RoomId, history: History) {
+        let (life, since) = (self.cache_life, self.now.mono_ms);
+        let fetch = Fetch { room, command: Some(command), life, since };
+        self.history_answered(fetch, Ok(Response::History(history)));
     }
 
     pub(crate) fn history_answered(
@@ -363,7 +397,13 @@ impl Engine {
             window.fetching = false;
         }
         match answer {
+            Ok(_) if fetch.life != self.cache_life || !self.rooms.contains_key(&fetch.room) => {
+                if let Some(command) = fetch.command {
+                    self.reply(command, Err(Error::UnknownRoom(fetch.room)));
+                }
+            }
             Ok(Response::History(history)) if self.phase == Phase::Ready => {
+                self.fetch_backoff.reset();
                 self.stats.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let older = Older {
                     added: history.messages.len(),
@@ -380,10 +420,15 @@ impl Engine {
                 }
             }
             Err(error) => {
-                if let Some(command) = fetch.command {
-                    self.reply(command, Err(error.into()));
-                } else {
-                    self.http_failed(&error);
+                match (fetch.command, &error) {
+                    (Some(command), _) => self.reply(command, Err(error.into())),
+                    (None, RequestError::Network(_)) => self.http_failed(&error),
+                    // This room's own trouble: nothing else waits for it.
+                    (None, RequestError::Refused(refused)) => {
+                        let slot = refused.retry_after_ms;
+                        let wait = self.fetch_backoff.fail(slot, &mut self.rng);
+                        self.timers.arm(Timer::FetchRetry, self.now.mono_ms + wait);
+                    }
                 }
             }
         }

@@ -65,6 +65,8 @@ pub enum Write {
     },
     /// A new operation in the outbox.
     Enqueue(Box<OutboxRow>),
+    /// Operations were first sent at this time (wall clock, ms).
+    Attempted(Vec<EventId>, i64),
     /// An operation reached the log, or the app discarded it.
     Dequeue(EventId),
     /// The server's "no" to an operation; `None` queues it again.

@@ -196,13 +196,25 @@ impl Writer<'_> {
                     row.queued_at,
                 ],
             ),
+            Write::Attempted(ids, at) => {
+                for id in ids {
+                    self.run(
+                        "UPDATE outbox SET attempted_at = ?2 WHERE id = ?1",
+                        params![id.uuid().as_bytes(), at],
+                    )?;
+                }
+                Ok(())
+            }
             Write::Dequeue(id) => {
                 self.run("DELETE FROM outbox WHERE id = ?1", params![id.uuid().as_bytes()])
             }
             Write::Failure(id, reason) => {
                 let reason = reason.as_ref().map(json).transpose()?;
+                // Queued again, it counts as never sent: the user takes the risk.
                 self.run(
-                    "UPDATE outbox SET failed = ?2 WHERE id = ?1",
+                    "UPDATE outbox SET failed = ?2,
+                         attempted_at = CASE WHEN ?2 IS NULL THEN NULL ELSE attempted_at END
+                     WHERE id = ?1",
                     params![id.uuid().as_bytes(), reason],
                 )
             }

@@ -50,13 +50,14 @@ const STEPS: &[&str] = &[
     -- Never dropped, never refilled: what stands here exists nowhere else. It names its room by
     -- id, not by key, because the cache around it may be wiped.
     CREATE TABLE outbox (
-        n         INTEGER PRIMARY KEY AUTOINCREMENT,
-        room      BLOB NOT NULL,
-        id        BLOB NOT NULL UNIQUE,
-        kind      TEXT NOT NULL,
-        content   TEXT NOT NULL,
-        queued_at INTEGER NOT NULL,
-        failed    TEXT
+        n            INTEGER PRIMARY KEY AUTOINCREMENT,
+        room         BLOB NOT NULL,
+        id           BLOB NOT NULL UNIQUE,
+        kind         TEXT NOT NULL,
+        content      TEXT NOT NULL,
+        queued_at    INTEGER NOT NULL,
+        attempted_at INTEGER,
+        failed       TEXT
     );
 
     CREATE TABLE profiles (

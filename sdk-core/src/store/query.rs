@@ -72,12 +72,12 @@ impl Database {
             });
         }
         let mut outbox = connection.prepare_cached(
-            "SELECT room, id, kind, content, queued_at, failed FROM outbox ORDER BY n",
+            "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox ORDER BY n",
         )?;
         let mut found = outbox.query([])?;
         while let Some(row) = found.next()? {
             let kind: String = row.get(2)?;
-            let failed: Option<String> = row.get(5)?;
+            let failed: Option<String> = row.get(6)?;
             rows.outbox.push(OutboxRow {
                 room: RoomId::from_uuid(uuid(row, 0)?),
                 op: Op {
@@ -86,6 +86,7 @@ impl Database {
                     content: content(row, 3)?,
                 },
                 queued_at: row.get(4)?,
+                attempted_at: row.get(5)?,
                 // A reason that can not be read is still a failure.
                 failed: failed
                     .map(|json| serde_json::from_str(&json).unwrap_or(FailReason::Unknown)),

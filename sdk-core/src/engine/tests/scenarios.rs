@@ -488,6 +488,102 @@ fn nothing_overtakes_a_failed_operation_not_even_while_the_failure_is_written() 
     assert!(log.iter().all(|event| event.id != first));
 }
 
+/// Lets time pass in a network that answers nothing, and gives how many requests were tried.
+fn requests_in_the_void(world: &mut World, ms: u64) -> u64 {
+    let before = world.engine.stats().requests;
+    let end = world.now.mono_ms + ms;
+    while world.now.mono_ms < end {
+        while !world.requests.is_empty() {
+            world.lose(0, false);
+        }
+        while world.store_step() {}
+        let left = end - world.now.mono_ms;
+        world.pass(left);
+        assert!(world.engine.stats().requests - before < 1_000, "a loop without a pause");
+    }
+    world.engine.stats().requests - before
+}
+
+#[test]
+fn after_goaway_a_server_that_is_gone_is_asked_with_growing_pauses() {
+    let (mut world, room) = world_with_room();
+    world.inject(ServerFrame::Goaway { retry_after_ms: 60_000, reason: "restart".into() });
+    let sockets = world.engine.stats().sockets;
+    let requests = requests_in_the_void(&mut world, 59_000);
+    assert!((2..=40).contains(&requests), "{requests} requests in a minute");
+    assert_eq!(world.engine.stats().sockets, sockets, "the slot for the socket is kept");
+    world.server.say(room, "back");
+    world.run(60_000);
+    assert!(world.engine.stats().sockets > sockets);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+}
+
+#[test]
+fn a_slot_given_on_the_socket_is_waited_for() {
+    let (mut world, _) = world_with_room();
+    ceiling(&mut world, Mode::Hybrid);
+    let code = tidewire_protocol::ErrorCode::Unavailable;
+    let error = tidewire_protocol::WireError::new(code, "busy").retry_after_ms(8_000);
+    let polls = world.engine.stats().polls;
+    while world.engine.stats().polls == polls {
+        world.pass(10_000);
+    }
+    let request = world.last_sync_frame();
+    let refused = tidewire_protocol::Synced { request, response: None, error: Some(error) };
+    world.inject(ServerFrame::Synced(refused));
+    let polls = world.engine.stats().polls;
+    world.pass(7_999);
+    assert_eq!(world.engine.stats().polls, polls);
+    world.run(10_000);
+    assert!(world.engine.stats().polls > polls);
+}
+
+#[test]
+fn a_dead_socket_is_noticed_however_much_is_sent_over_it() {
+    let (mut world, _) = world_with_room();
+    let rooms: Vec<RoomId> = (2..=8).map(room_id).collect();
+    rooms.iter().for_each(|room| world.server.join(*room));
+    world.settle();
+    let sockets = world.engine.stats().sockets;
+    for room in &rooms {
+        world.send(*room, "into the void");
+        while world.store_step() {}
+        for _ in 0..4 {
+            world.pass(1_000);
+        }
+    }
+    assert!(world.engine.stats().sockets > sockets, "28 s without any answer");
+}
+
+#[test]
+fn only_what_was_sent_before_the_servers_memory_begins_is_not_sent_again() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    let tried = world.send(room, "tried");
+    while world.store_step() {}
+    world.lose(0, false);
+    while world.store_step() {}
+    world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
+    let untried = world.send(room, "never tried");
+    while world.store_step() {}
+    world.now.wall_ms += 91 * DAY_MS;
+    world.restart(2);
+    let timeline = world.open(room);
+    world.run(30_000);
+    let shown = |id| {
+        world.rows[&timeline].iter().find_map(|row| row.message().filter(|m| m.id == id).cloned())
+    };
+    let unknown = MessageState::Failed(crate::engine::FailReason::Unknown);
+    assert_eq!(shown(tried).unwrap().state, unknown);
+    assert_eq!(shown(untried).unwrap().state, MessageState::Waiting(tried));
+    world.command(Command::Retry(tried));
+    world.run(30_000);
+    let sent: Vec<_> = world.server.rooms[&room].log[1..].iter().map(|event| event.id).collect();
+    assert_eq!(sent, [tried, untried]);
+}
+
 #[test]
 fn an_unknown_frame_and_an_unknown_kind_harm_nothing() {
     let (mut world, room) = world_with_room();

@@ -285,6 +285,16 @@ impl World {
         self.collect();
     }
 
+    /// The number of the last `sync` that the engine sent over the open socket.
+    pub(crate) fn last_sync_frame(&self) -> u64 {
+        let (_, wire) = self.socket.as_ref().unwrap();
+        let number = |frame: &ClientFrame| match frame {
+            ClientFrame::Sync { request, .. } => Some(*request),
+            _ => None,
+        };
+        wire.to_server.iter().rev().find_map(number).unwrap()
+    }
+
     /// Time goes on to the next timer, at most by `most` ms.
     pub(crate) fn pass(&mut self, most: u64) {
         let next = self.engine.poll_timeout().unwrap_or(u64::MAX);
