@@ -56,7 +56,8 @@ async fn main() -> ExitCode {
     }
     match builder.open().await {
         Ok(client) => {
-            let mut chat = Chat { client, rooms: Vec::new(), open: None };
+            let mode = client.mode();
+            let mut chat = Chat { client, mode, rooms: Vec::new(), open: None };
             chat.run().await;
             chat.client.close().await;
             ExitCode::SUCCESS
@@ -70,6 +71,8 @@ async fn main() -> ExitCode {
 
 struct Chat {
     client: Client,
+    /// As last told.
+    mode: ModeReport,
     /// As last listed, for `/open`.
     rooms: Vec<Room>,
     open: Option<Open>,
@@ -88,7 +91,7 @@ impl Chat {
     async fn run(&mut self) {
         say(&format!("This is {}. /help lists the commands.", self.client.user()));
         let mut events = self.client.events();
-        self.say_mode(self.client.mode());
+        say_mode(self.mode);
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         loop {
             tokio::select! {
@@ -106,7 +109,11 @@ impl Chat {
                     }
                 },
                 event = events.recv() => match event {
-                    Ok(ClientEvent::Mode(report)) => self.say_mode(report),
+                    Ok(ClientEvent::Mode(report)) => {
+                        if std::mem::replace(&mut self.mode, report) != report {
+                            say_mode(report);
+                        }
+                    }
                     Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
                     Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
@@ -145,7 +152,7 @@ impl Chat {
                 let room = self.client.create_group(name, members?).await?;
                 self.open(room).await?;
             }
-            "/why" => self.say_mode(self.client.mode()),
+            "/why" => say_mode(self.client.mode()),
             "/offline" => {
                 self.client.set_network(Network { kind: NetworkKind::None, ..Network::default() });
             }
@@ -218,10 +225,10 @@ impl Chat {
         self.open = Some(Open { room, timeline, rows: Vec::new(), printed });
         Ok(())
     }
+}
 
-    fn say_mode(&self, report: ModeReport) {
-        say(&format!("· {}, because {}", report.mode, report.reason));
-    }
+fn say_mode(report: ModeReport) {
+    say(&format!("· {}, because {}", report.mode, report.reason));
 }
 
 /// Waits for the open room's next update and prints it; for ever if none is open.
