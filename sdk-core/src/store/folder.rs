@@ -9,7 +9,17 @@ use crate::error::StoreError;
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    /// Closing the file is not enough: a child process that is just being forked holds it open
+    /// too, until it becomes another program.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder could not be unlocked");
+        }
+    }
 }
 
 impl Folder {
@@ -26,7 +36,7 @@ impl Folder {
             .open(path.join("lock"))
             .map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::FolderInUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
