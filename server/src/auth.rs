@@ -46,12 +46,19 @@ pub enum KeyError {
     Sign(jsonwebtoken::errors::Error),
 }
 
-#[derive(Serialize, Deserialize)]
+/// What a token of ours says.
+#[derive(Serialize)]
+struct Minted<'a> {
+    sub: &'a UserId,
+    exp: u64,
+    iat: u64,
+}
+
+/// What a token has to say, whoever minted it. What else it says is not looked at.
+#[derive(Deserialize)]
 struct Claims {
     sub: UserId,
     exp: u64,
-    #[serde(default)]
-    iat: u64,
 }
 
 /// A token that has been checked.
@@ -160,7 +167,7 @@ impl Keys {
     /// [`KeyError::Sign`].
     pub fn mint(&self, user: &UserId, ttl: Duration) -> Result<String, KeyError> {
         let iat = clock::now_seconds();
-        let claims = Claims { sub: user.clone(), exp: iat.saturating_add(ttl.as_secs()), iat };
+        let claims = Minted { sub: user, exp: iat.saturating_add(ttl.as_secs()), iat };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(KeyError::Sign)
     }
@@ -172,6 +179,8 @@ impl Keys {
     pub fn verify(&self, token: &str) -> Result<Verified, WireError> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_SECONDS;
+        // An app's backend may mint one token for several services.
+        validation.validate_aud = false;
         match jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation) {
             Ok(data) => Ok(Verified { user: data.claims.sub, expires: data.claims.exp }),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
@@ -222,10 +231,16 @@ fn unhex(text: &str) -> Option<[u8; SECRET_BYTES]> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn user(name: &str) -> UserId {
         name.parse().unwrap()
+    }
+
+    fn sign(keys: &Keys, claims: Value) -> String {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &keys.encoding).unwrap()
     }
 
     #[test]
@@ -263,9 +278,31 @@ mod tests {
         let foreign = other.mint(&user("ada"), Duration::from_secs(60)).unwrap();
         assert_eq!(code(&foreign), ErrorCode::TokenInvalid);
         assert_eq!(code("no.token.atall"), ErrorCode::TokenInvalid);
-        let claims = Claims { sub: user("ada"), exp: clock::now_seconds() - 10, iat: 0 };
-        let old =
-            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &keys.encoding).unwrap();
+        let old = sign(&keys, json!({ "sub": "ada", "exp": clock::now_seconds() - 10 }));
         assert_eq!(code(&old), ErrorCode::TokenExpired);
+        let exp = clock::now_seconds() + 60;
+        for incomplete in [json!({ "sub": "ada" }), json!({ "exp": exp })] {
+            assert_eq!(code(&sign(&keys, incomplete)), ErrorCode::TokenInvalid);
+        }
+    }
+
+    #[test]
+    fn claims_beside_sub_and_exp_are_ignored_whatever_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Keys::load_or_create(dir.path()).unwrap();
+        let exp = clock::now_seconds() + 60;
+        for other in [
+            json!({ "iat": 1_760_000_000.25 }),
+            json!({ "iat": "yesterday", "jti": 7, "nbf": exp }),
+            json!({ "aud": "another service", "iss": "the app" }),
+            json!({ "aud": ["a", "b"], "iss": ["c"] }),
+            json!({ "aud": { "odd": true }, "iss": 1, "nbf": null, "roles": [{}] }),
+        ] {
+            let mut claims = json!({ "sub": "ada", "exp": exp });
+            claims.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+            let token = sign(&keys, claims.clone());
+            let verified = keys.verify(&token).unwrap_or_else(|error| panic!("{claims}: {error}"));
+            assert_eq!(verified, Verified { user: user("ada"), expires: exp });
+        }
     }
 }

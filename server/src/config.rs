@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tidewire_protocol::limits;
 
+/// Rooms whose operations one `sync` may bring. Each is a transaction of its own, so that this and
+/// the size of a body bound how long one request keeps the writer.
+pub(crate) const SYNC_ROOMS: usize = 50;
+
 /// Who decides how many clients may use the higher modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PolicyChoice {
@@ -28,10 +32,12 @@ impl std::str::FromStr for PolicyChoice {
     }
 }
 
-/// How often one user may send.
+/// How often one user may write: send operations, create rooms, change members or the profile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
-    /// Operations a second that a user may send for long.
+    /// Operations a second that a user may send for long. A room that is created costs as much as
+    /// the members that it begins with beside the creator, others that are added one each, at least
+    /// 1 a call; so do a removal and a profile.
     pub per_second: f64,
     /// Operations that a user may send at once after a pause: at least one request's worth, so
     /// that an outbox flushes after a tunnel.
@@ -67,7 +73,7 @@ pub struct Config {
     /// Sockets that this server is to carry; more are refused for the moment. Default 10,000, at
     /// about 10 KB each half of the 20,000 files that one process may open by common defaults.
     pub socket_capacity: u32,
-    /// How often one user may send; `None` switches the limit off. Default 10/s, burst 50.
+    /// How often one user may write; `None` switches the limit off. Default 10/s, burst 50.
     pub rate_limit: Option<RateLimit>,
     /// How long a cursor stays valid. Default 30 days.
     pub cursor_max_age: Duration,
@@ -78,7 +84,8 @@ pub struct Config {
     pub reader_threads: usize,
     /// Time from the opening of a socket to its `hello`. Default 5 s.
     pub hello_timeout: Duration,
-    /// A socket whose peer takes nothing for so long is closed. Default 10 s.
+    /// A connection whose peer takes nothing at all of what is written to it for so long is closed.
+    /// Default 10 s.
     pub write_timeout: Duration,
     /// Time for the body of a request to arrive. Default 20 s.
     pub body_timeout: Duration,

@@ -12,10 +12,16 @@ use crate::bus::Bell;
 use crate::inbox::Inbox;
 use crate::store::{Entry, Ords};
 
+/// Users whose last event is remembered before all of them are forgotten at once: about 30 MB.
+const LAST_MAX: usize = 200_000;
+
 struct Listeners {
+    /// Of what came before it nothing is known: where the log stood when this instance started, or
+    /// when `last` was emptied.
+    start: Ords,
     /// What has been handed out.
     applied: Ords,
-    /// The last event that concerned each user, since the start.
+    /// The last event that concerned each user, since `start`.
     last: HashMap<UserId, Ords>,
     feeds: HashMap<UserId, Vec<Arc<Inbox>>>,
     waiters: HashMap<UserId, Vec<Arc<Notify>>>,
@@ -24,8 +30,6 @@ struct Listeners {
 
 /// Who listens for what on this instance.
 pub(crate) struct Hub {
-    /// Where the log stood when this instance started. Of what came before it knows nothing.
-    start: Ords,
     bell: Bell,
     // A std mutex: nothing awaits while it is held.
     listeners: Mutex<Listeners>,
@@ -35,12 +39,13 @@ impl Hub {
     pub(crate) fn new(start: Ords, bell: Bell) -> Arc<Self> {
         let listeners = Listeners {
             applied: start.clone(),
+            start,
             last: HashMap::new(),
             feeds: HashMap::new(),
             waiters: HashMap::new(),
             live: HashMap::new(),
         };
-        Arc::new(Self { start, bell, listeners: Mutex::new(listeners) })
+        Arc::new(Self { bell, listeners: Mutex::new(listeners) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {
@@ -55,9 +60,9 @@ impl Hub {
     /// Hands an event out: to the feeds of `users`, to their waiting requests, and to everybody
     /// who has the room live.
     pub(crate) fn dispatch<'a>(&self, entry: &Arc<Entry>, users: impl Iterator<Item = &'a UserId>) {
-        let shards = self.start.len();
         let mut guard = self.lock();
         let listeners = &mut *guard;
+        let shards = listeners.applied.len();
         for user in users {
             match listeners.last.get_mut(user) {
                 Some(last) => last.raise(entry.shard, entry.ord),
@@ -78,6 +83,11 @@ impl Hub {
             inbox.push_live(entry);
         }
         listeners.applied.raise(entry.shard, entry.ord);
+        // Only now, with this event in `applied`: nobody it concerned may be told of nothing.
+        if listeners.last.len() > LAST_MAX {
+            listeners.last = HashMap::new();
+            listeners.start = listeners.applied.clone();
+        }
     }
 
     /// Whether it is certain, without a look into the database, that the user has nothing after
@@ -86,7 +96,7 @@ impl Hub {
     pub(crate) fn nothing_after(&self, user: &UserId, from: &Ords) -> bool {
         let listeners = self.lock();
         let told = self.bell.borrow();
-        from.covers(&self.start)
+        from.covers(&listeners.start)
             && listeners.applied.covers(from)
             && listeners.applied.covers(&told)
             && listeners.last.get(user).is_none_or(|last| from.covers(last))
@@ -196,6 +206,25 @@ mod tests {
         assert!(!hub.nothing_after(&ada, &at(10)));
         assert!(hub.nothing_after(&ada, &at(11)));
         assert!(hub.nothing_after(&bob, &at(10)), "none of it was Bob's");
+    }
+
+    #[test]
+    fn too_many_users_are_forgotten_and_nobody_misses_a_thing_by_it() {
+        let bus = InProcess::new(1);
+        let hub = Hub::new(at(0), bus.subscribe());
+        let crowd: Vec<UserId> = (0..=LAST_MAX).map(|n| format!("u{n}").parse().unwrap()).collect();
+        let bob: UserId = "bob".parse().unwrap();
+        hub.dispatch(&entry(1), crowd[1..].iter());
+        assert_eq!(hub.lock().last.len(), LAST_MAX);
+        assert!(hub.nothing_after(&bob, &at(0)));
+        hub.dispatch(&entry(2), crowd[..1].iter());
+        assert!(hub.lock().last.len() <= LAST_MAX);
+        for user in [&crowd[0], &crowd[1], &bob] {
+            assert!(!hub.nothing_after(user, &at(0)) && !hub.nothing_after(user, &at(1)));
+            assert!(hub.nothing_after(user, &at(2)));
+        }
+        hub.dispatch(&entry(3), [&bob].into_iter());
+        assert!(!hub.nothing_after(&bob, &at(2)) && hub.nothing_after(&crowd[0], &at(2)));
     }
 
     #[tokio::test]

@@ -40,6 +40,7 @@ mod presence;
 mod rate;
 mod server;
 mod socket;
+mod stall;
 mod stop;
 mod store;
 mod sync;

@@ -43,7 +43,7 @@ struct Serve {
     /// Sockets that this server is to carry.
     #[arg(long, env = "TIDEWIRE_SOCKET_CAPACITY", default_value_t = 10_000)]
     socket_capacity: u32,
-    /// Operations a second that one user may send for long; 0 switches the limit off.
+    /// Operations a second that one user may write for long; 0 switches the limit off.
     #[arg(long, env = "TIDEWIRE_OPS_PER_SECOND", default_value_t = 10.0)]
     ops_per_second: f64,
     /// Operations that one user may send at once after a pause.

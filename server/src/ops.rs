@@ -23,10 +23,10 @@ async fn try_apply(
     room: RoomId,
     ops: Vec<Op>,
 ) -> Result<Appended, WireError> {
-    if ops.len() > limits::OPS_PER_REQUEST {
+    if ops.is_empty() || ops.len() > limits::OPS_PER_REQUEST {
         return Err(WireError::new(
             ErrorCode::InvalidContent,
-            format!("at most {} operations of a room in one request", limits::OPS_PER_REQUEST),
+            format!("1 to {} operations of a room in one request", limits::OPS_PER_REQUEST),
         ));
     }
     if ops.iter().map(Op::wire_bytes).sum::<usize>() > limits::FRAME_BYTES {

@@ -61,6 +61,26 @@ impl Presence {
 
     /// How many users are online.
     pub(crate) fn online(&self, now: Instant) -> u32 {
+        let heard_of = self.heard_of(now);
+        self.still_expected(heard_of, now).map_or(heard_of, |(expected, _)| expected)
+    }
+
+    /// The same number, and for how long it counts after a restart: one that was itself only
+    /// remembered keeps its end, any other counts for `fresh` from now.
+    pub(crate) fn to_remember(&self, fresh: Duration, now: Instant) -> (u32, Duration) {
+        let heard_of = self.heard_of(now);
+        match self.still_expected(heard_of, now) {
+            Some((expected, until)) => (expected, until.saturating_duration_since(now)),
+            None => (heard_of, fresh),
+        }
+    }
+
+    /// The number of before the start and its end, while it is the one that counts.
+    fn still_expected(&self, heard_of: u32, now: Instant) -> Option<(u32, Instant)> {
+        self.expected.filter(|(expected, until)| now < *until && *expected > heard_of)
+    }
+
+    fn heard_of(&self, now: Instant) -> u32 {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((until, _)) = users.ends.first()
             && *until <= now
@@ -69,11 +89,7 @@ impl Presence {
                 users.seen.remove(&user);
             }
         }
-        let heard_of = u32::try_from(users.seen.len()).unwrap_or(u32::MAX);
-        match self.expected {
-            Some((expected, until)) if now < until => heard_of.max(expected),
-            _ => heard_of,
-        }
+        u32::try_from(users.seen.len()).unwrap_or(u32::MAX)
     }
 
     fn update(&self, user: &UserId, until: Instant, change: impl FnOnce(&mut Seen)) {
@@ -130,9 +146,14 @@ mod tests {
         let users: Vec<UserId> = ["ada", "bob", "cyd"].map(|user| user.parse().unwrap()).into();
         presence.socket_opened(&users[0], start);
         assert_eq!(presence.online(start), 2);
+        let fresh = Duration::from_secs(75);
+        let later = start + Duration::from_secs(70);
+        let remembered = presence.to_remember(fresh, later);
+        assert_eq!(remembered, (2, Duration::from_secs(5)), "it is as old as before");
         presence.socket_opened(&users[1], start);
         presence.socket_opened(&users[2], start);
         assert_eq!(presence.online(start), 3);
+        assert_eq!(presence.to_remember(fresh, later), (3, fresh));
         presence.socket_closed(&users[1], 1_000, start);
         presence.socket_closed(&users[2], 1_000, start);
         assert_eq!(presence.online(start + Duration::from_secs(74)), 2);

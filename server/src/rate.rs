@@ -1,4 +1,4 @@
-//! How often one user may send: a bucket of tokens for each.
+//! How often one user may write: a bucket of tokens for each.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -60,6 +60,13 @@ impl RateLimiter {
         .retry_after_ms(wait_ms.ceil().max(1.0) as u64))
     }
 
+    /// What a call of this size costs that cannot be split: it must stay possible, so at most the
+    /// whole bucket, and no debt beyond it.
+    pub(crate) fn cost_of_call(&self, size: usize) -> usize {
+        let burst = self.limit.map_or(u32::MAX, |limit| limit.burst.max(1));
+        size.clamp(1, burst as usize)
+    }
+
     /// Gives tokens back: repeats of what was accepted before cost nothing.
     pub(crate) fn give_back(&self, user: &UserId, tokens: usize) {
         let Some(limit) = self.limit.filter(|_| tokens > 0) else { return };
@@ -114,6 +121,12 @@ mod tests {
         assert_eq!((error.code, error.retry_after_ms), (ErrorCode::RateLimited, Some(500)));
         limiter.take(&user(), 5, start + Duration::from_millis(500)).unwrap();
         limiter.take(&"bob".parse().unwrap(), 50, start).unwrap();
+    }
+
+    #[test]
+    fn a_call_costs_at_least_one_and_at_most_the_bucket() {
+        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        assert_eq!([0, 1, 50, 100].map(|size| limiter.cost_of_call(size)), [1, 1, 50, 50]);
     }
 
     #[test]

@@ -24,10 +24,11 @@ use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::http;
 use crate::hub::Hub;
-use crate::memory;
+use crate::memory::{self, Diary};
 use crate::policy::Audience;
 use crate::presence::Presence;
 use crate::rate::RateLimiter;
+use crate::stall::Stalling;
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::store::sqlite::{OpenError, SqliteStore};
@@ -38,8 +39,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 const AUDIENCE_TICK: Duration = Duration::from_secs(1);
 /// They hear of it at least as often, in ticks: a policy holds 60 s.
 const AUDIENCE_RENEW_TICKS: u32 = 25;
-/// The audience is written down for a restart at most this often.
-const AUDIENCE_REMEMBER_TICKS: u32 = 10;
 /// Pause after a connection could not be accepted, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -304,14 +303,18 @@ impl Running {
             tracing::warn!(left = connections.len(), "connections did not end in time");
             connections.shutdown().await;
         }
-        memory::remember(&app.config.data_dir, app.audience_now().online).await;
+        remember_audience(&app).await;
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server had ended before");
             }
         }
         store.close().await;
-        drop(lock);
+        // Closing the file is not enough: a child process that is just being forked holds it open
+        // too, until it becomes another program.
+        if let Err(error) = lock.unlock() {
+            tracing::warn!(%error, "the data folder could not be unlocked");
+        }
     }
 }
 
@@ -328,7 +331,7 @@ async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
         .timer(TokioTimer::new())
         .header_read_timeout(app.config.idle_timeout)
         .serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(Stalling::new(stream, app.config.write_timeout)),
             service_fn(|request| {
                 asked.store(true, Ordering::Relaxed);
                 service.call(request)
@@ -352,26 +355,27 @@ async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
     }
 }
 
+/// Writes down how many users are online, for the next start.
+async fn remember_audience(app: &App) {
+    let (online, left) = app.presence.to_remember(memory::lasts(), Instant::now());
+    memory::remember(&app.config.data_dir, online, left).await;
+}
+
 /// Tells the sockets how many users are online, and the policy: when it has changed by enough, and
 /// before the last policy ends.
 async fn tell_audience(app: Arc<App>) {
     let mut tick = tokio::time::interval(AUDIENCE_TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent_ticks = 0;
-    let mut remembered = app.audience_now();
-    let mut unremembered_ticks = 0;
+    let mut diary = Diary::new(app.audience_now());
     loop {
         tokio::select! {
             () = app.stopping() => return,
             _ = tick.tick() => {}
         }
         let now = app.audience_now();
-        // A process that is killed has no last moment to write in.
-        unremembered_ticks += 1;
-        if unremembered_ticks >= AUDIENCE_REMEMBER_TICKS && now.differs_from(&remembered) {
-            memory::remember(&app.config.data_dir, now.online).await;
-            remembered = now;
-            unremembered_ticks = 0;
+        if diary.is_due(now) {
+            remember_audience(&app).await;
         }
         silent_ticks += 1;
         let renew = now.policy.is_some() && silent_ticks >= AUDIENCE_RENEW_TICKS;

@@ -10,6 +10,7 @@ use tidewire_protocol::{
 
 use crate::app::App;
 use crate::clock;
+use crate::config::SYNC_ROOMS;
 use crate::cursor::Position;
 use crate::ops;
 use crate::store::{EventJson, FeedQuery};
@@ -58,6 +59,10 @@ pub(crate) async fn sync(
 }
 
 fn check(request: &SyncRequest) -> Result<(), WireError> {
+    if request.ops.len() > SYNC_ROOMS {
+        let text = format!("`ops` has at most {SYNC_ROOMS} entries: send the rest later");
+        return Err(WireError::new(ErrorCode::InvalidContent, text));
+    }
     let mut rooms = HashSet::new();
     if !request.ops.iter().all(|ops| rooms.insert(ops.room)) {
         let text = "`ops` has at most one entry a room: put its operations together";

@@ -41,6 +41,9 @@ impl Boot {
     }
 }
 
+/// Most rooms whose operations one `sync` carries; the server takes no more.
+const SYNC_ROOMS: usize = 50;
+
 /// Most bytes of operations that one `sync` carries: its body may have 256 KiB.
 const SYNC_OPS_BYTES: usize = limits::BODY_BYTES / 2;
 
@@ -162,7 +165,7 @@ impl Engine {
     fn board_ops(&mut self, carrier: Carrier) -> Vec<RoomOps> {
         let mut bytes = 0;
         let mut aboard = Vec::new();
-        for room in self.outbox.ready() {
+        for room in self.outbox.ready().into_iter().take(SYNC_ROOMS) {
             let ops = self.outbox.next_ops(room);
             bytes += ops.iter().map(tidewire_protocol::Op::wire_bytes).sum::<usize>();
             if bytes > SYNC_OPS_BYTES && !aboard.is_empty() {

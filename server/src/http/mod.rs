@@ -10,6 +10,7 @@ mod sync;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -18,7 +19,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use futures::FutureExt;
-use tidewire_protocol::{ErrorBody, ErrorCode, WireError};
+use tidewire_protocol::{ErrorBody, ErrorCode, UserId, WireError};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -70,6 +71,23 @@ impl IntoResponse for Refusal {
 
 /// What a handler answers with.
 type Answer<T> = Result<axum::Json<T>, Refusal>;
+
+/// Writes something that costs the user as much of his rate as its `size`; what is refused costs
+/// nothing.
+async fn rated<T>(
+    app: &App,
+    user: &UserId,
+    size: usize,
+    write: impl Future<Output = Result<T, StoreError>>,
+) -> Answer<T> {
+    let cost = app.limiter.cost_of_call(size);
+    app.limiter.take(user, cost, Instant::now())?;
+    let written = write.await;
+    if written.is_err() {
+        app.limiter.give_back(user, cost);
+    }
+    Ok(axum::Json(written?))
+}
 
 /// All calls.
 pub(crate) fn router(app: Arc<App>) -> Router {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use tidewire_protocol::{ErrorCode, Profile, ProfileUpdate, Profiles, ProfilesRequest, limits};
 
 use super::extract::{Caller, Json};
-use super::{Answer, Refusal};
+use super::{Answer, Refusal, rated};
 use crate::app::App;
 
 pub(super) async fn batch(
@@ -36,5 +36,5 @@ pub(super) async fn update(
         );
         return Err(Refusal::new(ErrorCode::InvalidContent, text));
     }
-    Ok(axum::Json(app.store.set_profile(user, update).await?))
+    rated(&app, &user, 1, app.store.set_profile(user.clone(), update)).await
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use tidewire_protocol::{MemberPage, NewMembers, NewRoom, RoomId, RoomPage, RoomState, UserId};
 
-use super::Answer;
 use super::extract::{Caller, Ids, Json, Params};
+use super::{Answer, rated};
 use crate::app::App;
 use crate::store::EventJson;
 
@@ -30,7 +30,8 @@ pub(super) async fn create(
     Caller(user): Caller,
     Json(room): Json<NewRoom>,
 ) -> Answer<RoomState<EventJson>> {
-    Ok(axum::Json(app.store.create_room(user, room).await?))
+    let size = room.members.len();
+    rated(&app, &user, size, app.store.create_room(user.clone(), room)).await
 }
 
 pub(super) async fn state(
@@ -57,7 +58,8 @@ pub(super) async fn add_members(
     Ids((room,)): Ids<(RoomId,)>,
     Json(new): Json<NewMembers>,
 ) -> Answer<RoomState<EventJson>> {
-    Ok(axum::Json(app.store.add_members(room, user, new.users).await?))
+    let size = new.users.len();
+    rated(&app, &user, size, app.store.add_members(room, user.clone(), new.users)).await
 }
 
 /// Answers with the room's state after it, for the caller.
@@ -66,5 +68,5 @@ pub(super) async fn remove_member(
     Caller(user): Caller,
     Ids((room, member)): Ids<(RoomId, UserId)>,
 ) -> Answer<RoomState<EventJson>> {
-    Ok(axum::Json(app.store.remove_member(room, user, member).await?))
+    rated(&app, &user, 1, app.store.remove_member(room, user.clone(), member)).await
 }

@@ -1,4 +1,5 @@
-//! The other end of a socket: frames as types, writes with a time limit, and the ways to close.
+//! The other end of a socket: frames as types, and the ways to close. A write waits for as long as
+//! the other side takes something: the connection below says when it does not.
 
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ use crate::store::EventJson;
 /// How long a close waits for the other side to close as well. A socket that is dropped with bytes
 /// unread resets the connection, and the last frame would be lost with it.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the last frames may take, behind what a slow reader has not taken yet: half of what a
+/// server that stops waits for its sockets.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What is sent.
 pub(super) type Outbound = ServerFrame<EventJson>;
@@ -39,12 +44,11 @@ pub(super) enum Inbound {
 /// The other end of a socket.
 pub(super) struct Peer {
     socket: WebSocket,
-    write_timeout: Duration,
 }
 
 impl Peer {
-    pub(super) fn new(socket: WebSocket, write_timeout: Duration) -> Self {
-        Self { socket, write_timeout }
+    pub(super) fn new(socket: WebSocket) -> Self {
+        Self { socket }
     }
 
     /// The next thing that comes in. May be dropped while it waits, without a loss.
@@ -85,11 +89,8 @@ impl Peer {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.write_timeout, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            // Gone, or it takes nothing: either way it resumes from its cursor.
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
-        }
+        // Gone, or it takes nothing: either way it resumes from its cursor.
+        self.socket.send(message).await.map_err(|_| End::Gone)
     }
 
     /// Says why, and closes.
@@ -107,7 +108,11 @@ impl Peer {
             }
         };
         let close = Message::Close(Some(CloseFrame { code, reason: "".into() }));
-        if self.send(&frame).await.is_err() || self.write(close).await.is_err() {
+        let last_words = async {
+            self.send(&frame).await?;
+            self.write(close).await
+        };
+        if !matches!(timeout(LAST_WORDS, last_words).await, Ok(Ok(()))) {
             return;
         }
         let closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::WebSocket;
+use futures::FutureExt;
 use tidewire_protocol::{
     ClientFrame, ErrorCode, Hello, SyncRequest, Synced, UserId, Welcome, WireError, limits,
 };
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant as Deadline, sleep_until, timeout};
 
 use super::feed::Feed;
@@ -25,9 +27,13 @@ use crate::{clock, ops, presence, sync};
 /// is 1 ms a socket, which is 1,000 reconnects a second.
 const GOAWAY_SPREAD_MS: u64 = 1_000;
 
+/// Frames that may have waited when a deadline comes. More of them put nothing off: a flood must
+/// not keep a token alive.
+const WAITING_FRAMES: usize = 64;
+
 /// Serves a connection until it ends.
 pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
-    let mut peer = Peer::new(socket, app.config.write_timeout);
+    let mut peer = Peer::new(socket);
     let end = match greet(&app, &mut peer).await {
         Ok((verified, hello)) => {
             let mut session = Session::new(app, peer, verified);
@@ -150,13 +156,33 @@ impl Session {
                     self.push_live().await?;
                 }
                 Ok(()) = self.audience.changed() => self.tell_audience().await?,
-                () = sleep_until(self.expires) => return Err(End::Error(Keys::expired())),
+                () = sleep_until(self.expires) => {
+                    if !self.is_put_off(|session| session.expires).await? {
+                        return Err(End::Error(Keys::expired()));
+                    }
+                }
                 () = sleep_until(self.silent_at) => {
-                    let text = "nothing was heard for 2.5 heartbeats";
-                    return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
+                    if !self.is_put_off(|session| session.silent_at).await? {
+                        let text = "nothing was heard for 2.5 heartbeats";
+                        return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
+                    }
                 }
             }
         }
+    }
+
+    /// Whether a deadline that has come is put off by what has arrived already: while a slow reader
+    /// was written to, nobody listened to it.
+    async fn is_put_off(&mut self, deadline: fn(&Self) -> Deadline) -> Result<bool, End> {
+        for _ in 0..WAITING_FRAMES {
+            // Outside of the runtime's budget, which would make a frame that waits look like none.
+            let Some(inbound) = unconstrained(self.peer.receive()).now_or_never() else { break };
+            self.handle(inbound?).await?;
+            if deadline(self) > Deadline::now() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn heard(&mut self) {

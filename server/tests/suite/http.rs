@@ -5,6 +5,7 @@ use tidewire_protocol::{
     Bootstrap, ErrorBody, ErrorCode, History, MemberPage, Op, OpOutcome, Profiles, RoomPage,
     RoomState, Sent, limits,
 };
+use tidewire_server::RateLimit;
 use uuid::Uuid;
 
 use crate::harness::{message, seqs, start, start_with, user, value};
@@ -25,6 +26,7 @@ async fn every_error_answer_has_the_typed_body() {
     };
     let too_many: Vec<Op> = (0..51).map(|_| message("x")).collect();
     let too_many = json!({ "ops": too_many }).to_string();
+    let one = json!({ "ops": [message("x")] }).to_string();
     let too_large: Vec<Op> = (0..9).map(|_| message(&"x".repeat(8_000))).collect();
     let too_large = json!({ "ops": too_large }).to_string();
     let crowd = format!(r#"{{"users":{}}}"#, json!(vec!["u"; 101]));
@@ -71,7 +73,8 @@ async fn every_error_answer_has_the_typed_body() {
         ("GET", format!("{base}/messages?before=1&after=1"), ada, None, BadRequest),
         ("GET", format!("{base}/messages?before=-1"), ada, None, BadRequest),
         ("GET", format!("{base}/messages?limit=x"), ada, None, BadRequest),
-        ("POST", format!("{base}/ops"), eve, Some(r#"{"ops":[]}"#), NotAMember),
+        ("POST", format!("{base}/ops"), eve, Some(&one), NotAMember),
+        ("POST", format!("{base}/ops"), ada, Some(r#"{"ops":[]}"#), InvalidContent),
         ("POST", format!("{base}/ops"), ada, Some(&too_many), InvalidContent),
         ("POST", format!("{base}/ops"), ada, Some(&too_large), TooLarge),
         ("POST", "/v1/profiles:batch".into(), ada, Some(&crowd), InvalidContent),
@@ -143,7 +146,7 @@ async fn an_expired_token_is_told_apart_from_a_bad_one() {
 #[tokio::test]
 async fn who_sends_too_fast_gets_a_slot_and_repeats_are_free() {
     let server = start_with(|config| config.rate_limit = Some(Default::default())).await;
-    let room = server.group("ada", &[]).await;
+    let room = server.group("eve", &["ada"]).await;
     let ops: Vec<Op> = (0..50).map(|n| message(&n.to_string())).collect();
     let first: Sent = server.ops("ada", room, &ops[..40]).await.parse();
     // The first answer was lost, as far as the client knows: 40 repeats and 10 more.
@@ -158,6 +161,38 @@ async fn who_sends_too_fast_gets_a_slot_and_repeats_are_free() {
     assert!((1..=5_000).contains(&slot), "{slot}");
     let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert_eq!(seconds, slot.div_ceil(1_000));
+    server.server.stop().await;
+}
+
+#[tokio::test]
+async fn rooms_members_and_profiles_count_as_well_unless_they_are_refused() {
+    let server = start_with(|config| {
+        config.rate_limit = Some(RateLimit { per_second: 0.001, burst: 50 });
+    })
+    .await;
+    // More members than the burst has places: possible, and the burst is used up by it.
+    let crowd: Vec<String> = (0..100).map(|n| format!("u{n}")).collect();
+    let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+    let room = server.group("ada", &crowd).await;
+    let ada = server.token("ada");
+    let base = format!("/v1/rooms/{room}/members");
+    let new = json!({ "id": Uuid::now_v7(), "kind": "group", "members": [] }).to_string();
+    let cases = [
+        ("POST", "/v1/rooms".to_owned(), Some(new.as_str())),
+        ("POST", base.clone(), Some(r#"{"users":["bob"]}"#)),
+        ("DELETE", format!("{base}/u1"), None),
+        ("PUT", "/v1/profile".into(), Some(r#"{"name":"Ada"}"#)),
+    ];
+    for (method, path, body) in &cases {
+        let answer = server.call(method, path, Some(&ada), *body).await;
+        assert_eq!(answer.code(), ErrorCode::RateLimited, "{method} {path}");
+    }
+    // Sixty times, since nothing of it is written.
+    let (u1, path) = (server.token("u1"), format!("{base}/ada"));
+    for _ in 0..60 {
+        let kick = server.call("DELETE", &path, Some(&u1), None).await;
+        assert_eq!(kick.code(), ErrorCode::Forbidden);
+    }
     server.server.stop().await;
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tidewire_protocol::{ErrorCode, OpOutcome, RoomOps, SyncRequest, SyncResponse};
+use tidewire_protocol::{ErrorCode, OpOutcome, RoomId, RoomOps, SyncRequest, SyncResponse};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::harness::{PATIENCE, message, request, seqs, start, start_with};
 
@@ -115,6 +116,27 @@ async fn a_room_that_refuses_does_not_harm_the_others() {
     assert_eq!(answer.results[0].error.as_ref().unwrap().code, ErrorCode::NotAMember);
     assert!(matches!(answer.results[1].results[0].outcome, OpOutcome::Accepted { .. }));
     assert_eq!(seqs(&answer.page.unwrap().events), [2]);
+    server.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_sync_brings_operations_of_so_many_rooms_and_none_that_are_empty() {
+    let server = start().await;
+    let room = server.group("ada", &[]).await;
+    let cursor = server.cursor("ada").await;
+    let with = |rooms: usize| {
+        let foreign = |_| RoomId::from_uuid(Uuid::now_v7());
+        let rooms = std::iter::once(room).chain((1..rooms).map(foreign));
+        let ops = rooms.map(|room| RoomOps { room, ops: vec![] }).collect();
+        SyncRequest { ops, ..request(cursor.clone()) }
+    };
+    let refused = server.post("ada", "/v1/sync", &with(51)).await;
+    assert_eq!(refused.code(), ErrorCode::InvalidContent);
+    let answer = server.sync("ada", &with(50)).await;
+    assert_eq!(answer.results.len(), 50);
+    for sent in answer.results {
+        assert_eq!(sent.error.unwrap().code, ErrorCode::InvalidContent);
+    }
     server.server.stop().await;
 }
 

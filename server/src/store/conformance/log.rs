@@ -43,6 +43,35 @@ pub(super) async fn an_id_that_stands_for_something_else_is_taken(f: &Fixture<'_
     assert_eq!(f.store.room(room, user("ada")).await.unwrap().head_seq, Seq::new(2));
 }
 
+pub(super) async fn what_was_accepted_stays_so_after_a_removal(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let accepted = vec![message("one"), message("two")];
+    let first = f.append(room, "bob", accepted.clone()).await;
+    let adas = message("of Ada's");
+    f.append(room, "ada", vec![adas.clone()]).await;
+    f.store.remove_member(room, user("ada"), user("bob")).await.unwrap();
+    let heads = f.store.heads().await.unwrap();
+    let again = f.append(room, "bob", accepted.clone()).await;
+    assert_eq!((&again.results, again.fresh), (&first.results, 0));
+    // Behind the repeats nothing is taken any more.
+    let [one, two] = [accepted[0].clone(), accepted[1].clone()];
+    let mixed = f.append(room, "bob", vec![one.clone(), message("new"), two]).await;
+    assert_eq!((&mixed.results[0], mixed.fresh), (&first.results[0], 0));
+    match &mixed.results[1].outcome {
+        OpOutcome::Refused { error } => assert_eq!(error.code, ErrorCode::NotAMember),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(mixed.results[2].outcome, OpOutcome::NotTried);
+    // What is not his own, or not the same, is as unknown as what is not there.
+    let mut changed = one.clone();
+    changed.kind = "poll".into();
+    for op in [message("new"), adas, changed] {
+        let refused = f.store.append(room, user("bob"), vec![op, one.clone()]).await;
+        assert_eq!(error(refused), StoreError::NotAMember);
+    }
+    assert_eq!(f.store.heads().await.unwrap(), heads);
+}
+
 pub(super) async fn after_a_refusal_nothing_more_is_tried(f: &Fixture<'_>) {
     let room = f.group("ada", &[]).await;
     let mut reserved = message("x");

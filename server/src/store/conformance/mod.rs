@@ -44,6 +44,7 @@ pub(crate) async fn suite(open: Opener<'_>) {
         open,
         log::a_repeat_gets_the_answer_of_the_original,
         log::an_id_that_stands_for_something_else_is_taken,
+        log::what_was_accepted_stays_so_after_a_removal,
         log::after_a_refusal_nothing_more_is_tried,
         log::only_members_write_and_read,
         log::concurrent_writers_leave_no_gap_and_no_repeat,

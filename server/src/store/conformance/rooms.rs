@@ -90,13 +90,20 @@ pub(super) async fn only_owners_change_members_and_a_group_always_has_one(f: &Fi
 }
 
 pub(super) async fn a_room_takes_only_so_many(f: &Fixture<'_>) {
-    let names: Vec<String> = (0..19).map(|n| format!("u{n}")).collect();
+    let names: Vec<String> = (0..18).map(|n| format!("u{n}")).collect();
     let others: Vec<&str> = names.iter().map(String::as_str).collect();
     let room = f.group("ada", &others).await;
     let before = f.store.heads().await.unwrap();
-    let over = f.store.add_members(room, user("ada"), vec![user("bob")]).await;
+    // One place is free, two are asked for.
+    let over = f.store.add_members(room, user("ada"), vec![user("bob"), user("eve")]).await;
     assert!(matches!(error(over), StoreError::InvalidContent(_)));
     assert_eq!(f.store.heads().await.unwrap(), before, "a refused request writes nothing");
+    assert_eq!(f.store.room(room, user("ada")).await.unwrap().members, 19);
+    assert_eq!(error(f.store.room(room, user("bob")).await), StoreError::NotAMember);
+    let last = f.store.add_members(room, user("ada"), vec![user("bob")]).await.unwrap();
+    assert_eq!((last.members, last.head_seq), (20, Seq::new(2)));
+    let after = f.store.heads().await.unwrap();
+    assert_eq!(after.get(0), before.get(0) + 1, "the refused request took no place in the log");
     let long = NewRoom { name: Some("x".repeat(257)), ..group(room_id(), &[]) };
     let long = f.store.create_room(user("ada"), long).await;
     assert!(matches!(error(long), StoreError::InvalidContent(_)));

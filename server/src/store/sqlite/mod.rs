@@ -1,5 +1,6 @@
 //! The store on embedded SQLite: one file, one writing thread, some reading threads, one shard.
 
+mod append;
 mod feed;
 mod migrations;
 mod read;
@@ -22,9 +23,9 @@ use tidewire_protocol::{
     RoomKind, RoomPage, RoomState, Seq, UserId,
 };
 
+use self::append::Checked;
 use self::migrations::MigrateError;
 use self::reader::Readers;
-use self::write::Checked;
 use self::writer::{Tx, Writer};
 use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, LiveRead, Ords, Roster, Store, StoreError,
@@ -214,7 +215,7 @@ impl Store for SqliteStore {
     ) -> Result<Appended, StoreError> {
         // Checked and hashed here: the one writer does only what it alone can do.
         let ops: Vec<Checked> = ops.into_iter().map(Checked::new).collect();
-        self.write(move |tx| write::append(tx, room, &sender, &ops)).await
+        self.write(move |tx| append::append(tx, room, &sender, &ops)).await
     }
 
     async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {

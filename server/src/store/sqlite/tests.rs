@@ -92,6 +92,22 @@ async fn a_job_that_fails_or_panics_harms_no_other() {
 }
 
 #[tokio::test]
+async fn what_brings_nothing_new_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let room = room(&store).await;
+    let ada = || "ada".parse().unwrap();
+    let op = message(1);
+    store.append(room, ada(), vec![op.clone()]).await.unwrap();
+    let changes = || store.write(|tx| Ok(tx.conn.total_changes()));
+    let before = changes().await.unwrap();
+    store.append(room, ada(), vec![op]).await.unwrap();
+    store.add_members(room, ada(), vec![ada()]).await.unwrap();
+    assert_eq!(changes().await.unwrap(), before);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn the_bell_has_rung_when_the_answer_comes() {
     let folder = tempfile::tempdir().unwrap();
     let bus = Arc::new(InProcess::new(1));

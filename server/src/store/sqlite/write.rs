@@ -1,152 +1,15 @@
-//! What the writer does in a transaction: rooms, members, operations, profiles.
+//! What the writer does in a transaction: rooms, members, profiles.
 
-use rusqlite::OptionalExtension;
-use sha2::{Digest, Sha256};
 use tidewire_protocol::{
-    Content, ErrorCode, EventId, EventKind, InvalidOp, MemberChange, NewRoom, Op, OpOutcome,
-    OpResult, Profile, ProfileUpdate, Role, RoomCreated, RoomId, RoomKind, RoomState, Seq, UserId,
-    WireError, limits,
+    EventKind, MemberChange, NewRoom, Profile, ProfileUpdate, Role, RoomCreated, RoomId, RoomKind,
+    RoomState, UserId, limits,
 };
 
+use super::append::{insert_own, save_head};
 use super::read::{self, RoomRow};
 use super::writer::Tx;
 use super::{int, role_code, room_kind_code};
-use crate::store::{Appended, EventJson, StoreError};
-
-/// An operation with all that can be known of it without the database.
-pub(super) struct Checked {
-    op: Op,
-    hash: [u8; 32],
-    invalid: Option<InvalidOp>,
-}
-
-impl Checked {
-    pub(super) fn new(op: Op) -> Self {
-        let invalid = op.validate().err();
-        Self { hash: payload_hash(&op.kind, &op.content), invalid, op }
-    }
-}
-
-/// What a repeat must have in common with the original, beside its id and sender.
-fn payload_hash(kind: &EventKind, content: &Content) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(kind.as_str().as_bytes());
-    hash.update(b"\0");
-    hash.update(content.as_json().as_bytes());
-    hash.finalize().into()
-}
-
-pub(super) fn append(
-    tx: &Tx<'_>,
-    room: RoomId,
-    sender: &UserId,
-    ops: &[Checked],
-) -> Result<Appended, StoreError> {
-    let mut row = member_room(tx, room, sender)?;
-    let mut results = Vec::with_capacity(ops.len());
-    let mut fresh = 0;
-    let mut refused = false;
-    for checked in ops {
-        let outcome = if refused {
-            OpOutcome::NotTried
-        } else {
-            append_one(tx, &mut row, sender, checked, &mut fresh)?
-        };
-        refused |= matches!(outcome, OpOutcome::Refused { .. });
-        results.push(OpResult { id: checked.op.id, outcome });
-    }
-    save_head(tx, &row)?;
-    Ok(Appended { results, fresh })
-}
-
-fn append_one(
-    tx: &Tx<'_>,
-    row: &mut RoomRow,
-    sender: &UserId,
-    checked: &Checked,
-    fresh: &mut usize,
-) -> Result<OpOutcome, StoreError> {
-    let refuse =
-        |code, message: String| OpOutcome::Refused { error: WireError::new(code, message) };
-    let original = tx
-        .conn
-        .prepare_cached("SELECT seq, at, sender, hash FROM events WHERE rk = ?1 AND id = ?2")?
-        .query_row((row.rk, checked.op.id.uuid().as_bytes()), |found| {
-            let same = found.get_ref(2)?.as_str()? == sender.as_str()
-                && found.get_ref(3)?.as_blob()? == checked.hash.as_slice();
-            Ok((read::seq(found, 0)?, found.get::<_, i64>(1)?, same))
-        })
-        .optional()?;
-    Ok(match (original, &checked.invalid) {
-        (Some((seq, at, true)), _) => OpOutcome::Accepted { seq, at },
-        (Some(_), _) => refuse(
-            ErrorCode::IdTaken,
-            "this id stands for another event of the room: send with another one".into(),
-        ),
-        (None, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
-        (None, None) => {
-            let Op { id, kind, content } = &checked.op;
-            let seq = insert(tx, row, *id, sender, kind, content, &checked.hash)?;
-            *fresh += 1;
-            OpOutcome::Accepted { seq, at: tx.now }
-        }
-    })
-}
-
-/// Writes an event at the head of its room. The caller saves the head.
-fn insert(
-    tx: &Tx<'_>,
-    row: &mut RoomRow,
-    id: EventId,
-    sender: &UserId,
-    kind: &EventKind,
-    content: &Content,
-    hash: &[u8; 32],
-) -> Result<Seq, StoreError> {
-    row.head_seq = row.head_seq.next();
-    row.head_ord = tx.next_ord();
-    tx.conn
-        .prepare_cached(
-            "INSERT INTO events(ord, rk, seq, id, sender, at, kind, content, hash)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute((
-            int(row.head_ord),
-            row.rk,
-            int(row.head_seq.get()),
-            id.uuid().as_bytes(),
-            sender.as_str(),
-            tx.now,
-            kind.as_str(),
-            content.as_json(),
-            hash,
-        ))?;
-    Ok(row.head_seq)
-}
-
-/// Writes an event of the server's own.
-fn insert_own<T: serde::Serialize>(
-    tx: &Tx<'_>,
-    row: &mut RoomRow,
-    sender: &UserId,
-    kind: EventKind,
-    content: &T,
-) -> Result<Seq, StoreError> {
-    let content = Content::of(content)
-        .map_err(|error| StoreError::Failed(format!("an event is no JSON: {error}")))?;
-    let hash = payload_hash(&kind, &content);
-    let id = EventId::from_uuid(uuid::Uuid::now_v7());
-    insert(tx, row, id, sender, &kind, &content, &hash)
-}
-
-fn save_head(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
-    tx.conn
-        .prepare_cached(
-            "UPDATE rooms SET head_seq = ?2, head_ord = ?3, members = ?4 WHERE rk = ?1",
-        )?
-        .execute((row.rk, int(row.head_seq.get()), int(row.head_ord), row.members))?;
-    Ok(())
-}
+use crate::store::{EventJson, StoreError};
 
 /// The room, if `user` is in it.
 fn member_room(tx: &Tx<'_>, room: RoomId, user: &UserId) -> Result<RoomRow, StoreError> {
@@ -284,6 +147,7 @@ pub(super) fn add_members(
         let text = format!("at most {} members at once", limits::MEMBERS_PAGE);
         return Err(StoreError::InvalidContent(text));
     }
+    let mut added = false;
     for user in users {
         if read::membership(tx.conn, row.rk, user)?.is_some_and(|member| member.left_ord.is_none())
         {
@@ -297,8 +161,11 @@ pub(super) fn add_members(
         insert_own(tx, &mut row, by, EventKind::MemberJoined, &change)?;
         put_member(tx, &row, user, Role::Member)?;
         row.members += 1;
+        added = true;
     }
-    save_head(tx, &row)?;
+    if added {
+        save_head(tx, &row)?;
+    }
     read::state(tx.conn, &row, by)
 }
 

@@ -95,10 +95,15 @@ fn guarded<T>(
     job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     tx.conn.execute_batch("SAVEPOINT job")?;
+    let head = tx.head.get();
     let result = catch_unwind(AssertUnwindSafe(|| job(tx)))
         .unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".into())));
-    if result.is_err() && !tx.conn.is_autocommit() {
-        tx.conn.execute_batch("ROLLBACK TO job")?;
+    if result.is_err() {
+        // The places that it took in the log are free again: no event stands there.
+        tx.head.set(head);
+        if !tx.conn.is_autocommit() {
+            tx.conn.execute_batch("ROLLBACK TO job")?;
+        }
     }
     if !tx.conn.is_autocommit() {
         tx.conn.execute_batch("RELEASE job")?;

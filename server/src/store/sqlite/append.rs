@@ -1,0 +1,202 @@
+//! How an event gets into the log of its room, once, and what a repeat is answered.
+
+use rusqlite::OptionalExtension;
+use sha2::{Digest, Sha256};
+use tidewire_protocol::OpOutcome::Accepted;
+use tidewire_protocol::{
+    Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, RoomId, Seq,
+    UserId, WireError,
+};
+
+use super::int;
+use super::read::{self, RoomRow};
+use super::writer::Tx;
+use crate::store::{Appended, StoreError};
+
+/// An operation with all that can be known of it without the database.
+pub(super) struct Checked {
+    op: Op,
+    hash: [u8; 32],
+    invalid: Option<InvalidOp>,
+}
+
+impl Checked {
+    pub(super) fn new(op: Op) -> Self {
+        let invalid = op.validate().err();
+        Self { hash: payload_hash(&op.kind, &op.content), invalid, op }
+    }
+}
+
+/// What a repeat must have in common with the original, beside its id and sender.
+fn payload_hash(kind: &EventKind, content: &Content) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(kind.as_str().as_bytes());
+    hash.update(b"\0");
+    hash.update(content.as_json().as_bytes());
+    hash.finalize().into()
+}
+
+pub(super) fn append(
+    tx: &Tx<'_>,
+    room: RoomId,
+    sender: &UserId,
+    ops: &[Checked],
+) -> Result<Appended, StoreError> {
+    let mut row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
+    let member = read::membership(tx.conn, row.rk, sender)?.ok_or(StoreError::NotAMember)?;
+    let joined = member.left_ord.is_none();
+    let mut results = Vec::with_capacity(ops.len());
+    let mut fresh = 0;
+    let mut refused = false;
+    for checked in ops {
+        let outcome = if refused {
+            OpOutcome::NotTried
+        } else if joined {
+            append_one(tx, &mut row, sender, checked, &mut fresh)?
+        } else {
+            repeat_of_former(tx, &row, sender, checked)?
+        };
+        refused |= matches!(outcome, OpOutcome::Refused { .. });
+        results.push(OpResult { id: checked.op.id, outcome });
+    }
+    let repeats = matches!(results.first(), Some(OpResult { outcome: Accepted { .. }, .. }));
+    if !joined && !repeats {
+        return Err(StoreError::NotAMember);
+    }
+    // Repeats alone leave the disk in peace.
+    if fresh > 0 {
+        save_head(tx, &row)?;
+    }
+    Ok(Appended { results, fresh })
+}
+
+/// What the room has under the id of an operation.
+enum Known {
+    Nothing,
+    /// The same operation of the same sender.
+    Same {
+        seq: Seq,
+        at: i64,
+    },
+    Other,
+}
+
+fn look_up(
+    tx: &Tx<'_>,
+    row: &RoomRow,
+    sender: &UserId,
+    checked: &Checked,
+) -> Result<Known, StoreError> {
+    let known = tx
+        .conn
+        .prepare_cached("SELECT seq, at, sender, hash FROM events WHERE rk = ?1 AND id = ?2")?
+        .query_row((row.rk, checked.op.id.uuid().as_bytes()), |found| {
+            let same = found.get_ref(2)?.as_str()? == sender.as_str()
+                && found.get_ref(3)?.as_blob()? == checked.hash.as_slice();
+            Ok(if same {
+                Known::Same { seq: read::seq(found, 0)?, at: found.get(1)? }
+            } else {
+                Known::Other
+            })
+        })
+        .optional()?;
+    Ok(known.unwrap_or(Known::Nothing))
+}
+
+fn refuse(code: ErrorCode, message: String) -> OpOutcome {
+    OpOutcome::Refused { error: WireError::new(code, message) }
+}
+
+fn append_one(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    sender: &UserId,
+    checked: &Checked,
+    fresh: &mut usize,
+) -> Result<OpOutcome, StoreError> {
+    Ok(match (look_up(tx, row, sender, checked)?, &checked.invalid) {
+        (Known::Same { seq, at }, _) => Accepted { seq, at },
+        (Known::Other, _) => refuse(
+            ErrorCode::IdTaken,
+            "this id stands for another event of the room: send with another one".into(),
+        ),
+        (Known::Nothing, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
+        (Known::Nothing, None) => {
+            let Op { id, kind, content } = &checked.op;
+            let seq = insert(tx, row, *id, sender, kind, content, &checked.hash)?;
+            *fresh += 1;
+            Accepted { seq, at: tx.now }
+        }
+    })
+}
+
+/// The answer to somebody who is out by now: what was accepted before stays accepted, since its
+/// answer may have been lost. Of what else is in the room he learns nothing.
+fn repeat_of_former(
+    tx: &Tx<'_>,
+    row: &RoomRow,
+    sender: &UserId,
+    checked: &Checked,
+) -> Result<OpOutcome, StoreError> {
+    Ok(match look_up(tx, row, sender, checked)? {
+        Known::Same { seq, at } => Accepted { seq, at },
+        Known::Other | Known::Nothing => {
+            refuse(ErrorCode::NotAMember, StoreError::NotAMember.to_string())
+        }
+    })
+}
+
+/// Writes an event at the head of its room. The caller saves the head.
+fn insert(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    id: EventId,
+    sender: &UserId,
+    kind: &EventKind,
+    content: &Content,
+    hash: &[u8; 32],
+) -> Result<Seq, StoreError> {
+    row.head_seq = row.head_seq.next();
+    row.head_ord = tx.next_ord();
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO events(ord, rk, seq, id, sender, at, kind, content, hash)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            int(row.head_ord),
+            row.rk,
+            int(row.head_seq.get()),
+            id.uuid().as_bytes(),
+            sender.as_str(),
+            tx.now,
+            kind.as_str(),
+            content.as_json(),
+            hash,
+        ))?;
+    Ok(row.head_seq)
+}
+
+/// Writes an event of the server's own.
+pub(super) fn insert_own<T: serde::Serialize>(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    sender: &UserId,
+    kind: EventKind,
+    content: &T,
+) -> Result<Seq, StoreError> {
+    let content = Content::of(content)
+        .map_err(|error| StoreError::Failed(format!("an event is no JSON: {error}")))?;
+    let hash = payload_hash(&kind, &content);
+    let id = EventId::from_uuid(uuid::Uuid::now_v7());
+    insert(tx, row, id, sender, &kind, &content, &hash)
+}
+
+pub(super) fn save_head(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
+    tx.conn
+        .prepare_cached(
+            "UPDATE rooms SET head_seq = ?2, head_ord = ?3, members = ?4 WHERE rk = ?1",
+        )?
+        .execute((row.rk, int(row.head_seq.get()), int(row.head_ord), row.members))?;
+    Ok(())
+}
