@@ -4,4 +4,5 @@
 mod model;
 mod random;
 mod scenarios;
+mod sending;
 mod world;
