@@ -28,7 +28,7 @@ pub struct OutboxRow {
 pub enum FailReason {
     /// The server said "no".
     Refused(WireError),
-    /// It was queued longer ago than the server remembers ids, so that sending it again could
+    /// It was first sent longer ago than the server remembers ids, so that sending it again could
     /// make a second one.
     Unknown,
 }
