@@ -182,6 +182,16 @@ pub struct MessageContent {
     /// Anything the app wants to carry: at most 4 KiB of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
+    /// Whom the message calls by name: at most 50 users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<UserId>,
+}
+
+impl MessageContent {
+    /// A message that is nothing but its text.
+    pub fn of_text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
 }
 
 /// The content of `room.created`.

@@ -40,4 +40,4 @@ pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
-pub use room::{Role, RoomKind, RoomState};
+pub use room::{Role, RoomKind, RoomState, UnreadBase};

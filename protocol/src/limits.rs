@@ -10,6 +10,13 @@ pub const TEXT_BYTES: usize = 8 * 1024;
 /// Largest `metadata` of a message, in bytes of its JSON (4 KiB).
 pub const METADATA_BYTES: usize = 4 * 1024;
 
+/// Most users that one message may mention.
+pub const MENTIONS: usize = 50;
+
+/// Where the count of unread messages of one room stops. An app shows "99+"; a bound keeps the
+/// list of rooms cheap for a reader who was away for a year.
+pub const UNREAD_COUNT: u32 = 1_000;
+
 /// Largest content of one operation of any kind, in bytes of its JSON (16 KiB: a full text whose
 /// JSON escapes some of it, and full metadata).
 pub const CONTENT_BYTES: usize = 16 * 1024;

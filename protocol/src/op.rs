@@ -27,6 +27,9 @@ pub enum InvalidOp {
     /// `metadata` has at most 4 KiB of JSON.
     #[error("the metadata has {0} bytes of JSON, the limit is {max}", max = limits::METADATA_BYTES)]
     MetadataTooLong(usize),
+    /// A message mentions at most 50 users.
+    #[error("the message mentions {0} users, the limit is {max}", max = limits::MENTIONS)]
+    TooManyMentions(usize),
     /// The content of any kind has at most 16 KiB of JSON.
     #[error("the content has {0} bytes of JSON, the limit is {max}", max = limits::CONTENT_BYTES)]
     ContentTooLong(usize),
@@ -76,7 +79,7 @@ impl Op {
 }
 
 impl MessageContent {
-    /// Whether the text and the metadata are within their limits.
+    /// Whether the text, the metadata and the mentions are within their limits.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -90,6 +93,9 @@ impl MessageContent {
         let metadata = self.metadata.as_ref().map_or(0, |value| value.to_string().len());
         if metadata > limits::METADATA_BYTES {
             return Err(InvalidOp::MetadataTooLong(metadata));
+        }
+        if self.mentions.len() > limits::MENTIONS {
+            return Err(InvalidOp::TooManyMentions(self.mentions.len()));
         }
         Ok(())
     }

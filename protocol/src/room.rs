@@ -57,7 +57,26 @@ pub struct RoomState<E = Event> {
     pub first_seq: Seq,
     /// The newest event that the reader may see.
     pub head_seq: Seq,
+    /// What the reader has not read yet. Absent after a leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_base: Option<UnreadBase>,
     /// The event at `head_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<E>,
+}
+
+/// How much of a room its reader has not read, as counted by the server. Only messages of others
+/// count. To know the number at a later moment, add the countable events after `as_of`; the base
+/// holds only for the watermark `read` that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadBase {
+    /// Messages of others with `read < seq <= as_of`. The count stops at 1,000: that many or more.
+    pub unread: u32,
+    /// Those of all such messages that mention the reader.
+    pub mentions: u32,
+    /// What is counted up to.
+    pub as_of: Seq,
+    /// The reader's read watermark: everything up to there is read. It begins at the event that
+    /// brought the reader into the room.
+    pub read: Seq,
 }

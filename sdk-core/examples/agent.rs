@@ -87,6 +87,8 @@ enum Command {
         room: RoomId,
         text: String,
         metadata: Option<Value>,
+        #[serde(default)]
+        mentions: Vec<UserId>,
     },
     Retry {
         room: RoomId,
@@ -288,8 +290,8 @@ impl Agent {
                 }
                 json!({})
             }
-            Command::Send { room, text, metadata } => {
-                let message = MessageContent { text, metadata };
+            Command::Send { room, text, metadata, mentions } => {
+                let message = MessageContent { text, metadata, mentions };
                 let id = client.room(room).send_message(message).await?;
                 json!({"message": id})
             }

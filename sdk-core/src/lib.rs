@@ -65,5 +65,5 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
     MessageContent, Mode, Policy, Profile, ProfileUpdate, Role, RoomId, RoomKind, RoomState, Seq,
-    UserId, WireError,
+    UnreadBase, UserId, WireError,
 };

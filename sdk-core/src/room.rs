@@ -45,7 +45,7 @@ impl Room {
     /// [`Error::InvalidOp`], [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::OutboxFull`],
     /// [`Error::Store`], [`Error::Closed`].
     pub async fn send(&self, text: impl Into<String>) -> Result<EventId, Error> {
-        self.send_message(MessageContent { text: text.into(), metadata: None }).await
+        self.send_message(MessageContent::of_text(text)).await
     }
 
     /// Sends a message with all that it may hold. As [`Room::send`].

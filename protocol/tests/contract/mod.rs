@@ -125,6 +125,8 @@ fn the_table_of_limits_is_complete_and_right() {
         USER_ID_BYTES,
         TEXT_BYTES,
         METADATA_BYTES,
+        MENTIONS,
+        UNREAD_COUNT,
         CONTENT_BYTES,
         KIND_BYTES,
         NAME_BYTES,

@@ -60,6 +60,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("event.member_joined", typed_event),
     ("event.member_left", typed_event),
     ("event.message", typed_event),
+    ("event.message.mentions", typed_event),
     ("event.message.metadata", typed_event),
     ("event.message.misshapen", opaque_event),
     ("event.room_created", typed_event),

@@ -9,7 +9,10 @@ fn op(kind: &str, content: Content) -> Op {
 }
 
 fn message(text: &str, metadata: Option<serde_json::Value>) -> Op {
-    op("message", Content::of(&MessageContent { text: text.into(), metadata }).unwrap())
+    op(
+        "message",
+        Content::of(&MessageContent { text: text.into(), metadata, mentions: Vec::new() }).unwrap(),
+    )
 }
 
 /// JSON text of exactly this many bytes.
@@ -45,6 +48,19 @@ fn metadata_has_at_most_4_kib() {
     // A full text with full metadata fits into the content.
     let both = message(&"a".repeat(limits::TEXT_BYTES), Some(json!("x".repeat(4094))));
     assert_eq!(both.validate(), Ok(()));
+}
+
+#[test]
+fn a_message_mentions_at_most_50_users() {
+    let calling = |count: usize| {
+        let mentions = (0..count).map(|n| format!("user-{n}").parse().unwrap()).collect();
+        op(
+            "message",
+            Content::of(&MessageContent { mentions, ..MessageContent::of_text("a") }).unwrap(),
+        )
+    };
+    assert_eq!(calling(50).validate(), Ok(()));
+    assert_eq!(calling(51).validate(), Err(InvalidOp::TooManyMentions(51)));
 }
 
 #[test]

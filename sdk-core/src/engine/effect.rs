@@ -295,7 +295,8 @@ pub struct Older {
 /// A room of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomSummary {
-    /// The room as last told; `head_seq` and `last_event` are the newest known.
+    /// The room as last told; `head_seq` and `last_event` are the newest known. `unread_base` is
+    /// as of the seq that it names: what came later is not in it.
     pub state: RoomState,
     /// Operations of this room in the outbox.
     pub pending: usize,

@@ -39,6 +39,7 @@ impl RoomRow {
             joined: true,
             first_seq: Seq::new(1),
             head_seq: Seq::ZERO,
+            unread_base: None,
             last_event: None,
         }
     }
@@ -96,7 +97,10 @@ impl Room {
             }
             Body::MemberLeft(MemberChange { user: left }) => {
                 self.state.members = self.state.members.saturating_sub(1).max(1);
-                self.state.joined &= left != *user;
+                if left == *user {
+                    self.state.joined = false;
+                    self.state.unread_base = None;
+                }
                 true
             }
             _ => false,

@@ -189,7 +189,7 @@ pub(crate) fn user(name: &str) -> UserId {
 }
 
 pub(crate) fn message(text: &str) -> Op {
-    let content = MessageContent { text: text.into(), metadata: None };
+    let content = MessageContent::of_text(text);
     Op {
         id: EventId::from_uuid(Uuid::now_v7()),
         kind: EventKind::Message,

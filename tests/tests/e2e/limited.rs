@@ -88,3 +88,32 @@ async fn history_comes_page_by_page_down_to_the_beginning_and_then_from_disk() {
         bob.quit().await;
     }
 }
+
+#[tokio::test]
+async fn the_unread_base_comes_with_a_limited_room_and_survives_a_restart() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let setup = world.client("bob");
+    let bob = Agent::start(&setup).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    bob.ceiling("offline").await;
+    let mut sent = Vec::new();
+    for n in 0..120 {
+        let mentions = if n % 40 == 0 { json!(["bob"]) } else { json!([]) };
+        let send = json!({"cmd": "send", "room": room, "text": "hi", "mentions": mentions});
+        sent.push(ada.must(send).await["message"].as_str().unwrap().to_owned());
+    }
+    ada.sees(&room, &sent).await;
+    bob.ceiling("real_time").await;
+    bob.sees(&room, &sent[119..]).await;
+    let expected = json!({"unread": 120, "mentions": 3, "as_of": 121, "read": 1});
+    let base = async |agent: &Agent| {
+        agent.must(json!({"cmd": "rooms"})).await["rooms"][0]["state"]["unread_base"].clone()
+    };
+    assert_eq!(base(&bob).await, expected);
+    bob.quit().await;
+    // Nothing new comes now: this is from the disk.
+    let bob = Agent::start(&setup).await;
+    assert_eq!(base(&bob).await, expected);
+}

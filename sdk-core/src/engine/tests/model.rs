@@ -81,7 +81,7 @@ impl ModelServer {
 
     /// Somebody says something.
     pub(crate) fn say(&mut self, room: RoomId, text: &str) -> Event {
-        let content = MessageContent { text: text.into(), metadata: None };
+        let content = MessageContent::of_text(text);
         let json = serde_json::to_string(&content).unwrap();
         self.append(room, "bob", EventKind::Message, &json)
     }
@@ -141,6 +141,7 @@ impl ModelServer {
             joined: room.joined_ord.is_some(),
             first_seq: Seq::new(1),
             head_seq: Seq::new(room.log.len() as u64),
+            unread_base: None,
             last_event: room.log.last().cloned(),
         }
     }

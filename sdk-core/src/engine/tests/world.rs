@@ -134,7 +134,7 @@ impl World {
     pub(crate) fn send(&mut self, room: RoomId, text: &str) -> EventId {
         self.next += 1;
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000 + u128::from(self.next)));
-        let content = MessageContent { text: text.into(), metadata: None };
+        let content = MessageContent::of_text(text);
         let content = Content::of(&content).unwrap();
         let op = Op { id, kind: EventKind::Message, content };
         self.command(Command::Send { room, op });

@@ -65,6 +65,8 @@ pub(crate) async fn suite(open: Opener<'_>) {
         rooms::a_direct_room_is_of_two_and_never_changes,
         rooms::only_owners_change_members_and_a_group_always_has_one,
         rooms::a_room_takes_only_so_many,
+        rooms::a_state_says_what_its_reader_has_not_read,
+        rooms::the_count_of_unread_stops_and_that_of_mentions_does_not,
         rooms::the_room_list_misses_no_room_that_becomes_active,
         rooms::members_come_in_pages,
         rooms::profiles_are_replaced_as_a_whole,
@@ -80,12 +82,12 @@ fn room_id() -> RoomId {
 }
 
 fn message(text: &str) -> Op {
-    let content = MessageContent { text: text.into(), metadata: None };
-    Op {
-        id: EventId::from_uuid(Uuid::now_v7()),
-        kind: EventKind::Message,
-        content: Content::of(&content).unwrap(),
-    }
+    op(EventKind::Message, &MessageContent::of_text(text))
+}
+
+fn op(kind: EventKind, content: &MessageContent) -> Op {
+    let content = Content::of(content).unwrap();
+    Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content }
 }
 
 fn events(json: &[EventJson]) -> Vec<Event> {

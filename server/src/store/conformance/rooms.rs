@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use tidewire_protocol::{Body, NewRoom, ProfileUpdate, Role, RoomId, RoomKind, Seq, UserId};
+use tidewire_protocol::{
+    Body, EventKind, MessageContent, NewRoom, Op, ProfileUpdate, Role, RoomId, RoomKind, Seq,
+    UnreadBase, UserId, limits,
+};
 
-use super::{Fixture, error, events, room_id, user};
+use super::{Fixture, error, events, message, op, room_id, user};
 use crate::store::StoreError;
 
 fn group(id: RoomId, members: &[&str]) -> NewRoom {
@@ -171,4 +174,50 @@ pub(super) async fn profiles_are_replaced_as_a_whole(f: &Fixture<'_>) {
     assert_eq!(profiles[1], changed);
     assert_eq!((profiles[0].user.as_str(), profiles[0].updated_at), ("nobody", 0));
     assert_eq!((&profiles[0].name, &profiles[1].avatar_url), (&None, &None));
+}
+
+fn calling(users: &[&str]) -> MessageContent {
+    let mentions = users.iter().map(|name| user(name)).collect();
+    MessageContent { mentions, ..MessageContent::of_text("hey") }
+}
+
+/// Unread, mentions, as of, read.
+fn base(unread: u32, mentions: u32, as_of: u64, read: u64) -> Option<UnreadBase> {
+    Some(UnreadBase { unread, mentions, as_of: Seq::new(as_of), read: Seq::new(read) })
+}
+
+pub(super) async fn a_state_says_what_its_reader_has_not_read(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let unread = async |name| f.store.room(room, user(name)).await.unwrap().unread_base;
+    assert_eq!(unread("bob").await, base(0, 0, 1, 1));
+    let ops = vec![
+        message("two"),
+        op(EventKind::Message, &calling(&["bob", "bob", "ada"])),
+        op("poll.vote".into(), &calling(&["bob"])),
+    ];
+    f.append(room, "ada", ops.clone()).await;
+    // A repeat counts once, what is no message not at all, and nobody's own does.
+    f.append(room, "ada", ops).await;
+    f.append(room, "bob", vec![op(EventKind::Message, &calling(&["bob", "ada"]))]).await;
+    assert_eq!(unread("bob").await, base(2, 1, 5, 1));
+    assert_eq!(unread("ada").await, base(1, 1, 5, 1));
+    // Whoever comes later has read what was before.
+    let added = f.store.add_members(room, user("ada"), vec![user("cy")]).await.unwrap();
+    assert_eq!(added.unread_base, base(1, 1, 6, 1));
+    assert_eq!(unread("cy").await, base(0, 0, 6, 6));
+    f.append(room, "ada", vec![message("seven")]).await;
+    assert_eq!(unread("cy").await, base(1, 0, 7, 6));
+    f.store.remove_member(room, user("cy"), user("cy")).await.unwrap();
+    assert_eq!(unread("cy").await, None);
+}
+
+pub(super) async fn the_count_of_unread_stops_and_that_of_mentions_does_not(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let all = limits::UNREAD_COUNT + 50;
+    let ops: Vec<Op> = (0..all).map(|_| op(EventKind::Message, &calling(&["bob"]))).collect();
+    for ops in ops.chunks(limits::OPS_PER_REQUEST) {
+        f.append(room, "ada", ops.to_vec()).await;
+    }
+    let state = f.store.room(room, user("bob")).await.unwrap();
+    assert_eq!(state.unread_base, base(limits::UNREAD_COUNT, all, u64::from(all) + 1, 1));
 }

@@ -18,13 +18,28 @@ pub(super) struct Checked {
     op: Op,
     hash: [u8; 32],
     invalid: Option<InvalidOp>,
+    mentions: Vec<UserId>,
 }
 
 impl Checked {
     pub(super) fn new(op: Op) -> Self {
         let invalid = op.validate().err();
-        Self { hash: payload_hash(&op.kind, &op.content), invalid, op }
+        let mentions = if invalid.is_none() { mentions_of(&op) } else { Vec::new() };
+        Self { hash: payload_hash(&op.kind, &op.content), invalid, mentions, op }
     }
+}
+
+/// Whom a valid operation calls by name.
+fn mentions_of(op: &Op) -> Vec<UserId> {
+    #[derive(serde::Deserialize)]
+    struct Mentions {
+        #[serde(default)]
+        mentions: Vec<UserId>,
+    }
+    if op.kind != EventKind::Message {
+        return Vec::new();
+    }
+    op.content.parse::<Mentions>().map_or_else(|_| Vec::new(), |content| content.mentions)
 }
 
 /// What a repeat must have in common with the original, beside its id and sender.
@@ -124,6 +139,13 @@ fn append_one(
         (Known::Nothing, None) => {
             let Op { id, kind, content } = &checked.op;
             let seq = insert(tx, row, *id, sender, kind, content, &checked.hash)?;
+            for user in checked.mentions.iter().filter(|user| *user != sender) {
+                tx.conn
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO mentions(rk, user, seq) VALUES(?1, ?2, ?3)",
+                    )?
+                    .execute((row.rk, user.as_str(), int(seq.get())))?;
+            }
             *fresh += 1;
             Accepted { seq, at: tx.now }
         }

@@ -31,6 +31,7 @@ CREATE TABLE members(
     joined_at INTEGER NOT NULL,
     joined_seq INTEGER NOT NULL,
     joined_ord INTEGER NOT NULL,
+    read_seq INTEGER NOT NULL,
     left_seq INTEGER,
     left_ord INTEGER,
     PRIMARY KEY(rk, user)
@@ -49,6 +50,12 @@ CREATE TABLE events(
 );
 CREATE UNIQUE INDEX events_seq ON events(rk, seq);
 CREATE UNIQUE INDEX events_id ON events(rk, id);
+CREATE TABLE mentions(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY(rk, user, seq)
+) WITHOUT ROWID;
 CREATE TABLE profiles(
     user TEXT PRIMARY KEY,
     name TEXT,

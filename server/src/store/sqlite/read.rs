@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 use tidewire_protocol::{
     Body, Content, Event, EventId, EventKind, History, HistoryAnchor, Member, MemberPage, Profile,
-    Role, RoomId, RoomKind, RoomState, Seq, UserId, limits,
+    Role, RoomId, RoomKind, RoomState, Seq, UnreadBase, UserId, limits,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub(super) struct Membership {
     pub(super) role: Role,
     pub(super) left_seq: Option<Seq>,
     pub(super) left_ord: Option<u64>,
+    /// Everything up to there is read.
+    read_seq: Seq,
 }
 
 impl Membership {
@@ -113,15 +115,18 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 }
 
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
-    conn.prepare_cached("SELECT role, left_seq, left_ord FROM members WHERE rk = ?1 AND user = ?2")?
-        .query_row((rk, user.as_str()), |row| {
-            Ok(Membership {
-                role: role(row, 0)?,
-                left_seq: row.get::<_, Option<i64>>(1)?.map(|n| Seq::new(n.unsigned_abs())),
-                left_ord: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
-            })
+    conn.prepare_cached(
+        "SELECT role, left_seq, left_ord, read_seq FROM members WHERE rk = ?1 AND user = ?2",
+    )?
+    .query_row((rk, user.as_str()), |row| {
+        Ok(Membership {
+            role: role(row, 0)?,
+            left_seq: row.get::<_, Option<i64>>(1)?.map(|n| Seq::new(n.unsigned_abs())),
+            left_ord: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
+            read_seq: seq(row, 3)?,
         })
-        .optional()
+    })
+    .optional()
 }
 
 /// The room and the membership of somebody who is or was in it.
@@ -175,7 +180,33 @@ fn state_of(
         joined: member.left_seq.is_none(),
         first_seq: Seq::new(1),
         head_seq,
+        unread_base: match member.left_seq {
+            None => Some(unread_base(conn, row, user, member.read_seq)?),
+            Some(_) => None,
+        },
         last_event: last.map(|entry| entry.json),
+    })
+}
+
+/// What `user` has not read yet, counted at the room's head.
+fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Read<UnreadBase> {
+    let number = |sql: &str, limit: u32| -> Read<u32> {
+        conn.prepare_cached(sql)?
+            .query_row((row.rk, user.as_str(), int(read.get()), limit), |row| row.get(0))
+    };
+    Ok(UnreadBase {
+        unread: number(
+            "SELECT count(*) FROM (SELECT 1 FROM events WHERE rk = ?1 AND seq > ?3
+             AND kind = 'message' AND sender <> ?2 LIMIT ?4)",
+            limits::UNREAD_COUNT,
+        )?,
+        // Only messages of others are written there.
+        mentions: number(
+            "SELECT count(*) FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 AND ?4",
+            1,
+        )?,
+        as_of: row.head_seq,
+        read,
     })
 }
 

@@ -18,7 +18,7 @@ fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
 }
 
 fn message(bytes: usize) -> Op {
-    let content = MessageContent { text: "x".repeat(bytes), metadata: None };
+    let content = MessageContent::of_text("x".repeat(bytes));
     Op {
         id: EventId::from_uuid(Uuid::now_v7()),
         kind: EventKind::Message,

@@ -117,8 +117,8 @@ fn first_members(
 fn put_member(tx: &Tx<'_>, row: &RoomRow, user: &UserId, role: Role) -> Result<(), StoreError> {
     tx.conn
         .prepare_cached(
-            "INSERT OR REPLACE INTO members(rk, user, role, joined_at, joined_seq, joined_ord)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO members(rk, user, role, joined_at, joined_seq, joined_ord,
+             read_seq) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?5)",
         )?
         .execute((
             row.rk,
