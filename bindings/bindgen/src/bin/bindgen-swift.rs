@@ -1,0 +1,5 @@
+//! UniFFI's generator for Swift: `cargo xtask bindings` runs it.
+
+fn main() {
+    uniffi::uniffi_bindgen_swift();
+}
