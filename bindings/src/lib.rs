@@ -1,3 +1,38 @@
-//! The bindings of Tidewire for Swift and Kotlin, made with UniFFI.
+//! The bindings of Tidewire for Swift and Kotlin, made with UniFFI. Nothing here decides: each
+//! item hands over to the crate `tidewire`, in a shape that crosses the border cheaply. Kotlin pays
+//! by the call, Swift by the record: so subscriptions come in batches, records are flat and
+//! immutable, and there are no objects in lists.
+//!
+//! Subscriptions are pulled: `next(after)` gives the first batch whose number is above `after`,
+//! which acknowledges all before it. A batch whose answer was lost, because the caller was
+//! cancelled at that moment, comes again. Every exported future may be dropped at any await.
+//!
+//! Apps use the hand-written layers in `swift/` and `kotlin/`, not this.
+
+mod cancel;
+mod client;
+mod error;
+mod event;
+mod message;
+mod mode;
+mod room;
+mod runtime;
+mod settings;
+mod subscription;
+mod timeline;
+mod token;
+
+pub use cancel::CancelToken;
+pub use client::Client;
+pub use error::TidewireError;
+pub use event::{ClientEvent, EventBatch, EventSubscription};
+pub use message::{FailReason, Message, MessageState, OutgoingMessage};
+pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
+pub use room::{Role, RoomKind, RoomSummary, UnreadBase};
+pub use settings::Settings;
+pub use timeline::{
+    Older, Tier, Timeline, TimelineBatch, TimelineChange, TimelineRow, TimelineUpdate,
+};
+pub use token::{TokenProvider, TokenProviderError};
 
 uniffi::setup_scaffolding!();

@@ -1,0 +1,180 @@
+//! The client: where everything else comes from.
+
+use std::sync::Arc;
+
+use tidewire::{EventId, RoomId, UserId};
+
+use crate::error::TidewireError;
+use crate::event::EventSubscription;
+use crate::message::OutgoingMessage;
+use crate::mode::{self, AppState, Mode, ModeBatch, ModeSubscription, Network};
+use crate::room::RoomSummary;
+use crate::runtime::{detach, finish, run};
+use crate::settings::Settings;
+use crate::timeline::Timeline;
+use crate::token::{Provider, TokenProvider};
+
+/// One user's client. Its background work ends with `shutdown`, or when its last handle is gone.
+#[derive(uniffi::Object)]
+pub struct Client {
+    inner: tidewire::Client,
+}
+
+#[uniffi::export]
+impl Client {
+    /// Opens the store and starts the client. Waits for the disk, never for the network: with what
+    /// is cached the client works at once.
+    ///
+    /// # Errors
+    /// `InvalidUrl`, `InvalidId`, `InvalidSetting`, and those of the store.
+    #[uniffi::constructor]
+    pub async fn open(
+        settings: Settings,
+        tokens: Arc<dyn TokenProvider>,
+    ) -> Result<Arc<Self>, TidewireError> {
+        let builder = settings.builder()?.token_provider(Provider(tokens));
+        run(async move { Ok(Arc::new(Self { inner: builder.open().await? })) }).await
+    }
+
+    /// Whose client this is.
+    pub fn user(&self) -> String {
+        self.inner.user().to_string()
+    }
+
+    /// The mode and its reason, now. Its number means nothing.
+    pub fn mode(&self) -> ModeBatch {
+        mode::batch(0, self.inner.mode())
+    }
+
+    /// The mode and its reason, as they change. Starts with what they are now.
+    pub fn watch_mode(&self) -> Arc<ModeSubscription> {
+        Arc::new(ModeSubscription::new(self.inner.watch_mode()))
+    }
+
+    /// What the client tells of itself, from now on.
+    pub fn events(&self) -> Arc<EventSubscription> {
+        Arc::new(EventSubscription::new(self.inner.events()))
+    }
+
+    /// The rooms, the most recently active first: from memory, also without a network.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn rooms(&self) -> Result<Vec<RoomSummary>, TidewireError> {
+        let client = self.inner.clone();
+        run(async move { Ok(client.rooms().await?.iter().map(RoomSummary::from).collect()) }).await
+    }
+
+    /// Creates a group with these other members, at most 100, and gives its id. Waits for the
+    /// network.
+    ///
+    /// # Errors
+    /// `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`, those of the store.
+    pub async fn create_group(
+        &self,
+        name: String,
+        members: Vec<String>,
+    ) -> Result<String, TidewireError> {
+        let client = self.inner.clone();
+        let members: Result<Vec<UserId>, _> = members.into_iter().map(UserId::new).collect();
+        let members = members?;
+        finish(async move { Ok(client.create_group(name, members).await?.id().to_string()) }).await
+    }
+
+    /// The id of the room of this user and `peer`: there is one for each pair, and it is created if
+    /// it was not there. Waits for the network.
+    ///
+    /// # Errors
+    /// As for `create_group`.
+    pub async fn direct_room(&self, peer: String) -> Result<String, TidewireError> {
+        let client = self.inner.clone();
+        let peer = UserId::new(peer)?;
+        finish(async move { Ok(client.direct_room(peer).await?.id().to_string()) }).await
+    }
+
+    /// Opens a timeline of a room at the newest messages. Waits for the disk.
+    ///
+    /// # Errors
+    /// `InvalidId`, `UnknownRoom`, `Closed`, those of the store.
+    pub async fn open_timeline(&self, room: String) -> Result<Arc<Timeline>, TidewireError> {
+        let room = self.room(&room)?;
+        run(async move { Ok(Arc::new(Timeline::new(room.timeline().await?))) }).await
+    }
+
+    /// Sends a message. Gives its id once it is on disk; by then open timelines show it. From there
+    /// on it arrives exactly once, whatever happens to the network or the app. Goes on if the
+    /// caller gives up. Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// `InvalidId`, `InvalidMessage`, `UnknownRoom`, `NotAMember`, `OutboxFull`, `Closed`, those of
+    /// the store.
+    pub async fn send(
+        &self,
+        room: String,
+        message: OutgoingMessage,
+    ) -> Result<String, TidewireError> {
+        let room = self.room(&room)?;
+        let content = message.content()?;
+        finish(async move { Ok(room.send_message(content).await?.to_string()) }).await
+    }
+
+    /// Queues a failed message again. Waits for the disk.
+    ///
+    /// # Errors
+    /// `InvalidId`, `UnknownMessage`, `Closed`, those of the store.
+    pub async fn retry(&self, room: String, message: String) -> Result<(), TidewireError> {
+        let (room, id) = (self.room(&room)?, message.parse::<EventId>()?);
+        finish(async move { Ok(room.retry(id).await?) }).await
+    }
+
+    /// Takes a failed message out of the outbox: those behind it go on. Waits for the disk.
+    ///
+    /// # Errors
+    /// As for `retry`.
+    pub async fn discard(&self, room: String, message: String) -> Result<(), TidewireError> {
+        let (room, id) = (self.room(&room)?, message.parse::<EventId>()?);
+        finish(async move { Ok(room.discard(id).await?) }).await
+    }
+
+    /// Tells where the app stands in its lifecycle. Returns at once.
+    pub fn set_app_state(&self, state: AppState) {
+        self.inner.set_app_state(state.into());
+    }
+
+    /// Tells what the network is like. Returns at once.
+    pub fn set_network(&self, network: Network) {
+        self.inner.set_network(network.into());
+    }
+
+    /// Sets the highest mode that the app wants, real-time at the start. Returns at once.
+    pub fn set_mode_ceiling(&self, mode: Mode) {
+        self.inner.set_mode_ceiling(mode.into());
+    }
+
+    /// Ends the client: its socket, its timers and its files; subscriptions say `Closed`. What
+    /// waits in the outbox is on disk and goes out after the next start. Goes on if the caller
+    /// gives up. Waits for the disk.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub async fn shutdown(&self) -> Result<(), TidewireError> {
+        let client = self.inner.clone();
+        finish(async move {
+            client.close().await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Begins a `shutdown` and does not wait for it: for a `close` that must not take long.
+    pub fn begin_shutdown(&self) {
+        let client = self.inner.clone();
+        detach(async move { client.close().await });
+    }
+}
+
+impl Client {
+    fn room(&self, id: &str) -> Result<tidewire::Room, TidewireError> {
+        Ok(self.inner.room(id.parse::<RoomId>()?))
+    }
+}

@@ -1,0 +1,227 @@
+//! Errors as enums with fields, so that an app can act on them without reading text.
+
+use tidewire::{Error, StoreError};
+
+/// What a call can fail with. Trouble with the network never fails a send: it waits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+pub enum TidewireError {
+    /// Another process, or another client of this one, has this account open.
+    #[error("the folder {path} is in use: close the other client of this account")]
+    FolderInUse {
+        /// The account's folder.
+        path: String,
+    },
+    /// The folder can not be made, read or written.
+    #[error("the folder {path} can not be used: {reason}")]
+    FolderUnusable {
+        /// The account's folder.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The file is no database, or a damaged one. It was left as it is.
+    #[error("the file {path} is no database or is damaged: move it away to begin anew")]
+    NotADatabase {
+        /// The file.
+        path: String,
+    },
+    /// A newer version of the SDK wrote the database. It was left as it is.
+    #[error("the database has version {found}, this SDK knows {known}: update the app")]
+    NewerDatabase {
+        /// The version found.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// The disk is full: free some space; the client goes on by itself.
+    #[error("the disk is full")]
+    DiskFull,
+    /// Anything else that is wrong with the store.
+    #[error("the store failed: {reason}")]
+    StoreFailed {
+        /// What the system or SQLite says.
+        reason: String,
+    },
+    /// The message can never be accepted: change it.
+    #[error("the message can not be sent: {reason}")]
+    InvalidMessage {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An identifier is none.
+    #[error("{reason}")]
+    InvalidId {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting is out of its bounds.
+    #[error("`{setting}` is out of its bounds: {bounds}")]
+    InvalidSetting {
+        /// The setting.
+        setting: String,
+        /// Its bounds.
+        bounds: String,
+    },
+    /// The server's address is none: use `https://host[:port]` or `http://host[:port]`.
+    #[error("`{url}` is no server address: {reason}")]
+    InvalidUrl {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The client knows no such room. If somebody just added the user, it comes with the feed.
+    #[error("the room {room} is not known here: wait for the feed to bring it, or check the id")]
+    UnknownRoom {
+        /// The room.
+        room: String,
+    },
+    /// The user has left the room or was removed from it.
+    #[error("the user is no member of the room {room} any more")]
+    NotAMember {
+        /// The room.
+        room: String,
+    },
+    /// The outbox holds no such failed message.
+    #[error("the outbox holds no failed message {id}")]
+    UnknownMessage {
+        /// The message.
+        id: String,
+    },
+    /// Too much waits to be sent: wait until some of it has left.
+    #[error("{capacity} messages wait in the outbox already: wait until some have left")]
+    OutboxFull {
+        /// As many as may wait.
+        capacity: u64,
+    },
+    /// The timeline holds as many messages as `max_messages_per_room` allows.
+    #[error("the timeline holds {max} messages already: raise `max_messages_per_room`")]
+    WindowFull {
+        /// As many as it may hold.
+        max: u64,
+    },
+    /// This needs the server, and the mode is `Offline`.
+    #[error("this needs the server, and there is no connection now")]
+    Offline,
+    /// This needs the server, and it was not reached.
+    #[error("the server was not reached: {reason}")]
+    Network {
+        /// What happened.
+        reason: String,
+    },
+    /// The server's "no".
+    #[error("the server refused: {reason}")]
+    Refused {
+        /// The code, as in the protocol.
+        code: String,
+        /// What went wrong and what to do about it.
+        reason: String,
+        /// Whether the same call can succeed later.
+        temporary: bool,
+        /// When to try again, in ms from now, if the server said so.
+        retry_after_ms: Option<u64>,
+    },
+    /// The app gave no token, or the server takes none of those given: sign in again.
+    #[error("a valid token is needed: {reason}")]
+    AuthRequired {
+        /// Why.
+        reason: String,
+    },
+    /// The client or the subscription was closed.
+    #[error("this was closed")]
+    Closed,
+    /// The caller was cancelled. Nothing is lost: what was on its way comes with the next call.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// Another `next` waits on the same subscription: one reader at a time.
+    #[error("another call waits for the next batch: a subscription has one reader at a time")]
+    AlreadyWaiting,
+    /// The SDK failed. Please report it.
+    #[error("the SDK failed: {reason}")]
+    Internal {
+        /// What happened.
+        reason: String,
+    },
+}
+
+#[uniffi::export]
+impl TidewireError {
+    /// What went wrong and what to do about it, for people.
+    pub fn text(&self) -> String {
+        self.to_string()
+    }
+
+    /// Whether the same call can succeed later without any change by the caller.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Offline | Self::Network { .. } | Self::OutboxFull { .. } => true,
+            Self::DiskFull | Self::StoreFailed { .. } => true,
+            Self::Cancelled | Self::AlreadyWaiting => true,
+            Self::Refused { temporary, .. } => *temporary,
+            _ => false,
+        }
+    }
+}
+
+impl TidewireError {
+    pub(crate) fn internal(reason: impl Into<String>) -> Self {
+        Self::Internal { reason: reason.into() }
+    }
+}
+
+impl From<Error> for TidewireError {
+    fn from(error: Error) -> Self {
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        match error {
+            Error::Store(error) => error.into(),
+            Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
+            Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
+            Error::InvalidConfig(error) => {
+                Self::InvalidSetting { setting: error.knob.into(), bounds: error.bounds.into() }
+            }
+            Error::InvalidUrl { url, reason } => Self::InvalidUrl { url, reason },
+            Error::UnknownRoom(room) => Self::UnknownRoom { room: room.to_string() },
+            Error::NotAMember(room) => Self::NotAMember { room: room.to_string() },
+            Error::UnknownMessage(id) => Self::UnknownMessage { id: id.to_string() },
+            Error::OutboxFull { capacity } => Self::OutboxFull { capacity: count(capacity) },
+            Error::WindowFull { max } => Self::WindowFull { max: count(max) },
+            Error::Offline => Self::Offline,
+            Error::Network(reason) => Self::Network { reason },
+            Error::Refused(error) => Self::Refused {
+                code: error.code.as_str().into(),
+                reason: error.message,
+                temporary: error.temporary,
+                retry_after_ms: error.retry_after_ms,
+            },
+            Error::AuthRequired(reason) => Self::AuthRequired { reason },
+            Error::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<StoreError> for TidewireError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::FolderInUse { path } => {
+                Self::FolderInUse { path: path.display().to_string() }
+            }
+            StoreError::FolderUnusable { path, reason } => {
+                Self::FolderUnusable { path: path.display().to_string(), reason }
+            }
+            StoreError::NotADatabase { path } => {
+                Self::NotADatabase { path: path.display().to_string() }
+            }
+            StoreError::Newer { found, known } => Self::NewerDatabase { found, known },
+            StoreError::DiskFull => Self::DiskFull,
+            StoreError::Superseded | StoreError::Io(_) => {
+                Self::StoreFailed { reason: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<tidewire::InvalidId> for TidewireError {
+    fn from(error: tidewire::InvalidId) -> Self {
+        Error::InvalidId(error).into()
+    }
+}

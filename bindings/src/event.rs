@@ -1,0 +1,183 @@
+//! What a client tells of itself, besides its mode and its timelines.
+
+use std::sync::Arc;
+
+use tidewire::Problem;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::cancel::CancelToken;
+use crate::error::TidewireError;
+use crate::message::FailReason;
+use crate::subscription::{Reader, Source};
+
+/// Most events of one batch.
+const BATCH: usize = 64;
+
+/// What a client tells of itself.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum ClientEvent {
+    /// Some room of the list changed: ask for the rooms when it matters.
+    RoomsChanged,
+    /// No token is to be had, or the server takes none of them: sends wait, reading stops.
+    AuthRequired {
+        /// Why.
+        reason: String,
+    },
+    /// The token belongs to another user: nothing is read or sent with it.
+    WrongUser {
+        /// Whose it is.
+        token_user: String,
+    },
+    /// The store failed: reading stops until it works again. What was shown is still true.
+    StoreFailed {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store works again.
+    StoreRecovered,
+    /// A message was refused by the server.
+    SendFailed {
+        /// The room.
+        room: String,
+        /// The message.
+        id: String,
+        /// Why.
+        reason: FailReason,
+    },
+}
+
+/// Events, in the order in which they happened.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct EventBatch {
+    /// 1, 2, 3 …; asking for what comes after it acknowledges this one.
+    pub number: u64,
+    /// The events.
+    pub events: Vec<ClientEvent>,
+    /// How many were dropped before them, because the reader was too slow.
+    pub missed: u64,
+}
+
+/// What a client tells of itself, from the subscription on.
+#[derive(uniffi::Object)]
+pub struct EventSubscription {
+    reader: Arc<Reader<Events>>,
+}
+
+struct Events {
+    receiver: broadcast::Receiver<tidewire::ClientEvent>,
+    /// The last batch, until it is acknowledged.
+    last: EventBatch,
+}
+
+impl EventSubscription {
+    pub(crate) fn new(receiver: broadcast::Receiver<tidewire::ClientEvent>) -> Self {
+        let last = EventBatch { number: 0, events: Vec::new(), missed: 0 };
+        Self { reader: Reader::new(Events { receiver, last }) }
+    }
+}
+
+#[uniffi::export]
+impl EventSubscription {
+    /// The next events, once there are some: those of the first batch with a number above `after`.
+    /// Waits for neither network nor disk.
+    ///
+    /// # Errors
+    /// `Closed`, `Cancelled`, `AlreadyWaiting`.
+    pub async fn next(
+        &self,
+        after: u64,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<EventBatch, TidewireError> {
+        self.reader.next(after, cancel).await
+    }
+
+    /// Ends the subscription: `next` says `Closed` from now on.
+    pub fn cancel(&self) {
+        self.reader.close();
+    }
+}
+
+impl Source for Events {
+    type Batch = EventBatch;
+
+    async fn next(&mut self, after: u64) -> Result<EventBatch, TidewireError> {
+        if self.last.number > after {
+            return Ok(self.last.clone());
+        }
+        let mut events = Vec::new();
+        let mut missed = 0;
+        // The only await: nothing has been taken yet when it is dropped.
+        while events.is_empty() {
+            match self.receiver.recv().await {
+                Ok(event) => take(&mut events, event),
+                Err(RecvError::Lagged(count)) => missed += count,
+                Err(RecvError::Closed) => return Err(TidewireError::Closed),
+            }
+        }
+        while events.len() < BATCH {
+            match self.receiver.try_recv() {
+                Ok(event) => take(&mut events, event),
+                Err(TryRecvError::Lagged(count)) => missed += count,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        self.last = EventBatch { number: self.last.number.max(after) + 1, events, missed };
+        Ok(self.last.clone())
+    }
+}
+
+/// Puts an event into a batch. Modes have a subscription of their own, and that the rooms changed
+/// is said once.
+fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
+    let event = match event {
+        tidewire::ClientEvent::Mode(_) => return,
+        tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
+        tidewire::ClientEvent::Problem(problem) => problem.into(),
+    };
+    if event != ClientEvent::RoomsChanged || !events.contains(&event) {
+        events.push(event);
+    }
+}
+
+impl From<Problem> for ClientEvent {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::AuthRequired { reason } => Self::AuthRequired { reason },
+            Problem::WrongUser { token_user } => {
+                Self::WrongUser { token_user: token_user.to_string() }
+            }
+            Problem::StoreFailed(error) => Self::StoreFailed { reason: error.to_string() },
+            Problem::StoreRecovered => Self::StoreRecovered,
+            Problem::SendFailed { room, id, reason } => Self::SendFailed {
+                room: room.to_string(),
+                id: id.to_string(),
+                reason: reason.into(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_batch_comes_again_until_it_is_acknowledged_and_says_what_was_missed() {
+        let (sender, receiver) = broadcast::channel(2);
+        let events = EventSubscription::new(receiver);
+        let recovered = || tidewire::ClientEvent::Problem(Problem::StoreRecovered);
+        sender.send(recovered()).unwrap();
+        let first = events.next(0, None).await.unwrap();
+        assert_eq!((first.number, first.missed), (1, 0));
+        assert_eq!(events.next(0, None).await.unwrap(), first, "the answer may have been lost");
+        for _ in 0..3 {
+            sender.send(tidewire::ClientEvent::RoomsChanged).unwrap();
+        }
+        let second = events.next(1, None).await.unwrap();
+        assert_eq!((second.number, second.missed), (2, 1));
+        assert_eq!(second.events, [ClientEvent::RoomsChanged], "said once");
+        drop(sender);
+        assert_eq!(events.next(2, None).await, Err(TidewireError::Closed));
+    }
+}

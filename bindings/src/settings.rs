@@ -1,0 +1,84 @@
+//! What a client is opened with.
+
+use std::time::Duration;
+
+use tidewire::{ClientBuilder, UserId};
+
+use crate::error::TidewireError;
+
+/// What a client is opened with. What is left out keeps its default; bounds are checked on opening.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Settings {
+    /// The server: `https://host[:port]`.
+    pub url: String,
+    /// Whose client this is: the `sub` of the token.
+    pub user: String,
+    /// The folder for all accounts' data; each account gets a folder of its own in it. Without it
+    /// everything is kept in memory and ends with the client, pending sends too.
+    #[uniffi(default = None)]
+    pub data_dir: Option<String>,
+    /// Rooms that are live at once in hybrid: 0 to 20 (5).
+    #[uniffi(default = None)]
+    pub max_concurrent_rooms: Option<u32>,
+    /// In a burst, at most one timeline update in this time, in ms: 0 to 60,000 (1,000). A quiet
+    /// room shows at once.
+    #[uniffi(default = None)]
+    pub message_buffer_time_ms: Option<u64>,
+    /// Longest silence in the foreground, in ms: 1,000 to 600,000 (30,000).
+    #[uniffi(default = None)]
+    pub presence_heartbeat_interval_ms: Option<u64>,
+    /// The same in the background, and how often the feed is polled there, in ms: 1,000 to 600,000
+    /// (60,000).
+    #[uniffi(default = None)]
+    pub background_heartbeat_interval_ms: Option<u64>,
+    /// How often the feed is polled in hybrid and polling, in ms: 100 to 600,000 (5,000).
+    #[uniffi(default = None)]
+    pub polling_interval_ms: Option<u64>,
+    /// The same on a 2G network, in ms: 100 to 600,000 (10,000).
+    #[uniffi(default = None)]
+    pub slow_polling_interval_ms: Option<u64>,
+    /// Messages of one room kept in memory: 50 to 100,000 (500).
+    #[uniffi(default = None)]
+    pub max_messages_per_room: Option<u32>,
+    /// How long profiles and room metadata count as fresh, in ms (300,000).
+    #[uniffi(default = None)]
+    pub cache_ttl_ms: Option<u64>,
+    /// Time over which changes that audience or policy ask for are spread, in ms: 0 to 600,000
+    /// (10,000).
+    #[uniffi(default = None)]
+    pub spread_ms: Option<u64>,
+    /// Operations that may wait in the outbox: 1 to 1,000,000 (10,000).
+    #[uniffi(default = None)]
+    pub outbox_capacity: Option<u32>,
+}
+
+impl Settings {
+    pub(crate) fn builder(self) -> Result<ClientBuilder, TidewireError> {
+        let user = UserId::new(self.user)?;
+        let mut builder = tidewire::Client::builder(self.url, user);
+        if let Some(folder) = self.data_dir {
+            builder = builder.data_dir(folder);
+        }
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        macro_rules! set {
+            ($($field:ident => $knob:ident by $convert:expr;)*) => {
+                $(if let Some(value) = self.$field {
+                    builder = builder.$knob($convert(value));
+                })*
+            };
+        }
+        set! {
+            max_concurrent_rooms => max_concurrent_rooms by count;
+            message_buffer_time_ms => message_buffer_time by Duration::from_millis;
+            presence_heartbeat_interval_ms => presence_heartbeat_interval by Duration::from_millis;
+            background_heartbeat_interval_ms => background_heartbeat_interval by Duration::from_millis;
+            polling_interval_ms => polling_interval by Duration::from_millis;
+            slow_polling_interval_ms => slow_polling_interval by Duration::from_millis;
+            max_messages_per_room => max_messages_per_room by count;
+            cache_ttl_ms => cache_ttl by Duration::from_millis;
+            spread_ms => spread by Duration::from_millis;
+            outbox_capacity => outbox_capacity by count;
+        }
+        Ok(builder)
+    }
+}

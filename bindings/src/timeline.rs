@@ -1,0 +1,240 @@
+//! The messages of one room, as numbered batches of changes that the reader pulls.
+
+use std::sync::Arc;
+
+use tidewire::{Change, Row, Seq};
+
+use crate::cancel::{CancelToken, or_cancelled};
+use crate::error::TidewireError;
+use crate::message::Message;
+use crate::runtime::run;
+use crate::subscription::{Reader, Source};
+
+/// A row of a timeline.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum TimelineRow {
+    /// A message or another event.
+    Message {
+        /// It.
+        message: Message,
+    },
+    /// Events that exist and are not here: fetch them with `fill_gap`.
+    Gap {
+        /// The first missing seq.
+        from: u64,
+        /// The last missing seq.
+        to: u64,
+    },
+}
+
+/// One change of the rows.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum TimelineChange {
+    /// A row comes in before the one at `index`.
+    Insert {
+        /// Where.
+        index: u32,
+        /// The row.
+        row: TimelineRow,
+    },
+    /// The row at `index` now looks so.
+    Set {
+        /// Where.
+        index: u32,
+        /// The row.
+        row: TimelineRow,
+    },
+    /// The row at `index` goes.
+    Remove {
+        /// Where.
+        index: u32,
+    },
+}
+
+/// What is new.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum TimelineUpdate {
+    /// Everything, from scratch.
+    Reset {
+        /// The rows, oldest first.
+        rows: Vec<TimelineRow>,
+    },
+    /// Changes, to be applied in order.
+    Diff {
+        /// The changes.
+        changes: Vec<TimelineChange>,
+    },
+}
+
+/// A numbered update.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct TimelineBatch {
+    /// 1, 2, 3 …; asking for what comes after it acknowledges this one.
+    pub number: u64,
+    /// What is new. The first one of a timeline is a `Reset`, and so is one for a reader that was
+    /// too slow.
+    pub update: TimelineUpdate,
+    /// Whether there are older messages, on disk or on the server.
+    pub more: bool,
+}
+
+/// Which tier answered a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Tier {
+    /// Memory.
+    Memory,
+    /// SQLite.
+    Disk,
+    /// The server.
+    Server,
+}
+
+/// What `load_older` and `fill_gap` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Older {
+    /// Events added to the timeline.
+    pub added: u32,
+    /// Which tier had them.
+    pub tier: Tier,
+    /// Whether there is more before them.
+    pub more: bool,
+}
+
+/// The messages of one room, from the newest back. Closed when its last handle is gone.
+#[derive(uniffi::Object)]
+pub struct Timeline {
+    inner: Arc<tidewire::Timeline>,
+    reader: Arc<Reader<Batches>>,
+}
+
+struct Batches(Arc<tidewire::Timeline>);
+
+impl Timeline {
+    pub(crate) fn new(timeline: tidewire::Timeline) -> Self {
+        let inner = Arc::new(timeline);
+        Self { reader: Reader::new(Batches(inner.clone())), inner }
+    }
+}
+
+#[uniffi::export]
+impl Timeline {
+    /// The room.
+    pub fn room(&self) -> String {
+        self.inner.room_id().to_string()
+    }
+
+    /// The first batch with a number above `after`, once there is one; `after` is 0 at first.
+    /// Waits for neither network nor disk.
+    ///
+    /// # Errors
+    /// `Closed`, `Cancelled`, `AlreadyWaiting`.
+    pub async fn next(
+        &self,
+        after: u64,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<TimelineBatch, TidewireError> {
+        self.reader.next(after, cancel).await
+    }
+
+    /// Puts up to `count` (1 to 200) older messages before those shown: from disk as far as they
+    /// are there, else from the server.
+    ///
+    /// # Errors
+    /// `WindowFull`; `Offline` or `Network` if they are not on disk; `Refused`, `StoreFailed`,
+    /// `Closed`, `Cancelled`.
+    pub async fn load_older(
+        &self,
+        count: u32,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Older, TidewireError> {
+        let timeline = self.inner.clone();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        run(async move {
+            let load = async { Ok(timeline.load_older(count).await?.into()) };
+            or_cancelled(cancel.as_deref(), load).await
+        })
+        .await
+    }
+
+    /// Fetches what is missing in a gap that the timeline shows, the newest first, at most 200
+    /// events at a time. Waits for the network.
+    ///
+    /// # Errors
+    /// `Offline`, `Network`, `Refused`, `StoreFailed`, `Closed`, `Cancelled`.
+    pub async fn fill_gap(
+        &self,
+        from: u64,
+        to: u64,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Older, TidewireError> {
+        let timeline = self.inner.clone();
+        run(async move {
+            let fill = async { Ok(timeline.fill_gap(Seq::new(from), Seq::new(to)).await?.into()) };
+            or_cancelled(cancel.as_deref(), fill).await
+        })
+        .await
+    }
+
+    /// Ends the subscription: `next` says `Closed` from now on.
+    pub fn cancel(&self) {
+        self.reader.close();
+    }
+}
+
+impl Source for Batches {
+    type Batch = TimelineBatch;
+
+    async fn next(&mut self, after: u64) -> Result<TimelineBatch, TidewireError> {
+        Ok(self.0.next_after(after).await?.into())
+    }
+}
+
+impl From<tidewire::TimelineBatch> for TimelineBatch {
+    fn from(batch: tidewire::TimelineBatch) -> Self {
+        let (update, more) = match batch.update {
+            tidewire::TimelineUpdate::Reset { rows, more } => {
+                (TimelineUpdate::Reset { rows: rows.iter().map(TimelineRow::from).collect() }, more)
+            }
+            tidewire::TimelineUpdate::Diff { changes, more } => {
+                let changes = changes.iter().map(TimelineChange::from).collect();
+                (TimelineUpdate::Diff { changes }, more)
+            }
+        };
+        Self { number: batch.number, update, more }
+    }
+}
+
+impl From<&Row> for TimelineRow {
+    fn from(row: &Row) -> Self {
+        match row {
+            Row::Message(message) => Self::Message { message: message.as_ref().into() },
+            Row::Gap { from, to } => Self::Gap { from: from.get(), to: to.get() },
+        }
+    }
+}
+
+impl From<&Change> for TimelineChange {
+    fn from(change: &Change) -> Self {
+        // A window has at most 100,000 rows.
+        let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        match change {
+            Change::Insert { index, row } => Self::Insert { index: at(*index), row: row.into() },
+            Change::Set { index, row } => Self::Set { index: at(*index), row: row.into() },
+            Change::Remove { index } => Self::Remove { index: at(*index) },
+        }
+    }
+}
+
+impl From<tidewire::Older> for Older {
+    fn from(older: tidewire::Older) -> Self {
+        Self {
+            added: u32::try_from(older.added).unwrap_or(u32::MAX),
+            tier: match older.tier {
+                tidewire::Tier::Memory => Tier::Memory,
+                tidewire::Tier::Disk => Tier::Disk,
+                tidewire::Tier::Server => Tier::Server,
+            },
+            more: older.more,
+        }
+    }
+}
