@@ -1,6 +1,7 @@
 //! The client: where everything else comes from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidewire::{EventId, RoomId, UserId};
 
@@ -13,6 +14,27 @@ use crate::runtime::{detach, finish, run};
 use crate::settings::Settings;
 use crate::timeline::Timeline;
 use crate::token::{Provider, TokenProvider};
+
+/// What a refresh brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Refreshed {
+    /// Whether everything was read and everything that could be sent was sent.
+    pub complete: bool,
+    /// Events that are on disk now and were not before.
+    pub new_events: u64,
+    /// Messages that are still in the outbox.
+    pub pending: u64,
+}
+
+impl From<tidewire::Refreshed> for Refreshed {
+    fn from(refreshed: tidewire::Refreshed) -> Self {
+        Self {
+            complete: refreshed.complete,
+            new_events: refreshed.new_events,
+            pending: u64::try_from(refreshed.pending).unwrap_or(u64::MAX),
+        }
+    }
+}
 
 /// One user's client. Its background work ends with `shutdown`, or when its last handle is gone.
 #[derive(uniffi::Object)]
@@ -136,9 +158,38 @@ impl Client {
         finish(async move { Ok(room.discard(id).await?) }).await
     }
 
-    /// Tells where the app stands in its lifecycle. Returns at once.
-    pub fn set_app_state(&self, state: AppState) {
-        self.inner.set_app_state(state.into());
+    /// Tells where the app stands in its lifecycle. The client hears of it at once; this returns
+    /// once the state holds: for `Suspended` when no file is open or locked, no timer is armed and
+    /// nothing is on its way. Until the app says otherwise, everything that needs the disk or the
+    /// network then fails with `Suspended`. Goes on if the caller gives up.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub async fn set_app_state(&self, state: AppState) -> Result<(), TidewireError> {
+        let settled = self.inner.set_app_state(state.into());
+        finish(async move {
+            settled.await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sends what waits and reads what is new, for the moments that a system grants to an app in
+    /// the background. If the app is suspended, the client wakes for it and rests again before this
+    /// returns. Waits for the network, at most until the deadline.
+    ///
+    /// # Errors
+    /// `Offline`, `Closed`, those of the store.
+    pub async fn refresh_once(&self, deadline_ms: u64) -> Result<Refreshed, TidewireError> {
+        let client = self.inner.clone();
+        let deadline = Duration::from_millis(deadline_ms);
+        // To its end, so that a suspended client rests again whatever becomes of the caller.
+        finish(async move { Ok(client.refresh_once(deadline).await?.into()) }).await
+    }
+
+    /// Tells whether the system saves power: then the highest mode is hybrid. Returns at once.
+    pub fn set_power(&self, low: bool) {
+        self.inner.set_power(low);
     }
 
     /// Tells what the network is like. Returns at once.

@@ -127,6 +127,10 @@ pub enum TidewireError {
         /// Why.
         reason: String,
     },
+    /// The app said that it is suspended, and this needs the disk or the network: say that it is in
+    /// the foreground or the background first.
+    #[error("the app is suspended: say that it is in the foreground or the background first")]
+    Suspended,
     /// The client or the subscription was closed.
     #[error("this was closed")]
     Closed,
@@ -194,6 +198,7 @@ impl From<Error> for TidewireError {
                 retry_after_ms: error.retry_after_ms,
             },
             Error::AuthRequired(reason) => Self::AuthRequired { reason },
+            Error::Suspended => Self::Suspended,
             Error::Closed => Self::Closed,
         }
     }

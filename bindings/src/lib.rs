@@ -23,7 +23,7 @@ mod timeline;
 mod token;
 
 pub use cancel::CancelToken;
-pub use client::Client;
+pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
 pub use message::{FailReason, Message, MessageState, OutgoingMessage};

@@ -48,6 +48,8 @@ pub enum ModeReason {
         /// Which.
         state: AppState,
     },
+    /// The system saves power.
+    LowPower,
     /// The ceiling that the app set.
     Ceiling,
 }
@@ -199,6 +201,7 @@ impl From<tidewire::Reason> for ModeReason {
             tidewire::Reason::Network(kind) => Self::Network { kind: kind.into() },
             tidewire::Reason::DataSaver => Self::DataSaver,
             tidewire::Reason::App(state) => Self::App { state: state.into() },
+            tidewire::Reason::LowPower => Self::LowPower,
             tidewire::Reason::Ceiling => Self::Ceiling,
         }
     }

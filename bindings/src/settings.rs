@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidewire::{ClientBuilder, UserId};
+use tidewire::{AppState, ClientBuilder, UserId};
 
 use crate::error::TidewireError;
 
@@ -17,6 +17,9 @@ pub struct Settings {
     /// everything is kept in memory and ends with the client, pending sends too.
     #[uniffi(default = None)]
     pub data_dir: Option<String>,
+    /// Whether the system started the app in the background, with nobody looking (it did not).
+    #[uniffi(default = false)]
+    pub in_background: bool,
     /// Rooms that are live at once in hybrid: 0 to 20 (5).
     #[uniffi(default = None)]
     pub max_concurrent_rooms: Option<u32>,
@@ -56,6 +59,9 @@ impl Settings {
     pub(crate) fn builder(self) -> Result<ClientBuilder, TidewireError> {
         let user = UserId::new(self.user)?;
         let mut builder = tidewire::Client::builder(self.url, user);
+        if self.in_background {
+            builder = builder.app_state(AppState::Background);
+        }
         if let Some(folder) = self.data_dir {
             builder = builder.data_dir(folder);
         }

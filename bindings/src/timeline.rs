@@ -12,6 +12,7 @@ use crate::subscription::{Reader, Source};
 
 /// A row of a timeline.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+#[allow(clippy::large_enum_variant, reason = "it is copied across the border field by field")]
 pub enum TimelineRow {
     /// A message or another event.
     Message {
@@ -29,6 +30,7 @@ pub enum TimelineRow {
 
 /// One change of the rows.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+#[allow(clippy::large_enum_variant, reason = "it is copied across the border field by field")]
 pub enum TimelineChange {
     /// A row comes in before the one at `index`.
     Insert {

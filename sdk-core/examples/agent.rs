@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewire::{
     AppState, Change, Client, ClientEvent, Error, EventId, Message, MessageContent, MessageState,
-    Mode, Network, NetworkKind, Problem, ProfileUpdate, RoomId, RoomState, Row, Seq, Tier,
-    Timeline, TimelineUpdate, UserId,
+    Mode, Network, NetworkKind, Problem, ProfileUpdate, Refreshed, RoomId, RoomState, Row, Seq,
+    Tier, Timeline, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -37,6 +37,9 @@ struct Args {
     /// The folder for the client's data; without it everything is kept in memory.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Where the app stands at the start: `foreground` or `background`.
+    #[arg(long, default_value = "foreground", value_parser = app_state)]
+    app_state: AppState,
     #[arg(long, default_value_t = 5_000)]
     polling_interval_ms: u64,
     #[arg(long, default_value_t = 10_000)]
@@ -57,6 +60,10 @@ struct Args {
     cache_ttl_ms: u64,
     #[arg(long, default_value_t = 10_000)]
     outbox_capacity: usize,
+}
+
+fn app_state(name: &str) -> Result<AppState, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -143,6 +150,12 @@ enum Command {
         #[serde(default)]
         constrained: bool,
     },
+    SetPower {
+        low: bool,
+    },
+    RefreshOnce {
+        deadline_ms: u64,
+    },
     SetCeiling {
         mode: Mode,
     },
@@ -174,6 +187,7 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let ms = Duration::from_millis;
     let mut builder = Client::builder(args.server, args.user)
+        .app_state(args.app_state)
         .polling_interval(ms(args.polling_interval_ms))
         .slow_polling_interval(ms(args.slow_polling_interval_ms))
         .background_heartbeat_interval(ms(args.background_heartbeat_interval_ms))
@@ -327,7 +341,7 @@ impl Agent {
                 json!({"profile": client.update_profile(update).await?})
             }
             Command::SetAppState { state } => {
-                client.set_app_state(state);
+                client.set_app_state(state).await;
                 json!({})
             }
             Command::SetNetwork { kind, metered, constrained } => {
@@ -340,6 +354,15 @@ impl Agent {
                 };
                 client.set_network(Network { kind, metered, constrained });
                 json!({})
+            }
+            Command::SetPower { low } => {
+                client.set_power(low);
+                json!({})
+            }
+            Command::RefreshOnce { deadline_ms } => {
+                let done = client.refresh_once(Duration::from_millis(deadline_ms)).await?;
+                let Refreshed { complete, new_events, pending } = done;
+                json!({"complete": complete, "new_events": new_events, "pending": pending})
             }
             Command::SetCeiling { mode } => {
                 client.set_mode_ceiling(mode);
@@ -547,6 +570,7 @@ fn error_json(error: &Error) -> Value {
         Error::Network(_) => "network",
         Error::Refused(error) => error.code.as_str(),
         Error::AuthRequired(_) => "auth_required",
+        Error::Suspended => "suspended",
         Error::Closed => "closed",
     };
     json!({"error": name, "message": error.to_string(), "temporary": error.is_temporary()})

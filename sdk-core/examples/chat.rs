@@ -157,8 +157,8 @@ impl Chat {
                 self.client.set_network(Network { kind: NetworkKind::None, ..Network::default() });
             }
             "/online" => self.client.set_network(Network::default()),
-            "/away" => self.client.set_app_state(AppState::Background),
-            "/back" => self.client.set_app_state(AppState::Foreground),
+            "/away" => self.client.set_app_state(AppState::Background).await,
+            "/back" => self.client.set_app_state(AppState::Foreground).await,
             "/older" | "/gap" | "/retry" | "/discard" => self.in_room(command).await?,
             unknown if unknown.starts_with('/') => say("No such command: /help lists them."),
             _ => match &self.open {

@@ -17,6 +17,8 @@ pub(crate) enum Ask {
     OpenTimeline(TimelineId, Arc<Mailbox>, Command, oneshot::Sender<Result<Reply, Error>>),
     CloseTimeline(TimelineId),
     Signal(Signal),
+    /// Answered once the engine has settled into what the signal asks for.
+    Settle(Signal, oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tidewire_protocol::{Mode, UserId};
+use tidewire_protocol::{AppState, Mode, UserId};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::client::Client;
@@ -75,6 +75,9 @@ impl ClientBuilder {
     }
 
     knobs! {
+        /// Where the app stands now: in the foreground unless told. In the background no socket is
+        /// opened.
+        app_state: AppState;
         /// Rooms that are live at once in hybrid: 0 to 20, 5 unless told.
         max_concurrent_rooms: usize;
         /// In a burst, at most one timeline update in this time: 0 to 60 s, 1 s unless told. A

@@ -1,8 +1,12 @@
 //! The client: the handle that everything else comes from.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tidewire_protocol::{
     AppState, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, UserId,
@@ -12,7 +16,9 @@ use uuid::Uuid;
 
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
-use crate::engine::{Command, ModeReport, Network, Reply, RoomSummary, Signal, Stats, TimelineId};
+use crate::engine::{
+    Command, ModeReport, Network, Refreshed, Reply, RoomSummary, Signal, Stats, TimelineId,
+};
 use crate::error::Error;
 use crate::event::ClientEvent;
 use crate::room::Room;
@@ -34,6 +40,21 @@ struct Inner {
     mode: watch::Receiver<ModeReport>,
     events: broadcast::Sender<ClientEvent>,
     timelines: AtomicU64,
+    /// Whether the app said last that it is suspended.
+    suspended: AtomicBool,
+}
+
+/// The way of a client into a state: awaited, it is there once the state holds. See
+/// [`Client::set_app_state`].
+#[derive(Debug)]
+pub struct Settled(oneshot::Receiver<()>);
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context).map(drop)
+    }
 }
 
 impl Client {
@@ -49,7 +70,9 @@ impl Client {
         events: broadcast::Sender<ClientEvent>,
     ) -> Self {
         let asker = Asker::new(asks);
-        Self { inner: Arc::new(Inner { asker, user, mode, events, timelines: AtomicU64::new(0) }) }
+        let timelines = AtomicU64::new(0);
+        let suspended = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { asker, user, mode, events, timelines, suspended }) }
     }
 
     /// Whose client this is.
@@ -166,9 +189,64 @@ impl Client {
         }
     }
 
-    /// Tells where the app stands in its lifecycle.
-    pub fn set_app_state(&self, state: AppState) {
-        self.signal(Signal::AppState(state));
+    /// Tells where the app stands in its lifecycle. The client hears of it at once, whether or not
+    /// the result is awaited; awaited, it is there once the state holds.
+    ///
+    /// In the background the socket is kept for 5 s more, then the feed is polled, every 60 s unless
+    /// told otherwise. For [`AppState::Suspended`] await the result: then no file is open or locked,
+    /// no timer is armed and nothing is on its way. Until the app says otherwise, rooms are told
+    /// from memory and everything else that needs the disk or the network fails with
+    /// [`Error::Suspended`].
+    pub fn set_app_state(&self, state: AppState) -> Settled {
+        self.inner.suspended.store(state == AppState::Suspended, Ordering::Release);
+        self.settle(Signal::AppState(state))
+    }
+
+    fn settle(&self, signal: Signal) -> Settled {
+        let (done, settled) = oneshot::channel();
+        // After `close` everything has settled for good.
+        let _ = self.inner.asker.tell(Ask::Settle(signal, done));
+        Settled(settled)
+    }
+
+    /// Sends what waits and reads the feed to its end, for the moments that a system grants to an
+    /// app in the background. If the app is suspended, the client wakes for it and rests again
+    /// before this returns. Waits for the network, at most until the deadline; what did not come
+    /// about by then comes about later.
+    ///
+    /// # Errors
+    /// [`Error::Offline`], [`Error::Store`], [`Error::Closed`].
+    pub async fn refresh_once(&self, deadline: Duration) -> Result<Refreshed, Error> {
+        let suspended = self.inner.suspended.load(Ordering::Acquire);
+        if suspended {
+            self.settle(Signal::AppState(AppState::Background)).await;
+        }
+        let result = self.refresh_until(deadline).await;
+        // The app may have come to the foreground meanwhile.
+        if suspended && self.inner.suspended.load(Ordering::Acquire) {
+            self.settle(Signal::AppState(AppState::Suspended)).await;
+        }
+        result
+    }
+
+    async fn refresh_until(&self, deadline: Duration) -> Result<Refreshed, Error> {
+        let before = self.stats().await?.events;
+        let refresh = self.inner.asker.ask(Command::Refresh);
+        match tokio::time::timeout(deadline, refresh).await {
+            Ok(Ok(Reply::Refreshed(refreshed))) => Ok(refreshed),
+            Ok(Ok(other)) => Err(self.inner.asker.unexpected(&other)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                let pending = self.rooms().await?.iter().map(|room| room.pending).sum();
+                let new_events = self.stats().await?.events.saturating_sub(before);
+                Ok(Refreshed { complete: false, new_events, pending })
+            }
+        }
+    }
+
+    /// Tells whether the system saves power: then the highest mode is hybrid.
+    pub fn set_power(&self, low: bool) {
+        self.signal(Signal::Power { low });
     }
 
     /// Tells what the network is like.

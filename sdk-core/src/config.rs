@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidewire_protocol::UserId;
+use tidewire_protocol::{AppState, UserId};
 
 use crate::defaults;
 
@@ -11,6 +11,8 @@ use crate::defaults;
 pub struct Config {
     /// Whose client this is: the `sub` of the token.
     pub user: UserId,
+    /// Where the app stands when the client is opened: a system starts apps in the background too.
+    pub app_state: AppState,
     /// Rooms that are live at once in hybrid (5).
     pub max_concurrent_rooms: usize,
     /// In a burst, at most one timeline update in this time (1000 ms); a quiet room shows at once.
@@ -38,6 +40,7 @@ impl Config {
     pub fn new(user: UserId) -> Self {
         Self {
             user,
+            app_state: AppState::Foreground,
             max_concurrent_rooms: defaults::MAX_CONCURRENT_ROOMS,
             message_buffer_time: defaults::MESSAGE_BUFFER_TIME,
             presence_heartbeat_interval: defaults::PRESENCE_HEARTBEAT_INTERVAL,
@@ -60,6 +63,8 @@ impl Config {
         let check = |ok: bool, knob, bounds| {
             if ok { Ok(()) } else { Err(InvalidConfig { knob, bounds }) }
         };
+        let running = self.app_state != AppState::Suspended;
+        check(running, "app_state", "foreground or background")?;
         let most = tidewire_protocol::limits::LIVE_ROOMS;
         check((0..=most).contains(&self.max_concurrent_rooms), "max_concurrent_rooms", "0 to 20")?;
         check(self.message_buffer_time <= 60 * second, "message_buffer_time", "0 to 60 s")?;

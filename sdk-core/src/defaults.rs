@@ -34,6 +34,10 @@ pub const CACHE_TTL: Duration = Duration::from_secs(300);
 /// 5,000 clients make about 500 changes a second instead of 5,000 at once.
 pub const SPREAD: Duration = Duration::from_secs(10);
 
+/// How long a socket outlives the app's way into the background: long enough for a glance at
+/// another app, short enough for the system's patience (iOS grants about 5 s unasked).
+pub const BACKGROUND_GRACE: Duration = Duration::from_secs(5);
+
 /// Users online below which real-time is allowed. From the design's table.
 pub const REAL_TIME_BELOW: u32 = 50;
 

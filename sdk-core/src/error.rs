@@ -62,6 +62,9 @@ pub enum Error {
     /// The app gave no token, or the server takes none of those given: sign in again.
     #[error("a valid token is needed: {0}")]
     AuthRequired(String),
+    /// The app said that it is suspended, and this needs the disk or the network.
+    #[error("the app is suspended: say that it is in the foreground or the background first")]
+    Suspended,
     /// The client was closed.
     #[error("the client was closed")]
     Closed,

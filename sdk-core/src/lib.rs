@@ -49,11 +49,12 @@ mod timeline;
 mod token;
 
 pub use builder::ClientBuilder;
-pub use client::Client;
+pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
-    Reason, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate, TokenError,
+    Reason, Refreshed, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate,
+    TokenError,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

@@ -59,6 +59,13 @@ impl Setup {
         self
     }
 
+    /// Started by the system, with nobody looking.
+    #[must_use]
+    pub fn in_background(mut self) -> Self {
+        self.flags.push("--app-state=background".into());
+        self
+    }
+
     /// With this token.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {

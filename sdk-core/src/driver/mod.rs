@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, ServerFrame};
+use tidewire_protocol::{ClientFrame, Mode, ServerFrame};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -39,6 +39,7 @@ enum Outcome {
     Committed(StoreToken, Result<(), StoreError>),
     Loaded(StoreToken, Result<Rows, StoreError>),
     Token(Result<String, TokenError>),
+    Released,
 }
 
 /// What a client is made of, besides its engine.
@@ -76,6 +77,8 @@ struct Driver {
     /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
     frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
+    /// Who waits for the engine to settle.
+    settling: Vec<oneshot::Sender<()>>,
     /// Aborts on drop whatever still runs.
     tasks: JoinSet<()>,
 }
@@ -107,6 +110,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         socket: None,
         frames,
         outcomes,
+        settling: Vec::new(),
         tasks: JoinSet::new(),
     };
     tokio::spawn(driver.run(parts.asks, inbox));
@@ -129,6 +133,7 @@ impl Driver {
     ) {
         let closing = loop {
             self.do_effects();
+            self.tell_settled();
             let timer = self.engine.poll_timeout();
             let start = self.start;
             let due = async move {
@@ -173,6 +178,7 @@ impl Driver {
         for mailbox in self.mailboxes.values() {
             mailbox.close();
         }
+        drop(self.settling);
         for (_, reply) in self.replies.drain() {
             let _ = reply.send(Err(Error::Closed));
         }
@@ -194,6 +200,10 @@ impl Driver {
                 self.engine.handle_command(now(self.start), command, Command::CloseTimeline(id));
             }
             Ask::Signal(signal) => self.engine.handle_signal(now(self.start), signal),
+            Ask::Settle(signal, done) => {
+                self.engine.handle_signal(now(self.start), signal);
+                self.settling.push(done);
+            }
             Ask::Close(done) => drop(done),
         }
     }
@@ -240,6 +250,7 @@ impl Driver {
             Outcome::Token(Err(error)) => {
                 engine.handle_token(now, Err(error));
             }
+            Outcome::Released => engine.handle_released(now),
         }
     }
 
@@ -273,6 +284,7 @@ impl Driver {
                         let _ = outcomes.send(Outcome::Committed(token, result));
                     });
                 }
+                Effect::Release => self.release(),
                 Effect::FetchToken => {
                     let token = self.tokens.token();
                     self.spawn(async move {
@@ -284,6 +296,33 @@ impl Driver {
                 Effect::Notify(notice) => self.notice(notice),
             }
         }
+    }
+
+    fn release(&mut self) {
+        self.close_socket();
+        self.tasks.abort_all();
+        // Idle connections and their timers go with the old one.
+        if let Ok(http) = Http::new(self.address.clone()) {
+            self.http = Arc::new(http);
+        }
+        let outcomes = self.outcomes.clone();
+        self.store.release(move || {
+            let _ = outcomes.send(Outcome::Released);
+        });
+    }
+
+    /// Nobody hears that the engine has settled before the last aborted task is gone.
+    fn tell_settled(&mut self) {
+        if !self.settling.is_empty() && self.engine.is_settled() && self.is_quiet() {
+            for done in self.settling.drain(..) {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Whether nothing runs that the engine has asked to end.
+    fn is_quiet(&self) -> bool {
+        self.tasks.is_empty() || self.engine.mode().mode > Mode::Offline
     }
 
     fn spawn(&mut self, work: impl Future<Output = Outcome> + Send + 'static) {

@@ -34,6 +34,8 @@ enum State {
 pub(crate) struct Auth {
     state: State,
     backoff: Backoff,
+    /// When the token expires by the wall clock, in ms, if it tells.
+    expires_at: Option<i64>,
     /// Tokens in a row that the server did not take.
     rejected: u32,
     /// Counts the tokens: a refusal of an older one says nothing of the one in use.
@@ -45,7 +47,13 @@ const AHEAD_MS: i64 = 60_000;
 
 impl Auth {
     pub(crate) fn new() -> Self {
-        Self { state: State::Missing, backoff: Backoff::new(), rejected: 0, generation: 0 }
+        Self {
+            state: State::Missing,
+            backoff: Backoff::new(),
+            expires_at: None,
+            rejected: 0,
+            generation: 0,
+        }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -82,12 +90,8 @@ impl Engine {
                 self.auth.state = State::Ready;
                 self.auth.generation += 1;
                 self.timers.disarm(Timer::Token);
-                let life = info.expires_at.map(|at| at.saturating_sub(now.wall_ms));
-                // One that looks expired is good, or this clock is wrong: the server will tell.
-                if let Some(life) = life.filter(|life| *life > 0) {
-                    let wait = (life - AHEAD_MS).max(life / 4 * 3).max(1_000);
-                    self.timers.arm(Timer::Token, now.mono_ms + wait.unsigned_abs());
-                }
+                self.auth.expires_at = info.expires_at;
+                self.arm_token_timer();
                 self.refresh_socket_token();
                 for (command, request) in std::mem::take(&mut self.awaiting_token) {
                     self.call(command, request, true);
@@ -102,6 +106,35 @@ impl Engine {
         }
         self.advance();
         usable
+    }
+
+    /// A token is replaced ahead of its end.
+    fn arm_token_timer(&mut self) {
+        let life = self.auth.expires_at.map(|at| at.saturating_sub(self.now.wall_ms));
+        // One that looks expired is good, or this clock is wrong: the server will tell.
+        if let Some(life) = life.filter(|life| *life > 0) {
+            let wait = (life - AHEAD_MS).max(life / 4 * 3).max(1_000);
+            self.timers.arm(Timer::Token, self.now.mono_ms + wait.unsigned_abs());
+        }
+    }
+
+    /// The app is suspended: nobody is asked any more.
+    pub(crate) fn auth_rests(&mut self) {
+        if self.auth.state == State::Fetching {
+            self.auth.state = State::Missing;
+        }
+        for (command, _) in std::mem::take(&mut self.awaiting_token) {
+            self.reply(command, Err(crate::error::Error::Suspended));
+        }
+    }
+
+    /// Timers stood still, or the token ended, while the app was suspended.
+    pub(crate) fn auth_wakes(&mut self) {
+        let ended = self.auth.expires_at.is_some_and(|at| at - AHEAD_MS <= self.now.wall_ms);
+        match self.auth.state {
+            State::Ready if !ended => self.arm_token_timer(),
+            _ => self.auth.state = State::Missing,
+        }
     }
 
     /// The server did not take the token. The first time another one is fetched at once, after

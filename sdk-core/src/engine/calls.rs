@@ -34,6 +34,7 @@ impl Engine {
             Command::UpdateProfile(update) => {
                 self.call(id, Request::UpdateProfile(update), false);
             }
+            Command::Refresh => self.refresh(id),
             Command::Stats => {
                 let modes = self.mode_stats.all(self.mode().mode, &self.stats);
                 self.reply(id, Ok(Reply::Stats(Box::new(self.stats.clone()), modes)));

@@ -60,6 +60,10 @@ pub enum Effect {
     /// Write to the store. Answered by `handle_committed` or `handle_commit_failed`, in the order
     /// in which the transactions were given.
     Commit(StoreToken, Transaction),
+    /// Drop every request, the socket and the token on its way, and let go of the store's files
+    /// once all that was given before is done. Answered by `handle_released`. The next query opens
+    /// the store again.
+    Release,
     /// Fetch a token from the app. Answered by `handle_token`.
     FetchToken,
     /// Tell the app.
@@ -214,6 +218,11 @@ pub enum Signal {
     Network(Network),
     /// The app's state changed.
     AppState(AppState),
+    /// Whether the system saves power.
+    Power {
+        /// It does.
+        low: bool,
+    },
     /// The highest mode that the app allows.
     Ceiling(Mode),
 }
@@ -258,6 +267,8 @@ pub enum Command {
     UpdateProfile(ProfileUpdate),
     /// Counters since the start.
     Stats,
+    /// Send what waits and read the feed to its end.
+    Refresh,
 }
 
 /// The answer to a command.
@@ -279,6 +290,19 @@ pub enum Reply {
     Profiles(Vec<Profile>),
     /// Counters, in all and by mode.
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
+    /// A refresh is done.
+    Refreshed(Refreshed),
+}
+
+/// What a refresh brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Whether the feed was read to its end and everything that could be sent was sent.
+    pub complete: bool,
+    /// Events that are on disk now and were not before.
+    pub new_events: u64,
+    /// Operations that are still in the outbox.
+    pub pending: usize,
 }
 
 /// What `load_older` and `fill_gap` found.

@@ -29,6 +29,7 @@ mod backoff;
 mod calls;
 mod commit;
 mod effect;
+mod lifecycle;
 mod link;
 mod merge;
 mod mode;
@@ -36,6 +37,7 @@ mod outbox;
 mod profiles;
 mod ranges;
 mod reader;
+mod refresh;
 mod room;
 mod send;
 mod stats;
@@ -66,9 +68,9 @@ use window::Window;
 
 pub use auth::{TokenError, TokenInfo};
 pub use effect::{
-    Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError,
-    RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId, StartRows,
-    StoreToken, TimelineId,
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Reply, Request,
+    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
+    StartRows, StoreToken, TimelineId,
 };
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
@@ -117,6 +119,9 @@ pub struct Engine {
 
     signals: mode::Signals,
     reported: Option<ModeReport>,
+
+    rest: lifecycle::Rest,
+    refreshes: Vec<refresh::Refresh>,
 
     phase: Phase,
     store_backoff: Backoff,
@@ -178,8 +183,10 @@ impl Engine {
             effects: VecDeque::new(),
             timers: Timers::default(),
             next_id: 0,
-            signals: mode::Signals::new(point),
+            signals: mode::Signals::new(point, config.app_state),
             reported: None,
+            rest: lifecycle::Rest::Awake,
+            refreshes: Vec::new(),
             phase: Phase::Loading,
             store_backoff: Backoff::new(),
             loaded_once: false,
@@ -232,15 +239,8 @@ impl Engine {
                     self.retry_everything();
                 }
             }
-            Signal::AppState(state) => {
-                let woke = state == tidewire_protocol::AppState::Foreground;
-                if std::mem::replace(&mut self.signals.app_state, state) != state {
-                    if woke {
-                        self.retry_everything();
-                    }
-                    self.poll_due = true;
-                }
-            }
+            Signal::AppState(state) => self.app_state_changed(state),
+            Signal::Power { low } => self.signals.low_power = low,
             Signal::Ceiling(mode) => self.signals.ceiling = mode,
         }
         self.advance();
@@ -249,6 +249,10 @@ impl Engine {
     /// The app asks for something.
     pub fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         self.now = now;
+        if self.rests() {
+            self.command_at_rest(id, command);
+            return;
+        }
         if self.phase == Phase::Failed && !self.loaded_once {
             // Nothing is known of rooms and outbox: no answer but the store's would be true.
             let error = self.store_told.clone().unwrap_or(StoreError::Superseded);
@@ -277,6 +281,7 @@ impl Engine {
                 | Timer::Flush => {}
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::Heartbeat => self.heartbeat(),
+                Timer::Grace => self.grace_over(),
                 Timer::Spread => self.signals.follow_crowd(),
                 Timer::PolicyExpiry => {
                     self.signals.policy = None;
@@ -333,12 +338,17 @@ impl Engine {
             }
             self.notify(Notice::Mode(report));
         }
+        if self.rests() {
+            self.keep_resting();
+            return;
+        }
         self.advance_auth();
         if self.phase == Phase::Ready {
             self.advance_link();
             self.advance_outbox();
             self.advance_reader();
             self.advance_windows();
+            self.settle_refreshes();
         }
         self.flush_windows();
         if std::mem::take(&mut self.rooms_changed) {

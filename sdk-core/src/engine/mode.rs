@@ -50,6 +50,8 @@ pub enum Reason {
     DataSaver,
     /// The app's state.
     App(AppState),
+    /// The system saves power.
+    LowPower,
     /// The ceiling that the app set.
     Ceiling,
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Reason {
             Reason::Network(kind) => write!(f, "the network is {kind:?}"),
             Reason::DataSaver => f.write_str("data saver is on"),
             Reason::App(state) => write!(f, "the app is in state {}", state.as_str()),
+            Reason::LowPower => f.write_str("the device saves power"),
             Reason::Ceiling => f.write_str("the app set this ceiling"),
         }
     }
@@ -84,6 +87,9 @@ pub struct ModeReport {
 pub(crate) struct Signals {
     pub(crate) network: Network,
     pub(crate) app_state: AppState,
+    /// Whether the background has only begun: the socket may still be of use.
+    pub(crate) grace: bool,
+    pub(crate) low_power: bool,
     pub(crate) ceiling: Mode,
     /// As told; `audience_ceiling` follows within the spread.
     pub(crate) online: Option<u32>,
@@ -106,10 +112,12 @@ pub(crate) enum CrowdChange {
 }
 
 impl Signals {
-    pub(crate) fn new(point: f64) -> Self {
+    pub(crate) fn new(point: f64, app_state: AppState) -> Self {
         Self {
             network: Network::default(),
-            app_state: AppState::Foreground,
+            app_state,
+            grace: false,
+            low_power: false,
             ceiling: Mode::RealTime,
             online: None,
             policy: None,
@@ -133,15 +141,18 @@ impl Signals {
         };
         let app_state = match self.app_state {
             AppState::Foreground => Mode::RealTime,
+            AppState::Background if self.grace => Mode::RealTime,
             AppState::Background => Mode::Polling,
             AppState::Suspended => Mode::Offline,
         };
+        let power = if self.low_power { Mode::Hybrid } else { Mode::RealTime };
         let (crowd, crowd_reason) = self.crowd.unwrap_or((Mode::Polling, Reason::Starting));
         let ceilings = [
             (network, Reason::Network(self.network.kind)),
             (app_state, Reason::App(self.app_state)),
             (self.ceiling, Reason::Ceiling),
             (data_saver, Reason::DataSaver),
+            (power, Reason::LowPower),
             (crowd, crowd_reason),
         ];
         let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };
@@ -215,7 +226,7 @@ mod tests {
     use super::*;
 
     fn with_online(online: u32) -> Signals {
-        let mut signals = Signals::new(0.5);
+        let mut signals = Signals::new(0.5, AppState::Foreground);
         signals.online = Some(online);
         signals.follow_crowd();
         signals
@@ -281,7 +292,7 @@ mod tests {
     fn a_policy_takes_the_place_of_the_audience_for_its_share() {
         let policy = Some(Policy { real_time: 0.2, hybrid: 0.6, ttl_ms: 60_000 });
         for (point, mode) in [(0.1, Mode::RealTime), (0.3, Mode::Hybrid), (0.7, Mode::Polling)] {
-            let mut signals = Signals::new(point);
+            let mut signals = Signals::new(point, AppState::Foreground);
             signals.online = Some(10_000);
             signals.policy = policy;
             signals.follow_crowd();
@@ -291,7 +302,7 @@ mod tests {
 
     #[test]
     fn before_the_audience_is_known_nothing_but_a_poll_is_made() {
-        let signals = Signals::new(0.0);
+        let signals = Signals::new(0.0, AppState::Foreground);
         assert_eq!(signals.report(), ModeReport { mode: Mode::Polling, reason: Reason::Starting });
     }
 }

@@ -151,6 +151,12 @@ impl Outbox {
         self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
     }
 
+    /// Whether anything is on its way or could be.
+    pub(crate) fn has_work(&self) -> bool {
+        let work = |lane: &Lane| lane.in_flight.is_some() || self.sendable(lane).next().is_some();
+        self.lanes.values().any(work)
+    }
+
     /// What may go out, in order: nothing that has arrived, and nothing from a failed one on.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();

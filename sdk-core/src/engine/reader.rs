@@ -131,6 +131,7 @@ impl Engine {
         self.poll_due = false;
         self.timers.disarm(Timer::Poll);
         self.stats.polls += 1;
+        self.refreshes_asked();
         let over_socket = self.link.is_ready();
         let id = RequestId(self.id());
         let have: Vec<(RoomId, Seq)> =
@@ -233,8 +234,12 @@ impl Engine {
         };
         if self.link.pushes() {
             self.stats.pages_dropped += 1;
-        } else if self.accept_page(page, &sync.have, false) && more {
-            self.poll_due = true;
+        } else if self.accept_page(page, &sync.have, false) {
+            if more {
+                self.poll_due = true;
+            } else {
+                self.refreshes_read();
+            }
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Timer {
     SocketAnswer,
     /// A frame has to be sent, or the server takes the client for gone.
     Heartbeat,
+    /// The app has been in the background long enough: the socket goes.
+    Grace,
     /// This client's moment, spread over the crowd, to follow audience or policy.
     Spread,
     /// The server's policy is no longer valid.

@@ -8,7 +8,7 @@ mod migrations;
 mod query;
 mod threads;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::{Query, Rows, Transaction};
@@ -22,7 +22,17 @@ use threads::Lane;
 pub(crate) struct Store {
     lane: Lane,
     /// Locked by nobody but jobs on the lane, which run one after the other.
-    open: Arc<Mutex<Option<Open>>>,
+    state: Arc<Mutex<State>>,
+    /// Where the files are; nowhere if everything is in memory.
+    folder: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Box<Open>),
+    /// No file is open. The next job opens them again.
+    Released,
+    Closed,
 }
 
 /// Dropped in this order: the database is closed before the folder is unlocked.
@@ -36,27 +46,23 @@ impl Store {
     /// Opens or creates the store in `folder`. Waits for the disk, off the caller's thread.
     pub(crate) async fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.to_owned();
-        Self::start(move || {
-            let folder = Folder::lock(&path)?;
-            let database = Database::open(&folder.database_path())?;
-            Ok(Open { database, _folder: Some(folder) })
-        })
-        .await
+        Self::start(Some(folder.to_owned()), move || Open::files(&path)).await
     }
 
     /// A store in memory: nothing outlives the client.
     pub(crate) async fn in_memory() -> Result<Self, StoreError> {
-        Self::start(|| Ok(Open { database: Database::in_memory()?, _folder: None })).await
+        Self::start(None, || Ok(Open { database: Database::in_memory()?, _folder: None })).await
     }
 
     async fn start(
+        folder: Option<PathBuf>,
         open: impl FnOnce() -> Result<Open, StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let lane = threads::lane()?;
         let (done, opened) = tokio::sync::oneshot::channel();
         lane.run(move || drop(done.send(open())));
         let open = opened.await.map_err(|_| threads::gone())??;
-        Ok(Self { lane, open: Arc::new(Mutex::new(Some(open))) })
+        Ok(Self { lane, state: Arc::new(Mutex::new(State::Open(Box::new(open)))), folder })
     }
 
     /// Carries out a transaction, then calls `done` on the store's thread.
@@ -78,22 +84,46 @@ impl Store {
     }
 
     fn job(&self, job: impl FnOnce(Result<&mut Database, StoreError>) + Send + 'static) {
-        let open = self.open.clone();
+        let state = self.state.clone();
+        let folder = self.folder.clone();
         self.lane.run(move || {
-            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-            match open.as_mut() {
-                Some(open) => job(Ok(&mut open.database)),
-                None => job(Err(StoreError::Io("the store is closed".into()))),
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (State::Released, Some(folder)) = (&*state, &folder) {
+                match Open::files(folder) {
+                    Ok(open) => *state = State::Open(Box::new(open)),
+                    Err(error) => return job(Err(error)),
+                }
             }
+            match &mut *state {
+                State::Open(open) => job(Ok(&mut open.database)),
+                State::Released | State::Closed => {
+                    job(Err(StoreError::Io("the store is closed".into())));
+                }
+            }
+        });
+    }
+
+    /// Closes the file and unlocks the folder, after every job given before, then calls `done` on
+    /// the store's thread. What is in memory only stays as it is.
+    pub(crate) fn release(&self, done: impl FnOnce() + Send + 'static) {
+        let state = self.state.clone();
+        let has_files = self.folder.is_some();
+        self.lane.run(move || {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if has_files && matches!(*state, State::Open(_)) {
+                *state = State::Released;
+            }
+            drop(state);
+            done();
         });
     }
 
     /// Closes the file and unlocks the folder, after every job given before. Waits for the disk.
     pub(crate) async fn close(&self) {
         let (done, closed) = tokio::sync::oneshot::channel();
-        let open = self.open.clone();
+        let state = self.state.clone();
         self.lane.run(move || {
-            drop(open.lock().unwrap_or_else(PoisonError::into_inner).take());
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
             let _ = done.send(());
         });
         // The thread can only be gone with the process.
@@ -101,11 +131,19 @@ impl Store {
     }
 }
 
+impl Open {
+    fn files(path: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::lock(path)?;
+        let database = Database::open(&folder.database_path())?;
+        Ok(Self { database, _folder: Some(folder) })
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
-        let open = self.open.clone();
+        let state = self.state.clone();
         self.lane.run(move || {
-            drop(open.lock().unwrap_or_else(PoisonError::into_inner).take());
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
         });
     }
 }

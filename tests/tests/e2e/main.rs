@@ -8,6 +8,7 @@ mod delivery;
 mod disks;
 mod folders;
 mod library;
+mod lifecycle;
 mod limited;
 mod members;
 mod modes;

@@ -140,7 +140,10 @@ async fn messages_survive_trips_to_the_background_and_other_networks() {
         ada.send_numbers(&room, number..=number).await;
         match round % 4 {
             0 => ada.network("none").await,
-            1 => drop(ada.must(json!({"cmd": "set_app_state", "state": "suspended"})).await),
+            1 => {
+                ada.must(json!({"cmd": "set_app_state", "state": "suspended"})).await;
+                ada.must(json!({"cmd": "set_app_state", "state": "background"})).await;
+            }
             2 => ada.network("cellular_2g").await,
             _ => drop(ada.must(json!({"cmd": "set_app_state", "state": "background"})).await),
         }

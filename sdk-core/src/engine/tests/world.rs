@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tidewire_protocol::{
-    ClientFrame, Content, EventId, EventKind, MessageContent, Op, RoomId, Seq, ServerFrame,
+    AppState, ClientFrame, Content, EventId, EventKind, MessageContent, Op, RoomId, Seq,
+    ServerFrame,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::store::Database;
 enum StoreJob {
     Commit(StoreToken, Transaction),
     Load(StoreToken, Query),
+    Release,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) updates: u64,
     pub(crate) problems: Vec<crate::engine::Problem>,
     next: u64,
+    /// Since the engine let go of everything, until the app wakes it.
+    resting: bool,
     /// Commits that fail from now on.
     pub(crate) failing_commits: u32,
 }
@@ -69,6 +73,7 @@ impl World {
             updates: 0,
             problems: Vec::new(),
             next: 0,
+            resting: false,
             failing_commits: 0,
         };
         world.collect();
@@ -85,11 +90,14 @@ impl World {
         self.socket = None;
         self.rows.clear();
         self.token_wanted = false;
+        self.resting = false;
         self.collect();
     }
 
     fn collect(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            let quiet = matches!(effect, Effect::Notify(_) | Effect::CloseSocket(_));
+            assert!(quiet || !self.resting, "a resting engine asked for {effect:?}");
             match effect {
                 Effect::OpenSocket(id) => self.opening.push(id),
                 Effect::CloseSocket(id) => {
@@ -108,6 +116,7 @@ impl World {
                     self.jobs.push_back(StoreJob::Commit(token, transaction));
                 }
                 Effect::FetchToken => self.token_wanted = true,
+                Effect::Release => self.release(),
                 Effect::Notify(Notice::Reply(id, reply)) => {
                     assert!(self.replies.insert(id, reply).is_none(), "answered twice: {id:?}");
                 }
@@ -121,6 +130,21 @@ impl World {
                 Effect::Notify(_) => {}
             }
         }
+        assert!(!self.resting || self.engine.poll_timeout().is_none(), "a timer is armed");
+    }
+
+    /// What is on its way gets lost, every second request only on its way back.
+    fn release(&mut self) {
+        for (index, (_, request)) in std::mem::take(&mut self.requests).into_iter().enumerate() {
+            if index % 2 == 0 {
+                let _ = self.server.answer(request);
+            }
+        }
+        self.opening.clear();
+        self.socket = None;
+        self.token_wanted = false;
+        self.jobs.push_back(StoreJob::Release);
+        self.resting = true;
     }
 
     pub(crate) fn command(&mut self, command: Command) -> CommandId {
@@ -149,6 +173,9 @@ impl World {
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
+        if matches!(signal, Signal::AppState(state) if state != AppState::Suspended) {
+            self.resting = false;
+        }
         self.engine.handle_signal(self.now, signal);
         self.collect();
     }
@@ -173,6 +200,7 @@ impl World {
                 let rows = self.database.load(&query).unwrap();
                 self.engine.handle_loaded(self.now, token, rows);
             }
+            StoreJob::Release => self.engine.handle_released(self.now),
         }
         self.collect();
         true

@@ -1,0 +1,130 @@
+//! The app's lifecycle: the window that the background is, and the rest that `Suspended` asks for.
+//!
+//! At rest nothing is armed, nothing is on its way, and the store is released: iOS kills an app
+//! that is suspended while it holds a lock on a file in a shared container (0xdead10cc), and
+//! another process, an extension of the app, may use the folder meanwhile. So waking begins with
+//! what is on disk, as a start does.
+
+use tidewire_protocol::AppState;
+
+use super::effect::{Command, CommandId, Effect, Query, Reply, RequestError};
+use super::time::{Now, Timer, Timers};
+use super::timelines::LoadPurpose;
+use super::{Engine, Phase};
+use crate::config::millis;
+use crate::defaults;
+use crate::error::Error;
+
+/// Whether the engine rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Awake,
+    /// The store is being released.
+    Settling,
+    Asleep,
+}
+
+impl Engine {
+    pub(crate) fn app_state_changed(&mut self, state: AppState) {
+        let before = std::mem::replace(&mut self.signals.app_state, state);
+        if before == state {
+            return;
+        }
+        self.timers.disarm(Timer::Grace);
+        self.signals.grace = false;
+        if state == AppState::Suspended {
+            self.fall_asleep();
+            return;
+        }
+        if before == AppState::Suspended {
+            self.wake();
+        }
+        match state {
+            AppState::Foreground => self.retry_everything(),
+            // A glance at another app is no reason to lose the socket: what is in the outbox goes
+            // out on it, and at its end one poll reads what is left.
+            _ if self.link.is_ready() => {
+                self.signals.grace = true;
+                let grace = millis(defaults::BACKGROUND_GRACE);
+                self.timers.arm(Timer::Grace, self.now.mono_ms + grace);
+            }
+            _ => {}
+        }
+        self.poll_due = true;
+    }
+
+    pub(crate) fn grace_over(&mut self) {
+        self.signals.grace = false;
+        self.poll_due = true;
+    }
+
+    /// Whether `Suspended` holds: no file is open, no timer armed, nothing on its way. True as
+    /// well when the app is not suspended.
+    pub fn is_settled(&self) -> bool {
+        self.rest != Rest::Settling
+    }
+
+    /// Whether nothing may be begun.
+    pub(crate) fn rests(&self) -> bool {
+        self.rest != Rest::Awake
+    }
+
+    fn fall_asleep(&mut self) {
+        self.rest = Rest::Settling;
+        self.close_link("the app is suspended");
+        let mut requests: Vec<_> = self.requests.keys().copied().collect();
+        requests.sort_unstable();
+        for id in requests {
+            let error = RequestError::Network("the app is suspended".into());
+            self.handle_response(self.now, id, Err(error));
+        }
+        self.auth_rests();
+        // What is on disk may be another process's by the time of waking.
+        self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Start));
+        for (command, _) in std::mem::take(&mut self.deferred) {
+            self.reply(command, Err(Error::Suspended));
+        }
+        for refresh in std::mem::take(&mut self.refreshes) {
+            self.reply(refresh.command, Err(Error::Suspended));
+        }
+        // After all transactions given before.
+        self.effect(Effect::Release);
+    }
+
+    /// The store is released and what was on its way is gone.
+    pub fn handle_released(&mut self, now: Now) {
+        self.now = now;
+        if self.rest == Rest::Settling {
+            self.rest = Rest::Asleep;
+        }
+        self.advance();
+    }
+
+    fn wake(&mut self) {
+        self.rest = Rest::Awake;
+        self.phase = Phase::Loading;
+        self.sync = None;
+        self.boot = None;
+        self.http_backoff.reset();
+        self.link_backoff.reset();
+        self.auth_wakes();
+        self.load(Query::Start, LoadPurpose::Start);
+    }
+
+    /// Whatever was armed meanwhile: at rest nothing fires.
+    pub(crate) fn keep_resting(&mut self) {
+        self.timers = Timers::default();
+    }
+
+    /// What a resting engine can answer: from memory, and nothing else.
+    pub(crate) fn command_at_rest(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::Rooms | Command::Stats | Command::CloseTimeline(_) => {
+                self.command(id, command);
+            }
+            // The windows are filled anew on waking.
+            Command::ResetTimeline(_) => self.reply(id, Ok(Reply::Done)),
+            _ => self.reply(id, Err(Error::Suspended)),
+        }
+    }
+}

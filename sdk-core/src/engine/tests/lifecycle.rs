@@ -1,0 +1,149 @@
+//! The app's lifecycle: what the background keeps, and that `Suspended` is a rest.
+
+use tidewire_protocol::{AppState, EventKind, Mode};
+
+use super::model::room_id;
+use super::world::World;
+use crate::engine::{Command, Reason, Reply, Signal, TokenInfo};
+use crate::error::Error;
+
+fn awake(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.server.join(room_id(1));
+    world.settle();
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+    world
+}
+
+#[test]
+fn a_glance_at_another_app_keeps_the_socket_and_a_longer_stay_closes_it() {
+    let mut world = awake(1);
+    let sockets = world.engine.stats().sockets;
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(4_000);
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.run(20_000);
+    assert_eq!(world.engine.stats().sockets, sockets, "it is still the same socket");
+
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(6_000);
+    let report = world.engine.mode();
+    assert_eq!((report.mode, report.reason), (Mode::Polling, Reason::App(AppState::Background)));
+    let polls = world.engine.stats().polls;
+    world.run(600_000);
+    // At 60 s with jitter down to 0.8 of it: 10 to 13 polls in ten minutes.
+    let polled = world.engine.stats().polls - polls;
+    assert!((10..=13).contains(&polled), "{polled} polls");
+    assert_eq!(world.engine.stats().sockets, sockets);
+}
+
+#[test]
+fn what_waits_goes_out_in_the_background() {
+    let mut world = awake(2);
+    world.cut();
+    world.send(room_id(1), "on the way out");
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(2_000);
+    let log = &world.server.rooms[&room_id(1)].log;
+    assert!(log.iter().any(|event| event.kind == EventKind::Message), "{log:?}");
+}
+
+#[test]
+fn a_suspended_engine_asks_for_nothing_and_goes_on_where_it_was() {
+    let mut world = awake(3);
+    let timeline = world.open(room_id(1));
+    world.settle();
+    world.send(room_id(1), "sent, and the answer never heard");
+    while world.store_step() {}
+    world.signal(Signal::AppState(AppState::Suspended));
+    assert!(!world.engine.is_settled(), "the store is not released yet");
+    // The world itself asserts that no timer is armed and nothing is asked for.
+    world.settle();
+    assert!(world.engine.is_settled());
+    assert_eq!(world.engine.mode().mode, Mode::Offline);
+    world.server.say(room_id(1), "meanwhile");
+    world.pass(3_600_000);
+    world.settle();
+
+    let rooms = world.command(Command::Rooms);
+    assert!(matches!(world.replies[&rooms], Ok(Reply::Rooms(_))), "from memory");
+    let refused = world.command(Command::Refresh);
+    assert_eq!(world.replies[&refused], Err(Error::Suspended));
+
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.run(1_000);
+    let texts: Vec<String> =
+        world.rows[&timeline].iter().filter_map(|row| row.message()?.text()).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(world.start().outbox.is_empty());
+}
+
+#[test]
+fn it_may_be_suspended_before_it_has_begun_and_wakes_into_the_background() {
+    let mut world = World::new(4);
+    world.signal(Signal::AppState(AppState::Suspended));
+    world.settle();
+    world.server.join(room_id(1));
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(1_000);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+    assert_eq!(world.engine.stats().sockets, 0);
+}
+
+#[test]
+fn a_token_that_ended_during_the_rest_is_not_used() {
+    let mut world = awake(5);
+    let expires_at = Some(world.now.wall_ms + 600_000);
+    world.give_token(TokenInfo { expires_at, ..TokenInfo::default() });
+    world.signal(Signal::AppState(AppState::Suspended));
+    world.settle();
+    world.now.wall_ms += 3_600_000;
+    world.signal(Signal::AppState(AppState::Foreground));
+    while world.store_step() {}
+    assert!(world.requests.is_empty(), "nothing goes out with the old one");
+    assert!(world.grant_token(), "another one is asked for");
+    world.settle();
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+}
+
+#[test]
+fn a_refresh_is_done_when_all_is_read_and_sent() {
+    let mut world = awake(6);
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(10_000);
+    for n in 0..120 {
+        world.server.say(room_id(1), &format!("{n}"));
+    }
+    let polls = world.engine.stats().polls;
+    world.send(room_id(1), "mine");
+    let refresh = world.command(Command::Refresh);
+    world.settle();
+    match &world.replies[&refresh] {
+        Ok(Reply::Refreshed(refreshed)) => {
+            assert!(refreshed.complete && refreshed.new_events > 0);
+            assert_eq!(refreshed.pending, 0);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(world.engine.stats().polls > polls);
+    assert_eq!(world.engine.cursor(), Some(&world.server.head()));
+}
+
+#[test]
+fn a_refresh_without_a_network_says_so() {
+    let mut world = awake(7);
+    world.signal(Signal::Ceiling(Mode::Offline));
+    let refresh = world.command(Command::Refresh);
+    assert_eq!(world.replies[&refresh], Err(Error::Offline));
+}
+
+#[test]
+fn saving_power_allows_hybrid_at_most() {
+    let mut world = awake(8);
+    world.signal(Signal::Power { low: true });
+    let report = world.engine.mode();
+    assert_eq!((report.mode, report.reason), (Mode::Hybrid, Reason::LowPower));
+    world.signal(Signal::Power { low: false });
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+}
