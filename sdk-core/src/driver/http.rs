@@ -199,13 +199,16 @@ mod tests {
     async fn the_bytes_of_bodies_are_counted_also_those_of_answers_that_are_none() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         const PAGE: &str = "<p>Please accept our terms.</p>";
+        const BODY: &str = r#"{"users":["ada"]}"#;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let portal = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";
-            let mut asked = vec![0; 4096];
-            stream.read(&mut asked).await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(BODY.as_bytes()) {
+                assert!(stream.read_buf(&mut asked).await.unwrap() > 0, "no more comes");
+            }
             let answer = format!("{head}{}\r\n\r\n{PAGE}", PAGE.len());
             stream.write_all(answer.as_bytes()).await.unwrap();
         });
@@ -213,10 +216,9 @@ mod tests {
         let http = Http::new(Address::parse(&url).unwrap(), traffic.clone()).unwrap();
         let users = vec!["ada".parse().unwrap()];
         let request = Request::Profiles(tidewire_protocol::ProfilesRequest { users });
-        let body = r#"{"users":["ada"]}"#;
         http.perform(request, "").await.unwrap_err();
         portal.await.unwrap();
         let total = traffic.total();
-        assert_eq!((total.sent, total.received), (body.len() as u64, PAGE.len() as u64));
+        assert_eq!((total.sent, total.received), (BODY.len() as u64, PAGE.len() as u64));
     }
 }
