@@ -33,13 +33,14 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Takes the terminal, and reads its events on a thread of their own.
     pub(super) fn take() -> io::Result<(Self, UnboundedReceiver<io::Result<Event>>)> {
-        let told = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            PANICKED.store(true, Ordering::SeqCst);
-            told(panic);
-        }));
         // Its own hook gives the terminal back before the message is written.
         let screen = ratatui::try_init()?;
+        let give_back = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            // First, so that nothing is drawn over the message.
+            PANICKED.store(true, Ordering::SeqCst);
+            give_back(panic);
+        }));
         // A terminal that does not know pasting types it.
         let _ = execute!(io::stdout(), EnableBracketedPaste);
         let stop = Arc::new(AtomicBool::new(false));
@@ -75,6 +76,9 @@ impl Drop for Terminal {
             let _ = keys.join();
         }
         let _ = execute!(io::stdout(), DisableBracketedPaste);
-        ratatui::restore();
+        // Twice would put the cursor onto the message of the panic.
+        if !Self::panicked() {
+            ratatui::restore();
+        }
     }
 }
