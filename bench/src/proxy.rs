@@ -48,6 +48,16 @@ pub enum Fault {
     LoseNextAnswer,
     /// Each piece of data takes this long, both ways.
     Delay(Duration),
+    /// A network that loses packets, as it looks from above TCP: nothing is missing, but what
+    /// follows a loss waits until it was sent again. Each piece of data that is read (at most
+    /// 16 KiB) stands for a packet; with this probability it is lost and sent again after
+    /// [`RETRANSMISSION`], lost again after twice that, and so on, both ways and in order, so that
+    /// what comes behind it waits too. A real loss costs less where later packets tell the sender of
+    /// it (fast retransmission); in a chat there are seldom any.
+    Loss {
+        /// 0 to 99.
+        percent: u8,
+    },
     /// A captive portal: every request is answered with an HTML page and this status, the upgrade
     /// to a WebSocket too. Connections that were open are reset.
     Portal {
@@ -66,6 +76,12 @@ impl Fault {
     }
 }
 
+/// TCP's shortest wait before it sends a packet again, as Linux has it (RFC 6298 allows 1 s).
+pub const RETRANSMISSION: Duration = Duration::from_millis(200);
+
+/// Losses of one packet in a row at most: at 20 % one packet in 400,000 is lost more often.
+const MOST_LOSSES: u32 = 8;
+
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -83,6 +99,8 @@ pub struct Counters {
     pub bytes_held: u64,
     /// Answers thrown away, see [`Fault::LoseNextAnswer`].
     pub lost_answers: u64,
+    /// Packets lost and sent again, see [`Fault::Loss`].
+    pub retransmissions: u64,
     /// Requests answered with a page, see [`Fault::Portal`].
     pub portal_pages: u64,
     /// Upgrades among these, and those refused, see [`Fault::NoSockets`].
@@ -322,6 +340,24 @@ enum Way {
 /// Bytes of one direction kept in the proxy at most; then it reads no further.
 const MOST_KEPT: usize = 1024 * 1024;
 
+/// A piece of data on its way.
+struct Piece {
+    came: Instant,
+    /// What its losses cost, also when the network has become better since.
+    late: Duration,
+    data: Vec<u8>,
+}
+
+/// How often a packet is lost before it arrives.
+fn losses(rng: &mut fastrand::Rng, percent: u8) -> u32 {
+    (0..MOST_LOSSES).take_while(|_| rng.u8(0..100) < percent).count() as u32
+}
+
+/// What so many losses in a row cost: each waits twice as long as the one before.
+fn lateness(losses: u32) -> Duration {
+    RETRANSMISSION * (2u32.pow(losses) - 1)
+}
+
 async fn pump(
     way: Way,
     mut from: ReadHalf<'_>,
@@ -331,7 +367,8 @@ async fn pump(
 ) -> io::Result<End> {
     let mut faults = shared.fault.subscribe();
     let mut buffer = vec![0; 16 * 1024];
-    let mut kept: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
+    let mut kept: VecDeque<Piece> = VecDeque::new();
+    let mut rng = fastrand::Rng::new();
     let mut bytes_kept = 0;
     let mut ended = false;
     loop {
@@ -340,10 +377,10 @@ async fn pump(
             return Ok(End::Closed);
         }
         let Told { fault, number } = *faults.borrow_and_update();
-        let due = kept.front().and_then(|(came, _)| match fault {
+        let due = kept.front().and_then(|piece| match fault {
             Fault::HoldAnswers if way == Way::Down => None,
-            Fault::Delay(time) => Some(*came + time),
-            _ => Some(*came),
+            Fault::Delay(time) => Some(piece.came + piece.late + time),
+            _ => Some(piece.came + piece.late),
         });
         let wait = async move {
             match due {
@@ -354,7 +391,7 @@ async fn pump(
         tokio::select! {
             changed = faults.changed() => if changed.is_err() { return Ok(End::Reset) },
             () = wait => {
-                if let Some((_, data)) = kept.pop_front() {
+                if let Some(Piece { data, .. }) = kept.pop_front() {
                     to.write_all(&data).await?;
                     bytes_kept -= data.len();
                     let sent = data.len() as u64;
@@ -385,7 +422,15 @@ async fn pump(
                     (Way::Down, _) => {}
                 }
                 drop(under);
-                kept.push_back((Instant::now(), buffer[..read].to_vec()));
+                let lost = match fault {
+                    Fault::Loss { percent } => losses(&mut rng, percent),
+                    _ => 0,
+                };
+                if lost > 0 {
+                    shared.count(|counters| counters.retransmissions += u64::from(lost));
+                }
+                let data = buffer[..read].to_vec();
+                kept.push_back(Piece { came: Instant::now(), late: lateness(lost), data });
                 bytes_kept += read;
             }
         }
@@ -535,6 +580,38 @@ mod tests {
         let took = start.elapsed();
         assert!(took >= Duration::from_millis(100), "{took:?}");
         assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn lost_packets_come_late_and_in_order_and_nothing_is_missing() {
+        let proxy = Proxy::start(echo().await).await.unwrap();
+        proxy.set(Fault::Loss { percent: 20 });
+        let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        let start = Instant::now();
+        let mut sent = 0u8;
+        // One at a time, so that no piece hides the lateness of another.
+        while proxy.counters().retransmissions < 3 {
+            stream.write_all(&[sent]).await.unwrap();
+            assert_eq!(stream.read_u8().await.unwrap(), sent);
+            sent = sent.wrapping_add(1);
+        }
+        assert!(start.elapsed() >= 3 * RETRANSMISSION, "{:?}", start.elapsed());
+        // Together, so that some wait behind others.
+        let sent: Vec<u8> = (0..100).collect();
+        for byte in &sent {
+            stream.write_all(&[*byte]).await.unwrap();
+        }
+        let mut came = [0; 100];
+        stream.read_exact(&mut came).await.unwrap();
+        assert_eq!(came.as_slice(), sent);
+    }
+
+    #[test]
+    fn one_packet_in_five_is_lost_and_each_further_loss_costs_twice_as_much() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let lost = (0..100_000).filter(|_| losses(&mut rng, 20) > 0).count();
+        assert!((19_000..21_000).contains(&lost), "{lost}");
+        assert_eq!([0, 1, 2, 3].map(|n| lateness(n).as_millis()), [0, 200, 600, 1_400]);
     }
 
     async fn ask(proxy: &Proxy, request: &str) -> String {

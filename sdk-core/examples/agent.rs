@@ -533,6 +533,9 @@ fn stats_json(stats: &tidewire::Stats) -> Value {
         "sockets": stats.sockets,
         "frames_sent": stats.frames_sent,
         "frames_received": stats.frames_received,
+        "bytes_sent": stats.bytes_sent,
+        "bytes_received": stats.bytes_received,
+        "wakeups": stats.wakeups,
         "pages": stats.pages,
         "pages_dropped": stats.pages_dropped,
         "events": stats.events,
@@ -543,6 +546,7 @@ fn stats_json(stats: &tidewire::Stats) -> Value {
             "disk": tier(&stats.disk),
             "server": tier(&stats.server),
         },
+        "last_tier": stats.last_tier.map(tier_name),
     })
 }
 

@@ -60,6 +60,11 @@ pub const RETRY_MOST: Duration = Duration::from_secs(25);
 /// A socket that lived this long was no failure: the delays start anew.
 pub const STABLE_AFTER: Duration = Duration::from_secs(60);
 
+/// Silence after which using the network again counts as a wake-up. Radios leave their fast state
+/// after a tail of some seconds (LTE about 10 s, Wi-Fi some 100 ms); 1 s tells a burst from the next
+/// one, and is well below every interval here that is meant to let the radio sleep.
+pub const RADIO_IDLE: Duration = Duration::from_secs(1);
+
 /// Time for the answer to a frame that has one (`welcome`, `sent`, `synced`, `pong`). A phone's
 /// radio takes up to 3 s to wake, a busy server some more.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

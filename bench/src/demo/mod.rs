@@ -3,6 +3,7 @@
 
 mod process;
 mod report;
+pub mod screen;
 mod tally;
 mod user;
 

@@ -1,6 +1,7 @@
 //! HTTP requests: one call each, with a bounded answer. Only an answer with the server's own error
 //! body is its "no"; whatever else comes back is network trouble.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -11,6 +12,7 @@ use tidewire_protocol::{ErrorBody, HistoryQuery, limits};
 
 use super::address::Address;
 use super::tls;
+use super::traffic::Traffic;
 use crate::defaults;
 use crate::engine::{Request, RequestError, Response};
 
@@ -19,6 +21,7 @@ use crate::engine::{Request, RequestError, Response};
 pub(crate) struct Http {
     client: Client,
     address: Address,
+    traffic: Arc<Traffic>,
 }
 
 /// Idle connections are kept a little longer than the longest usual polling interval (10 s), so
@@ -26,7 +29,7 @@ pub(crate) struct Http {
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Http {
-    pub(crate) fn new(address: Address) -> Result<Self, String> {
+    pub(crate) fn new(address: Address, traffic: Arc<Traffic>) -> Result<Self, String> {
         let tls = (*tls::config()?).clone();
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -38,7 +41,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, address })
+        Ok(Self { client, address, traffic })
     }
 
     /// Makes a request.
@@ -119,6 +122,7 @@ impl Call<'_> {
             .header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some(body) = body {
             let json = serde_json::to_vec(body).map_err(|error| trouble(&error))?;
+            self.http.traffic.sends(json.len());
             request = request.header(CONTENT_TYPE, "application/json").body(json);
         }
         let mut response = request.send().await.map_err(|error| trouble(&error.without_url()))?;
@@ -127,6 +131,7 @@ impl Call<'_> {
         while let Some(chunk) =
             response.chunk().await.map_err(|error| trouble(&error.without_url()))?
         {
+            self.http.traffic.receives(chunk.len());
             if answer.len() + chunk.len() > limits::ANSWER_BYTES {
                 return Err(RequestError::Network("the answer is larger than any can be".into()));
             }
@@ -188,5 +193,32 @@ mod tests {
     #[test]
     fn a_user_id_can_not_break_out_of_its_place_in_a_path() {
         assert_eq!(escape("a/b?c=ü~"), "a%2Fb%3Fc%3D%C3%BC~");
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_bodies_are_counted_also_those_of_answers_that_are_none() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        const PAGE: &str = "<p>Please accept our terms.</p>";
+        const BODY: &str = r#"{"users":["ada"]}"#;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let portal = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";
+            let mut asked = Vec::new();
+            while !asked.ends_with(BODY.as_bytes()) {
+                assert!(stream.read_buf(&mut asked).await.unwrap() > 0, "no more comes");
+            }
+            let answer = format!("{head}{}\r\n\r\n{PAGE}", PAGE.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let traffic = Arc::new(Traffic::default());
+        let http = Http::new(Address::parse(&url).unwrap(), traffic.clone()).unwrap();
+        let users = vec!["ada".parse().unwrap()];
+        let request = Request::Profiles(tidewire_protocol::ProfilesRequest { users });
+        http.perform(request, "").await.unwrap_err();
+        portal.await.unwrap();
+        let total = traffic.total();
+        assert_eq!((total.sent, total.received), (BODY.len() as u64, PAGE.len() as u64));
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod address;
 mod http;
 mod socket;
 mod tls;
+mod traffic;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -29,6 +30,7 @@ use crate::mailbox::Mailbox;
 use crate::store::Store;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
+use traffic::Traffic;
 
 pub(crate) use address::Address;
 
@@ -63,6 +65,7 @@ struct Driver {
     engine: Engine,
     start: Instant,
     http: Arc<Http>,
+    traffic: Arc<Traffic>,
     address: Address,
     tokens: Arc<dyn TokenProvider>,
     /// The last token given. Never logged, never stored.
@@ -89,7 +92,8 @@ const OUTBOUND: usize = 256;
 
 /// Starts the client's task on the current runtime.
 pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
-    let http = Http::new(parts.address.clone())
+    let traffic = Arc::new(Traffic::default());
+    let http = Http::new(parts.address.clone(), traffic.clone())
         .map_err(|reason| Error::InvalidUrl { url: parts.address.http(""), reason })?;
     let start = Instant::now();
     let (outcomes, inbox) = mpsc::unbounded_channel();
@@ -98,6 +102,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         engine: Engine::new(parts.config, fastrand::u64(..), now(start)),
         start,
         http: Arc::new(http),
+        traffic,
         address: parts.address,
         tokens: parts.tokens,
         token: Arc::from(""),
@@ -151,12 +156,16 @@ impl Driver {
                 },
                 Some(outcome) = inbox.recv() => self.outcome(outcome),
                 Some(frame) = self.frames.recv(), if self.engine.wants_frames() => {
+                    self.engine.handle_traffic(self.traffic.total());
                     if let Some(socket) = &self.socket {
                         let id = socket.id;
                         self.engine.handle_frame(now(start), id, frame);
                     }
                 }
-                () = due => self.engine.handle_timeout(now(start)),
+                () = due => {
+                    self.engine.handle_traffic(self.traffic.total());
+                    self.engine.handle_timeout(now(start));
+                }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
         };
@@ -188,6 +197,7 @@ impl Driver {
     }
 
     fn asked(&mut self, ask: Ask) {
+        self.engine.handle_traffic(self.traffic.total());
         match ask {
             Ask::Command(command, reply) => self.command(command, reply),
             Ask::OpenTimeline(id, mailbox, command, reply) => {
@@ -222,6 +232,7 @@ impl Driver {
     fn outcome(&mut self, outcome: Outcome) {
         let now = now(self.start);
         let engine = &mut self.engine;
+        engine.handle_traffic(self.traffic.total());
         match outcome {
             Outcome::Socket(id, event) => {
                 // What came before the end is heard before it: a `goaway` holds the slot.
@@ -339,11 +350,12 @@ impl Driver {
         self.frames = frames;
         let address = self.address.clone();
         let outcomes = self.outcomes.clone();
+        let traffic = self.traffic.clone();
         let task = self.tasks.spawn(async move {
             let reason = match socket::open(&address).await {
                 Ok(connection) => {
                     let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Opened));
-                    socket::carry(connection, to_send, inbound).await
+                    socket::carry(connection, to_send, inbound, &traffic).await
                 }
                 Err(reason) => reason,
             };

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::address::Address;
 use super::tls;
+use super::traffic::Traffic;
 use crate::defaults;
 
 /// The subprotocol of version 1 with JSON frames.
@@ -74,6 +75,7 @@ pub(crate) async fn carry(
     mut connection: Connection,
     mut outbound: mpsc::Receiver<ClientFrame>,
     inbound: mpsc::Sender<ServerFrame>,
+    traffic: &Traffic,
 ) -> String {
     let mut waiting = None;
     loop {
@@ -83,7 +85,7 @@ pub(crate) async fn carry(
                     let _ = connection.close(None).await;
                     return "closed by this side".into();
                 };
-                if let Err(reason) = write(&mut connection, &frame).await {
+                if let Err(reason) = write(&mut connection, &frame, traffic).await {
                     return reason;
                 }
             }
@@ -95,10 +97,13 @@ pub(crate) async fn carry(
             }
             message = connection.next(), if waiting.is_none() => {
                 match message {
-                    Some(Ok(Message::Text(text))) => match ServerFrame::parse(text.as_str()) {
-                        Ok(frame) => waiting = Some(frame),
-                        Err(error) => return format!("a frame that is none: {error}"),
-                    },
+                    Some(Ok(Message::Text(text))) => {
+                        traffic.receives(text.len());
+                        match ServerFrame::parse(text.as_str()) {
+                            Ok(frame) => waiting = Some(frame),
+                            Err(error) => return format!("a frame that is none: {error}"),
+                        }
+                    }
                     // tungstenite answers pings by itself.
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                     Some(Ok(Message::Binary(_))) => return "a binary frame".into(),
@@ -114,11 +119,45 @@ pub(crate) async fn carry(
     }
 }
 
-async fn write(connection: &mut Connection, frame: &ClientFrame) -> Result<(), String> {
+async fn write(
+    connection: &mut Connection,
+    frame: &ClientFrame,
+    traffic: &Traffic,
+) -> Result<(), String> {
     let json = serde_json::to_string(frame).map_err(|error| error.to_string())?;
+    traffic.sends(json.len());
     let message = Message::Text(Utf8Bytes::from(json));
     tokio::time::timeout(defaults::ANSWER_TIMEOUT, connection.send(message))
         .await
         .map_err(|_| "a write stalled".to_owned())?
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_bytes_of_frames_are_counted_both_ways() {
+        let (near, far) = tokio::io::duplex(4096);
+        let near: Box<dyn Stream> = Box::new(near);
+        let connection = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        let (outbound, to_send) = mpsc::channel(1);
+        let (inbound, mut frames) = mpsc::channel(1);
+        let traffic = Arc::new(Traffic::default());
+        let counted = traffic.clone();
+        let carrying =
+            tokio::spawn(async move { carry(connection, to_send, inbound, &counted).await });
+        outbound.send(ClientFrame::Ping).await.unwrap();
+        let asked = far.next().await.unwrap().unwrap();
+        let answer = serde_json::to_string(&<ServerFrame>::Pong).unwrap();
+        far.send(Message::text(answer.clone())).await.unwrap();
+        assert_eq!(frames.recv().await, Some(ServerFrame::Pong));
+        let total = traffic.total();
+        assert_eq!((total.sent, total.received), (asked.len() as u64, answer.len() as u64));
+        carrying.abort();
+    }
 }

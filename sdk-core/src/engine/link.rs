@@ -88,6 +88,7 @@ impl Engine {
     /// A frame came in.
     pub fn handle_frame(&mut self, now: Now, socket: SocketId, frame: ServerFrame) {
         self.now = now;
+        self.radio.used(now.mono_ms);
         if self.link.socket() == Some(socket) {
             self.stats.frames_received += 1;
             // Any frame shows that the peer is there: whatever else it owes has its time anew.
@@ -237,6 +238,7 @@ impl Engine {
             Link::Closed if self.timers.get(Timer::SocketRetry).is_none() => {
                 let socket = SocketId(self.id());
                 self.stats.sockets += 1;
+                self.reach_out();
                 self.link = Link::Opening(socket);
                 self.effect(Effect::OpenSocket(socket));
             }
@@ -376,6 +378,7 @@ impl Engine {
         ready.last_sent = now;
         let socket = ready.socket;
         self.stats.frames_sent += 1;
+        self.reach_out();
         self.effect(Effect::SendFrame(socket, frame));
     }
 

@@ -75,7 +75,7 @@ pub use effect::{
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use ranges::{RangeChange, RangeSet};
-pub use stats::{Stats, Tier, TierStats};
+pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
 pub use window::{Change, Message, MessageState, Row, RowKey, TimelineUpdate};
@@ -171,6 +171,7 @@ pub struct Engine {
 
     stats: Stats,
     mode_stats: stats::ModeStats,
+    radio: stats::Radio,
 }
 
 impl Engine {
@@ -220,6 +221,7 @@ impl Engine {
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
             mode_stats: stats::ModeStats::default(),
+            radio: stats::Radio::default(),
             config,
         };
         engine.load(Query::Start, LoadPurpose::Start);
@@ -266,6 +268,13 @@ impl Engine {
             self.command(id, command);
         }
         self.advance();
+    }
+
+    /// What has passed over the network since the start. Told before an input that may change the
+    /// mode or ask for the counters, so that bytes belong to the mode that they passed in.
+    pub fn handle_traffic(&mut self, total: Traffic) {
+        self.stats.bytes_sent = total.sent;
+        self.stats.bytes_received = total.received;
     }
 
     /// A timer is due: call this at or after the moment that [`Engine::poll_timeout`] gave.
@@ -397,6 +406,11 @@ impl Engine {
             self.timers.disarm(Timer::SocketRetry);
         }
         self.poll_due = true;
+    }
+
+    /// The client itself uses the network.
+    fn reach_out(&mut self) {
+        self.stats.wakeups += u64::from(self.radio.used(self.now.mono_ms));
     }
 
     fn online(&self) -> bool {

@@ -57,6 +57,7 @@ impl Engine {
     ) {
         self.now = now;
         if answer.is_ok() {
+            self.radio.used(now.mono_ms);
             self.auth.accepted();
         }
         let generation = self.requests.get(&id).map_or(0, |(_, generation)| *generation);
@@ -359,6 +360,7 @@ impl Engine {
 
     fn request_as(&mut self, id: RequestId, request: Request, purpose: Purpose) {
         self.stats.requests += 1;
+        self.reach_out();
         self.requests.insert(id, (purpose, self.auth.generation()));
         self.effect(Effect::Request(id, request));
     }

@@ -6,6 +6,7 @@ use super::model::room_id;
 use super::world::World;
 use crate::engine::{
     Command, Network, NetworkKind, Problem, Reason, Reply, Request, Row, Signal, TimelineId,
+    Traffic,
 };
 use crate::error::{Error, StoreError};
 
@@ -477,4 +478,47 @@ fn an_unknown_frame_and_an_unknown_kind_harm_nothing() {
     world.settle();
     assert_eq!(world.engine.cursor(), Some(&world.server.head()));
     world.check_events();
+}
+
+#[test]
+fn a_wakeup_is_one_burst_of_the_clients_own_after_a_silence() {
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    world.run(20_000);
+    let (wakeups, polls) = (world.engine.stats().wakeups, world.engine.stats().polls);
+    world.run(60_000);
+    let woke = world.engine.stats().wakeups - wakeups;
+    assert_eq!(woke, world.engine.stats().polls - polls, "in polling each poll is one wake-up");
+
+    ceiling(&mut world, Mode::RealTime);
+    world.settle();
+    world.run(5_000);
+    let wakeups = world.engine.stats().wakeups;
+    for n in 0..5 {
+        world.send(room, &format!("{n}"));
+        world.settle();
+    }
+    assert_eq!(world.engine.stats().wakeups, wakeups + 1, "five sends at once are one");
+    world.run(5_000);
+    let before = (world.engine.stats().wakeups, world.engine.stats().events);
+    world.server.say(room, "pushed");
+    world.settle();
+    let after = (world.engine.stats().wakeups, world.engine.stats().events);
+    assert_eq!(after, (before.0, before.1 + 1), "a push is not the client's");
+}
+
+#[test]
+fn bytes_belong_to_the_mode_that_they_passed_in() {
+    let (mut world, _) = world_with_room();
+    world.engine.handle_traffic(Traffic { sent: 10, received: 100 });
+    ceiling(&mut world, Mode::Polling);
+    world.engine.handle_traffic(Traffic { sent: 15, received: 300 });
+    let asked = world.command(Command::Stats);
+    let Some(Ok(Reply::Stats(stats, modes))) = world.replies.get(&asked) else {
+        panic!("no stats");
+    };
+    assert_eq!((stats.bytes_sent, stats.bytes_received), (15, 300));
+    let of = |mode| (modes[&mode].bytes_sent, modes[&mode].bytes_received);
+    assert_eq!(of(Mode::Polling), (5, 200));
+    assert_eq!(of(Mode::RealTime), (10, 100));
 }
