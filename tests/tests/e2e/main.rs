@@ -14,5 +14,6 @@ mod modes;
 mod offline;
 mod portal;
 mod restarts;
+mod stage;
 mod tokens;
 mod wire;
