@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask demo | test | bindings`. Only the standard
+//! The project's commands: `cargo xtask demo | test | bindings | scenarios`. Only the standard
 //! library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
 mod checks;
 mod foreign;
+mod scenarios;
 mod setup;
 mod steps;
 mod suites;
@@ -23,6 +24,8 @@ The project's commands.
   cargo xtask bindings [swift] [kotlin] [--release]
       Builds the library and generates the sources by which Swift and Kotlin call it, into
       bindings/swift and bindings/kotlin. With --release: the library as phones get it.
+  cargo xtask scenarios
+      Writes docs/scenarios.md: which test walks through which scenario, in each language.
   cargo xtask bench [NAME]
       Benchmarks. There are none yet.
   cargo xtask help
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             Ok((languages, release)) => told(bindings::generate(&languages, release)),
             Err(problem) => wrong(&problem),
         },
+        ["scenarios"] => told(scenarios::write()),
         ["bench", ..] => {
             eprintln!("xtask: there are no benchmarks yet");
             ExitCode::FAILURE

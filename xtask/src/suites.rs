@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use crate::checks::{arrows, readme, skips};
 use crate::foreign;
+use crate::scenarios;
 use crate::setup;
 use crate::steps::{Outcome, Steps};
 use crate::workspace::cargo;
@@ -114,6 +115,9 @@ pub(crate) fn test(part: Part) -> ExitCode {
 fn checks(steps: &mut Steps, part: Part) {
     steps.check("arrows", arrows::check);
     steps.check("skips", skips::check);
+    if matches!(part, Part::All | Part::EndToEnd | Part::Kotlin | Part::Swift) {
+        steps.check("scenarios", scenarios::check);
+    }
     if !part.is_of_cargo() {
         return;
     }

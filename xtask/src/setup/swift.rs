@@ -144,7 +144,7 @@ fn make(folder: &Path, lock: File) -> Result<(), String> {
     let archive = apt::debian_mirror().unwrap_or_else(|| ARCHIVE.into());
     let proxy = apt::proxy().unwrap_or_default();
     println!(
-        "making a Debian root with Swift in {}: this takes some minutes and 3.3 GB, once",
+        "making a Debian root with Swift in {}: this takes some minutes and 2.7 GB, once",
         folder.display()
     );
     let status = Command::new("unshare")
