@@ -187,8 +187,10 @@ impl Proxy {
     /// Waits until the counters are as wanted, and gives them.
     pub async fn until(&self, wanted: impl FnMut(&Counters) -> bool) -> Counters {
         let mut counters = self.shared.counters.subscribe();
-        match counters.wait_for(wanted).await {
-            Ok(counters) => *counters,
+        // Copied at once: what `wait_for` gives is a guard, which must not be held over an await.
+        let seen = counters.wait_for(wanted).await.map(|counters| *counters);
+        match seen {
+            Ok(counters) => counters,
             // The sender lives as long as `self`.
             Err(_) => std::future::pending().await,
         }

@@ -13,6 +13,9 @@ pub struct Binaries {
     pub agent: PathBuf,
 }
 
+const OF_PACKAGE: &[&str] =
+    &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+
 /// The programs, built first if they are out of date: `cargo test -p tidewire-tests` is all that a
 /// fresh clone needs.
 pub fn binaries() -> &'static Binaries {
@@ -20,7 +23,16 @@ pub fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
         let folder = profile_folder();
         let release = folder.file_name().is_some_and(|name| name == "release");
-        let status = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo has set for this package: build scripts look at these variables, and would
+        // build their crates anew, here and at the next build from outside.
+        for (name, _) in std::env::vars_os() {
+            let of_package = |name: &str| OF_PACKAGE.iter().any(|prefix| name.starts_with(prefix));
+            if name.to_str().is_some_and(of_package) {
+                cargo.env_remove(name);
+            }
+        }
+        let status = cargo
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             // With the features that a build of the whole workspace has: others would build every
             // dependency a second time.
@@ -39,8 +51,11 @@ pub fn binaries() -> &'static Binaries {
     })
 }
 
-/// `target/debug`: the test's own program is in its folder `deps`.
+/// `target/debug`: a program is in it, a test's program in its folder `deps`.
 fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().expect("a program knows where it is");
-    own.ancestors().nth(2).expect("the test's program is in target/PROFILE/deps").to_owned()
+    let folder = own.parent().expect("a program is in a folder");
+    let of_test = folder.file_name().is_some_and(|name| name == "deps");
+    let profile = if of_test { folder.parent() } else { Some(folder) };
+    profile.expect("a test's program is in target/PROFILE/deps").to_owned()
 }

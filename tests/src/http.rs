@@ -1,5 +1,6 @@
 //! Plain HTTP, byte by byte: a library would not send what a broken client sends.
 
+use std::io;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -65,6 +66,24 @@ pub async fn raw(
     path: &str,
     body: Option<&[u8]>,
 ) -> Answer {
+    let answer = try_raw(server, token, method, path, body).await;
+    answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+/// The same, for one that may not be answered.
+///
+/// # Errors
+/// What happened to the connection.
+///
+/// # Panics
+/// If it stays open without an answer, or what comes is no HTTP.
+pub async fn try_raw(
+    server: SocketAddr,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> io::Result<Answer> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
     if let Some(token) = token {
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -87,15 +106,18 @@ pub async fn raw(
         let mut answer = Vec::new();
         let read = from.read_to_end(&mut answer).await;
         writing.abort();
-        if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
+        match read {
+            Ok(_) if answer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if answer.is_empty() => Err(error),
+            _ => Ok(answer),
+        }
     };
-    let answer = timeout(PATIENCE, exchange).await.expect("an answer in time");
-    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    let answer = timeout(PATIENCE, exchange).await.expect("an answer in time")?;
     let answer = String::from_utf8(answer).expect("an answer in UTF-8");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer {
+    Ok(Answer {
         status: status.unwrap_or_else(|| panic!("{method} {path}: no status in `{head}`")),
         body: serde_json::from_str(body).unwrap_or_default(),
-    }
+    })
 }

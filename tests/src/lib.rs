@@ -12,6 +12,7 @@ pub mod disk;
 pub mod http;
 pub mod server;
 pub mod socket;
+pub mod stage;
 pub mod view;
 pub mod world;
 

@@ -1,6 +1,6 @@
 //! A server process on a folder: started, stopped, killed and started again.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +68,14 @@ impl ServerProcess {
     /// # Panics
     /// If it does not listen.
     pub async fn start_again(&mut self) {
+        self.start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
+    }
+
+    /// The same at an address that it had before: nobody has to be led to it.
+    ///
+    /// # Panics
+    /// If it does not listen: somebody else may have taken the port meanwhile.
+    pub async fn start_at(&mut self, addr: SocketAddr) {
         let program = &binaries().server;
         let mut command = match self.wrapper.split_first() {
             Some((wrapper, arguments)) => {
@@ -78,7 +86,7 @@ impl ServerProcess {
             None => Command::new(program),
         };
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", &addr.to_string(), "--data"])
             .arg(&self.dir)
             .args(&self.flags)
             .stdin(Stdio::null())

@@ -1,10 +1,11 @@
-//! The project's commands: `cargo xtask demo | test | bench`. Only the standard library, so that
-//! it is built in a second or two and never stands in the way.
+//! The project's commands: `cargo xtask demo | test | bindings | scenarios`. Only the standard
+//! library, so that it is built in a second or two and never stands in the way.
 
-mod arrows;
-mod readme;
+mod bindings;
+mod checks;
+mod foreign;
+mod scenarios;
 mod setup;
-mod skips;
 mod steps;
 mod suites;
 mod workspace;
@@ -17,8 +18,14 @@ The project's commands.
   cargo xtask demo [--headless] [--json] [--users N] [--seconds S]
       Simulated users chat through all modes, with faults. `demo --help` has every flag.
   cargo xtask test [PART]
-      Every suite, or one part of it: protocol, rust, server, e2e, demo. With CI=true a skipped
-      suite is a failure.
+      Every suite, or one part of it: protocol, rust, server, e2e, kotlin, swift, demo. With CI=true
+      a skipped suite is a failure. What kotlin and swift need is installed on Debian and Ubuntu if
+      this runs as root: Java and Maven by apt, Swift in a folder of its own in ~/.cache/tidewire.
+  cargo xtask bindings [swift] [kotlin] [--release]
+      Builds the library and generates the sources by which Swift and Kotlin call it, into
+      bindings/swift and bindings/kotlin. With --release: the library as phones get it.
+  cargo xtask scenarios
+      Writes docs/scenarios.md: which test walks through which scenario, in each language.
   cargo xtask bench [NAME]
       Benchmarks. There are none yet.
   cargo xtask help
@@ -43,11 +50,26 @@ fn main() -> ExitCode {
             Err(problem) => wrong(&problem),
         },
         ["test", ..] => wrong("`test` takes one part at most"),
+        ["bindings", rest @ ..] => match bindings::parse(rest) {
+            Ok((languages, release)) => told(bindings::generate(&languages, release)),
+            Err(problem) => wrong(&problem),
+        },
+        ["scenarios"] => told(scenarios::write()),
         ["bench", ..] => {
             eprintln!("xtask: there are no benchmarks yet");
             ExitCode::FAILURE
         }
         [command, ..] => wrong(&format!("`{command}` is no command")),
+    }
+}
+
+fn told(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,
+    /// With something worth telling.
+    PassedWith(String),
     Failed(String),
     /// It could not be run here.
     Skipped(String),
@@ -32,7 +34,7 @@ impl Steps {
         let outcome = check();
         match &outcome {
             Outcome::Passed => {}
-            Outcome::Failed(why) => println!("{why}"),
+            Outcome::PassedWith(text) | Outcome::Failed(text) => println!("{text}"),
             Outcome::Skipped(why) => println!("skipped: {why}"),
         }
         let took = start.elapsed();
@@ -60,7 +62,7 @@ impl Steps {
 
     fn failed(&self) -> usize {
         let failed = |outcome: &Outcome| match outcome {
-            Outcome::Passed => false,
+            Outcome::Passed | Outcome::PassedWith(_) => false,
             Outcome::Failed(_) => true,
             Outcome::Skipped(_) => self.strict,
         };
@@ -73,7 +75,9 @@ impl Steps {
             let why = match outcome {
                 Outcome::Passed => "",
                 // The whole text stands above, where the step ran.
-                Outcome::Failed(why) | Outcome::Skipped(why) => why.lines().next().unwrap_or(""),
+                Outcome::PassedWith(text) | Outcome::Failed(text) | Outcome::Skipped(text) => {
+                    text.lines().next().unwrap_or("")
+                }
             };
             let line = format!("{:<8}{name:<12}{:>10}  {why}", word(outcome), seconds(*took));
             // Writing into a string cannot fail.
@@ -98,7 +102,7 @@ impl Steps {
 
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Passed => "passed",
+        Outcome::Passed | Outcome::PassedWith(_) => "passed",
         Outcome::Failed(_) => "FAILED",
         Outcome::Skipped(_) => "skipped",
     }
@@ -153,6 +157,14 @@ mod tests {
         let strict = with(true, &outcomes);
         assert_eq!(strict.failed(), 1);
         assert!(strict.table().contains("1 passed, 1 failed (1 of them skipped)"));
+    }
+
+    #[test]
+    fn what_a_passed_step_tells_stands_in_the_table() {
+        let steps = with(true, &[Outcome::PassedWith("34 tests".into())]);
+        assert_eq!(steps.failed(), 0);
+        assert!(steps.table().contains("34 tests"));
+        assert!(steps.table().contains("1 passed, 0 failed"));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-/// All Rust files below a folder of the workspace, by path from its root, sorted.
-pub(crate) fn rust_files(folder: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+/// All files with this extension below a folder of the workspace, by path from its root, sorted.
+pub(crate) fn files(folder: impl AsRef<Path>, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.as_ref().to_owned()];
     while let Some(folder) = folders.pop() {
@@ -28,7 +28,7 @@ pub(crate) fn rust_files(folder: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
             let path = folder.join(entry.file_name());
             if entry.file_type()?.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|other| other == extension) {
                 files.push(path);
             }
         }
@@ -37,12 +37,35 @@ pub(crate) fn rust_files(folder: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The cargo that runs this, in the workspace's folder, without what it has set for this package:
-/// build scripts look at these variables, and would build their crates anew at every change.
+/// All Rust files below a folder of the workspace.
+pub(crate) fn rust_files(folder: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+    files(folder, "rs")
+}
+
+/// The folder in which cargo puts what it builds in the dev profile: this program is in it.
+pub(crate) fn built() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// A program of this workspace that was built, to be run in the workspace's folder.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(built().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+    command.current_dir(root());
+    cleaned(command)
+}
+
+/// The cargo that runs this, in the workspace's folder.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root()).args(args);
+    cleaned(command)
+}
+
+/// Without what cargo has set for this package: build scripts look at these variables, and would
+/// build their crates anew at every change.
+fn cleaned(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_this_package) {
             command.env_remove(name);

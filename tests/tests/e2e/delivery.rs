@@ -81,11 +81,13 @@ async fn lose_an_ack(mode: &str) {
     world.agree(&room, &[&ada, &bob], 4).await;
 }
 
+// scenario: lost-answer
 #[tokio::test]
 async fn a_resend_after_an_ack_lost_in_polling_creates_no_second_message() {
     lose_an_ack("polling").await;
 }
 
+// scenario: lost-answer
 #[tokio::test]
 async fn a_resend_after_an_ack_lost_on_the_socket_creates_no_second_message() {
     lose_an_ack("real_time").await;

@@ -1,8 +1,10 @@
 //! The client as a library: what it costs the process that it lives in, and when it ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tidewire::{Client, Error, Mode, StoreError, UserId};
+use tidewire::{Client, Error, MessageState, Mode, Row, StoreError, TokenError, UserId};
 use tidewire_tests::PATIENCE;
 use tidewire_tests::server::ServerProcess;
 
@@ -31,6 +33,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> Result<(), String>) {
     }
 }
 
+// scenario: use-after-close
 #[tokio::test]
 async fn a_client_ends_with_its_last_handle_and_frees_its_folder() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,6 +66,97 @@ async fn a_client_ends_with_its_last_handle_and_frees_its_folder() {
     let again = open(&server, &data, "ada").await.unwrap();
     assert!(matches!(client.rooms().await, Err(Error::Closed)));
     again.close().await;
+}
+
+// scenario: cancelled-next
+#[tokio::test]
+async fn a_wait_for_updates_that_is_given_up_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path().join("server")).await;
+    let client = open(&server, &folder.path().join("data"), "ada").await.unwrap();
+    in_real_time(&client).await;
+    let room = client.create_group("Harbour", Vec::new()).await.unwrap();
+    let mut timeline = room.timeline().await.unwrap();
+    let mut rows = Vec::new();
+    for number in 1..=20 {
+        room.send(format!("message {number}")).await.unwrap();
+        // Polled once, and given up if there is nothing yet.
+        if let Ok(batch) = tokio::time::timeout(Duration::ZERO, timeline.next()).await {
+            batch.unwrap().update.apply(&mut rows);
+        }
+    }
+    let sent = |rows: &[Row]| {
+        let messages = rows.iter().filter_map(Row::message);
+        messages
+            .filter(|message| message.state == MessageState::Sent)
+            .filter_map(|message| message.text())
+            .collect::<Vec<_>>()
+    };
+    let wanted: Vec<_> = (1..=20).map(|number| format!("message {number}")).collect();
+    let begin = Instant::now();
+    while sent(&rows) != wanted {
+        assert!(begin.elapsed() < PATIENCE, "{rows:?}");
+        // Given up again and again: each wait may end at any point.
+        let waited = tokio::time::timeout(Duration::from_millis(1), timeline.next()).await;
+        if let Ok(batch) = waited {
+            batch.unwrap().update.apply(&mut rows);
+        }
+    }
+    client.close().await;
+}
+
+// scenario: token-provider-fails
+#[tokio::test]
+async fn a_token_provider_that_fails_is_asked_again_and_sends_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path().join("server")).await;
+    let token = server.token_for("ada", 3_600);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let good = Arc::new(AtomicBool::new(true));
+    let provider = {
+        let (asked, good) = (asked.clone(), good.clone());
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let token = good.load(Ordering::SeqCst).then(|| token.clone());
+            async move { token.ok_or_else(|| TokenError("the sign-in server is away".into())) }
+        }
+    };
+    let data = folder.path().join("data");
+    let start = |provider| {
+        Client::builder(format!("http://{}", server.addr()), UserId::new("ada").unwrap())
+            .token_provider(provider)
+            .data_dir(&data)
+            .spread(Duration::ZERO)
+            .open()
+    };
+    let client = start(provider.clone()).await.unwrap();
+    in_real_time(&client).await;
+    let room = client.create_group("Harbour", Vec::new()).await.unwrap().id();
+    client.close().await;
+    good.store(false, Ordering::SeqCst);
+    asked.store(0, Ordering::SeqCst);
+
+    let client = start(provider).await.unwrap();
+    let room = client.room(room);
+    let mut timeline = room.timeline().await.unwrap();
+    let id = room.send("hello").await.unwrap();
+    until("the provider is asked again", || {
+        let asked = asked.load(Ordering::SeqCst);
+        if asked >= 2 { Ok(()) } else { Err(format!("asked {asked} times")) }
+    })
+    .await;
+    good.store(true, Ordering::SeqCst);
+    let mut rows = Vec::new();
+    let state = |rows: &[Row]| {
+        let mut messages = rows.iter().filter_map(Row::message);
+        messages.find(|message| message.id == id).map(|message| message.state.clone())
+    };
+    while state(&rows) != Some(MessageState::Sent) {
+        let batch = tokio::time::timeout(PATIENCE, timeline.next()).await.expect("it is sent");
+        batch.unwrap().update.apply(&mut rows);
+        assert!(!matches!(state(&rows), Some(MessageState::Failed(_))), "{rows:?}");
+    }
+    client.close().await;
 }
 
 #[cfg(target_os = "linux")]

@@ -15,5 +15,6 @@ mod modes;
 mod offline;
 mod portal;
 mod restarts;
+mod stage;
 mod tokens;
 mod wire;

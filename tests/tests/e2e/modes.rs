@@ -36,6 +36,7 @@ async fn chat(world: &World, ada: &Agent, bob: &Agent, room: &str) {
     }
 }
 
+// scenario: connect, optimistic-send, receive
 #[tokio::test]
 async fn two_clients_chat_in_real_time() {
     let world = World::start().await;
@@ -131,6 +132,7 @@ async fn messages_survive_many_switches_of_mode_while_both_send() {
     world.agree(&room, &[&ada, &bob], 121).await;
 }
 
+// scenario: background
 #[tokio::test]
 async fn messages_survive_trips_to_the_background_and_other_networks() {
     let world = World::start().await;

@@ -6,6 +6,7 @@ use tidewire_bench::proxy::Fault;
 use tidewire_tests::agent::Agent;
 use tidewire_tests::world::World;
 
+// scenario: offline-send
 #[tokio::test]
 async fn what_is_sent_without_a_network_survives_a_kill_and_goes_out_in_order() {
     let world = World::start().await;
@@ -39,6 +40,7 @@ async fn what_is_sent_without_a_network_survives_a_kill_and_goes_out_in_order() 
     world.agree(&room, &[&ada, &bob], 14).await;
 }
 
+// scenario: server-down
 #[tokio::test]
 async fn a_cold_start_without_server_and_token_shows_what_is_cached() {
     let mut world = World::start().await;
@@ -63,6 +65,7 @@ async fn a_cold_start_without_server_and_token_shows_what_is_cached() {
     ada.quit().await;
 }
 
+// scenario: offline-send
 #[tokio::test]
 async fn what_waits_goes_out_by_itself_when_the_network_is_back() {
     let world = World::start().await;

@@ -29,6 +29,7 @@ async fn a_conversation_goes_on_over_a_graceful_restart_of_the_server() {
     talk_over_a_restart(World::start().await, async |server| server.stop().await).await;
 }
 
+// scenario: server-down
 #[tokio::test]
 async fn a_conversation_goes_on_when_the_server_is_killed() {
     talk_over_a_restart(World::start().await, async |server| server.kill().await).await;

@@ -92,6 +92,7 @@ async fn an_expired_token_makes_sends_wait_and_not_fail() {
     world.agree(&room, &[&ada, &bob], 4).await;
 }
 
+// scenario: token-expires
 #[tokio::test]
 async fn a_token_that_ends_in_mid_conversation_is_told_and_nothing_fails() {
     for mode in ["real_time", "polling"] {

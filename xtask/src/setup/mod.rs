@@ -1,33 +1,23 @@
-//! What the suites need on a machine, looked at before they run.
+//! What the suites need on a machine: looked at before they run, and brought where that can be
+//! done without asking.
+
+pub(crate) mod apt;
+pub(crate) mod java;
+pub(crate) mod swift;
+pub(crate) mod version;
 
 use std::process::{Command, Stdio};
 
 use crate::workspace::cargo;
+use version::Version;
 
 /// The oldest cargo that packages crates of one workspace that depend on each other. (The crates
 /// themselves are content with the workspace's `rust-version`, which cargo checks by itself.)
 pub(crate) const PACKAGING: Version = Version(1, 90);
 
-/// The first two numbers of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(u32, u32);
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
-
-/// Reads `cargo 1.95.0 (f2d3ce0bd 2026-03-21)`.
-fn parse(text: &str) -> Option<Version> {
-    let mut numbers = text.split_whitespace().nth(1)?.split('.');
-    Some(Version(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 /// The version of the cargo that runs this.
 pub(crate) fn cargo_version() -> Option<Version> {
-    let output = cargo(&["--version"]).output().ok()?;
-    parse(&String::from_utf8_lossy(&output.stdout))
+    Version::after("cargo ", &said(&mut cargo(&["--version"]))?)
 }
 
 /// Bundled SQLite and ring are C. A machine that links Rust with `cc` has one; others say so in
@@ -60,20 +50,12 @@ pub(crate) fn component(subcommand: &str, component: &str) -> Result<(), String>
     Err(format!("`cargo {subcommand}` is not installed: rustup component add {component}"))
 }
 
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
+/// What a program says when it succeeds: none if it is not there or fails.
+fn said(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_read_and_compared_as_numbers() {
-        assert_eq!(parse("cargo 1.95.0 (f2d3ce0bd 2026-03-21)"), Some(Version(1, 95)));
-        assert_eq!(parse("cargo 1.100.0-nightly (abc)"), Some(Version(1, 100)));
-        assert!(Version(1, 100) > PACKAGING && Version(1, 9) < PACKAGING);
-        assert_eq!(parse("something else"), None);
-    }
+fn succeeds(command: &mut Command) -> bool {
+    said(command).is_some()
 }

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sdk-core", &["tidewire-protocol"]),
     ("server", &["tidewire-protocol"]),
     ("bindings", &["tidewire"]),
+    ("bindings/bindgen", &[]),
     ("xtask", &[]),
 ];
 

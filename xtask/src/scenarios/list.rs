@@ -1,0 +1,73 @@
+//! The scenarios that an app's users live through, whatever language it is written in.
+
+use super::Language;
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    /// How tests call it.
+    pub(super) id: &'static str,
+    /// What is promised.
+    pub(super) promise: &'static str,
+    /// In which languages there is nothing to be tested, and why.
+    pub(super) not_in: &'static [(Language, &'static str)],
+}
+
+impl Scenario {
+    /// Why a language needs no test of it.
+    pub(super) fn reason_against(&self, language: Language) -> Option<&'static str> {
+        self.not_in.iter().find(|(other, _)| *other == language).map(|(_, why)| *why)
+    }
+}
+
+/// All of them, in the order of the table.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario { id: "connect", promise: "A client gets to real-time by itself", not_in: &[] },
+    Scenario {
+        id: "optimistic-send",
+        promise: "What is sent shows at once and becomes sent under the same id",
+        not_in: &[],
+    },
+    Scenario { id: "receive", promise: "What others send arrives, once and in order", not_in: &[] },
+    Scenario {
+        id: "offline-send",
+        promise: "What is sent without a network goes out by itself when there is one",
+        not_in: &[],
+    },
+    Scenario {
+        id: "lost-answer",
+        promise: "A send whose answer was lost creates no second message",
+        not_in: &[],
+    },
+    Scenario { id: "background", promise: "To the background and back loses nothing", not_in: &[] },
+    Scenario {
+        id: "cancelled-next",
+        promise: "A cancelled wait for the next update loses none",
+        not_in: &[],
+    },
+    Scenario {
+        id: "use-after-close",
+        promise: "A closed client says so, and frees its folder",
+        not_in: &[],
+    },
+    Scenario {
+        id: "token-expires",
+        promise: "A token that expires in the middle is told, and sends wait",
+        not_in: &[],
+    },
+    Scenario {
+        id: "token-provider-fails",
+        promise: "A token provider that fails is asked again, and sends wait",
+        not_in: &[],
+    },
+    Scenario {
+        id: "server-down",
+        promise: "Without its server a client shows what is cached and goes on afterwards",
+        not_in: &[],
+    },
+    Scenario {
+        id: "invalid-utf16",
+        promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
+        not_in: &[(Language::Rust, "text is always valid Unicode")],
+    },
+];
