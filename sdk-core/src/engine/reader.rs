@@ -143,6 +143,7 @@ impl Engine {
             app_state: self.signals.app_state,
             heartbeat_ms: self.declared_heartbeat_ms(),
             ops: Vec::new(),
+            receipts: Vec::new(),
         };
         if over_socket {
             self.send_frame(ClientFrame::Sync { request: id.0, sync });

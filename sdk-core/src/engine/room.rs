@@ -40,6 +40,7 @@ impl RoomRow {
             first_seq: Seq::new(1),
             head_seq: Seq::ZERO,
             unread_base: None,
+            receipts: Vec::new(),
             last_event: None,
         }
     }

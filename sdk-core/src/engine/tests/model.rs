@@ -142,6 +142,7 @@ impl ModelServer {
             first_seq: Seq::new(1),
             head_seq: Seq::new(room.log.len() as u64),
             unread_base: None,
+            receipts: Vec::new(),
             last_event: room.log.last().cloned(),
         }
     }
@@ -180,7 +181,7 @@ impl ModelServer {
         let to = if more { events[limit].0 - 1 } else { self.head };
         events.truncate(limit);
         let events = events.into_iter().map(|(_, event)| event).collect();
-        Ok(Page { from: from.clone(), events, to: cursor(to), more, limited })
+        Ok(Page { from: from.clone(), events, to: cursor(to), more, limited, receipts: Vec::new() })
     }
 
     pub(crate) fn apply(&mut self, room: RoomId, ops: Vec<Op>) -> Sent {
