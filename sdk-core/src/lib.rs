@@ -53,7 +53,7 @@ pub use client::Client;
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
-    Reason, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate, TokenError,
+    Reach, Reason, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate, TokenError,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;
@@ -64,6 +64,6 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Role, RoomId, RoomKind, RoomState, Seq,
-    UnreadBase, UserId, WireError,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Receipt, Role, RoomId, RoomKind,
+    RoomState, Seq, UnreadBase, UserId, WireError,
 };

@@ -211,6 +211,7 @@ impl Engine {
         tracing::debug!(reason, "socket closed");
         self.link = Link::Closed;
         self.outbox.lost(Carrier::Socket(socket));
+        self.forget_told();
         self.sync_lost_with_socket();
         self.timers.disarm(Timer::SocketAnswer);
         self.timers.disarm(Timer::Heartbeat);

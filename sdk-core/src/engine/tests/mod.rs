@@ -3,6 +3,7 @@
 
 mod model;
 mod random;
+mod receipts;
 mod scenarios;
 mod sending;
 mod world;
