@@ -13,6 +13,7 @@ mod members;
 mod modes;
 mod offline;
 mod portal;
+mod receipts;
 mod restarts;
 mod tokens;
 mod wire;
