@@ -79,8 +79,8 @@ pub const COMMITS_IN_FLIGHT: usize = 8;
 /// Batches that a timeline keeps for a slow reader before it turns them into one reset.
 pub const TIMELINE_QUEUE: usize = 32;
 
-/// Pushed events and limited rooms after whose commit `credit` is sent: a quarter of the server's 200, so that its
-/// pipe never runs dry.
+/// Pushed events, limited rooms and receipts after whose commit `credit` is sent: a quarter of the
+/// server's 200, so that its pipe never runs dry.
 pub const CREDIT_AFTER: usize = 50;
 
 /// Pause between two frames of receipts on a socket: in a burst one receipt a second says as much as

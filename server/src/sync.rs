@@ -1,5 +1,5 @@
-//! The call `sync`, the same over HTTP and over a socket: operations and receipts first, then a page of the
-//! feed, with a wait for news if the caller wants one.
+//! The call `sync`, the same over HTTP and over a socket: operations and receipts first, then a page
+//! of the feed, with a wait for news if the caller wants one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};

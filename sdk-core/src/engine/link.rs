@@ -42,7 +42,7 @@ pub(crate) struct Ready {
     token_generation: u64,
     /// Pings not yet answered.
     pings: u32,
-    /// Pushed events and limited rooms that were committed and not yet credited.
+    /// Pushed events, limited rooms and receipts that were committed and not yet credited.
     pub(crate) uncredited: usize,
 }
 
