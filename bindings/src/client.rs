@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire::{EventId, RoomId, UserId};
+use tidewire::{EventId, RoomId, Seq, UserId};
 
 use crate::error::TidewireError;
 use crate::event::EventSubscription;
@@ -138,6 +138,17 @@ impl Client {
         let room = self.room(&room)?;
         let content = message.content()?;
         finish(async move { Ok(room.send_message(content).await?.to_string()) }).await
+    }
+
+    /// Marks a room as read up to `seq`, also for the user's other devices. Never goes back; beyond
+    /// the newest event it counts as that. Survives a restart, and reaches the server when there is
+    /// a network. Goes on if the caller gives up. Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// `InvalidId`, `UnknownRoom`, `NotAMember`, `Suspended`, `Closed`, those of the store.
+    pub async fn mark_read(&self, room: String, seq: u64) -> Result<(), TidewireError> {
+        let room = self.room(&room)?;
+        finish(async move { Ok(room.mark_read(Seq::new(seq)).await?) }).await
     }
 
     /// Queues a failed message again. Waits for the disk.

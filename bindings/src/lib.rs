@@ -26,7 +26,7 @@ pub use cancel::CancelToken;
 pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
-pub use message::{FailReason, Message, MessageState, OutgoingMessage};
+pub use message::{FailReason, Message, MessageState, OutgoingMessage, Reach};
 pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
 pub use room::{Role, RoomKind, RoomSummary, UnreadBase};
 pub use settings::Settings;

@@ -30,6 +30,20 @@ pub struct Message {
     pub content_json: Option<String>,
     /// How far it is.
     pub state: MessageState,
+    /// Of a message of the user's own in a room of up to 100 members: how many of the others have
+    /// it, and have read it.
+    pub reach: Option<Reach>,
+}
+
+/// How many of the other members of a room have a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Reach {
+    /// Those whose devices have it; those who read it among them.
+    pub delivered_to: u32,
+    /// Those who have read it.
+    pub read_by: u32,
+    /// How many others there are: at least 1.
+    pub of: u32,
 }
 
 /// How far a message is. Derived from the outbox and the log, stored nowhere.
@@ -49,6 +63,10 @@ pub enum MessageState {
     },
     /// In the log.
     Sent,
+    /// On a device of every other member.
+    Delivered,
+    /// Read by every other member.
+    Read,
 }
 
 /// Why a message failed. Trouble with the network is never a reason.
@@ -118,6 +136,11 @@ impl From<&tidewire::Message> for Message {
             metadata_json: content.metadata.map(|metadata| metadata.to_string()),
             content_json,
             state: (&message.state).into(),
+            reach: message.reach.map(|reach| Reach {
+                delivered_to: reach.delivered_to,
+                read_by: reach.read_by,
+                of: reach.of,
+            }),
         }
     }
 }
@@ -133,6 +156,7 @@ impl From<&tidewire::Event> for Message {
             kind: event.kind.clone(),
             content: event.content.clone(),
             state: tidewire::MessageState::Sent,
+            reach: None,
         };
         (&message).into()
     }
@@ -147,6 +171,8 @@ impl From<&tidewire::MessageState> for MessageState {
                 Self::Failed { reason: reason.clone().into() }
             }
             tidewire::MessageState::Sent => Self::Sent,
+            tidewire::MessageState::Delivered => Self::Delivered,
+            tidewire::MessageState::Read => Self::Read,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Epoch, Event, Member, Op, Page, Policy, Profile, RoomId, RoomKind, RoomOps,
-    RoomState, Sent, Seq, UserId, limits,
+    AppState, Cursor, Epoch, Event, Member, Op, Page, Policy, Profile, ReceiptUpdate, RoomId,
+    RoomKind, RoomOps, RoomState, Sent, Seq, UserId, limits,
 };
 
-/// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations are applied first,
-/// then the feed is read, so that the page already holds what was just sent.
+/// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts
+/// are applied first, then the feed is read, so that the page already holds what was just sent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SyncRequest {
     /// Where to read on from. Without it, nothing is read and the answer has no page.
@@ -36,6 +36,9 @@ pub struct SyncRequest {
     /// Operations to apply before reading, at most one entry a room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ops: Vec<RoomOps>,
+    /// How far the user is, at most 50: taken before reading.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<ReceiptUpdate>,
 }
 
 impl SyncRequest {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Epoch, Event, Page, Policy, RoomId, RoomOps, RoomState, Sent, Seq,
-    SyncRequest, SyncResponse, UserId, WireError,
+    AppState, Cursor, Epoch, Event, Page, Policy, ReceiptUpdate, RoomId, RoomOps, RoomState, Sent,
+    Seq, SyncRequest, SyncResponse, UserId, WireError,
 };
 
 /// What a client sends.
@@ -39,6 +39,11 @@ pub enum ClientFrame {
         request: u64,
         /// The request.
         sync: SyncRequest,
+    },
+    /// How far the user is. Not answered: the user's own receipts come back by the feed.
+    Receipts {
+        /// At most 50.
+        receipts: Vec<ReceiptUpdate>,
     },
     /// Is anybody there? Answered by `pong`.
     Ping,
@@ -220,6 +225,7 @@ impl ClientFrame {
             "unsubscribe" => fields!(json, ClientFrame::Unsubscribe { room: RoomId }),
             "send" => ClientFrame::Send(serde_json::from_str(json)?),
             "sync" => fields!(json, ClientFrame::Sync { request: u64, sync: SyncRequest }),
+            "receipts" => fields!(json, ClientFrame::Receipts { receipts: Vec<ReceiptUpdate> }),
             "ping" => ClientFrame::Ping,
             "pong" => ClientFrame::Pong,
             other => ClientFrame::Unknown(other.to_owned()),

@@ -24,6 +24,7 @@ pub mod limits;
 mod mode;
 mod op;
 mod page;
+mod receipt;
 mod room;
 
 pub use calls::{
@@ -40,4 +41,5 @@ pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
+pub use receipt::{Receipt, ReceiptUpdate};
 pub use room::{Role, RoomKind, RoomState, UnreadBase};

@@ -43,10 +43,10 @@ pub const BODY_BYTES: usize = 256 * 1024;
 /// the room states around them, with room to spare). More is treated as network trouble.
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Most events of one page of the feed.
+/// Most events, limited rooms and receipts of one page of the feed, together.
 pub const PAGE_EVENTS: usize = 50;
 
-/// A pushed page also ends once its events have this many bytes (256 KiB).
+/// A page also ends once its events have this many bytes (256 KiB).
 pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// Longest wait of one `sync`, in ms. Below the 30 s after which common proxies cut an idle
@@ -68,11 +68,18 @@ pub const MEMBERS_PAGE: usize = 100;
 /// Most profiles of one batch.
 pub const PROFILES_BATCH: usize = 100;
 
+/// Most receipts of one `sync` or one `receipts` frame: about 6 KiB.
+pub const RECEIPTS_PER_REQUEST: usize = 50;
+
+/// Most members of a room in which members see each other's receipts. One message moves the
+/// receipt of everybody else, and each of those is news for all: 10,000 rows at this size.
+pub const RECEIPT_MEMBERS: u32 = 100;
+
 /// Most rooms that one socket may have live. A client stays at
 /// `max_concurrent_rooms` (5 by default); the server allows some more.
 pub const LIVE_ROOMS: usize = 20;
 
-/// Events that the server pushes beyond the last credited cursor before it waits for `credit`.
+/// Events, limited rooms and receipts that the server pushes beyond the last credited cursor before it waits for `credit`.
 pub const CREDIT_EVENTS: usize = 200;
 
 /// How long the server remembers event ids, in ms (90 days). Told in `welcome` and `bootstrap`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Event, RoomState};
+use crate::{Cursor, Event, Receipt, RoomState};
 
 /// A page of the feed of one user: all events of all the user's rooms between two cursors, in the
 /// order of the log, those of one room in the order of their `seq`.
@@ -14,7 +14,7 @@ use crate::{Cursor, Event, RoomState};
 pub struct Page<E = Event> {
     /// The cursor that this page goes on from.
     pub from: Cursor,
-    /// The events, at most 50.
+    /// The events; with limited rooms and receipts at most 50.
     pub events: Vec<E>,
     /// The cursor after this page.
     pub to: Cursor,
@@ -24,4 +24,8 @@ pub struct Page<E = Event> {
     /// added to since `from`, and rooms with more news than a page allows.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub limited: Vec<RoomState<E>>,
+    /// How far members of the user's rooms are, where it has changed since `from`: the user's own
+    /// too. Only the newest of each member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Receipt>,
 }

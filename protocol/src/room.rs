@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, RoomId, Seq, UserId};
+use crate::{Event, Receipt, RoomId, Seq, UserId};
 
 /// What a room is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,6 +60,10 @@ pub struct RoomState<E = Event> {
     /// What the reader has not read yet. Absent after a leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_base: Option<UnreadBase>,
+    /// How far each of its members is, in a room of at most 100. None in a larger one, and none
+    /// after a leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Receipt>,
     /// The event at `head_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<E>,

@@ -115,6 +115,10 @@ enum Command {
         from: Seq,
         to: Seq,
     },
+    MarkRead {
+        room: RoomId,
+        seq: Option<Seq>,
+    },
     Snapshot {
         room: Option<RoomId>,
     },
@@ -323,6 +327,14 @@ impl Agent {
             Command::FillGap { room, from, to } => {
                 older_json(self.timeline(room)?.fill_gap(from, to).await?)
             }
+            Command::MarkRead { room, seq } => {
+                let seq = match seq {
+                    Some(seq) => seq,
+                    None => self.newest(room)?,
+                };
+                client.room(room).mark_read(seq).await?;
+                json!({"seq": seq})
+            }
             Command::Snapshot { room } => self.snapshot(room),
             Command::Members { room, after } => {
                 let (members, next) = client.room(room).members(after).await?;
@@ -377,6 +389,13 @@ impl Agent {
     fn timeline(&self, room: RoomId) -> Result<Arc<Timeline>, Error> {
         let open = self.open.get(&room).ok_or(Error::UnknownRoom(room))?;
         Ok(open.timeline.clone())
+    }
+
+    /// The newest event that an open room shows.
+    fn newest(&self, room: RoomId) -> Result<Seq, Error> {
+        let open = self.open.get(&room).ok_or(Error::UnknownRoom(room))?;
+        let shown = open.rows();
+        Ok(shown.iter().filter_map(|row| row.message()?.seq).max().unwrap_or_default())
     }
 
     fn snapshot(&self, room: Option<RoomId>) -> Value {
@@ -505,6 +524,13 @@ fn message_json(message: &Message) -> Value {
             json["reason"] = reason.to_string().into();
         }
         MessageState::Sent => json["state"] = "sent".into(),
+        MessageState::Delivered => json["state"] = "delivered".into(),
+        MessageState::Read => json["state"] = "read".into(),
+    }
+    if let Some(reach) = message.reach {
+        json["delivered_to"] = reach.delivered_to.into();
+        json["read_by"] = reach.read_by.into();
+        json["of"] = reach.of.into();
     }
     json
 }

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     match builder.open().await {
         Ok(client) => {
             let mode = client.mode();
-            let mut chat = Chat { client, mode, rooms: Vec::new(), open: None };
+            let mut chat = Chat { client, mode, rooms: Vec::new(), open: None, away: false };
             chat.run().await;
             chat.client.close().await;
             ExitCode::SUCCESS
@@ -76,6 +76,8 @@ struct Chat {
     /// As last listed, for `/open`.
     rooms: Vec<Room>,
     open: Option<Open>,
+    /// In the background nobody reads.
+    away: bool,
 }
 
 struct Open {
@@ -118,7 +120,7 @@ impl Chat {
                     Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },
-                shown = next(&mut self.open) => if let Err(error) = shown {
+                shown = next(&mut self.open, self.away) => if let Err(error) = shown {
                     say(&format!("! {error}"));
                     self.open = None;
                 },
@@ -157,8 +159,17 @@ impl Chat {
                 self.client.set_network(Network { kind: NetworkKind::None, ..Network::default() });
             }
             "/online" => self.client.set_network(Network::default()),
-            "/away" => self.client.set_app_state(AppState::Background).await,
-            "/back" => self.client.set_app_state(AppState::Foreground).await,
+            "/away" => {
+                self.away = true;
+                self.client.set_app_state(AppState::Background).await;
+            }
+            "/back" => {
+                self.away = false;
+                self.client.set_app_state(AppState::Foreground).await;
+                if let Some(open) = &self.open {
+                    open.mark_read().await?;
+                }
+            }
             "/older" | "/gap" | "/retry" | "/discard" => self.in_room(command).await?,
             unknown if unknown.starts_with('/') => say("No such command: /help lists them."),
             _ => match &self.open {
@@ -231,8 +242,9 @@ fn say_mode(report: ModeReport) {
     say(&format!("· {}, because {}", report.mode, report.reason));
 }
 
-/// Waits for the open room's next update and prints it; for ever if none is open.
-async fn next(open: &mut Option<Open>) -> Result<(), Error> {
+/// Waits for the open room's next update, prints it and marks it read, if somebody is there to read
+/// it; for ever if none is open.
+async fn next(open: &mut Option<Open>, away: bool) -> Result<(), Error> {
     let Some(open) = open else { return std::future::pending().await };
     let batch = open.timeline.next().await?;
     batch.update.apply(&mut open.rows);
@@ -243,10 +255,21 @@ async fn next(open: &mut Option<Open>) -> Result<(), Error> {
             open.printed.insert(row.key(), line);
         }
     }
+    if !away {
+        open.mark_read().await?;
+    }
     Ok(())
 }
 
 impl Open {
+    /// What is on the screen is read.
+    async fn mark_read(&self) -> Result<(), Error> {
+        match self.rows.iter().filter_map(|row| row.message()?.seq).max() {
+            Some(newest) => self.room.mark_read(newest).await,
+            None => Ok(()),
+        }
+    }
+
     fn newest_gap(&self) -> Option<(Seq, Seq)> {
         self.rows.iter().rev().find_map(|row| match row {
             Row::Gap { from, to } => Some((*from, *to)),
@@ -270,6 +293,8 @@ fn describe(row: &Row) -> String {
         MessageState::Waiting(_) => "…",
         MessageState::Failed(_) => "✗",
         MessageState::Sent => "✓",
+        MessageState::Delivered => "✓✓",
+        MessageState::Read => "✓✓ read",
     };
     let text = match (&message.kind, message.text()) {
         (_, Some(text)) => printable(&text),
@@ -282,7 +307,14 @@ fn describe(row: &Row) -> String {
         MessageState::Failed(reason) => format!("  [{reason}: /retry or /discard]"),
         _ => String::new(),
     };
-    format!("{mark} {}: {text}{why}", message.sender)
+    // In a group, how many have read it.
+    let reach = match (&message.state, message.reach) {
+        (MessageState::Sent | MessageState::Delivered, Some(reach)) if reach.of > 1 => {
+            format!("  [{} of {} have it, {} read it]", reach.delivered_to, reach.of, reach.read_by)
+        }
+        _ => String::new(),
+    };
+    format!("{mark} {}: {text}{why}{reach}", message.sender)
 }
 
 /// What others write must not move this terminal's cursor.

@@ -88,9 +88,17 @@ pub const COMMITS_IN_FLIGHT: usize = 8;
 /// Batches that a timeline keeps for a slow reader before it turns them into one reset.
 pub const TIMELINE_QUEUE: usize = 32;
 
-/// Pushed events and limited rooms after whose commit `credit` is sent: a quarter of the server's 200, so that its
-/// pipe never runs dry.
+/// Pushed events, limited rooms and receipts after whose commit `credit` is sent: a quarter of the
+/// server's 200, so that its pipe never runs dry.
 pub const CREDIT_AFTER: usize = 50;
+
+/// Pause between two frames of receipts on a socket: in a burst one receipt a second says as much as
+/// one for each message.
+pub const RECEIPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A receipt that was told on a socket and has not come back by the feed for this long goes with the
+/// next one again: several polls of hybrid.
+pub const RECEIPT_AGAIN: Duration = Duration::from_secs(30);
 
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.

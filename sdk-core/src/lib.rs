@@ -53,7 +53,7 @@ pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
-    Reason, Refreshed, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate,
+    Reach, Reason, Refreshed, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate,
     TokenError,
 };
 pub use error::{Error, StoreError};
@@ -65,6 +65,6 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Role, RoomId, RoomKind, RoomState, Seq,
-    UnreadBase, UserId, WireError,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Receipt, Role, RoomId, RoomKind,
+    RoomState, Seq, UnreadBase, UserId, WireError,
 };

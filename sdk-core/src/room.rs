@@ -1,7 +1,7 @@
 //! A room, as a handle.
 
 use tidewire_protocol::{
-    Content, EventId, EventKind, Member, MessageContent, Op, RoomId, RoomState, UserId,
+    Content, EventId, EventKind, Member, MessageContent, Op, RoomId, RoomState, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -89,6 +89,18 @@ impl Room {
     /// As for [`Room::retry`].
     pub async fn discard(&self, id: EventId) -> Result<(), Error> {
         self.client.asker().ask(Command::Discard(id)).await.map(drop)
+    }
+
+    /// The user has read everything up to `seq`. Lower than before changes nothing, and what is
+    /// beyond the room's head counts as the head. On disk when this returns: it survives a restart,
+    /// and is told to the server until the server has it. With a socket that is at once (at most one
+    /// a second), in polling with the next poll, offline when there is a network again. The user's
+    /// other devices learn it as well. Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::Store`], [`Error::Closed`].
+    pub async fn mark_read(&self, seq: Seq) -> Result<(), Error> {
+        self.client.asker().ask(Command::MarkRead(self.id, seq)).await.map(drop)
     }
 
     /// A page of at most 100 members, by user id, and where the next one begins. Waits for the

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire_protocol::{RoomId, UserId};
+use tidewire_protocol::{RoomId, UserId, limits};
 use tokio::time::MissedTickBehavior;
 
 use crate::bus::{Bell, Bus};
 use crate::hub::Hub;
 use crate::stop::Stop;
-use crate::store::{Change, Entry, Roster, Store, StoreError};
+use crate::store::{Change, Entry, News, Roster, Store, StoreError};
 
 /// How often the heads are polled: what a lost bell costs at most.
 const POLL: Duration = Duration::from_secs(1);
-/// Events read at once.
+/// Entries read at once.
 const BATCH: usize = 512;
 /// Rooms whose members are kept in memory: those with traffic.
 const ROSTERS: usize = 10_000;
@@ -39,7 +39,7 @@ impl Members {
         if entry.ord <= self.as_of {
             return;
         }
-        match &entry.change {
+        match entry.change() {
             Some(Change::Joined(user)) => {
                 self.ranges.insert(user.clone(), (entry.ord, None));
             }
@@ -52,7 +52,8 @@ impl Members {
         }
     }
 
-    fn concerned(&self, ord: u64) -> impl Iterator<Item = &UserId> {
+    /// Those in the room at this place of the log.
+    fn present(&self, ord: u64) -> impl Iterator<Item = &UserId> {
         self.ranges
             .iter()
             .filter(move |(_, (joined, left))| {
@@ -61,9 +62,22 @@ impl Members {
             .map(|(user, _)| user)
     }
 
+    /// Those whom an entry is news for: of a receipt in a large room, only its own user.
+    fn concerned<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a UserId> {
+        let own = match &entry.news {
+            News::Receipt(receipt)
+                if self.present(entry.ord).count() > limits::RECEIPT_MEMBERS as usize =>
+            {
+                Some(&receipt.user)
+            }
+            _ => None,
+        };
+        self.present(entry.ord).filter(move |user| own.is_none_or(|own| own == *user))
+    }
+
     /// Forgets those whose last event has been handed out.
     fn forget(&mut self, entry: &Entry) {
-        if matches!(entry.change, Some(Change::Left(_))) {
+        if matches!(entry.change(), Some(Change::Left(_))) {
             self.ranges.retain(|_, (_, left)| left.is_none_or(|left| left > entry.ord));
         }
     }
@@ -140,7 +154,7 @@ impl Applier {
         }
         if let Some(members) = self.rosters.get_mut(&entry.room) {
             members.follow(&entry);
-            self.hub.dispatch(&entry, members.concerned(entry.ord));
+            self.hub.dispatch(&entry, members.concerned(&entry));
             members.forget(&entry);
         }
         Ok(())
@@ -150,19 +164,21 @@ impl Applier {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use tidewire_protocol::Seq;
+    use tidewire_protocol::{Receipt, Seq};
     use uuid::Uuid;
 
     use super::*;
+    use crate::store::Logged;
 
     fn entry(ord: u64, change: Option<Change>) -> Entry {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
-        Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change }
+        let event = Logged { seq: Seq::new(ord), json, change };
+        Entry { shard: 0, ord, room, news: News::Event(event) }
     }
 
     fn concerned(members: &Members, ord: u64) -> Vec<&str> {
-        let mut names: Vec<&str> = members.concerned(ord).map(UserId::as_str).collect();
+        let mut names: Vec<&str> = members.present(ord).map(UserId::as_str).collect();
         names.sort_unstable();
         names
     }
@@ -187,5 +203,21 @@ mod tests {
         assert_eq!(concerned(&members, 7), ["ada", "bob"]);
         members.follow(&entry(8, Some(Change::Left(bob))));
         assert_eq!(concerned(&members, 9), ["ada"]);
+    }
+
+    #[test]
+    fn a_receipt_in_a_large_room_is_news_for_its_own_user_alone() {
+        let most = limits::RECEIPT_MEMBERS as usize;
+        for (count, heard) in [(most, most), (most + 1, 1)] {
+            let user = |n: usize| -> UserId { format!("u{n}").parse().unwrap() };
+            let members = (0..count).map(|n| (user(n), 1, None)).collect();
+            let members = Members::of(Roster { as_of: 1, members });
+            let room = RoomId::from_uuid(Uuid::nil());
+            let receipt = Receipt::at(room, user(7), Seq::new(1));
+            let receipt = Entry { shard: 0, ord: 2, room, news: News::Receipt(receipt) };
+            assert_eq!(members.concerned(&receipt).count(), heard);
+            assert!(members.concerned(&receipt).any(|concerned| *concerned == user(7)));
+            assert_eq!(members.concerned(&entry(3, None)).count(), count);
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::bus::Bell;
 use crate::inbox::Inbox;
-use crate::store::{Entry, Ords};
+use crate::store::{Entry, News, Ords};
 
 /// Users whose last event is remembered before all of them are forgotten at once: about 30 MB.
 const LAST_MAX: usize = 200_000;
@@ -21,7 +21,7 @@ struct Listeners {
     start: Ords,
     /// What has been handed out.
     applied: Ords,
-    /// The last event that concerned each user, since `start`.
+    /// The last entry that concerned each user, since `start`.
     last: HashMap<UserId, Ords>,
     feeds: HashMap<UserId, Vec<Arc<Inbox>>>,
     waiters: HashMap<UserId, Vec<Arc<Notify>>>,
@@ -57,8 +57,8 @@ impl Hub {
         self.lock().applied.clone()
     }
 
-    /// Hands an event out: to the feeds of `users`, to their waiting requests, and to everybody
-    /// who has the room live.
+    /// Hands an entry out: to the feeds of `users`, to their waiting requests, and, if it is an
+    /// event, to everybody who has the room live.
     pub(crate) fn dispatch<'a>(&self, entry: &Arc<Entry>, users: impl Iterator<Item = &'a UserId>) {
         let mut guard = self.lock();
         let listeners = &mut *guard;
@@ -79,8 +79,11 @@ impl Hub {
                 waiter.notify_one();
             }
         }
-        for inbox in listeners.live.get(&entry.room).into_iter().flatten() {
-            inbox.push_live(entry);
+        // Receipts come by the feed alone.
+        if matches!(entry.news, News::Event(_)) {
+            for inbox in listeners.live.get(&entry.room).into_iter().flatten() {
+                inbox.push_live(entry);
+            }
         }
         listeners.applied.raise(entry.shard, entry.ord);
         // Only now, with this event in `applied`: nobody it concerned may be told of nothing.
@@ -108,7 +111,7 @@ impl Hub {
         Attached { hub: self.clone(), user: user.clone(), inbox: inbox.clone() }
     }
 
-    /// Rings for each event of the user, while the guard lives.
+    /// Rings for each entry that is news for the user, while the guard lives.
     pub(crate) fn wait(self: &Arc<Self>, user: &UserId) -> Waiting {
         let bell = Arc::new(Notify::new());
         add(&mut self.lock().waiters, user.clone(), bell.clone());
@@ -160,7 +163,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Returns at the next event of the user; one since the registration is heard.
+    /// Returns at the next news of the user; one since the registration is heard.
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;
     }
@@ -180,11 +183,13 @@ mod tests {
 
     use super::*;
     use crate::bus::{Bus, InProcess};
+    use crate::store::Logged;
 
     fn entry(ord: u64) -> Arc<Entry> {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
-        Arc::new(Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change: None })
+        let event = Logged { seq: Seq::new(ord), json, change: None };
+        Arc::new(Entry { shard: 0, ord, room, news: News::Event(event) })
     }
 
     fn at(ord: u64) -> Ords {

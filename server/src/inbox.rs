@@ -1,4 +1,4 @@
-//! What waits for one connection: events that happened while it was busy. Bounded, and of no
+//! What waits for one connection: what happened while it was busy. Bounded, and of no
 //! consequence: a queue that overflows is dropped, and the connection reads the log instead.
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::store::Entry;
 
-/// Events that wait for one connection: five pages.
+/// Entries that wait for one connection: five pages.
 const CAPACITY: usize = 256;
 
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl Inbox {
         self.bell.notified().await;
     }
 
-    /// An event of one of the user's rooms.
+    /// News of one of the user's rooms.
     pub(crate) fn push_feed(&self, entry: &Arc<Entry>) {
         if self.lock().feed.push(entry) {
             self.bell.notify_one();
@@ -122,11 +122,13 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::store::{Logged, News};
 
     fn entry(ord: u64) -> Arc<Entry> {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
-        Arc::new(Entry { shard: 0, ord, room, seq: Seq::new(ord), json, change: None })
+        let event = Logged { seq: Seq::new(ord), json, change: None };
+        Arc::new(Entry { shard: 0, ord, room, news: News::Event(event) })
     }
 
     fn ords(taken: Taken) -> Vec<u64> {

@@ -1,11 +1,12 @@
-//! The call `sync`, the same over HTTP and over a socket: operations first, then a page of the
-//! feed, with a wait for news if the caller wants one.
+//! The call `sync`, the same over HTTP and over a socket: operations and receipts first, then a page
+//! of the feed, with a wait for news if the caller wants one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
-    Cursor, ErrorCode, Page, RoomId, Seq, SyncRequest, SyncResponse, UserId, WireError, limits,
+    Cursor, ErrorCode, Page, ReceiptUpdate, RoomId, Seq, SyncRequest, SyncResponse, UserId,
+    WireError, limits,
 };
 
 use crate::app::App;
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::config::SYNC_ROOMS;
 use crate::cursor::Position;
 use crate::ops;
-use crate::store::{EventJson, FeedQuery};
+use crate::store::{EventJson, FeedPage, FeedQuery};
 
 /// A cursor older than this is written anew even if nothing happened, so that it never grows old
 /// in the hands of a client who asks. In ms: a day.
@@ -45,6 +46,10 @@ pub(crate) async fn sync(
     for room_ops in request.ops {
         results.push(ops::apply(app, user, room_ops).await);
     }
+    if let Err(error) = put_receipts(app, user, request.receipts).await {
+        // The client tells them again until it sees them come back: the page does not suffer.
+        tracing::warn!(code = %error.code, "receipts were not taken");
+    }
     let page = match from {
         None => None,
         Some((position, cursor)) => {
@@ -58,7 +63,31 @@ pub(crate) async fn sync(
     Ok(SyncResponse { page, results, online: audience.online, policy: audience.policy })
 }
 
+/// Takes receipts, whichever way they came. They count against no rate: one moves only as often as
+/// something was written.
+pub(crate) async fn put_receipts(
+    app: &App,
+    user: &UserId,
+    receipts: Vec<ReceiptUpdate>,
+) -> Result<(), WireError> {
+    check_receipts(&receipts)?;
+    if !receipts.is_empty() {
+        app.store.put_receipts(user.clone(), receipts).await?;
+    }
+    Ok(())
+}
+
+fn check_receipts(receipts: &[ReceiptUpdate]) -> Result<(), WireError> {
+    if receipts.len() > limits::RECEIPTS_PER_REQUEST {
+        let most = limits::RECEIPTS_PER_REQUEST;
+        let text = format!("`receipts` has at most {most} entries: send the rest later");
+        return Err(WireError::new(ErrorCode::InvalidContent, text));
+    }
+    Ok(())
+}
+
 fn check(request: &SyncRequest) -> Result<(), WireError> {
+    check_receipts(&request.receipts)?;
     if request.ops.len() > SYNC_ROOMS {
         let text = format!("`ops` has at most {SYNC_ROOMS} entries: send the rest later");
         return Err(WireError::new(ErrorCode::InvalidContent, text));
@@ -86,7 +115,9 @@ impl Reading<'_> {
         let waiting = self.app.hub.wait(self.user);
         loop {
             let page = self.page(position, cursor.clone()).await?;
-            if page.more || !page.events.is_empty() || !page.limited.is_empty() {
+            let quiet =
+                page.events.is_empty() && page.limited.is_empty() && page.receipts.is_empty();
+            if page.more || !quiet {
                 return Ok(page);
             }
             tokio::select! {
@@ -102,7 +133,8 @@ impl Reading<'_> {
         if app.hub.nothing_after(user, &position.ords) {
             let old = clock::now_ms().saturating_sub(position.issued_at) > RENEW_MS;
             let to = if old { app.cursors.encode(user, &position.ords) } else { from.clone() };
-            return Ok(Page { from, events: Vec::new(), to, more: false, limited: Vec::new() });
+            let (events, limited, receipts) = Default::default();
+            return Ok(Page { from, events, to, more: false, limited, receipts });
         }
         let query = FeedQuery {
             user: (*user).clone(),
@@ -117,7 +149,7 @@ impl Reading<'_> {
         } else {
             app.cursors.encode(user, &page.to)
         };
-        let (events, limited) = (page.events, page.limited);
-        Ok(Page { from, events, to, more: page.more, limited })
+        let FeedPage { events, limited, receipts, more, .. } = page;
+        Ok(Page { from, events, to, more, limited, receipts })
     }
 }

@@ -307,7 +307,7 @@ impl Agent {
         let shown = |view: &View| {
             let timeline = view.timelines.get(room);
             timeline.is_some_and(|timeline| {
-                ids.iter().all(|id| timeline.message(id).is_some_and(|m| m.state == "sent"))
+                ids.iter().all(|id| timeline.message(id).is_some_and(Message::is_sent))
             })
         };
         self.until(&format!("{} messages are sent", ids.len()), shown).await;
@@ -317,7 +317,7 @@ impl Agent {
     pub async fn sees_text(&self, room: &str, text: &str) -> Message {
         let find = |view: &View| {
             let mut messages = view.timelines.get(room)?.messages();
-            let of_text = |m: &&Message| m.text.as_deref() == Some(text) && m.state == "sent";
+            let of_text = |m: &&Message| m.text.as_deref() == Some(text) && m.is_sent();
             messages.find(of_text).cloned()
         };
         self.until(&format!("`{text}` is sent"), |view| find(view).is_some()).await;

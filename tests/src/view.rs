@@ -27,8 +27,17 @@ pub struct Message {
     pub kind: String,
     /// Its text, if it is a `message`.
     pub text: Option<String>,
-    /// `sending`, `waiting`, `failed` or `sent`.
+    /// `sending`, `waiting`, `failed`, `sent`, `delivered` or `read`.
     pub state: String,
+    /// Of one's own message: how many others have it, how many have read it, how many there are.
+    pub reach: Option<(u64, u64, u64)>,
+}
+
+impl Message {
+    /// Whether it is in the log: sent, and maybe more.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.state.as_str(), "sent" | "delivered" | "read")
+    }
 }
 
 impl Row {
@@ -43,6 +52,10 @@ impl Row {
             kind: text(&row["kind"]),
             text: row["content"]["text"].as_str().map(str::to_owned),
             state: text(&row["state"]),
+            reach: row.get("of").map(|of| {
+                let count = |count: &Value| count.as_u64().unwrap();
+                (count(&row["delivered_to"]), count(&row["read_by"]), count(of))
+            }),
         })
     }
 
@@ -66,7 +79,8 @@ pub struct Timeline {
     pub rows: Vec<Row>,
     /// Whether there are older messages.
     pub more: bool,
-    /// The states that each message was shown in, in order, over all openings of the room.
+    /// The states that each message was shown in, in order, over all openings of the room; what
+    /// comes after `sent` is not among them.
     pub states: HashMap<String, Vec<String>>,
     /// Messages that were shown once and then were not, other than by a reset.
     pub vanished: Vec<String>,
@@ -148,15 +162,16 @@ impl Timeline {
                     if !ids.insert(&message.id) {
                         return Err(format!("{} is shown twice", message.id));
                     }
-                    if (message.state == "sent") != message.seq.is_some() {
+                    if message.is_sent() != message.seq.is_some() {
                         return Err(format!("{} has the wrong state", message.id));
                     }
                     let states = self.states.entry(message.id.clone()).or_default();
-                    if states.last() != Some(&message.state) {
+                    let state = if message.is_sent() { "sent" } else { &message.state };
+                    if states.last().is_none_or(|last| last != state) {
                         if states.last().is_some_and(|state| state == "sent") {
                             return Err(format!("{} was sent and is not now", message.id));
                         }
-                        states.push(message.state.clone());
+                        states.push(state.to_owned());
                     }
                     match message.seq {
                         Some(seq) => (seq, seq),

@@ -143,6 +143,8 @@ fn the_table_of_limits_is_complete_and_right() {
         ROOMS_PAGE,
         MEMBERS_PAGE,
         PROFILES_BATCH,
+        RECEIPTS_PER_REQUEST,
+        RECEIPT_MEMBERS,
         LIVE_ROOMS,
         CREDIT_EVENTS,
         IDEMPOTENCY_WINDOW_MS,

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{
     AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, History, HistoryQuery,
     MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, Policy, Profile, ProfileUpdate,
-    Profiles, ProfilesRequest, RoomPage, RoomState, Sent, ServerFrame, SyncRequest, SyncResponse,
+    Profiles, ProfilesRequest, Receipt, RoomPage, RoomState, Sent, ServerFrame, SyncRequest,
+    SyncResponse,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -46,8 +47,10 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.rooms.response.more", json::<RoomPage>),
     ("call.sync.request", json::<SyncRequest>),
     ("call.sync.request.least", json::<SyncRequest>),
+    ("call.sync.request.receipts", json::<SyncRequest>),
     ("call.sync.request.wait", json::<SyncRequest>),
     ("call.sync.response", json::<SyncResponse>),
+    ("call.sync.response.receipts", json::<SyncResponse>),
     ("call.sync.response.quiet", json::<SyncResponse>),
     ("call.sync.response.refused", json::<SyncResponse>),
     ("cursor", json::<Cursor>),
@@ -74,6 +77,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("frame.client.hello.again", client_frame),
     ("frame.client.ping", client_frame),
     ("frame.client.pong", client_frame),
+    ("frame.client.receipts", client_frame),
     ("frame.client.send", client_frame),
     ("frame.client.subscribe", client_frame),
     ("frame.client.sync", client_frame),
@@ -82,6 +86,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("frame.client.unsubscribe", client_frame),
     ("frame.server.batch", server_frame),
     ("frame.server.batch.limited", server_frame),
+    ("frame.server.batch.receipts", server_frame),
     ("frame.server.error", server_frame),
     ("frame.server.error.general", server_frame),
     ("frame.server.goaway", server_frame),
@@ -101,8 +106,10 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("mode.all", json::<Vec<Mode>>),
     ("page", json::<Page>),
     ("page.limited", json::<Page>),
+    ("page.receipts", json::<Page>),
     ("policy", valid_policy),
     ("policy.unrestricted", valid_policy),
+    ("receipt", json::<Receipt>),
     ("room.direct", json::<RoomState>),
     ("room.group", json::<RoomState>),
     ("room.left", json::<RoomState>),
@@ -131,6 +138,7 @@ frame_types!(CLIENT_FRAMES, client_type, ClientFrame:
     Unsubscribe = "unsubscribe",
     Send = "send",
     Sync = "sync",
+    Receipts = "receipts",
     Ping = "ping",
     Pong = "pong",
 );

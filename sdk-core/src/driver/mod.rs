@@ -313,7 +313,7 @@ impl Driver {
         self.close_socket();
         self.tasks.abort_all();
         // Idle connections and their timers go with the old one.
-        if let Ok(http) = Http::new(self.address.clone()) {
+        if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {
             self.http = Arc::new(http);
         }
         let outcomes = self.outcomes.clone();

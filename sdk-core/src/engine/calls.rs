@@ -18,6 +18,7 @@ impl Engine {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
             Command::LoadOlder(timeline, count) => self.load_older(id, timeline, count),
             Command::FillGap(timeline, from, to) => self.fill_gap(id, timeline, from, to),
+            Command::MarkRead(room, seq) => self.mark_read(id, room, seq),
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));
@@ -48,7 +49,7 @@ impl Engine {
             .rooms
             .values()
             .map(|room| RoomSummary {
-                state: room.state.clone(),
+                state: RoomState { receipts: room.receipts.list(), ..room.state.clone() },
                 pending: self.outbox.pending(room.state.id),
             })
             .collect();

@@ -11,6 +11,7 @@ use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, Seq};
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
 use super::link::Link;
 use super::outbox::{FailReason, OutboxRow};
+use super::receipts::Others;
 use super::time::{Now, Timer};
 use super::transaction::Transaction;
 use super::window::Message;
@@ -31,9 +32,12 @@ impl Pending {
         self.after.enqueued.is_some()
     }
 
-    pub(crate) fn forget_messages(&mut self) {
+    pub(crate) fn forget_cached(&mut self) {
         self.after.messages.clear();
         self.after.history = None;
+        self.after.others.clear();
+        self.after.delivered.clear();
+        self.after.marked = None;
     }
 }
 
@@ -47,8 +51,14 @@ pub(crate) struct After {
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
     pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
-    /// A pushed page: up to where, and of how many events and limited rooms.
+    /// A pushed page: up to where, and of how many events, limited rooms and receipts.
     pub(crate) credit: Option<(Cursor, usize)>,
+    /// How far the other members of open rooms are.
+    pub(crate) others: BTreeMap<RoomId, Option<Arc<Others>>>,
+    /// Up to where rooms are on disk then, as far as the feed has passed them.
+    pub(crate) delivered: BTreeMap<RoomId, Seq>,
+    /// Up to where the user has read.
+    pub(crate) marked: Option<(RoomId, Seq)>,
     pub(crate) reply: Option<(CommandId, Reply)>,
     /// Whether this is a page of the feed: the next read waits for it.
     pub(crate) page: bool,
@@ -146,6 +156,17 @@ impl Engine {
             if window.oldest().is_none_or(|oldest| to.next() >= oldest) {
                 window.extend(messages, from);
             }
+        }
+        for (room, others) in after.others {
+            if let Some(window) = self.windows.get_mut(&room) {
+                window.set_others(others);
+            }
+        }
+        for (room, seq) in after.delivered {
+            self.delivered(room, seq);
+        }
+        if let Some((room, seq)) = after.marked {
+            self.marked(room, seq);
         }
         if let Some(row) = after.enqueued {
             let room = row.room;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, History, HistoryQuery, Member,
     MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles,
-    ProfilesRequest, RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse, UserId,
-    WireError,
+    ProfilesRequest, Receipt, RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse,
+    UserId, WireError,
 };
 
 use super::mode::{ModeReport, Network};
@@ -203,12 +203,18 @@ pub struct StartRows {
 pub struct RoomRow {
     /// As the server told it; `head_seq` is the newest known.
     pub state: RoomState,
+    /// The head that the state was told at, with the changes since.
+    pub as_of: Seq,
     /// The highest seq that the feed has passed.
     pub feed_seq: Seq,
     /// The held ranges.
     pub held: Vec<(u64, u64)>,
     /// Those of them that may have changed on the server.
     pub stale: Vec<(u64, u64)>,
+    /// How far its members are.
+    pub receipts: Vec<Receipt>,
+    /// Up to where the user has read, as marked on this device.
+    pub marked: Seq,
 }
 
 /// What the platform or the app tells the engine about its surroundings.
@@ -251,6 +257,8 @@ pub enum Command {
     LoadOlder(TimelineId, usize),
     /// Fetch what is missing in a gap.
     FillGap(TimelineId, Seq, Seq),
+    /// The user has read a room up to this seq; answered once that is on disk.
+    MarkRead(RoomId, Seq),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -319,8 +327,9 @@ pub struct Older {
 /// A room of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomSummary {
-    /// The room as last told; `head_seq` and `last_event` are the newest known. `unread_base` is
-    /// as of the seq that it names: what came later is not in it.
+    /// The room as last told; `head_seq`, `last_event` and `receipts` are the newest known.
+    /// `unread_base` is as of the seq that it names: what came later is not in it. It is absent while
+    /// it is not known for what the user has read since.
     pub state: RoomState,
     /// Operations of this room in the outbox.
     pub pending: usize,

@@ -42,7 +42,7 @@ pub(crate) struct Ready {
     token_generation: u64,
     /// Pings not yet answered.
     pings: u32,
-    /// Pushed events and limited rooms that were committed and not yet credited.
+    /// Pushed events, limited rooms and receipts that were committed and not yet credited.
     pub(crate) uncredited: usize,
 }
 
@@ -212,6 +212,7 @@ impl Engine {
         tracing::debug!(reason, "socket closed");
         self.link = Link::Closed;
         self.outbox.lost(Carrier::Socket(socket));
+        self.forget_told();
         self.sync_lost_with_socket();
         self.timers.disarm(Timer::SocketAnswer);
         self.timers.disarm(Timer::Heartbeat);

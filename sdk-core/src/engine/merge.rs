@@ -40,11 +40,15 @@ impl Engine {
         self.stats.pages += 1;
         let mut transaction = Transaction::default();
         let mut after = After { page: true, ..After::default() };
-        let count = page.events.len() + page.limited.len();
+        let count = page.events.len() + page.limited.len() + page.receipts.len();
         let quiet = count == 0;
         self.merge(&mut transaction, &mut after, page.events, Source::Feed);
         for state in page.limited {
             self.merge_state(&mut transaction, &mut after, state, Source::Feed);
+        }
+        // Last: of whom they are, the events and states before have told.
+        for receipt in &page.receipts {
+            self.merge_receipt(&mut transaction, &mut after, receipt);
         }
         for (room, seq) in have {
             // Bodies up to here were left out because they are held: the feed has passed them.
@@ -53,9 +57,11 @@ impl Engine {
             {
                 head.feed_seq = *seq;
                 transaction.push(head.head_write());
+                after.delivered.insert(*room, head.deliverable());
             }
         }
         self.cursor = Some(page.to.clone());
+        self.catching_up = page.more;
         if pushed {
             after.credit = Some((page.to.clone(), count));
         }
@@ -121,9 +127,11 @@ impl Engine {
             touched.insert(event.room);
             let seq = event.seq.get();
             transaction.push(range_write(event.room, room.held.insert(seq, seq)));
-            if room.fold(&event, &self.config.user) {
-                transaction
-                    .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+            let changed = room.fold(&event, &self.config.user);
+            if changed {
+                transaction.push(room.state_write());
+                transaction.push(room.receipts_write(&self.config.user));
+                self.show_receipts(after, event.room);
             }
             if self.is_mine(&event) {
                 self.outbox.settle(event.id, Fate::Arrived);
@@ -139,6 +147,7 @@ impl Engine {
             self.rooms_changed = true;
             if let Some(room) = self.rooms.get(&id) {
                 transaction.push(room.head_write());
+                after.delivered.insert(id, room.deliverable());
             }
             self.touch(id);
             self.ask_for_state(id);
@@ -170,19 +179,22 @@ impl Engine {
             }
             transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
         }
-        if room.as_of <= head {
-            let newest = room.state.head_seq.max(head);
-            let last = room.state.last_event.take();
-            room.state = RoomState { head_seq: newest, last_event: last, ..state };
-            room.as_of = head;
-        }
+        room.take_state(state, &self.config.user);
         if source == Source::Feed && room.feed_seq < head {
             room.feed_seq = head;
         }
-        transaction.push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+        // What was said in between is likely to be somebody else's.
+        room.heard = room.heard.max(head);
+        transaction.push(room.state_write());
+        transaction.push(room.receipts_write(&self.config.user));
         self.merge(transaction, after, last_event.into_iter().collect(), Source::Ahead);
+        if let Some(room) = self.rooms.get(&id) {
+            after.delivered.insert(id, room.deliverable());
+        }
+        self.show_receipts(after, id);
         self.rooms_changed = true;
         self.touch(id);
+        self.ask_for_state(id);
     }
 
     /// Takes a page of history: what it covers is held and fresh, whatever was there before.
@@ -192,6 +204,16 @@ impl Engine {
         room.state.first_seq = history.first_seq;
         if history.as_of > room.state.head_seq {
             room.state.head_seq = history.as_of;
+        }
+        // A change of members may come this way first, and by the feed as a repeat.
+        let mut changed = false;
+        for event in &history.messages {
+            if !room.held.contains(event.seq) {
+                changed |= room.fold(event, &self.config.user);
+            }
+        }
+        if changed {
+            transaction.push(room.receipts_write(&self.config.user));
         }
         if let Some((from, to)) = history.covers {
             let (start, end) = (from.get(), to.get());
@@ -208,15 +230,17 @@ impl Engine {
                     transaction.push(Write::Dequeue(event.id));
                     after.dequeued.push(event.id);
                 }
-                if room.state.last_event.as_ref().is_none_or(|last| last.seq < event.seq) {
-                    room.state.last_event = Some(event.clone());
-                }
                 messages.push(Arc::new(Message::of_event(event.clone())));
                 transaction.push(Write::Event(Box::new(event)));
             }
             after.history = Some((room_id, from, to, messages));
         }
-        transaction.push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+        transaction.push(room.state_write());
+        after.delivered.insert(room_id, room.deliverable());
+        if changed {
+            self.show_receipts(&mut after, room_id);
+            self.rooms_changed = true;
+        }
         self.touch(room_id);
         self.commit(transaction, after);
     }
@@ -235,6 +259,7 @@ impl Engine {
             wiped = self.epoch.replace(first.epoch.clone()).is_some();
             if wiped {
                 self.rooms.clear();
+                self.owing.clear();
                 self.cache_life += 1;
                 transaction.push(Write::WipeCache(first.epoch.clone()));
             } else {
@@ -247,7 +272,7 @@ impl Engine {
         if wiped {
             // What is still on its way to the disk goes with the rest.
             for pending in &mut self.commits {
-                pending.forget_messages();
+                pending.forget_cached();
             }
         }
         self.commit(transaction, after);
@@ -267,8 +292,7 @@ impl Engine {
         for id in unseen {
             if let Some(room) = self.rooms.get_mut(id) {
                 room.state.joined = false;
-                transaction
-                    .push(Write::Room { state: room.stored_state(), feed_seq: room.feed_seq });
+                transaction.push(room.state_write());
             }
         }
         self.cursor = Some(cursor.clone());

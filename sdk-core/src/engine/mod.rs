@@ -37,6 +37,7 @@ mod outbox;
 mod profiles;
 mod ranges;
 mod reader;
+mod receipts;
 mod refresh;
 mod room;
 mod send;
@@ -48,7 +49,7 @@ mod timelines;
 mod transaction;
 mod window;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tidewire_protocol::{Cursor, Epoch, Mode, Policy, RoomId};
 
@@ -78,7 +79,7 @@ pub use ranges::{RangeChange, RangeSet};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
-pub use window::{Change, Message, MessageState, Row, RowKey, TimelineUpdate};
+pub use window::{Change, Message, MessageState, Reach, Row, RowKey, TimelineUpdate};
 
 /// What a request was made for.
 #[derive(Debug)]
@@ -151,6 +152,11 @@ pub struct Engine {
     epoch: Option<Epoch>,
     rooms: BTreeMap<RoomId, Room>,
     rooms_changed: bool,
+    /// Rooms of which the server may have to hear how far the user is.
+    owing: BTreeSet<RoomId>,
+    receipts_told_at: Option<u64>,
+    /// Whether the feed had more than its last page.
+    catching_up: bool,
     windows: BTreeMap<RoomId, Window>,
     timelines: HashMap<TimelineId, RoomId>,
     windows_opened: u64,
@@ -205,6 +211,9 @@ impl Engine {
             epoch: None,
             rooms: BTreeMap::new(),
             rooms_changed: false,
+            owing: BTreeSet::new(),
+            receipts_told_at: None,
+            catching_up: false,
             windows: BTreeMap::new(),
             timelines: HashMap::new(),
             windows_opened: 0,
@@ -287,6 +296,7 @@ impl Engine {
                 | Timer::HttpRetry
                 | Timer::OpsRetry
                 | Timer::FetchRetry
+                | Timer::Receipts
                 | Timer::Flush => {}
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::Heartbeat => self.heartbeat(),
@@ -356,6 +366,8 @@ impl Engine {
             self.advance_link();
             self.advance_outbox();
             self.advance_reader();
+            // After it: what rides on a poll needs no frame of its own.
+            self.advance_receipts();
             self.advance_windows();
             self.settle_refreshes();
         }

@@ -50,6 +50,13 @@ impl RangeSet {
         (seq <= end).then_some((start, end))
     }
 
+    /// The highest seq held that is not above `seq`.
+    pub fn last_up_to(&self, seq: Seq) -> Option<Seq> {
+        let after = self.ranges.partition_point(|(start, _)| *start <= seq.get());
+        let (_, end) = *self.ranges.get(after.checked_sub(1)?)?;
+        Some(Seq::new(end).min(seq))
+    }
+
     /// The highest seq held.
     pub fn last(&self) -> Option<Seq> {
         self.ranges.last().map(|(_, end)| Seq::new(*end))
@@ -155,6 +162,8 @@ mod tests {
                 }
                 for seq in 1..80 {
                     prop_assert_eq!(set.contains(Seq::new(seq)), model.contains(&seq));
+                    let below = model.range(..=seq).next_back().map(|seq| Seq::new(*seq));
+                    prop_assert_eq!(set.last_up_to(Seq::new(seq)), below);
                 }
                 let holes: Vec<u64> =
                     set.holes(1, 75).into_iter().flat_map(|(s, e)| s..=e).collect();

@@ -145,6 +145,7 @@ impl Engine {
             app_state: self.signals.app_state,
             heartbeat_ms: self.declared_heartbeat_ms(),
             ops: Vec::new(),
+            receipts: self.board_receipts(over_socket),
         };
         if over_socket {
             self.send_frame(ClientFrame::Sync { request: id.0, sync });
@@ -215,6 +216,7 @@ impl Engine {
                     }
                 } else {
                     self.http_failed(&error);
+                    self.forget_told();
                     self.poll_due = true;
                 }
             }
@@ -303,7 +305,7 @@ impl Engine {
         }
     }
 
-    /// Asks for the state of a room that only events are known of.
+    /// Asks for the state of a room that only events are known of, or whose state lacks something.
     pub(crate) fn ask_for_state(&mut self, id: RoomId) {
         let may = self.http_is_open() && self.auth.is_ready() && self.online();
         if let Some(room) = self.rooms.get_mut(&id)
@@ -318,7 +320,12 @@ impl Engine {
 
     fn state_answered(&mut self, id: RoomId, answer: Result<Response, RequestError>) {
         match answer {
-            Ok(Response::Room(state)) => self.accept_state(state, Default::default()),
+            Ok(Response::Room(state)) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.asked = false;
+                }
+                self.accept_state(state, Default::default());
+            }
             Ok(_) => {}
             Err(error) => {
                 if let Some(room) = self.rooms.get_mut(&id) {

@@ -2,10 +2,13 @@
 
 use tidewire_protocol::{
     Body, Event, HistoryAnchor, MemberChange, Role, RoomId, RoomKind, RoomState, Seq, UserId,
+    limits,
 };
 
 use super::effect::RoomRow;
 use super::ranges::RangeSet;
+use super::receipts::{Receipts, Told};
+use super::transaction::Write;
 
 /// A room's head.
 #[derive(Debug)]
@@ -20,8 +23,23 @@ pub(crate) struct Room {
     pub(crate) held: RangeSet,
     /// Held, and possibly changed on the server since.
     pub(crate) stale: RangeSet,
+    /// The newest change of members that was taken on its own. A state from before it is not the
+    /// newest.
+    changed_at: Seq,
+    /// Whether the state has to be asked for, because something is missing in it.
+    pub(crate) wants_state: bool,
     /// Whether the state was asked for.
     pub(crate) asked: bool,
+    /// How far the members are.
+    pub(crate) receipts: Receipts,
+    /// Up to where the user has read, as marked on this device; on disk.
+    pub(crate) marked: Seq,
+    /// The highest seq on disk that the feed has passed.
+    pub(crate) stored: Seq,
+    /// The newest event of somebody else, as far as is known.
+    pub(crate) heard: Seq,
+    /// What the open socket carries of the user's receipts.
+    pub(crate) told: Option<Told>,
 }
 
 impl RoomRow {
@@ -40,21 +58,32 @@ impl RoomRow {
             first_seq: Seq::new(1),
             head_seq: Seq::ZERO,
             unread_base: None,
+            receipts: Vec::new(),
             last_event: None,
         }
     }
 }
 
 impl Room {
-    pub(crate) fn load(row: RoomRow) -> Self {
-        Self {
-            as_of: row.state.head_seq,
-            state: row.state,
+    pub(crate) fn load(row: RoomRow, user: &UserId) -> Self {
+        let receipts = Receipts::load(row.receipts, row.state.members);
+        let small = row.state.members <= limits::RECEIPT_MEMBERS;
+        let mut room = Self {
+            as_of: row.as_of,
             feed_seq: row.feed_seq,
             held: RangeSet::from_ranges(row.held),
             stale: RangeSet::from_ranges(row.stale),
-            asked: false,
-        }
+            // Which of the events since `as_of` were such changes is not stored.
+            changed_at: row.state.head_seq,
+            wants_state: small && !receipts.is_whole(),
+            receipts,
+            marked: row.marked,
+            ..Self::told(row.state)
+        };
+        room.stored = room.deliverable();
+        room.heard = room.stored;
+        room.settle_base(user);
+        room
     }
 
     pub(crate) fn told(state: RoomState) -> Self {
@@ -64,7 +93,14 @@ impl Room {
             feed_seq: Seq::ZERO,
             held: RangeSet::default(),
             stale: RangeSet::default(),
+            changed_at: Seq::ZERO,
+            wants_state: false,
             asked: false,
+            receipts: Receipts::default(),
+            marked: Seq::ZERO,
+            stored: Seq::ZERO,
+            heard: Seq::ZERO,
+            told: None,
         }
     }
 
@@ -73,12 +109,34 @@ impl Room {
         Self::told(RoomRow::without_state(id, at))
     }
 
-    /// Whether the state is a stand-in: every real room has a member.
+    /// Whether the state is a stand-in (every real room has a member), or lacks something.
     pub(crate) fn needs_state(&self) -> bool {
-        self.state.members == 0 && self.state.joined
+        (self.state.members == 0 || self.wants_state) && self.state.joined
     }
 
-    /// Folds a new event into the state. Gives whether more than the head changed.
+    /// Takes a state of the room, unless what is known is newer. Gives whether it did.
+    pub(crate) fn take_state(&mut self, mut state: RoomState, user: &UserId) -> bool {
+        let head = state.head_seq;
+        let receipts = std::mem::take(&mut state.receipts);
+        if head < self.as_of || head < self.changed_at {
+            // What changed between the two may be told nowhere else.
+            if head > self.as_of {
+                self.doubt_members();
+            }
+            self.take_old_receipts(&receipts);
+            return false;
+        }
+        let newest = self.state.head_seq.max(head);
+        let last = self.state.last_event.take();
+        self.state = RoomState { head_seq: newest, last_event: last, ..state };
+        self.as_of = head;
+        self.wants_state = false;
+        self.take_receipts(receipts, user);
+        true
+    }
+
+    /// Folds a new event into the state. Gives whether more than the head changed, in the state and
+    /// in the receipts.
     pub(crate) fn fold(&mut self, event: &Event, user: &UserId) -> bool {
         if event.seq > self.state.head_seq {
             self.state.head_seq = event.seq;
@@ -86,17 +144,31 @@ impl Room {
         if self.state.last_event.as_ref().is_none_or(|last| last.seq < event.seq) {
             self.state.last_event = Some(event.clone());
         }
+        if event.sender != *user {
+            self.heard = self.heard.max(event.seq);
+        }
         if event.seq <= self.as_of {
             return false;
         }
-        match event.body() {
+        let body = event.body();
+        if matches!(body, Body::MemberJoined(_) | Body::MemberLeft(_)) {
+            if event.seq < self.changed_at {
+                // Who came and went is told out of order: only the server knows who is in.
+                self.doubt_members();
+                return true;
+            }
+            self.changed_at = event.seq;
+        }
+        match body {
             Body::MemberJoined(MemberChange { user: joined }) => {
                 self.state.members = self.state.members.saturating_add(1);
                 self.state.joined |= joined == *user;
+                self.follow_join(&joined, event.seq, user);
                 true
             }
             Body::MemberLeft(MemberChange { user: left }) => {
                 self.state.members = self.state.members.saturating_sub(1).max(1);
+                self.follow_leave(&left);
                 if left == *user {
                     self.state.joined = false;
                     self.state.unread_base = None;
@@ -135,8 +207,9 @@ impl Room {
         }
     }
 
-    /// The state without the last event, as it is stored.
-    pub(crate) fn stored_state(&self) -> Box<RoomState> {
-        Box::new(RoomState { last_event: None, ..self.state.clone() })
+    /// The state as it is stored: without the last event, which has a place of its own.
+    pub(crate) fn state_write(&self) -> Write {
+        let state = Box::new(RoomState { last_event: None, ..self.state.clone() });
+        Write::Room { state, as_of: self.as_of, feed_seq: self.feed_seq }
     }
 }

@@ -33,6 +33,8 @@ pub enum Timer {
     Spread,
     /// The server's policy is no longer valid.
     PolicyExpiry,
+    /// Receipts may be told over the socket again: the last ones were told a moment ago.
+    Receipts,
     /// A batched timeline update is due.
     Flush,
     /// The token has to be fetched: ahead of its expiry, or again after a failure.

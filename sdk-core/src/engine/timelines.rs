@@ -141,7 +141,10 @@ impl Engine {
         self.cursor = rows.cursor;
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;
-        self.rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row))).collect();
+        let user = &self.config.user;
+        let rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row, user)));
+        self.rooms = rooms.collect();
+        self.owing = self.rooms.keys().copied().collect();
         self.outbox = Outbox::load(rows.outbox);
         self.rooms_changed = true;
         self.poll_due = true;
@@ -225,8 +228,10 @@ impl Engine {
         events: Vec<tidewire_protocol::Event>,
         waiting: Vec<(CommandId, TimelineId)>,
     ) {
+        let others = self.rooms.get(&room).and_then(|room| room.others(&self.config.user));
         if let Some(window) = self.windows.get_mut(&room) {
             window.loaded = true;
+            window.set_others(others);
             if let Some(first) = events.first() {
                 let from = first.seq;
                 window.extend(events.into_iter().map(|e| Message::of_event(e).into()), from);
@@ -332,6 +337,9 @@ impl Engine {
         let failed = self.timers.get(Timer::FetchRetry).is_some();
         if failed || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
+        }
+        for id in self.windows.keys().copied().collect::<Vec<_>>() {
+            self.ask_for_state(id);
         }
         let mut wanted = Vec::new();
         for (id, window) in &mut self.windows {

@@ -1,6 +1,6 @@
 //! What the engine asks the store to write, all of it or nothing.
 
-use tidewire_protocol::{Cursor, Epoch, Event, EventId, Profile, RoomId, RoomState, Seq};
+use tidewire_protocol::{Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq};
 
 use super::outbox::OutboxRow;
 
@@ -33,6 +33,8 @@ pub enum Write {
     Room {
         /// The room.
         state: Box<RoomState>,
+        /// The head that the state was told at: changes up to it are in it.
+        as_of: Seq,
         /// The highest seq that the feed has passed.
         feed_seq: Seq,
     },
@@ -62,6 +64,22 @@ pub enum Write {
         room: RoomId,
         /// The ranges.
         ranges: Vec<(u64, u64)>,
+    },
+    /// All receipts of a room.
+    Receipts {
+        /// The room.
+        room: RoomId,
+        /// The receipts.
+        receipts: Vec<Receipt>,
+    },
+    /// One receipt of a room.
+    Receipt(Receipt),
+    /// The user has read a room up to here, which the server may not know yet.
+    MarkRead {
+        /// The room.
+        room: RoomId,
+        /// The newest seq read.
+        seq: Seq,
     },
     /// A new operation in the outbox.
     Enqueue(Box<OutboxRow>),

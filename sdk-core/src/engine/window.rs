@@ -1,6 +1,6 @@
 //! What a timeline shows of one room, and how that changes.
 //!
-//! The rows are derived anew from the messages, the held ranges and the outbox whenever an update
+//! The rows are derived anew from messages, held ranges, receipts and outbox whenever an update
 //! is due; the update is the difference to what was shown before. So no path that changes one of
 //! them can forget to tell the screen.
 
@@ -12,6 +12,7 @@ use tidewire_protocol::{Content, Event, EventId, EventKind, RoomId, Seq, UserId}
 use super::effect::TimelineId;
 use super::outbox::{FailReason, OutboxRow};
 use super::ranges::RangeSet;
+use super::receipts::Others;
 use crate::defaults;
 
 /// A row of a timeline.
@@ -74,6 +75,20 @@ pub struct Message {
     pub content: Content,
     /// How far it is.
     pub state: MessageState,
+    /// Of the user's own messages in the log: how many of the other members have it. None of other
+    /// events, and where it is not known: in rooms of more than 100 members.
+    pub reach: Option<Reach>,
+}
+
+/// How many of the other members of a room have a message. Who came later counts as one who has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Those whose devices have it; those who read it among them.
+    pub delivered_to: u32,
+    /// Those who have read it.
+    pub read_by: u32,
+    /// How many others there are: at least 1.
+    pub of: u32,
 }
 
 impl Message {
@@ -87,6 +102,7 @@ impl Message {
             kind: event.kind,
             content: event.content,
             state: MessageState::Sent,
+            reach: None,
         }
     }
 
@@ -99,7 +115,8 @@ impl Message {
     }
 }
 
-/// How far a message is. Derived from the outbox and the log, stored nowhere.
+/// How far a message is. Derived from the outbox, the log and the receipts, stored nowhere. Only the
+/// user's own messages go beyond `Sent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageState {
     /// In the outbox, on its way or about to be.
@@ -110,6 +127,26 @@ pub enum MessageState {
     Failed(FailReason),
     /// In the log.
     Sent,
+    /// On a device of every other member.
+    Delivered,
+    /// Read by every other member.
+    Read,
+}
+
+impl MessageState {
+    /// Of a message in the log that has reached so many.
+    fn of_reach(reach: Option<Reach>) -> Self {
+        match reach {
+            Some(Reach { read_by, of, .. }) if read_by == of => Self::Read,
+            Some(Reach { delivered_to, of, .. }) if delivered_to == of => Self::Delivered,
+            _ => Self::Sent,
+        }
+    }
+
+    /// Whether it is in the log: sent, and maybe more.
+    pub fn is_sent(&self) -> bool {
+        matches!(self, Self::Sent | Self::Delivered | Self::Read)
+    }
 }
 
 /// An update of a timeline.
@@ -179,6 +216,8 @@ pub(crate) struct Window {
     pub(crate) timelines: Vec<TimelineId>,
     /// By seq, from `from` on.
     messages: BTreeMap<Seq, Arc<Message>>,
+    /// How far the other members are, if it is known.
+    others: Option<Arc<Others>>,
     /// The lowest seq shown. What lies below is older history.
     pub(crate) from: Seq,
     /// When it was last opened, for choosing live rooms: a counter, not a clock.
@@ -233,6 +272,7 @@ impl Window {
         Self {
             timelines: Vec::new(),
             messages: BTreeMap::new(),
+            others: None,
             from: Seq::new(u64::MAX),
             opened,
             loaded: false,
@@ -250,6 +290,14 @@ impl Window {
         self.messages.clear();
         self.from = Seq::new(u64::MAX);
         self.dirty = true;
+    }
+
+    /// Takes how far the other members are.
+    pub(crate) fn set_others(&mut self, others: Option<Arc<Others>>) {
+        if self.others != others {
+            self.others = others;
+            self.dirty = true;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -297,6 +345,20 @@ impl Window {
     /// The oldest seq of the window, if it shows any.
     pub(crate) fn oldest(&self) -> Option<Seq> {
         (self.from.get() != u64::MAX).then_some(self.from)
+    }
+
+    /// Derives the states of the user's own messages.
+    fn derive_states(&mut self, user: &UserId) {
+        for (seq, message) in &mut self.messages {
+            if message.sender != *user || message.kind.is_reserved() {
+                continue;
+            }
+            let reach = self.others.as_ref().and_then(|others| others.reach(*seq));
+            if message.reach != reach {
+                let state = MessageState::of_reach(reach);
+                *message = Arc::new(Message { state, reach, ..(**message).clone() });
+            }
+        }
     }
 
     fn rows(&self, sources: &Sources<'_>) -> Vec<Row> {
@@ -348,6 +410,7 @@ impl Window {
                 kind: row.op.kind.clone(),
                 content: row.op.content.clone(),
                 state,
+                reach: None,
             })));
         }
         rows
@@ -365,6 +428,7 @@ impl Window {
     /// Derives the rows anew and gives what changed, if anything did.
     pub(crate) fn flush(&mut self, sources: &Sources<'_>, now_ms: u64) -> Option<TimelineUpdate> {
         self.dirty = false;
+        self.derive_states(sources.user);
         let rows = self.rows(sources);
         let more = self.has_more(sources);
         let changes = diff(&self.shown, &rows);
@@ -456,6 +520,7 @@ mod tests {
             kind: EventKind::Message,
             content: Content::from_json("{}".into()).unwrap(),
             state: MessageState::Sending,
+            reach: None,
         }))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
-use tidewire_protocol::RoomId;
+use tidewire_protocol::{Receipt, RoomId};
 
 use super::migrations::{Migration, migrate};
 use crate::engine::{Transaction, Write};
@@ -121,7 +121,7 @@ impl Writer<'_> {
             Write::WipeCache(epoch) => {
                 self.sqlite.execute_batch(
                     "DELETE FROM rooms; DELETE FROM events; DELETE FROM held;
-                     DELETE FROM stale; DELETE FROM profiles; DELETE FROM meta;",
+                     DELETE FROM stale; DELETE FROM receipts; DELETE FROM profiles; DELETE FROM meta;",
                 )?;
                 self.keys.clear();
                 self.put_meta(EPOCH, epoch.as_str())
@@ -129,11 +129,12 @@ impl Writer<'_> {
             Write::Epoch(epoch) => self.put_meta(EPOCH, epoch.as_str()),
             Write::ForgetCursor => self.run("DELETE FROM meta WHERE key = ?1", params![CURSOR]),
             Write::Cursor(cursor) => self.put_meta(CURSOR, cursor.as_str()),
-            Write::Room { state, feed_seq } => {
+            Write::Room { state, as_of, feed_seq } => {
                 let rk = self.key(state.id)?;
                 self.run(
-                    "UPDATE rooms SET state = ?2, head_seq = ?3, feed_seq = ?4 WHERE rk = ?1",
-                    params![rk, json(state)?, seq(state.head_seq), seq(*feed_seq)],
+                    "UPDATE rooms SET state = ?2, head_seq = ?3, as_of = ?4, feed_seq = ?5
+                     WHERE rk = ?1",
+                    params![rk, json(state)?, seq(state.head_seq), seq(*as_of), seq(*feed_seq)],
                 )
             }
             Write::Head { room, head_seq, feed_seq } => {
@@ -184,6 +185,19 @@ impl Writer<'_> {
                     )?;
                 }
                 Ok(())
+            }
+            Write::Receipts { room, receipts } => {
+                let rk = self.key(*room)?;
+                self.run("DELETE FROM receipts WHERE rk = ?1", params![rk])?;
+                receipts.iter().try_for_each(|receipt| self.put_receipt(receipt))
+            }
+            Write::Receipt(receipt) => self.put_receipt(receipt),
+            Write::MarkRead { room, seq: read } => {
+                let rk = self.key(*room)?;
+                self.run(
+                    "UPDATE rooms SET marked = max(marked, ?2) WHERE rk = ?1",
+                    params![rk, seq(*read)],
+                )
             }
             Write::Enqueue(row) => self.run(
                 "INSERT INTO outbox (room, id, kind, content, queued_at, failed)
@@ -238,6 +252,14 @@ impl Writer<'_> {
             .query_row([uuid.as_bytes()], |row| row.get(0))?;
         self.keys.insert(room, key);
         Ok(key)
+    }
+
+    fn put_receipt(&mut self, receipt: &Receipt) -> rusqlite::Result<()> {
+        let rk = self.key(receipt.room)?;
+        self.run(
+            "INSERT OR REPLACE INTO receipts (rk, user, delivered, read) VALUES (?1, ?2, ?3, ?4)",
+            params![rk, receipt.user.as_str(), seq(receipt.delivered), seq(receipt.read)],
+        )
     }
 
     fn put_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {

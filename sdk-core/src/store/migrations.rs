@@ -6,7 +6,7 @@ use crate::error::StoreError;
 
 /// Step n brings the database from version n to n + 1 (`PRAGMA user_version`).
 const STEPS: &[&str] = &[
-    // 1. Rooms, events, held ranges, outbox, profiles. Integer room keys keep the events' key
+    // 1. Rooms, events, held ranges, receipts, outbox, profiles. Integer room keys keep the events' key
     //    at 10 bytes instead of 24.
     "
     CREATE TABLE meta (
@@ -19,7 +19,9 @@ const STEPS: &[&str] = &[
         id       BLOB NOT NULL UNIQUE,
         state    TEXT,
         head_seq INTEGER NOT NULL DEFAULT 0,
-        feed_seq INTEGER NOT NULL DEFAULT 0
+        as_of    INTEGER NOT NULL DEFAULT 0,
+        feed_seq INTEGER NOT NULL DEFAULT 0,
+        marked   INTEGER NOT NULL DEFAULT 0
     );
 
     CREATE TABLE events (
@@ -45,6 +47,14 @@ const STEPS: &[&str] = &[
         start INTEGER NOT NULL,
         end   INTEGER NOT NULL,
         PRIMARY KEY (rk, start)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE receipts (
+        rk        INTEGER NOT NULL,
+        user      TEXT NOT NULL,
+        delivered INTEGER NOT NULL,
+        read      INTEGER NOT NULL,
+        PRIMARY KEY (rk, user)
     ) WITHOUT ROWID;
 
     -- Never dropped, never refilled: what stands here exists nowhere else. It names its room by

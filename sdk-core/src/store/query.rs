@@ -1,7 +1,9 @@
 //! Answers to the engine's queries.
 
 use rusqlite::{Row, params};
-use tidewire_protocol::{Content, Cursor, Epoch, Event, EventId, Op, Profile, RoomId, Seq, UserId};
+use tidewire_protocol::{
+    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, Seq, UserId,
+};
 use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, seq};
@@ -48,7 +50,7 @@ impl Database {
         let held = self.ranges("SELECT rk, start, end FROM held ORDER BY rk, start")?;
         let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
         let mut rooms = connection.prepare_cached(
-            "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq,
+            "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq, r.as_of, r.marked,
                     e.seq, e.id, e.sender, e.at, e.kind, e.content
              FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
         )?;
@@ -62,11 +64,14 @@ impl Database {
                 None => RoomRow::without_state(id, 0),
             };
             state.head_seq = unsigned(row, 3)?;
-            let has_last: Option<i64> = row.get(5)?;
-            state.last_event = has_last.map(|_| event(row, 5, id)).transpose()?;
+            let has_last: Option<i64> = row.get(7)?;
+            state.last_event = has_last.map(|_| event(row, 7, id)).transpose()?;
             rows.rooms.push(RoomRow {
                 state,
                 feed_seq: unsigned(row, 4)?,
+                as_of: unsigned(row, 5)?,
+                marked: unsigned(row, 6)?,
+                receipts: self.receipts(rk, id)?,
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
@@ -93,6 +98,17 @@ impl Database {
             });
         }
         Ok(rows)
+    }
+
+    fn receipts(&self, rk: i64, room: RoomId) -> rusqlite::Result<Vec<Receipt>> {
+        self.connection
+            .prepare_cached("SELECT user, delivered, read FROM receipts WHERE rk = ?1")?
+            .query_map([rk], |row| {
+                let user: String = row.get(0)?;
+                let user = UserId::new(user).map_err(|error| damaged(0, error))?;
+                Ok(Receipt { room, user, delivered: unsigned(row, 1)?, read: unsigned(row, 2)? })
+            })?
+            .collect()
     }
 
     fn ranges(

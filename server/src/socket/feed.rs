@@ -5,13 +5,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tidewire_protocol::{Cursor, Page, limits};
+use tidewire_protocol::{Cursor, Page, Receipt, limits};
 
 use super::peer::{End, Outbound};
 use super::session::Session;
 use crate::cursor;
 use crate::inbox::Taken;
-use crate::store::{Change, Entry, EventJson, FeedPage, FeedQuery, Ords, StoreError};
+use crate::store::{Change, Entry, EventJson, FeedPage, FeedQuery, News, Ords, StoreError};
 
 /// A feed that is pushed.
 pub(super) struct Feed {
@@ -101,7 +101,7 @@ impl Session {
             .filter(|entry| entry.ord > feed.position.get(entry.shard))
             .collect();
         // Whoever joins gets the state of the room, which only the log has.
-        if news.iter().any(|entry| match &entry.change {
+        if news.iter().any(|entry| match entry.change() {
             Some(Change::Created) => true,
             Some(Change::Joined(user)) => *user == self.user,
             _ => false,
@@ -132,7 +132,7 @@ impl Session {
             Err(error) => return Err(End::Error(error.into())),
         };
         feed.behind = page.more;
-        if page.events.is_empty() && page.limited.is_empty() && !feed.fresh {
+        if page.weight() == 0 && !feed.fresh {
             feed.position = page.to;
             return Ok(());
         }
@@ -154,16 +154,27 @@ impl Session {
             entries = later;
             let mut to = feed.position.clone();
             now.iter().for_each(|entry| to.raise(entry.shard, entry.ord));
-            let events = now.iter().map(|entry| entry.json.clone()).collect();
-            self.push_page(FeedPage { events, limited: Vec::new(), to, more: false }).await?;
+            let (mut events, mut receipts) = (Vec::new(), Vec::<Receipt>::new());
+            for entry in now {
+                match &entry.news {
+                    News::Event(event) => events.push(event.json.clone()),
+                    News::Receipt(receipt) => {
+                        // Only the newest of each member.
+                        receipts.retain(|r| (r.room, &r.user) != (receipt.room, &receipt.user));
+                        receipts.push(receipt.clone());
+                    }
+                }
+            }
+            let page = FeedPage { events, limited: Vec::new(), receipts, to, more: false };
+            self.push_page(page).await?;
         }
         Ok(())
     }
 
     async fn push_page(&mut self, page: FeedPage) -> Result<(), End> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
-        let FeedPage { events, limited, to, more } = page;
-        let weight = events.len() + limited.len();
+        let weight = page.weight();
+        let FeedPage { events, limited, receipts, to, more } = page;
         let next = if to == feed.position {
             feed.cursor.clone()
         } else {
@@ -178,7 +189,7 @@ impl Session {
             self.inbox.set_feed(false);
             feed.behind = true;
         }
-        let page: Page<EventJson> = Page { from, events, to: next, more, limited };
+        let page: Page<EventJson> = Page { from, events, to: next, more, limited, receipts };
         self.peer.send(&Outbound::Batch(page)).await
     }
 }
@@ -190,7 +201,7 @@ fn fitting(entries: &[Arc<Entry>], credit: usize) -> usize {
         .iter()
         .take(credit.min(limits::PAGE_EVENTS))
         .take_while(|entry| {
-            bytes += entry.json.get().len();
+            bytes += entry.bytes();
             bytes <= limits::PAGE_BYTES
         })
         .count();

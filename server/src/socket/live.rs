@@ -10,7 +10,7 @@ use super::peer::{End, Outbound};
 use super::session::Session;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Taken};
-use crate::store::{Change, Entry, EventJson, LiveRead, StoreError};
+use crate::store::{Change, Entry, EventJson, LiveRead, News, StoreError};
 
 struct LiveRoom {
     /// The newest seq that was sent, or that the client said it has.
@@ -160,28 +160,29 @@ impl Session {
         let mut frames: Vec<Live<EventJson>> = Vec::new();
         let mut bytes = 0;
         for entry in entries {
-            if entry.seq <= room.last {
+            let News::Event(event) = &entry.news else { continue };
+            if event.seq <= room.last {
                 continue;
             }
-            if entry.seq != room.last.next() {
+            if event.seq != room.last.next() {
                 room.behind = true;
                 break;
             }
-            bytes += entry.json.get().len();
+            bytes += event.json.get().len();
             match frames.last_mut() {
                 Some(frame)
                     if frame.events.len() < limits::PAGE_EVENTS && bytes <= limits::PAGE_BYTES =>
                 {
-                    frame.events.push(entry.json.clone());
+                    frame.events.push(event.json.clone());
                 }
                 _ => {
-                    bytes = entry.json.get().len();
-                    frames.push(Live { room: id, prev, events: vec![entry.json.clone()] });
+                    bytes = event.json.get().len();
+                    frames.push(Live { room: id, prev, events: vec![event.json.clone()] });
                 }
             }
-            room.last = entry.seq;
-            prev = entry.seq;
-            if entry.change.as_ref() == Some(&Change::Left(self.user.clone())) {
+            room.last = event.seq;
+            prev = event.seq;
+            if event.change.as_ref() == Some(&Change::Left(self.user.clone())) {
                 left = true;
                 break;
             }

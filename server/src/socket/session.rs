@@ -219,6 +219,12 @@ impl Session {
                 self.peer.send(&Outbound::Sent(sent)).await
             }
             ClientFrame::Sync { request, sync } => self.sync(request, sync).await,
+            ClientFrame::Receipts { receipts } => {
+                match sync::put_receipts(&self.app, &self.user, receipts).await {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.peer.tell(error, None).await,
+                }
+            }
             ClientFrame::Ping => self.peer.send(&Outbound::Pong).await,
             ClientFrame::Pong | ClientFrame::Unknown(_) => Ok(()),
         }

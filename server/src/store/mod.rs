@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
     Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile, ProfileUpdate,
-    RoomId, RoomPage, RoomState, Seq, UserId,
+    Receipt, ReceiptUpdate, RoomId, RoomPage, RoomState, Seq, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -67,17 +67,53 @@ impl FromIterator<u64> for Ords {
     }
 }
 
-/// One event of the log with its place.
+/// What stands at one place of the delivery log.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) shard: usize,
     pub(crate) ord: u64,
     pub(crate) room: RoomId,
+    pub(crate) news: News,
+}
+
+/// What can stand in the delivery log.
+#[derive(Debug, Clone)]
+pub(crate) enum News {
+    Event(Logged),
+    /// A member's watermarks have moved. They stand where they moved last, and nowhere else.
+    Receipt(Receipt),
+}
+
+/// An event of a room.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
     pub(crate) seq: Seq,
     pub(crate) json: EventJson,
     /// What it does to the membership of its room.
     pub(crate) change: Option<Change>,
 }
+
+impl Entry {
+    /// What it does to the membership of its room.
+    pub(crate) fn change(&self) -> Option<&Change> {
+        match &self.news {
+            News::Event(event) => event.change.as_ref(),
+            News::Receipt(_) => None,
+        }
+    }
+
+    /// About how many bytes it takes in a page.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.news {
+            News::Event(event) => event.json.get().len(),
+            News::Receipt(_) => RECEIPT_BYTES,
+        }
+    }
+}
+
+/// About how many bytes a receipt takes in a page: its numbers and names, and a user id of some
+/// length.
+pub(crate) const RECEIPT_BYTES: usize = 128;
 
 /// What an event does to the membership of its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +131,7 @@ pub(crate) enum Change {
 pub(crate) struct FeedQuery {
     pub(crate) user: UserId,
     pub(crate) from: Ords,
-    /// Most events and limited rooms together.
+    /// Most events, limited rooms and receipts together.
     pub(crate) limit: usize,
     /// A room with more new events than this comes as `limited`.
     pub(crate) room_limit: usize,
@@ -108,8 +144,16 @@ pub(crate) struct FeedQuery {
 pub(crate) struct FeedPage {
     pub(crate) events: Vec<EventJson>,
     pub(crate) limited: Vec<RoomState<EventJson>>,
+    pub(crate) receipts: Vec<Receipt>,
     pub(crate) to: Ords,
     pub(crate) more: bool,
+}
+
+impl FeedPage {
+    /// How many events, limited rooms and receipts it has.
+    pub(crate) fn weight(&self) -> usize {
+        self.events.len() + self.limited.len() + self.receipts.len()
+    }
 }
 
 /// What a live room has after a seq.
@@ -190,10 +234,18 @@ pub(crate) trait Store: Send + Sync + 'static {
         ops: Vec<Op>,
     ) -> Result<Appended, StoreError>;
 
+    /// Raises the user's watermarks, each at most to the head of its room. Those of rooms that the
+    /// user is not in are left out; what does not move is not written.
+    async fn put_receipts(
+        &self,
+        user: UserId,
+        updates: Vec<ReceiptUpdate>,
+    ) -> Result<(), StoreError>;
+
     /// The next page of a user's feed.
     async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError>;
 
-    /// The next events of a shard, in order, at most `limit`.
+    /// What comes next in a shard, in order, at most `limit`.
     async fn log_after(
         &self,
         shard: usize,

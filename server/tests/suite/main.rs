@@ -7,6 +7,7 @@ mod binary;
 mod harness;
 mod http;
 mod lifecycle;
+mod receipts;
 mod slow;
 mod socket;
 mod socket_feed;

@@ -14,6 +14,7 @@ mod members;
 mod modes;
 mod offline;
 mod portal;
+mod receipts;
 mod restarts;
 mod stage;
 mod tokens;

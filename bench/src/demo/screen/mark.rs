@@ -24,6 +24,8 @@ pub(crate) fn mark(state: &MessageState) -> Mark {
     match state {
         MessageState::Sending | MessageState::Waiting(_) => Mark::Clock,
         MessageState::Sent => Mark::Check,
+        MessageState::Delivered => Mark::DoubleCheck,
+        MessageState::Read => Mark::FilledDoubleCheck,
         MessageState::Failed(_) => Mark::Alert,
     }
 }
@@ -53,6 +55,8 @@ mod tests {
         assert_eq!(mark(&MessageState::Sending), Mark::Clock);
         assert_eq!(mark(&waiting), Mark::Clock);
         assert_eq!(mark(&MessageState::Sent), Mark::Check);
+        assert_eq!(mark(&MessageState::Delivered), Mark::DoubleCheck);
+        assert_eq!(mark(&MessageState::Read), Mark::FilledDoubleCheck);
         assert_eq!(mark(&MessageState::Failed(FailReason::Unknown)), Mark::Alert);
     }
 }

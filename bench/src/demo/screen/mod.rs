@@ -7,6 +7,7 @@
 mod clean;
 mod crowd;
 mod draw;
+mod friend;
 mod keys;
 mod latency;
 mod mark;

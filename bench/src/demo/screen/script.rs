@@ -7,6 +7,8 @@ use tidewire::Mode;
 use tokio::time::Instant;
 
 use super::keys::{Action, CROWDS};
+use super::mark::Mark;
+use super::news::Line;
 use super::record::Recording;
 use super::show::Show;
 use super::state::State;
@@ -33,10 +35,15 @@ async fn all_modes(show: &mut Show) -> Result<(), Error> {
     })
     .await?;
     say(show, "good morning, harbour 🚢").await?;
-    pass(show, 10).await?;
+    pass(show, 6).await?;
+    enter(show, "robin").await?;
+    say(show, "good morning, Robin 🚢").await?;
+    marked(show, Mark::FilledDoubleCheck).await?;
+    pass(show, 4).await?;
     say(show, "how is the fog out there?").await?;
-    pass(show, 2).await?;
+    marked(show, Mark::DoubleCheck).await?;
     show.picture("real-time");
+    enter(show, "harbour").await?;
 
     show.act(Action::Crowd(CROWDS[1]));
     in_mode(show, Mode::Hybrid).await?;
@@ -92,8 +99,6 @@ async fn in_mode(show: &mut Show, mode: Mode) -> Result<(), Error> {
 
 /// Types and sends, and waits for its place in the room.
 async fn say(show: &mut Show, text: &str) -> Result<(), Error> {
-    use super::mark::Mark;
-    use super::news::Line;
     show.act(Action::Insert(text.into()));
     show.act(Action::Enter);
     until(show, "a message is sent", |state| {
@@ -101,6 +106,28 @@ async fn say(show: &mut Show, text: &str) -> Result<(), Error> {
             Line::Message(said) => said.own && said.text == text && said.mark != Mark::Clock,
             _ => false,
         })
+    })
+    .await
+}
+
+/// Goes to a room.
+async fn enter(show: &mut Show, name: &str) -> Result<(), Error> {
+    until(show, "the room is listed", |state| state.rooms.iter().any(|room| room.name == name))
+        .await?;
+    while show.state.room().is_none_or(|room| room.name != name) {
+        show.act(Action::NextRoom);
+    }
+    Ok(())
+}
+
+/// Waits until the last of the person's own messages has this mark.
+async fn marked(show: &mut Show, mark: Mark) -> Result<(), Error> {
+    until(show, "a mark", |state| {
+        let own = state.timeline.iter().rev().find_map(|line| match line {
+            Line::Message(said) if said.own => Some(said.mark),
+            _ => None,
+        });
+        own == Some(mark)
     })
     .await
 }

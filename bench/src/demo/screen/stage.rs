@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::crowd::{Crowd, Place, SPREAD};
+use super::friend;
 use super::latency::Sent;
 use super::news::{Around, News};
 use super::state::Wish;
@@ -68,6 +69,8 @@ pub(super) struct Stage {
     you: Client,
     crowd: Crowd,
     open: watch::Sender<RoomId>,
+    /// Whether the person looks at something else than the app.
+    away: watch::Sender<bool>,
     looking: Option<(JoinHandle<()>, UnboundedSender<()>)>,
     around: Around,
     sent: Sent,
@@ -90,7 +93,7 @@ impl Stage {
         let proxy = Proxy::start(addr).await?;
         let day = Duration::from_secs(24 * 3_600);
         let (host, you) = (UserId::new("harbourmaster")?, UserId::new("you")?);
-        let mint = |user| server.keys().mint(user, day);
+        let mint = |user: &UserId| server.keys().mint(user, day);
         let host_token = mint(&host)?;
         let you_token = mint(&you)?;
         let host = Client::builder(url.as_str(), host).token(host_token).open().await?;
@@ -98,6 +101,11 @@ impl Stage {
         for name in ROOMS {
             rooms.push(host.create_group(name, vec![you.clone()]).await?.id());
         }
+        let friend = UserId::new("robin")?;
+        let friend_token = mint(&friend)?;
+        let friend =
+            Client::builder(url.as_str(), friend).token(friend_token).spread(SPREAD).open().await?;
+        let person = you.clone();
         let you = Client::builder(proxy.url(), you)
             .token(you_token)
             .data_dir(folder.path().join("you"))
@@ -116,6 +124,11 @@ impl Stage {
         });
         crowd.want(users);
         let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            if let Err(error) = friend::live(friend, person).await {
+                tracing::debug!(%error, "the friend is gone");
+            }
+        });
         tasks.spawn(watcher::modes(you.clone(), news.clone()));
         tasks.spawn(watcher::rooms(you.clone(), news.clone()));
         let mut stage = Self {
@@ -126,6 +139,7 @@ impl Stage {
             host,
             you,
             crowd,
+            away: watch::Sender::new(false),
             looking: None,
             around: Around { wanted: users, ..Around::default() },
             sent,
@@ -180,6 +194,7 @@ impl Stage {
             Wish::Slow(slow) => self.change_network(|around| around.slow = slow),
             Wish::Background(background) => {
                 self.around.background = background;
+                self.away.send_replace(background);
                 self.you.set_app_state(if background {
                     AppState::Background
                 } else {
@@ -235,6 +250,7 @@ impl Stage {
             began_at: self.began_at,
             sent: self.sent.clone(),
             news: self.news.clone(),
+            away: self.away.subscribe(),
             older,
         };
         self.looking = Some((tokio::spawn(watcher::timeline(look)), ask));

@@ -10,8 +10,8 @@ use tidewire::{
     NetworkKind, Problem, Reason, Room, RoomSummary, Row, Tier, Timeline, TimelineUpdate,
 };
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc, watch};
 
 use super::latency::Sent;
 use super::mark::mark;
@@ -91,9 +91,11 @@ fn room_line(room: &RoomSummary) -> RoomLine {
         Body::MemberLeft(change) => format!("{} left", change.user),
         Body::RoomCreated(_) | Body::Opaque => String::new(),
     });
+    let peer = state.peer.as_ref().map(ToString::to_string);
+    let name = state.name.clone().or(peer);
     RoomLine {
         id: state.id,
-        name: state.name.clone().unwrap_or_default(),
+        name: name.unwrap_or_default(),
         members: state.members,
         last: last.unwrap_or_default(),
         pending: room.pending,
@@ -125,6 +127,8 @@ pub(super) struct Look {
     pub(super) began_at: i64,
     pub(super) sent: Sent,
     pub(super) news: UnboundedSender<News>,
+    /// Nothing is read while the person is away.
+    pub(super) away: watch::Receiver<bool>,
     /// Each asks for older messages once.
     pub(super) older: mpsc::UnboundedReceiver<()>,
 }
@@ -158,7 +162,9 @@ pub(super) async fn timeline(mut look: Look) {
                     return;
                 }
                 fill(&timeline, &rows, &filling);
+                look.mark_read(&rows).await;
             }
+            Ok(()) = look.away.changed() => look.mark_read(&rows).await,
             Some(()) = look.older.recv() => {
                 let (timeline, news) = (timeline.clone(), look.news.clone());
                 tokio::spawn(async move {
@@ -191,6 +197,18 @@ fn fill(timeline: &Arc<Timeline>, rows: &[Row], filling: &Arc<AtomicBool>) {
 }
 
 impl Look {
+    /// What is on the screen is read.
+    async fn mark_read(&self, rows: &[Row]) {
+        if *self.away.borrow() {
+            return;
+        }
+        if let Some(seq) = rows.iter().rev().find_map(|row| row.message()?.seq)
+            && let Err(error) = self.room.mark_read(seq).await
+        {
+            tracing::debug!(%error, "not marked as read");
+        }
+    }
+
     /// Measures what is seen for the first time. What was there when the room was opened tells
     /// nothing: it waited for the person.
     fn measure(&self, update: &TimelineUpdate) {

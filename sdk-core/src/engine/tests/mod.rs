@@ -4,6 +4,7 @@
 mod lifecycle;
 mod model;
 mod random;
+mod receipts;
 mod scenarios;
 mod sending;
 mod world;

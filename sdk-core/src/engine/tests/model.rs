@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tidewire_protocol::{
     Bootstrap, ClientFrame, Content, Cursor, Epoch, ErrorCode, Event, EventId, EventKind, Hello,
-    History, HistoryAnchor, HistoryQuery, Live, MessageContent, Op, OpOutcome, OpResult, Page,
-    Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, ServerFrame, SyncRequest, SyncResponse,
-    Synced, UserId, Welcome, WireError,
+    History, HistoryAnchor, HistoryQuery, Live, MemberChange, MessageContent, Op, OpOutcome,
+    OpResult, Page, Receipt, ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq,
+    ServerFrame, SyncRequest, SyncResponse, Synced, UnreadBase, UserId, Welcome, WireError, limits,
 };
 use uuid::Uuid;
 
@@ -17,6 +17,8 @@ pub(crate) struct ModelRoom {
     pub(crate) log: Vec<Event>,
     ords: Vec<u64>,
     joined_ord: Option<u64>,
+    /// Of the members, each with its place in the delivery log.
+    pub(crate) receipts: BTreeMap<UserId, (Receipt, u64)>,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,9 @@ pub(crate) struct ModelServer {
     pub(crate) ids_taken: u64,
     /// The cursors that were credited.
     pub(crate) credited: Vec<Cursor>,
+    /// The frames and `sync`s that arrived.
+    pub(crate) heard: Vec<ClientFrame>,
+    pub(crate) heard_syncs: Vec<SyncRequest>,
 }
 
 /// What the server knows of a socket.
@@ -66,6 +71,8 @@ impl ModelServer {
             limited_at: BTreeMap::new(),
             ids_taken: 0,
             credited: Vec::new(),
+            heard: Vec::new(),
+            heard_syncs: Vec::new(),
         }
     }
 
@@ -75,8 +82,65 @@ impl ModelServer {
         self.rooms.entry(room).or_default();
         self.append(room, "bob", kind, "{}");
         let head = self.head;
+        let (user, id) = (self.user.clone(), room);
         let room = self.rooms.get_mut(&room).unwrap();
         room.joined_ord.get_or_insert(head);
+        let receipt = Receipt::at(id, user.clone(), Seq::new(room.log.len() as u64));
+        room.receipts.entry(user).or_insert((receipt, 0));
+    }
+
+    /// Adds somebody else, or takes him out.
+    pub(crate) fn change_member(&mut self, room: RoomId, name: &str, joins: bool) {
+        let user = UserId::new(name).unwrap();
+        let known = self.rooms.get(&room).is_some_and(|room| room.receipts.contains_key(&user));
+        if known == joins {
+            return;
+        }
+        let kind = if joins { EventKind::MemberJoined } else { EventKind::MemberLeft };
+        let change = serde_json::to_string(&MemberChange { user: user.clone() }).unwrap();
+        let seq = self.append(room, "bob", kind, &change).seq;
+        let receipts = &mut self.rooms.get_mut(&room).unwrap().receipts;
+        if joins {
+            receipts.insert(user.clone(), (Receipt::at(room, user, seq), 0));
+        } else {
+            receipts.remove(&user);
+        }
+    }
+
+    /// Somebody tells how far he is.
+    pub(crate) fn put_receipt(&mut self, name: &str, update: ReceiptUpdate) {
+        let Some(room) = self.rooms.get_mut(&update.room) else { return };
+        let head = Seq::new(room.log.len() as u64);
+        let Some((receipt, ord)) = room.receipts.get_mut(&UserId::new(name).unwrap()) else {
+            return;
+        };
+        let cut = |seq: Option<Seq>| seq.unwrap_or_default().min(head);
+        if receipt.raise(cut(update.delivered), cut(update.read)) {
+            self.head += 1;
+            *ord = self.head;
+        }
+    }
+
+    fn put_receipts(&mut self, updates: Vec<ReceiptUpdate>) {
+        assert!(updates.len() <= limits::RECEIPTS_PER_REQUEST);
+        let name = self.user.to_string();
+        updates.into_iter().for_each(|update| self.put_receipt(&name, update));
+    }
+
+    /// The receipt of a member.
+    pub(crate) fn receipt(&self, room: RoomId, name: &str) -> Receipt {
+        self.rooms[&room].receipts[&UserId::new(name).unwrap()].0.clone()
+    }
+
+    /// How many messages of others stand in a room with `after < seq <= up_to`.
+    pub(crate) fn unread(&self, room: RoomId, after: Seq, up_to: Seq) -> u32 {
+        let counts = |event: &&Event| {
+            event.kind == EventKind::Message
+                && event.sender != self.user
+                && event.seq > after
+                && event.seq <= up_to
+        };
+        self.rooms[&room].log.iter().filter(counts).count() as u32
     }
 
     /// Somebody says something.
@@ -108,6 +172,8 @@ impl ModelServer {
         };
         log.log.push(event.clone());
         log.ords.push(head);
+        let bob = UserId::new("bob").unwrap();
+        log.receipts.entry(bob.clone()).or_insert((Receipt::at(room, bob, event.seq), 0));
         event
     }
 
@@ -128,20 +194,31 @@ impl ModelServer {
         room.ords.partition_point(|other| *other <= ord) as u64
     }
 
-    fn state(&self, id: RoomId) -> RoomState {
+    pub(crate) fn room_state(&self, id: RoomId) -> RoomState {
         let room = &self.rooms[&id];
+        let head = Seq::new(room.log.len() as u64);
+        let base = |read| UnreadBase {
+            unread: self.unread(id, read, head),
+            mentions: 0,
+            as_of: head,
+            read,
+        };
+        let own = room.joined_ord.and_then(|_| room.receipts.get(&self.user));
+        let small = room.receipts.len() <= limits::RECEIPT_MEMBERS as usize;
+        let receipts = room.receipts.values().map(|(receipt, _)| receipt.clone());
         RoomState {
             id,
             kind: RoomKind::Group,
             name: Some("room".into()),
             peer: None,
             created_at: 1,
-            members: 2,
+            members: room.receipts.len() as u32,
             role: Role::Member,
             joined: room.joined_ord.is_some(),
             first_seq: Seq::new(1),
-            head_seq: Seq::new(room.log.len() as u64),
-            unread_base: None,
+            head_seq: head,
+            unread_base: own.map(|(receipt, _)| base(receipt.read)),
+            receipts: receipts.filter(|_| own.is_some() && small).collect(),
             last_event: room.log.last().cloned(),
         }
     }
@@ -158,29 +235,45 @@ impl ModelServer {
             return Err(WireError::new(ErrorCode::CursorExpired, "too old"));
         }
         let mut limited = Vec::new();
-        let mut events: Vec<(u64, Event)> = Vec::new();
+        enum Item {
+            Event(Event),
+            Receipt(Receipt),
+        }
+        let mut items: Vec<(u64, Item)> = Vec::new();
         for (id, room) in &self.rooms {
             let Some(joined) = room.joined_ord else { continue };
+            let small = room.receipts.len() <= limits::RECEIPT_MEMBERS as usize;
+            let moved = room.receipts.values().filter(|(receipt, ord)| {
+                *ord > start.max(joined) && (small || receipt.user == self.user)
+            });
+            items.extend(moved.map(|(receipt, ord)| (*ord, Item::Receipt(receipt.clone()))));
             let first = room.ords.partition_point(|ord| *ord <= start);
             let news = room.log.len() - first;
             if news == 0 {
                 continue;
             }
             if joined > start || news > limit {
-                limited.push(self.state(*id));
+                limited.push(self.room_state(*id));
                 self.limited_at.insert(*id, Seq::new(room.log.len() as u64));
                 continue;
             }
             let known = have.get(id).copied().unwrap_or_default();
             let bodies = room.ords.iter().copied().zip(room.log.iter().cloned()).skip(first);
-            events.extend(bodies.filter(|(_, event)| event.seq > known));
+            let news = bodies.filter(|(_, event)| event.seq > known);
+            items.extend(news.map(|(ord, event)| (ord, Item::Event(event))));
         }
-        events.sort_by_key(|(ord, _)| *ord);
-        let more = events.len() > limit;
-        let to = if more { events[limit].0 - 1 } else { self.head };
-        events.truncate(limit);
-        let events = events.into_iter().map(|(_, event)| event).collect();
-        Ok(Page { from: from.clone(), events, to: cursor(to), more, limited })
+        items.sort_by_key(|(ord, _)| *ord);
+        let more = items.len() > limit;
+        let to = if more { items[limit].0 - 1 } else { self.head };
+        items.truncate(limit);
+        let (mut events, mut receipts) = (Vec::new(), Vec::new());
+        for (_, item) in items {
+            match item {
+                Item::Event(event) => events.push(event),
+                Item::Receipt(receipt) => receipts.push(receipt),
+            }
+        }
+        Ok(Page { from: from.clone(), events, to: cursor(to), more, limited, receipts })
     }
 
     pub(crate) fn apply(&mut self, room: RoomId, ops: Vec<Op>) -> Sent {
@@ -199,8 +292,10 @@ impl ModelServer {
     }
 
     pub(crate) fn sync(&mut self, request: SyncRequest) -> Result<SyncResponse, WireError> {
+        self.heard_syncs.push(request.clone());
         let results =
             request.ops.into_iter().map(|RoomOps { room, ops }| self.apply(room, ops)).collect();
+        self.put_receipts(request.receipts);
         let page = match &request.cursor {
             Some(cursor) => Some(self.page(cursor, request.limit, &request.have)?),
             None => None,
@@ -245,7 +340,7 @@ impl ModelServer {
                     user: self.user.clone(),
                     epoch: self.epoch.clone(),
                     cursor: self.head(),
-                    rooms: ids.into_iter().map(|id| self.state(id)).collect(),
+                    rooms: ids.into_iter().map(|id| self.room_state(id)).collect(),
                     next: None,
                     online: self.online,
                     policy: None,
@@ -253,7 +348,7 @@ impl ModelServer {
                     now: 0,
                 })
             }
-            Request::Room(room) => Response::Room(self.state(room)),
+            Request::Room(room) => Response::Room(self.room_state(room)),
             Request::History(room, query) => Response::History(self.history(room, query)),
             Request::Ops(room, ops) => Response::Ops(self.apply(room, ops.ops)),
             other => unreachable!("the model has no such call: {other:?}"),
@@ -266,6 +361,7 @@ impl ModelServer {
         socket: &mut ModelSocket,
         frame: ClientFrame,
     ) -> Vec<ServerFrame> {
+        self.heard.push(frame.clone());
         match frame {
             ClientFrame::Hello(Hello { cursor, feed, live, .. }) => {
                 socket.feed = cursor.filter(|_| feed);
@@ -296,6 +392,10 @@ impl ModelServer {
                     Err(error) => (None, Some(error)),
                 };
                 vec![ServerFrame::Synced(Synced { request, response, error })]
+            }
+            ClientFrame::Receipts { receipts } => {
+                self.put_receipts(receipts);
+                Vec::new()
             }
             ClientFrame::Ping => vec![ServerFrame::Pong],
             ClientFrame::Credit { cursor } => {
@@ -332,7 +432,7 @@ impl ModelServer {
             let Some(last) = events.last() else { continue };
             socket.live.insert(id, last.seq);
             frames.push(if events.len() > 50 {
-                ServerFrame::Limited { room: self.state(id) }
+                ServerFrame::Limited { room: self.room_state(id) }
             } else {
                 ServerFrame::Live(Live { room: id, prev: after, events })
             });

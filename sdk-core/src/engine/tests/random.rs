@@ -1,11 +1,13 @@
 //! Random schedules: whatever the network, the disk and the modes do, what is on disk is true at
 //! every commit, and in the end the client has what the server has.
 
-use tidewire_protocol::{AppState, EventId, Mode, RoomId};
+use tidewire_protocol::{AppState, EventId, Mode, Receipt, ReceiptUpdate, RoomId, Seq};
 
 use super::model::room_id;
 use super::world::World;
-use crate::engine::{Network, NetworkKind, Row, Signal};
+use crate::engine::{
+    Command, CommandId, MessageState, Network, NetworkKind, Phase, RoomRow, Row, Signal, TimelineId,
+};
 
 /// `TIDEWIRE_SEEDS=n` runs n of them, `TIDEWIRE_SEED=n` runs that one.
 const SEEDS: u64 = 400;
@@ -34,9 +36,27 @@ fn run(seed: u64) {
     world.settle();
     let mut sent: Vec<(RoomId, EventId)> = Vec::new();
     let mut said = 0;
+    // What the user has read.
+    let mut marks: Vec<(CommandId, RoomId, Seq)> = Vec::new();
     for step in 0..STEPS {
         let room = rooms[rng.usize(0..rooms.len())];
-        match rng.u32(0..100) {
+        match rng.u32(0..110) {
+            100..103 => {
+                let seq = Seq::new(rng.u64(0..60));
+                // Cut to the head that the client knows. One that loads anew is about to know another.
+                let ready = world.engine.phase == Phase::Ready;
+                let known = world.engine.rooms.get(&room).filter(|_| ready);
+                let head = known.map_or(Seq::ZERO, |room| room.state.head_seq);
+                marks.push((world.command(Command::MarkRead(room, seq)), room, seq.min(head)));
+            }
+            // Others, and another device of the user's.
+            103..108 => {
+                let name = ["bob", "eve", "ada"][rng.usize(0..3)];
+                let mark = Some(Seq::new(rng.u64(0..60)));
+                let (delivered, read) = if rng.bool() { (mark, None) } else { (None, mark) };
+                world.server.put_receipt(name, ReceiptUpdate { room, delivered, read });
+            }
+            108..110 => world.server.change_member(room, "eve", rng.bool()),
             0..20 => {
                 let burst = if rng.u32(0..30) == 0 { 80 } else { rng.u32(1..4) };
                 for _ in 0..burst {
@@ -120,8 +140,59 @@ fn run(seed: u64) {
             .collect();
         assert_eq!(arrived, mine, "order of sending");
     }
+    check_receipts(&world, &stored.rooms);
+    for (command, room, seq) in marks {
+        if matches!(world.replies.get(&command), Some(Ok(_))) {
+            let read = world.server.receipt(room, "ada").read;
+            assert!(read >= seq, "{seq} of {room} was marked, {read} is told");
+        }
+    }
     for rows in world.rows.values() {
         let waiting = rows.iter().filter_map(Row::message).filter(|m| m.seq.is_none()).count();
         assert_eq!(waiting, 0, "an open timeline still shows a message on its way");
+    }
+}
+
+/// In the end the client and the server agree on how far everybody is, and on what follows from it.
+fn check_receipts(world: &World, stored: &[RoomRow]) {
+    for row in stored {
+        let room = row.state.id;
+        let told: Vec<Receipt> = world.server.rooms[&room]
+            .receipts
+            .values()
+            .map(|(receipt, _)| receipt.clone())
+            .collect();
+        assert_eq!(row.receipts, told, "{room}");
+        let own = world.server.receipt(room, "ada");
+        let log = &world.server.rooms[&room].log;
+        let of_others = log.iter().filter(|event| event.sender != world.server.user);
+        let last = of_others.map(|event| event.seq).max().unwrap_or_default();
+        assert!(own.delivered >= last, "{own:?} of {last} in {room}");
+        let head = &world.engine.rooms[&room];
+        if let Some(base) = head.state.unread_base {
+            assert!(base.read >= own.read, "a base for what was read before");
+            assert_eq!(base.unread, world.server.unread(room, base.read, base.as_of));
+        }
+    }
+    for (timeline, rows) in &world.rows {
+        check_states(world, *timeline, rows);
+    }
+}
+
+fn check_states(world: &World, timeline: TimelineId, rows: &[Row]) {
+    for message in rows.iter().filter_map(Row::message) {
+        let Some(seq) = message.seq else { continue };
+        let receipts = world.server.rooms[&message.room].receipts.values();
+        let others = || receipts.clone().filter(|(receipt, _)| receipt.user != message.sender);
+        let expected = if message.sender != world.server.user {
+            MessageState::Sent
+        } else if others().all(|(receipt, _)| receipt.read >= seq) {
+            MessageState::Read
+        } else if others().all(|(receipt, _)| receipt.delivered >= seq) {
+            MessageState::Delivered
+        } else {
+            MessageState::Sent
+        };
+        assert_eq!(message.state, expected, "{seq} of {} in {timeline:?}", message.room);
     }
 }

@@ -56,7 +56,8 @@ fn a_live_event_far_ahead_of_the_feed_is_shown_and_moves_no_cursor() {
     assert_eq!(seqs(&world, timeline), [1, 10]);
     assert_eq!(gaps(&world, timeline), [], "the hole is on its way, not a gap");
     assert_eq!(world.engine.cursor(), cursor.as_ref(), "live never moves the cursor");
-    world.run(6_000);
+    // The poll brings the events, the one after it the client's own receipt for them.
+    world.run(12_000);
     assert_eq!(seqs(&world, timeline), (1..=10).collect::<Vec<_>>());
     assert_eq!(world.engine.cursor(), Some(&world.server.head()));
 }
@@ -439,7 +440,8 @@ fn a_page_that_does_not_go_on_from_the_cursor_is_dropped_whole_and_asked_for_ane
     // The page before it was lost on its way.
     let events = vec![world.server.rooms[&room].log[4].clone()];
     let (from, to) = (super::model::cursor(4), world.server.head());
-    let page = tidewire_protocol::Page { from, events, to, more: false, limited: Vec::new() };
+    let (more, limited, receipts) = Default::default();
+    let page = tidewire_protocol::Page { from, events, to, more, limited, receipts };
     let (frames, dropped) = (world.engine.stats().frames_sent, world.engine.stats().pages_dropped);
     world.inject(ServerFrame::Batch(page));
     assert_eq!(world.engine.cursor(), Some(&cursor));

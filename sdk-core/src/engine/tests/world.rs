@@ -385,6 +385,14 @@ impl World {
                 "the cursor {cursor} passed seq {passed} of {id}, the room knows of {}",
                 room.feed_seq
             );
+            // Nor a receipt.
+            for (receipt, place) in self.server.rooms[&id].receipts.values() {
+                let known = room.receipts.iter().find(|known| known.user == receipt.user);
+                if let Some(known) = known.filter(|_| *place > 0 && *place <= ord) {
+                    let passed = (known.delivered, known.read);
+                    assert_eq!(passed, (receipt.delivered, receipt.read), "of {}", known.user);
+                }
+            }
             let limited = self.server.limited_at.get(&id).copied().unwrap_or_default();
             for (start, end) in held.holes(1, room.feed_seq.get()) {
                 assert!(

@@ -2,6 +2,7 @@
 
 mod feed;
 mod log;
+mod receipts;
 mod rooms;
 
 use std::path::Path;
@@ -60,6 +61,13 @@ pub(crate) async fn suite(open: Opener<'_>) {
         feed::a_page_ends_at_its_bytes_and_goes_on,
         feed::bodies_that_the_client_has_are_left_out,
         feed::a_cursor_beyond_the_head_is_refused,
+        receipts::watermarks_only_grow_and_never_pass_the_head,
+        receipts::what_moves_nothing_writes_nothing,
+        receipts::a_move_is_news_for_all_members_once,
+        receipts::a_read_settles_the_unread_base,
+        receipts::former_members_move_and_see_none_and_come_back_anew,
+        receipts::pages_of_receipts_together_are_all_of_them,
+        receipts::whoever_follows_the_log_sees_each_receipt_where_it_moved_last,
         rooms::creation_is_idempotent_for_its_creator_only,
         rooms::a_pair_has_one_direct_room,
         rooms::a_direct_room_is_of_two_and_never_changes,

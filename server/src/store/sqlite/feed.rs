@@ -2,10 +2,10 @@
 //! the number of events.
 
 use rusqlite::{Connection, OptionalExtension};
-use tidewire_protocol::{RoomPage, RoomState, Seq, UserId, limits};
+use tidewire_protocol::{Receipt, RoomPage, RoomState, Seq, UserId, limits};
 
-use super::{int, read};
-use crate::store::{EventJson, FeedPage, FeedQuery, Ords, StoreError};
+use super::{int, read, receipts};
+use crate::store::{EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, StoreError};
 
 /// A room of the user's with something new.
 struct News {
@@ -13,12 +13,17 @@ struct News {
     joined_ord: u64,
     /// The newest event that the user may see.
     last: Seq,
+    /// Whether there may be new events.
+    events: bool,
+    /// Whether receipts of members have moved, and the user is one of them.
+    receipts: bool,
 }
 
 /// What may go into a page, by the place where it belongs.
 enum Item {
     Event { rk: i64, seq: Seq },
     Limited { rk: i64 },
+    Receipt(Receipt),
 }
 
 pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, StoreError> {
@@ -30,11 +35,21 @@ pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, Sto
     }
     let mut items = Vec::new();
     for news in rooms_with_news(conn, &query.user, from)? {
-        collect(conn, query, from, &news, &mut items)?;
+        if news.events {
+            collect(conn, query, from, &news, &mut items)?;
+        }
+        if news.receipts {
+            collect_receipts(conn, query, from, &news, &mut items)?;
+        }
     }
     items.sort_unstable_by_key(|(ord, _)| *ord);
-    let mut page =
-        FeedPage { events: Vec::new(), limited: Vec::new(), to: Ords::zero(1), more: false };
+    let mut page = FeedPage {
+        events: Vec::new(),
+        limited: Vec::new(),
+        receipts: Vec::new(),
+        to: Ords::zero(1),
+        more: false,
+    };
     let mut bytes = 0;
     for (taken, (ord, item)) in items.iter().enumerate() {
         let size = match (taken < query.limit).then(|| load(conn, &query.user, item)) {
@@ -63,6 +78,7 @@ pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, Sto
 enum Loaded {
     Event(EventJson),
     Limited(Box<RoomState<EventJson>>),
+    Receipt(Receipt),
 }
 
 impl Loaded {
@@ -72,7 +88,9 @@ impl Loaded {
             // The fields of a room beside its last event are about as long as a short message.
             Self::Limited(room) => {
                 256 + room.last_event.as_ref().map_or(0, |json| json.get().len())
+                    + room.receipts.len() * RECEIPT_BYTES
             }
+            Self::Receipt(_) => RECEIPT_BYTES,
         }
     }
 
@@ -80,6 +98,7 @@ impl Loaded {
         match self {
             Self::Event(json) => page.events.push(json),
             Self::Limited(room) => page.limited.push(*room),
+            Self::Receipt(receipt) => page.receipts.push(receipt),
         }
     }
 }
@@ -90,30 +109,35 @@ fn load(conn: &Connection, user: &UserId, item: &Item) -> Result<Loaded, StoreEr
             let room = conn
                 .prepare_cached("SELECT id FROM rooms WHERE rk = ?1")?
                 .query_row([rk], |row| read::room_id(row, 0))?;
-            let entry = read::entries(conn, *rk, room, *seq, *seq)?.pop();
-            let entry = entry
+            let event = read::events(conn, *rk, room, *seq, *seq)?.pop();
+            let event = event
                 .ok_or_else(|| StoreError::Failed(format!("room {room} has a hole at {seq}")))?;
-            Ok(Loaded::Event(entry.json))
+            Ok(Loaded::Event(event.json))
         }
         Item::Limited { rk } => {
             let row = read::room_of_key(conn, *rk)?;
             Ok(Loaded::Limited(Box::new(read::state(conn, &row, user)?)))
         }
+        Item::Receipt(receipt) => Ok(Loaded::Receipt(receipt.clone())),
     }
 }
 
 fn rooms_with_news(conn: &Connection, user: &UserId, from: u64) -> Result<Vec<News>, StoreError> {
     let news: Result<Vec<News>, rusqlite::Error> = conn
         .prepare_cached(
-            "SELECT m.rk, m.joined_ord, coalesce(m.left_seq, r.head_seq)
+            "SELECT m.rk, m.joined_ord, coalesce(m.left_seq, r.head_seq), r.head_ord > ?2,
+                    r.receipt_ord > ?2 AND m.left_ord IS NULL
              FROM members m JOIN rooms r ON r.rk = m.rk
-             WHERE m.user = ?1 AND r.head_ord > ?2 AND (m.left_ord IS NULL OR m.left_ord > ?2)",
+             WHERE m.user = ?1 AND (r.head_ord > ?2 OR r.receipt_ord > ?2)
+               AND (m.left_ord IS NULL OR m.left_ord > ?2)",
         )?
         .query_map((user.as_str(), int(from)), |row| {
             Ok(News {
                 rk: row.get(0)?,
                 joined_ord: read::number(row, 1)?,
                 last: read::seq(row, 2)?,
+                events: row.get(3)?,
+                receipts: row.get(4)?,
             })
         })?
         .collect();
@@ -161,6 +185,23 @@ fn collect(
         let (ord, seq) = row?;
         items.push((ord, Item::Event { rk: news.rk, seq }));
     }
+    Ok(())
+}
+
+/// The receipts of one room. Of a room that the user has come into since, those before that are in
+/// its state.
+fn collect_receipts(
+    conn: &Connection,
+    query: &FeedQuery,
+    from: u64,
+    news: &News,
+    items: &mut Vec<(u64, Item)>,
+) -> Result<(), StoreError> {
+    let row = read::room_of_key(conn, news.rk)?;
+    let from = from.max(news.joined_ord);
+    // One more than a page takes, so that the page knows where to stop.
+    let moved = receipts::news(conn, &row, &query.user, from, query.limit + 1)?;
+    items.extend(moved.into_iter().map(|(ord, receipt)| (ord, Item::Receipt(receipt))));
     Ok(())
 }
 

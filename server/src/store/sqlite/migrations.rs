@@ -7,6 +7,9 @@ use rusqlite::Connection;
 ///
 /// `ord` is the key of `events`: with one shard it is unique, every index carries it for free, and
 /// the delivery log is read in the order in which it lies on the disk.
+///
+/// `receipt_ord` of a member is the one place of the delivery log where the member's receipt stands,
+/// 0 while it has not moved since the member came; that of a room is the highest of its members.
 const STEPS: &[&str] = &["
 CREATE TABLE meta(epoch TEXT NOT NULL, created_at INTEGER NOT NULL);
 CREATE TABLE shards(shard INTEGER PRIMARY KEY, head_ord INTEGER NOT NULL);
@@ -22,6 +25,7 @@ CREATE TABLE rooms(
     shard INTEGER NOT NULL,
     head_seq INTEGER NOT NULL,
     head_ord INTEGER NOT NULL,
+    receipt_ord INTEGER NOT NULL DEFAULT 0,
     members INTEGER NOT NULL
 );
 CREATE TABLE members(
@@ -31,12 +35,16 @@ CREATE TABLE members(
     joined_at INTEGER NOT NULL,
     joined_seq INTEGER NOT NULL,
     joined_ord INTEGER NOT NULL,
+    delivered_seq INTEGER NOT NULL,
     read_seq INTEGER NOT NULL,
+    receipt_ord INTEGER NOT NULL DEFAULT 0,
     left_seq INTEGER,
     left_ord INTEGER,
     PRIMARY KEY(rk, user)
 ) WITHOUT ROWID;
 CREATE INDEX members_user ON members(user, rk);
+CREATE INDEX members_receipt ON members(rk, receipt_ord);
+CREATE INDEX receipts ON members(receipt_ord) WHERE receipt_ord > 0;
 CREATE TABLE events(
     ord INTEGER PRIMARY KEY,
     rk INTEGER NOT NULL,

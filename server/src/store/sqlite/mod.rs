@@ -5,6 +5,7 @@ mod feed;
 mod migrations;
 mod read;
 mod reader;
+mod receipts;
 mod write;
 mod writer;
 
@@ -19,8 +20,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate, Role, RoomId,
-    RoomKind, RoomPage, RoomState, Seq, UserId,
+    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate, ReceiptUpdate,
+    Role, RoomId, RoomKind, RoomPage, RoomState, Seq, UserId,
 };
 
 use self::append::Checked;
@@ -216,6 +217,14 @@ impl Store for SqliteStore {
         // Checked and hashed here: the one writer does only what it alone can do.
         let ops: Vec<Checked> = ops.into_iter().map(Checked::new).collect();
         self.write(move |tx| append::append(tx, room, &sender, &ops)).await
+    }
+
+    async fn put_receipts(
+        &self,
+        user: UserId,
+        updates: Vec<ReceiptUpdate>,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| receipts::put(tx, &user, &updates)).await
     }
 
     async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {

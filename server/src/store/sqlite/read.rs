@@ -12,8 +12,8 @@ use tidewire_protocol::{
 };
 use uuid::Uuid;
 
-use super::int;
-use crate::store::{Change, Entry, EventJson, LiveRead, Roster, StoreError};
+use super::{int, receipts};
+use crate::store::{Change, Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.
 pub(super) struct RoomRow {
@@ -34,8 +34,10 @@ pub(super) struct Membership {
     pub(super) role: Role,
     pub(super) left_seq: Option<Seq>,
     pub(super) left_ord: Option<u64>,
+    /// Everything up to there has arrived.
+    pub(super) delivered_seq: Seq,
     /// Everything up to there is read.
-    read_seq: Seq,
+    pub(super) read_seq: Seq,
 }
 
 impl Membership {
@@ -116,14 +118,16 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
-        "SELECT role, left_seq, left_ord, read_seq FROM members WHERE rk = ?1 AND user = ?2",
+        "SELECT role, left_seq, left_ord, delivered_seq, read_seq FROM members
+         WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
         Ok(Membership {
             role: role(row, 0)?,
             left_seq: row.get::<_, Option<i64>>(1)?.map(|n| Seq::new(n.unsigned_abs())),
             left_ord: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
-            read_seq: seq(row, 3)?,
+            delivered_seq: seq(row, 3)?,
+            read_seq: seq(row, 4)?,
         })
     })
     .optional()
@@ -168,7 +172,7 @@ fn state_of(
     let head_seq = member.last_seq(row);
     let peer =
         row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
-    let last = entries(conn, row.rk, row.id, head_seq, head_seq)?.pop();
+    let last = events(conn, row.rk, row.id, head_seq, head_seq)?.pop();
     Ok(RoomState {
         id: row.id,
         kind: row.kind,
@@ -184,7 +188,11 @@ fn state_of(
             None => Some(unread_base(conn, row, user, member.read_seq)?),
             Some(_) => None,
         },
-        last_event: last.map(|entry| entry.json),
+        receipts: match member.left_seq {
+            None => receipts::of_room(conn, row)?,
+            Some(_) => Vec::new(),
+        },
+        last_event: last.map(|event| event.json),
     })
 }
 
@@ -210,11 +218,11 @@ fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Re
     })
 }
 
-/// Columns of an event after those that say where it stands: see [`entry_from`].
-pub(super) const EVENT: &str = "e.ord, e.seq, e.id, e.sender, e.at, e.kind, e.content";
+/// Columns of an event, its place first: see [`event_from`].
+const EVENT: &str = "e.ord, e.seq, e.id, e.sender, e.at, e.kind, e.content";
 
-/// An entry from the columns of [`EVENT`].
-pub(super) fn entry_from(row: &Row<'_>, room: RoomId) -> Read<Entry> {
+/// An event and its place from the columns of [`EVENT`].
+fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
     let event = Event {
         room,
         seq: seq(row, 1)?,
@@ -236,28 +244,21 @@ pub(super) fn entry_from(row: &Row<'_>, room: RoomId) -> Read<Entry> {
     let json = serde_json::to_string(&event)
         .and_then(RawValue::from_string)
         .map_err(|error| bad(6, Type::Text, error))?;
-    Ok(Entry {
-        shard: 0,
-        ord: number(row, 0)?,
-        room,
-        seq: event.seq,
-        json: Arc::from(json),
-        change,
-    })
+    Ok((number(row, 0)?, Logged { seq: event.seq, json: Arc::from(json), change }))
 }
 
 /// The events of a room from `first` to `last`, both included.
-pub(super) fn entries(
+pub(super) fn events(
     conn: &Connection,
     rk: i64,
     room: RoomId,
     first: Seq,
     last: Seq,
-) -> Read<Vec<Entry>> {
+) -> Read<Vec<Logged>> {
     conn.prepare_cached(&format!(
         "SELECT {EVENT} FROM events e WHERE e.rk = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq"
     ))?
-    .query_map((rk, int(first.get()), int(last.get())), |row| entry_from(row, room))?
+    .query_map((rk, int(first.get()), int(last.get())), |row| Ok(event_from(row, room)?.1))?
     .collect()
 }
 
@@ -266,14 +267,23 @@ pub(super) fn log_after(
     ord: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
-    let entries: Read<Vec<Entry>> = conn
+    let events: Read<Vec<Entry>> = conn
         .prepare_cached(&format!(
             "SELECT {EVENT}, r.id FROM events e JOIN rooms r ON r.rk = e.rk
              WHERE e.ord > ?1 ORDER BY e.ord LIMIT ?2"
         ))?
-        .query_map((int(ord), int(limit as u64)), |row| entry_from(row, room_id(row, 7)?))?
+        .query_map((int(ord), int(limit as u64)), |row| {
+            let room = room_id(row, 7)?;
+            let (ord, event) = event_from(row, room)?;
+            Ok(Entry { shard: 0, ord, room, news: News::Event(event) })
+        })?
         .collect();
-    Ok(entries?)
+    let mut entries = events?;
+    entries.extend(receipts::log_after(conn, ord, limit)?);
+    // Each of the two has all up to its own end, so that the first `limit` of both are whole.
+    entries.sort_unstable_by_key(|entry| entry.ord);
+    entries.truncate(limit);
+    Ok(entries)
 }
 
 pub(super) fn head(conn: &Connection) -> Read<u64> {
@@ -293,8 +303,10 @@ pub(super) fn live_after(
     if head.get() - prev.get() > limits::PAGE_EVENTS as u64 {
         return Ok(LiveRead::Limited(state_of(conn, &row, user, &member)?));
     }
-    let mut events: Vec<EventJson> =
-        entries(conn, row.rk, row.id, prev.next(), head)?.into_iter().map(|e| e.json).collect();
+    let mut events: Vec<EventJson> = self::events(conn, row.rk, row.id, prev.next(), head)?
+        .into_iter()
+        .map(|e| e.json)
+        .collect();
     let mut bytes = 0;
     let fits = events
         .iter()
@@ -379,10 +391,10 @@ pub(super) fn history(
     let (first, last) = (Seq::new(first.max(1)), Seq::new(last));
     let covers = (first <= last).then_some((first, last));
     let messages = match covers {
-        Some(_) => entries(conn, row.rk, row.id, first, last)?,
+        Some(_) => events(conn, row.rk, row.id, first, last)?,
         None => Vec::new(),
     };
-    let messages = messages.into_iter().map(|entry| entry.json).collect();
+    let messages = messages.into_iter().map(|event| event.json).collect();
     Ok(History { messages, covers, as_of, first_seq: Seq::new(1) })
 }
 

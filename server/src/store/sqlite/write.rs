@@ -118,7 +118,7 @@ fn put_member(tx: &Tx<'_>, row: &RoomRow, user: &UserId, role: Role) -> Result<(
     tx.conn
         .prepare_cached(
             "INSERT OR REPLACE INTO members(rk, user, role, joined_at, joined_seq, joined_ord,
-             read_seq) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?5)",
+             delivered_seq, read_seq) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?5, ?5)",
         )?
         .execute((
             row.rk,

@@ -1,0 +1,49 @@
+//! Receipts: how far a member of a room is. Watermarks, not lists of messages, so that reading 500
+//! messages is one write, and repeats and a wrong order do no harm.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RoomId, Seq, UserId};
+
+/// How far one member of a room is. Both watermarks only ever grow, so that two receipts of the
+/// same member are merged by taking the higher of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The room.
+    pub room: RoomId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Everything up to here has reached a device of the user. Never below `read`.
+    pub delivered: Seq,
+    /// Everything up to here is read.
+    pub read: Seq,
+}
+
+impl Receipt {
+    /// One who has everything up to `seq`, and has read it: where a member begins.
+    pub fn at(room: RoomId, user: UserId, seq: Seq) -> Self {
+        Self { room, user, delivered: seq, read: seq }
+    }
+
+    /// Takes the higher watermarks of both. Gives whether one of them moved.
+    pub fn raise(&mut self, delivered: Seq, read: Seq) -> bool {
+        let before = (self.delivered, self.read);
+        self.read = self.read.max(read);
+        // What was read has arrived.
+        self.delivered = self.delivered.max(delivered).max(self.read);
+        (self.delivered, self.read) != before
+    }
+}
+
+/// What a client says of its own user: everything up to here has arrived, or is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptUpdate {
+    /// The room.
+    pub room: RoomId,
+    /// Everything up to here is stored by the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Seq>,
+    /// Everything up to here is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Seq>,
+}
