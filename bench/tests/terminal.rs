@@ -178,3 +178,38 @@ fn without_a_terminal_nothing_is_started_and_the_way_out_is_told() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("--headless") && told.contains("terminal"), "{told}");
 }
+
+/// The parent of a process, if it is still there.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may hold anything: the state, then the parent.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The demo that runs on a person's terminal.
+fn demo_of(person: &Person) -> u32 {
+    let is_below = |pid| {
+        std::iter::successors(Some(pid), |pid| parent(*pid)).any(|pid| pid == person.child.id())
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.ends_with("demo"))
+        })
+        .find(|pid| is_below(*pid))
+        .expect("the demo runs")
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_demo() {
+    let mut person = Person::sits_down(100, 30);
+    person.sees("Real-time");
+    let demo = demo_of(&person);
+    person.child.kill().unwrap();
+    let late = Instant::now() + PATIENCE;
+    while std::fs::exists(format!("/proc/{demo}")).unwrap() {
+        assert!(Instant::now() < late, "the demo goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
@@ -13,6 +13,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// How long the thread of keys may take to see that it should end.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long it is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether anything has panicked since the terminal was taken. A task's panic ends only that task:
 /// the screen has to end by itself.
@@ -27,7 +30,8 @@ pub(super) fn is_there() -> bool {
 pub(super) struct Terminal {
     pub(super) screen: DefaultTerminal,
     stop: Arc<AtomicBool>,
-    keys: Option<JoinHandle<()>>,
+    /// Disconnected once the thread of keys has ended.
+    keys: Receiver<()>,
 }
 
 impl Terminal {
@@ -46,7 +50,9 @@ impl Terminal {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, events) = mpsc::unbounded_channel();
         let stopping = stop.clone();
-        let keys = std::thread::spawn(move || {
+        let (alive, keys) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let _alive = alive;
             while !stopping.load(Ordering::SeqCst) {
                 let event = match event::poll(GLANCE) {
                     Ok(false) => continue,
@@ -59,7 +65,7 @@ impl Terminal {
                 }
             }
         });
-        Ok((Self { screen, stop, keys: Some(keys) }, events))
+        Ok((Self { screen, stop, keys }, events))
     }
 
     /// Whether some part of the program panicked.
@@ -71,10 +77,9 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        if let Some(keys) = self.keys.take() {
-            // It has nothing to tell, and its panic was told by the hook.
-            let _ = keys.join();
-        }
+        // So that it takes no key that is meant for what comes after. Where the terminal is gone,
+        // crossterm never returns: then it ends with the process.
+        let _ = self.keys.recv_timeout(PATIENCE);
         let _ = execute!(io::stdout(), DisableBracketedPaste);
         // Twice would put the cursor onto the message of the panic.
         if !Self::panicked() {
