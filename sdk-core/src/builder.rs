@@ -121,16 +121,17 @@ impl ClientBuilder {
         let (mode, modes) = watch::channel(starting);
         let (events, _) = broadcast::channel(EVENTS);
         let tokens = self.tokens.unwrap_or_else(|| Arc::new(no_token));
+        let weak_events = events.downgrade();
         driver::spawn(Parts {
             config: self.config,
             address,
             tokens,
             store,
             mode,
-            events: events.clone(),
+            events,
             asks: inbox,
         })?;
-        Ok(Client::new(asks, user, modes, events))
+        Ok(Client::new(asks, user, modes, weak_events))
     }
 
     /// The account's folder: a hash, because user ids may hold what file systems do not take.

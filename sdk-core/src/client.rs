@@ -38,7 +38,8 @@ struct Inner {
     asker: Asker,
     user: UserId,
     mode: watch::Receiver<ModeReport>,
-    events: broadcast::Sender<ClientEvent>,
+    /// Held by the client's task alone: when that ends, the receivers hear of it.
+    events: broadcast::WeakSender<ClientEvent>,
     timelines: AtomicU64,
     /// Whether the app said last that it is suspended.
     suspended: AtomicBool,
@@ -67,7 +68,7 @@ impl Client {
         asks: mpsc::UnboundedSender<Ask>,
         user: UserId,
         mode: watch::Receiver<ModeReport>,
-        events: broadcast::Sender<ClientEvent>,
+        events: broadcast::WeakSender<ClientEvent>,
     ) -> Self {
         let asker = Asker::new(asks);
         let timelines = AtomicU64::new(0);
@@ -92,10 +93,13 @@ impl Client {
         mode
     }
 
-    /// What the client tells of itself, from now on. A receiver that falls 256 events behind is
-    /// told how many it missed.
+    /// What the client tells of itself, from now on, until it is closed. A receiver that falls 256
+    /// events behind is told how many it missed.
     pub fn events(&self) -> broadcast::Receiver<ClientEvent> {
-        self.inner.events.subscribe()
+        match self.inner.events.upgrade() {
+            Some(events) => events.subscribe(),
+            None => broadcast::Sender::new(1).subscribe(),
+        }
     }
 
     /// The rooms, the most recently active first: from memory, also without a network.

@@ -70,6 +70,8 @@ impl Recording {
                     replaced.clear();
                     seen = true;
                 }
+                // Which room comes next depends on those before it.
+                Step::Action(Action::NextRoom | Action::PreviousRoom) => replaced.clear(),
                 Step::News(news @ (News::Rooms(_) | News::Timeline { .. } | News::Cost(_)))
                     if !replaced.insert(std::mem::discriminant(news)) =>
                 {
@@ -131,6 +133,9 @@ mod tests {
             recording.add(n, Step::News(timeline(n as usize)));
             recording.add(n, Step::News(timeline(2 * n as usize)));
             recording.add(n, Step::Action(Action::Insert("é".into())));
+            recording.add(n, Step::News(News::Rooms(rooms(2 + n as usize))));
+            recording.add(n, Step::Action(Action::PreviousRoom));
+            recording.add(n, Step::News(News::Rooms(rooms(2))));
             if n != 2 {
                 recording.add(n + 1, Step::Picture(format!("{n}")));
             }
