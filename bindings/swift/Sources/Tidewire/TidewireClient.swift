@@ -52,7 +52,9 @@ public final class TidewireClient: Sendable {
     /// begun after that, `AlreadyWaiting` if another task iterates the same subscription, and
     /// `Internal`. Waits for neither network nor disk.
     public var events: ClientEvents {
-        ClientEvents(reader: BatchReader(client.events(), gate: gate))
+        let subscription = client.events()
+        gate.ends(subscription)
+        return ClientEvents(reader: BatchReader(subscription, gate: gate))
     }
 
     /// The rooms, the most recently active first: from memory, also without a network.
