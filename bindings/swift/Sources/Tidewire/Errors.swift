@@ -10,25 +10,21 @@ public typealias TidewireError = TidewireFFI.TidewireError
 /// What a token provider may throw to say why there is no token. Any other error does as well.
 public typealias TokenProviderError = TidewireFFI.TokenProviderError
 
-// The generated `errorDescription` is `String(reflecting: self)`, which asks for this. So
+// The generated `errorDescription` is `String(reflecting: self)`, which asks for `description`. So
 // `localizedDescription`, `"\(error)"` and the debugger all say the same words.
 
-extension TidewireError: CustomStringConvertible, CustomDebugStringConvertible {
+extension TidewireError: CustomStringConvertible {
     /// What went wrong and what to do about it, for people.
     public var description: String { text() }
-    /// The same as ``description``.
-    public var debugDescription: String { text() }
 }
 
-extension TokenProviderError: CustomStringConvertible, CustomDebugStringConvertible {
+extension TokenProviderError: CustomStringConvertible {
     /// Why there is no token, for people.
     public var description: String {
         switch self {
         case .Unavailable(let reason): reason
         }
     }
-    /// The same as ``description``.
-    public var debugDescription: String { description }
 }
 
 /// An error of the app in words for people. `localizedDescription` alone would not do: of a plain
