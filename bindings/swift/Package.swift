@@ -16,7 +16,8 @@ let linking: [LinkerSetting] = [
     .linkedLibrary("m"),
 ]
 #else
-// `cargo xtask xcframework` makes it. Not run so far: it needs macOS.
+// Not run so far: it needs macOS and Xcode. The XCFramework has the header and a module map that
+// names the module `CTidewire` in a folder of their own below its `Headers`.
 let rust = Target.binaryTarget(name: "CTidewire", path: "lib/CTidewire.xcframework")
 let linking: [LinkerSetting] = []
 #endif
@@ -44,7 +45,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TidewireTests",
-            dependencies: ["Tidewire"],
+            dependencies: ["Tidewire", "TidewireFFI"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
     ]

@@ -7,19 +7,31 @@ import Testing
 /// the longest delay between two attempts of the client is 25 s.
 let patience: TimeInterval = 120
 
-/// Runs `body`, which has to end within the patience of a test.
+/// Runs `body`, which has to end within the patience of a test. One that hangs is left behind, also
+/// if it does not hear that it is cancelled: then the test fails and says what it waited for.
 func within<Value: Sendable>(
     _ what: String,
     _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(nanoseconds: UInt64(patience * 1e9))
-            throw Trouble("not within \(Int(patience)) s: \(what)")
+    let work = Task { try await body() }
+    let isOver = Locked(false)
+    return try await withCheckedThrowingContinuation { continuation in
+        let end: @Sendable (Result<Value, any Error>) -> Void = { result in
+            let isFirst = isOver.withLock { over in
+                defer { over = true }
+                return !over
+            }
+            if isFirst { continuation.resume(with: result) }
         }
-        defer { group.cancelAll() }
-        return try await group.next()!
+        let clock = Task {
+            try await Task.sleep(nanoseconds: UInt64(patience * 1e9))
+            end(.failure(Trouble("not within \(Int(patience)) s: \(what)")))
+            work.cancel()
+        }
+        Task {
+            end(await work.result)
+            clock.cancel()
+        }
     }
 }
 

@@ -45,7 +45,7 @@ struct SendingTests {
         try await pair.end()
     }
 
-    // scenario: optimistic-send
+    // scenario: lost-answer
     @Test func aSendWhoseAnswerIsLostIsOneMessage() async throws {
         let pair = try await Pair.meet()
         try await pair.world.loseNextAnswer()

@@ -22,7 +22,7 @@ struct TokenTests {
         try await pair.end()
     }
 
-    // scenario: token-expires
+    // scenario: token-expires, token-provider-fails
     @Test func withoutANewTokenSendsWaitAndGoOutOnceThereIsOne() async throws {
         let isSignedIn = Locked(true)
         let pair = try await Pair.meet { user in
