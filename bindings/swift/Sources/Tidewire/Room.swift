@@ -1,0 +1,59 @@
+import TidewireFFI
+
+/// A room of a client, by its id: a light value, which holds nothing but the id and the client.
+public struct Room: Sendable, Identifiable {
+    /// The room's id.
+    public let id: String
+
+    let client: TidewireFFI.Client
+    let gate: Gate
+
+    /// Sends a text. Gives the message's id once it is on disk; by then open timelines show it as
+    /// `.sending`. From there on it arrives exactly once, whatever happens to the network or the
+    /// app. Goes on if the task is cancelled. Waits for the disk, never for the network.
+    ///
+    /// A Swift string is always valid Unicode: half a surrogate pair, as text fields of UTF-16 can
+    /// give, has become U+FFFD by the time it is a `String`.
+    ///
+    /// - Parameter text: at most 8 KiB of UTF-8, and not empty.
+    /// - Throws: `InvalidId`, `InvalidMessage`, `UnknownRoom`, `NotAMember`, `OutboxFull`,
+    ///   `Closed`, `Internal`, and those of the store.
+    @discardableResult
+    public func send(_ text: String) async throws -> String {
+        try await send(OutgoingMessage(text: text))
+    }
+
+    /// The same for a message with mentions or with data of the app's own.
+    @discardableResult
+    public func send(_ message: OutgoingMessage) async throws -> String {
+        try gate.pass()
+        return try await client.send(room: id, message: message)
+    }
+
+    /// Queues a failed message again. Goes on if the task is cancelled. Waits for the disk.
+    ///
+    /// - Parameter message: its id.
+    /// - Throws: `InvalidId`, `UnknownMessage`, `Closed`, `Internal`, and those of the store.
+    public func retry(_ message: String) async throws {
+        try gate.pass()
+        try await client.retry(room: id, message: message)
+    }
+
+    /// Takes a failed message out of the outbox: those behind it go on. Goes on if the task is
+    /// cancelled. Waits for the disk.
+    ///
+    /// - Parameter message: its id.
+    /// - Throws: as ``retry(_:)``.
+    public func discard(_ message: String) async throws {
+        try gate.pass()
+        try await client.discard(room: id, message: message)
+    }
+
+    /// Opens a timeline at the newest messages. Waits for the disk.
+    ///
+    /// - Throws: `InvalidId`, `UnknownRoom`, `Closed`, `Internal`, and those of the store.
+    public func timeline() async throws -> Timeline {
+        try gate.pass()
+        return Timeline(try await client.openTimeline(room: id), gate: gate)
+    }
+}

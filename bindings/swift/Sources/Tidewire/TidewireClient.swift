@@ -1,0 +1,127 @@
+import TidewireFFI
+
+/// One user's client: where everything else comes from.
+///
+/// Its work in the background ends with ``shutdown()`` or ``close()``, or when the last reference
+/// to it and its rooms is gone. No call keeps the caller's thread.
+public final class TidewireClient: Sendable {
+    private let client: TidewireFFI.Client
+    private let gate = Gate()
+
+    private init(_ client: TidewireFFI.Client) {
+        self.client = client
+    }
+
+    /// Opens the store and starts the client. Waits for the disk, never for the network: with what
+    /// is cached the client works at once, also offline and with an expired token.
+    ///
+    /// - Parameters:
+    ///   - settings: the server, the user, the folder, and what differs from the defaults.
+    ///   - tokenProvider: gives a token that is valid now: the app's own way to its sign-in server.
+    ///     Asked ahead of expiry and after a refusal, never twice at a time, and given 30 s. What
+    ///     it throws is told as `authRequired` among the ``events``, in its own words, and it is
+    ///     asked again after 1 to 25 s; meanwhile sends wait.
+    /// - Throws: `InvalidUrl`, `InvalidId`, `InvalidSetting`, `FolderInUse`, `FolderUnusable`,
+    ///   `NotADatabase`, `NewerDatabase`, `DiskFull`, `StoreFailed`, `Internal`.
+    public static func open(
+        _ settings: Settings,
+        tokenProvider: @escaping @Sendable () async throws -> String
+    ) async throws -> TidewireClient {
+        let tokens = TokenSource(tokenProvider)
+        return TidewireClient(try await Client.open(settings: settings, tokens: tokens))
+    }
+
+    /// Whose client this is.
+    public var user: String { client.user() }
+
+    /// The mode and its reason, now. Its number means nothing.
+    public var mode: ModeReport { client.mode() }
+
+    /// The mode and its reason: at first as they are, then as they change. A slow reader gets the
+    /// newest and none that were passed meanwhile. Any number of tasks may iterate, each on its own.
+    ///
+    /// The loop ends when the task is cancelled or the client closed. It throws `Closed` if it is
+    /// begun after that, and `Internal`. Waits for neither network nor disk.
+    public var modes: ModeReports { ModeReports(client: client, gate: gate) }
+
+    /// What the client tells of itself: that rooms changed, that a sign-in is needed, that a
+    /// message was refused, that the store fails. Each use of this property is a subscription of
+    /// its own, which begins at that moment: keep it to iterate a second time without a loss.
+    ///
+    /// The loop ends when the task is cancelled or the client closed. It throws `Closed` if it is
+    /// begun after that, `AlreadyWaiting` if another task iterates the same subscription, and
+    /// `Internal`. Waits for neither network nor disk.
+    public var events: ClientEvents {
+        let subscription = client.events()
+        gate.ends(subscription)
+        return ClientEvents(reader: BatchReader(subscription, gate: gate))
+    }
+
+    /// The rooms, the most recently active first: from memory, also without a network.
+    ///
+    /// - Throws: `Closed`, `Internal`.
+    public func rooms() async throws -> [RoomSummary] {
+        try gate.pass()
+        return try await client.rooms()
+    }
+
+    /// A room by its id. Asks nobody whether it exists: its calls do.
+    public func room(_ id: String) -> Room {
+        Room(id: id, client: client, gate: gate)
+    }
+
+    /// Creates a group. Goes on if the task is cancelled. Waits for the network.
+    ///
+    /// - Parameters:
+    ///   - name: its name.
+    ///   - members: the other members, at most 100.
+    /// - Throws: `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`,
+    ///   `Internal`, and those of the store.
+    public func createGroup(name: String, members: [String]) async throws -> Room {
+        try gate.pass()
+        return room(try await client.createGroup(name: name, members: members))
+    }
+
+    /// The room of this user and another one: there is one for each pair, and it is created if it
+    /// was not there. Goes on if the task is cancelled. Waits for the network.
+    ///
+    /// - Parameter peer: the other user.
+    /// - Throws: as ``createGroup(name:members:)``.
+    public func directRoom(with peer: String) async throws -> Room {
+        try gate.pass()
+        return room(try await client.directRoom(peer: peer))
+    }
+
+    /// Tells where the app stands in its lifecycle. Returns at once; does nothing after the close.
+    public func setAppState(_ state: AppState) {
+        client.setAppState(state: state)
+    }
+
+    /// Tells what the network is like. Returns at once; does nothing after the close.
+    public func setNetwork(_ network: Network) {
+        client.setNetwork(network: network)
+    }
+
+    /// Sets the highest mode that the app wants, real-time at the start. Returns at once; does
+    /// nothing after the close.
+    public func setModeCeiling(_ mode: Mode) {
+        client.setModeCeiling(mode: mode)
+    }
+
+    /// Ends the client: its socket, its timers and its files. From this call on all others throw
+    /// `Closed`; loops over timelines, modes and events end. What waits in the outbox is on disk
+    /// and goes out after the next start. Goes on if the task is cancelled; may be called twice.
+    /// Waits for the disk: afterwards the folder is free.
+    ///
+    /// - Throws: `Internal`.
+    public func shutdown() async throws {
+        gate.close()
+        try await client.shutdown()
+    }
+
+    /// Begins a ``shutdown()`` and does not wait for it. Returns at once; may be called twice.
+    public func close() {
+        gate.close()
+        client.beginShutdown()
+    }
+}

@@ -1,0 +1,77 @@
+import TidewireFFI
+
+// The value types, as the generated module has them: immutable, `Sendable`, `Hashable`. Apps import
+// `Tidewire` only.
+
+/// What a client is opened with. What is left out keeps its default; bounds are checked on opening.
+public typealias Settings = TidewireFFI.Settings
+
+/// A message or another event of a room: one flat record with everything that a row shows.
+public typealias Message = TidewireFFI.Message
+/// How far a message is: `.sending`, `.waiting`, `.failed` or `.sent`.
+public typealias MessageState = TidewireFFI.MessageState
+/// Why a message failed. Trouble with the network is never a reason.
+public typealias FailReason = TidewireFFI.FailReason
+/// A message to send, with mentions and what the app wants to carry.
+public typealias OutgoingMessage = TidewireFFI.OutgoingMessage
+
+/// A room of the list.
+public typealias RoomSummary = TidewireFFI.RoomSummary
+/// What a room is for: `.direct` or `.group`.
+public typealias RoomKind = TidewireFFI.RoomKind
+/// What a member may do.
+public typealias Role = TidewireFFI.Role
+/// How much of a room its user has not read, as counted by the server.
+public typealias UnreadBase = TidewireFFI.UnreadBase
+
+/// A row of a timeline: a message, or a gap.
+public typealias TimelineRow = TidewireFFI.TimelineRow
+/// One change of the rows.
+public typealias TimelineChange = TidewireFFI.TimelineChange
+/// What is new in a timeline: all rows, or changes of them.
+public typealias TimelineUpdate = TidewireFFI.TimelineUpdate
+/// A numbered update of a timeline.
+public typealias TimelineBatch = TidewireFFI.TimelineBatch
+/// What ``Timeline/loadOlder(_:)`` and ``Timeline/fillGap(from:to:)`` found.
+public typealias Older = TidewireFFI.Older
+/// Which tier answered a read: memory, disk or server.
+public typealias Tier = TidewireFFI.Tier
+
+/// How the client reads: `.offline`, `.polling`, `.hybrid` or `.realTime`.
+public typealias Mode = TidewireFFI.Mode
+/// Why the mode is what it is: the signal that bound it.
+public typealias ModeReason = TidewireFFI.ModeReason
+/// The mode, its reason, and the reason in words.
+public typealias ModeReport = TidewireFFI.ModeBatch
+
+/// Where the app stands in its lifecycle.
+public typealias AppState = TidewireFFI.AppState
+/// What the platform says of the network.
+public typealias Network = TidewireFFI.Network
+/// A kind of link.
+public typealias NetworkKind = TidewireFFI.NetworkKind
+
+/// What a client tells of itself.
+public typealias ClientEvent = TidewireFFI.ClientEvent
+/// Events in their order, and how many were dropped before them because the reader was too slow.
+public typealias EventBatch = TidewireFFI.EventBatch
+
+extension Message: Identifiable {}
+
+extension RoomSummary: Identifiable {}
+
+extension TimelineRow: Identifiable {
+    /// Stays the same while the row changes: a message keeps its id from its sending on, a gap the
+    /// place where it begins.
+    public var id: String {
+        switch self {
+        case .message(let message): message.id
+        case .gap(let from, _): "gap from \(from)"
+        }
+    }
+
+    /// The message, if the row is one.
+    public var message: Message? {
+        if case .message(let message) = self { message } else { nil }
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+/// What went wrong around a test, in words.
+struct Trouble: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// The program that runs the server and the networks, see `TIDEWIRE_STAGE`.
+enum Stage {
+    /// Asks the stage to do something.
+    @discardableResult
+    static func post(_ call: String) async throws -> Answer {
+        let variable = ProcessInfo.processInfo.environment["TIDEWIRE_STAGE"] ?? ""
+        guard let stage = URL(string: variable), stage.scheme == "http" else {
+            throw Trouble("""
+                TIDEWIRE_STAGE is `\(variable)`. It has to be the address of a running stage, as \
+                the program `stage` of tidewire-tests prints it: see bindings/swift/README.md
+                """)
+        }
+        var request = URLRequest(url: URL(string: "\(variable)/\(call)")!)
+        request.httpMethod = "POST"
+        let (data, response) = try await URLSession.shared.data(for: request)
+        let status = (response as? HTTPURLResponse)?.statusCode ?? 0
+        guard status == 200 else {
+            throw Trouble("stage: \(call): \(status) \(String(decoding: data, as: UTF8.self))")
+        }
+        return try JSONDecoder().decode(Answer.self, from: data)
+    }
+
+    struct Answer: Decodable {
+        let world: Int?
+        let url: String?
+        let token: String?
+    }
+
+    static func token(_ user: String, seconds: Int = 3_600) async throws -> String {
+        guard let token = try await post("tokens?user=\(user)&seconds=\(seconds)").token else {
+            throw Trouble("the stage gives no token")
+        }
+        return token
+    }
+}
+
+/// A network of its own in front of the server.
+struct World: Sendable {
+    let number: Int
+    let url: String
+
+    static func new() async throws -> World {
+        let answer = try await Stage.post("worlds")
+        guard let number = answer.world, let url = answer.url else {
+            throw Trouble("the stage gives no world")
+        }
+        return World(number: number, url: url)
+    }
+
+    /// Resets all connections, new ones too.
+    func cut() async throws {
+        try await Stage.post("worlds/\(number)/cut")
+    }
+
+    func mend() async throws {
+        try await Stage.post("worlds/\(number)/mend")
+    }
+
+    /// Throws away one answer: the server has done it, the client does not know.
+    func loseNextAnswer() async throws {
+        try await Stage.post("worlds/\(number)/lose-next-answer")
+    }
+}

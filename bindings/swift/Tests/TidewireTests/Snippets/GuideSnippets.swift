@@ -1,0 +1,141 @@
+import Foundation
+import Tidewire
+
+// The programs of docs/swift.md, compiled and run here.
+
+// snippet: open
+func open(folder: String, server: String, user: String) async throws -> TidewireClient {
+    let settings = Settings(url: server, user: user, dataDir: folder)
+    return try await TidewireClient.open(settings) {
+        // Ask your own sign-in server. What it throws is told as an event, in its own words.
+        try await fetchToken(for: user)
+    }
+}
+// end snippet
+
+func fetchToken(for user: String) async throws -> String {
+    try await Stage.token(user)
+}
+
+// snippet: rooms
+func rooms(of client: TidewireClient, peer: String) async throws -> Room {
+    // One room for each pair: created, or found.
+    let direct = try await client.directRoom(with: peer)
+    // A group has a name and an owner: whoever created it.
+    let group = try await client.createGroup(name: "Tea", members: [peer])
+    print(direct.id, group.id)
+
+    // The list, most recently active first. From memory, also without a network.
+    for room in try await client.rooms() {
+        print(room.name ?? room.peer ?? room.id, room.pending, "pending")
+    }
+    return group
+}
+// end snippet
+
+// snippet: show
+@MainActor
+final class RoomModel {
+    private(set) var rows: [TimelineRow] = []
+    private(set) var problem: String?
+
+    /// Call it in a task of the view: it ends when that is cancelled.
+    func show(_ room: Room) async {
+        do {
+            for try await rows in try await room.timeline().rows {
+                self.rows = rows
+            }
+        } catch {
+            problem = error.localizedDescription
+        }
+    }
+}
+// end snippet
+
+// snippet: send
+func send(_ text: String, to room: Room) async throws {
+    // The id of the message, now and for ever.
+    let id = try await room.send(text)
+    print("on disk:", id)
+}
+
+func label(of message: Message) -> String {
+    switch message.state {
+    case .sending: "on its way"
+    case .waiting(let behind): "waits for \(behind)"
+    case .failed(.refused(_, let text)), .failed(.unknown(let text)): "failed: \(text)"
+    case .sent: "sent"
+    }
+}
+// end snippet
+
+// snippet: older
+func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async throws {
+    if timeline.hasOlder {
+        try await timeline.loadOlder(50)
+    }
+    for case .gap(let from, let to) in rows {
+        try await timeline.fillGap(from: from, to: to)
+    }
+}
+// end snippet
+
+// snippet: lifecycle
+func sceneChanged(isInFront: Bool, _ client: TidewireClient) {
+    client.setAppState(isInFront ? .foreground : .background)
+}
+
+func aboutToBeSuspended(_ client: TidewireClient) {
+    client.setAppState(.suspended)
+}
+
+func networkChanged(isExpensive: Bool, isConstrained: Bool, _ client: TidewireClient) {
+    client.setNetwork(
+        Network(kind: .cellular, metered: isExpensive, constrained: isConstrained))
+}
+
+func signOut(_ client: TidewireClient) async throws {
+    try await client.shutdown()
+}
+// end snippet
+
+// snippet: modes
+func watch(_ client: TidewireClient) async throws {
+    for try await report in client.modes {
+        print(report.mode, "because:", report.reasonText)
+    }
+}
+// end snippet
+
+// snippet: events
+func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) async throws {
+    for try await batch in client.events {
+        for event in batch.events {
+            switch event {
+            case .authRequired(let reason): await signIn(reason)
+            case .wrongUser(let user): print("the token is of \(user)")
+            case .sendFailed(_, let id, let reason): print("\(id) was refused: \(reason)")
+            case .storeFailed(let reason): print("nothing new is read: \(reason)")
+            case .storeRecovered: print("the store works again")
+            case .roomsChanged: print(try await client.rooms().count, "rooms")
+            }
+        }
+    }
+}
+// end snippet
+
+// snippet: errors
+func findRoom(with peer: String, _ client: TidewireClient) async throws -> Room? {
+    do {
+        return try await client.directRoom(with: peer)
+    } catch TidewireError.Offline, TidewireError.Network {
+        return nil
+    } catch TidewireError.Refused(let code, let reason, _, _) {
+        print("no (\(code)): \(reason)")
+        return nil
+    } catch let error as TidewireError where error.isTemporary() {
+        print("later: \(error.localizedDescription)")
+        return nil
+    }
+}
+// end snippet

@@ -1,0 +1,122 @@
+import Foundation
+import Testing
+
+@testable import Tidewire
+
+/// That the programs in the texts are those that are compiled and run here.
+struct SnippetTests {
+    @Test func thePagesShowWhatIsCompiled() throws {
+        let snippets = try snippets()
+        var shown: Set<String> = []
+        for page in ["README.md", "docs/swift.md", "bindings/swift/README.md"] {
+            for block in try blocks(of: page) {
+                let name = snippets.first { $0.value == block }?.key
+                #expect(name != nil, "\(page): no test compiles this:\n\(block)")
+                if let name { shown.insert(name) }
+            }
+        }
+        #expect(Set(snippets.keys).subtracting(shown) == [], "shown nowhere")
+    }
+
+    @Test func theFirstProgramIsInTheReadmeAndShort() throws {
+        let program = try #require(snippets()["first-program"])
+        #expect(try blocks(of: "README.md") == [program])
+        #expect(program.split(separator: "\n", omittingEmptySubsequences: false).count <= 20)
+    }
+
+    @Test func theFirstProgramRuns() async throws {
+        let world = try await World.new()
+        let folder = Person("first").folder
+        let token = try await Stage.token("ada")
+        let program = Task { try await chat(server: world.url, token: token, folder: folder) }
+
+        let grace = try await TidewireClient.open(Settings(url: world.url, user: "grace")) {
+            try await Stage.token("grace")
+        }
+        let direct = try await grace.directRoom(with: "ada")
+        let rows = try await direct.timeline().rows("ada's hello") { $0.texts.contains("Hello, Grace") }
+        #expect(rows.messages.last?.sender == "ada")
+        program.cancel()
+        try await within("the program ends") { try await program.value }
+        try await grace.shutdown()
+    }
+
+    @Test func theGuidesProgramsRun() async throws {
+        let world = try await World.new()
+        let (ada, grace) = (Person("ada"), Person("grace"))
+        let client = try await open(folder: ada.folder, server: world.url, user: ada.name)
+        let signedIn = Task { try await listen(client) { _ in } }
+        let watching = Task { try await watch(client) }
+        let room = try await rooms(of: client, peer: grace.name)
+        #expect(try await findRoom(with: grace.name, client) != nil)
+        let model = RoomModel()
+        let showing = Task { await model.show(room) }
+        try await send("Hello", to: room)
+        let timeline = try await room.timeline()
+        let rows = try await timeline.rows("it is sent") { $0.messages.last?.state == .sent }
+        #expect(rows.messages.last.map(label(of:)) == "sent")
+        try await loadWhatIsMissing(in: timeline, shown: rows)
+        try await within("the model shows it") {
+            while await model.rows.texts != ["Hello"] { await Task.yield() }
+        }
+
+        sceneChanged(isInFront: false, client)
+        _ = try await first("behind", in: client.modes) { $0.reason == .app(state: .background) }
+        networkChanged(isExpensive: true, isConstrained: true, client)
+        sceneChanged(isInFront: true, client)
+        _ = try await first("saving data", in: client.modes) { $0.reason == .dataSaver }
+        aboutToBeSuspended(client)
+        _ = try await first("asleep", in: client.modes) { $0.mode == .offline }
+        #expect(try await findRoom(with: grace.name, client) == nil)
+
+        try await signOut(client)
+        try await within("the loops end") {
+            try await signedIn.value
+            try await watching.value
+            await showing.value
+        }
+        #expect(await model.problem == nil)
+    }
+
+    /// The marked parts of the files beside this one, by name.
+    private func snippets() throws -> [String: String] {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        var snippets: [String: String] = [:]
+        for file in ["FirstProgram.swift", "GuideSnippets.swift"] {
+            let text = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
+            var name: String?
+            var lines: [Substring] = []
+            for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+                if line.hasPrefix("// snippet: ") {
+                    name = String(line.dropFirst("// snippet: ".count))
+                } else if line == "// end snippet", let ended = name {
+                    snippets[ended] = lines.joined(separator: "\n")
+                    (name, lines) = (nil, [])
+                } else if name != nil {
+                    lines.append(line)
+                }
+            }
+        }
+        return snippets
+    }
+
+    /// The Swift blocks of a page.
+    private func blocks(of page: String) throws -> [String] {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let file = tests.appendingPathComponent("../../../../..").appendingPathComponent(page)
+        var blocks: [String] = []
+        var block: [Substring]?
+        let text = try String(contentsOf: file.standardized, encoding: .utf8)
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line == "```swift" {
+                block = []
+            } else if line == "```", let lines = block {
+                blocks.append(lines.joined(separator: "\n"))
+                block = nil
+            } else {
+                block?.append(line)
+            }
+        }
+        return blocks
+    }
+}
