@@ -30,6 +30,18 @@ public struct Room: Sendable, Identifiable {
         return try await client.send(room: id, message: message)
     }
 
+    /// Marks the room as read up to a message, also for the user's other devices. Never goes back;
+    /// survives a restart, and reaches the server when there is a network. Goes on if the task is
+    /// cancelled. Waits for the disk, never for the network.
+    ///
+    /// - Parameter seq: the message's place in the room.
+    /// - Throws: `InvalidId`, `UnknownRoom`, `NotAMember`, `Suspended`, `Closed`, `Internal`, and
+    ///   those of the store.
+    public func markRead(upTo seq: UInt64) async throws {
+        try gate.pass()
+        try await client.markRead(room: id, seq: seq)
+    }
+
     /// Queues a failed message again. Goes on if the task is cancelled. Waits for the disk.
     ///
     /// - Parameter message: its id.

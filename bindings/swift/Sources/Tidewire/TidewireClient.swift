@@ -92,9 +92,33 @@ public final class TidewireClient: Sendable {
         return room(try await client.directRoom(peer: peer))
     }
 
-    /// Tells where the app stands in its lifecycle. Returns at once; does nothing after the close.
-    public func setAppState(_ state: AppState) {
-        client.setAppState(state: state)
+    /// Tells where the app stands in its lifecycle. The client hears of it at once; this returns
+    /// once the state holds. For `.suspended` that is when no file is open or locked, no timer is
+    /// armed and nothing is on its way: call it under a background task of the system, and wait for
+    /// it. Until the app says otherwise, calls that need the disk or the network then throw
+    /// `Suspended`. Goes on if the task is cancelled; does nothing after the close.
+    ///
+    /// - Throws: `Internal`.
+    public func setAppState(_ state: AppState) async throws {
+        try await client.setAppState(state: state)
+    }
+
+    /// Sends what waits and reads what is new, for the moments that the system grants to an app in
+    /// the background: a refresh task, a push message. If the app is suspended, the client wakes for
+    /// it and rests again before this returns. Goes on if the task is cancelled. Waits for the
+    /// network, at most until the deadline.
+    ///
+    /// - Parameter deadline: in seconds.
+    /// - Throws: `Offline`, `Closed`, `Internal`, and those of the store.
+    public func refreshOnce(deadline: Double) async throws -> Refreshed {
+        try gate.pass()
+        return try await client.refreshOnce(deadlineMs: UInt64(max(0, deadline) * 1_000))
+    }
+
+    /// Tells whether the system saves power: then the highest mode is hybrid. Returns at once; does
+    /// nothing after the close.
+    public func setPower(low: Bool) {
+        client.setPower(low: low)
     }
 
     /// Tells what the network is like. Returns at once; does nothing after the close.

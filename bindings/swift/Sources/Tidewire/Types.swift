@@ -8,8 +8,10 @@ public typealias Settings = TidewireFFI.Settings
 
 /// A message or another event of a room: one flat record with everything that a row shows.
 public typealias Message = TidewireFFI.Message
-/// How far a message is: `.sending`, `.waiting`, `.failed` or `.sent`.
+/// How far a message is: `.sending`, `.waiting`, `.failed`, `.sent`, `.delivered` or `.read`.
 public typealias MessageState = TidewireFFI.MessageState
+/// How many of the other members of a room have a message, and have read it.
+public typealias Reach = TidewireFFI.Reach
 /// Why a message failed. Trouble with the network is never a reason.
 public typealias FailReason = TidewireFFI.FailReason
 /// A message to send, with mentions and what the app wants to carry.
@@ -46,6 +48,8 @@ public typealias ModeReport = TidewireFFI.ModeBatch
 
 /// Where the app stands in its lifecycle.
 public typealias AppState = TidewireFFI.AppState
+/// What ``TidewireClient/refreshOnce(deadline:)`` brought.
+public typealias Refreshed = TidewireFFI.Refreshed
 /// What the platform says of the network.
 public typealias Network = TidewireFFI.Network
 /// A kind of link.
@@ -57,6 +61,16 @@ public typealias ClientEvent = TidewireFFI.ClientEvent
 public typealias EventBatch = TidewireFFI.EventBatch
 
 extension Message: Identifiable {}
+
+extension MessageState {
+    /// Whether the message is in the room's log: sent, and maybe delivered or read.
+    public var isSent: Bool {
+        switch self {
+        case .sent, .delivered, .read: true
+        case .sending, .waiting, .failed: false
+        }
+    }
+}
 
 extension RoomSummary: Identifiable {}
 

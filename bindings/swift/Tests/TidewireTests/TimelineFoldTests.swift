@@ -82,7 +82,7 @@ struct TimelineFoldTests {
     private func row(_ id: String, state: MessageState = .sending) -> TimelineRow {
         .message(message: Message(
             id: id, room: "room", sender: "ada", seq: nil, atMs: 0, kind: "message", text: id,
-            mentions: [], metadataJson: nil, contentJson: nil, state: state))
+            mentions: [], metadataJson: nil, contentJson: nil, state: state, reach: nil))
     }
 }
 

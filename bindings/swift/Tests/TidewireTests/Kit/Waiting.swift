@@ -69,7 +69,7 @@ extension Timeline {
     /// The texts, as soon as there are so many, all of them sent.
     func texts(_ count: Int) async throws -> [String] {
         try await rows("\(count) sent texts") { rows in
-            rows.texts.count >= count && rows.messages.allSatisfy { $0.state == .sent }
+            rows.texts.count >= count && rows.messages.allSatisfy { $0.state.isSent }
         }.texts
     }
 }

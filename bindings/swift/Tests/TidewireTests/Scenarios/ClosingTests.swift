@@ -30,7 +30,7 @@ struct ClosingTests {
             await fails(with: .Closed) { for try await _ in client.modes {} }
             await fails(with: .Closed) { for try await _ in client.events {} }
             await fails(with: .Closed) { for try await _ in events {} }
-            client.setAppState(.background)
+            try await client.setAppState(.background)
             client.setNetwork(Network(kind: .none))
             client.setModeCeiling(.polling)
             timeline.close()
@@ -116,7 +116,7 @@ struct ClosingTests {
         let promised = sent.withLock { $0 }
         let end = try await again.room(room.id).send("end")
         let rows = try await again.room(room.id).timeline().rows("all that was sent") { rows in
-            let sent = rows.messages.filter { $0.state == .sent }.map(\.id)
+            let sent = rows.messages.filter { $0.state.isSent }.map(\.id)
             return promised.union([end]).isSubset(of: sent)
         }
         let arrived = rows.messages.filter { $0.text != nil }.map(\.id)

@@ -18,7 +18,7 @@ struct SendingTests {
             var all: [[Message]] = []
             for try await rows in timeline.rows {
                 all.append(rows.messages.filter { $0.text != nil })
-                if all.last?.last?.state == .sent { break }
+                if all.last?.last?.state.isSent == true { break }
             }
             return all
         }
@@ -91,18 +91,18 @@ struct SendingTests {
         try await peerRoom.send("before")
         #expect(try await pair.timeline.texts(1) == ["before"])
 
-        pair.client.setAppState(.background)
+        try await pair.client.setAppState(.background)
         let report = try await first("the background is the reason", in: pair.client.modes) {
             $0.reason == .app(state: .background)
         }
         #expect(report.mode == .polling)
         try await peerRoom.send("meanwhile 1")
-        pair.client.setAppState(.suspended)
+        try await pair.client.setAppState(.suspended)
         _ = try await first("suspended", in: pair.client.modes) { $0.mode == .offline }
         try await peerRoom.send("meanwhile 2")
         #expect(try await pair.peerTimeline.texts(3).count == 3, "the server has both")
 
-        pair.client.setAppState(.foreground)
+        try await pair.client.setAppState(.foreground)
         _ = try await first("in front again", in: pair.client.modes) { $0.mode == .realTime }
         try await peerRoom.send("after")
         let all = ["before", "meanwhile 1", "meanwhile 2", "after"]
@@ -123,7 +123,7 @@ struct SendingTests {
         let room = again.room(pair.room.id)
         let timeline = try await room.timeline()
         let rows = try await timeline.rows("the cached message") { $0.texts == ["cached"] }
-        #expect(rows.messages.allSatisfy { $0.state == .sent })
+        #expect(rows.messages.allSatisfy { $0.state.isSent })
         try await room.send("queued 1")
         try await room.send("queued 2")
         try await timeline.rows("both wait") { rows in

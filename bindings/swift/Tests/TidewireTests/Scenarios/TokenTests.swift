@@ -45,7 +45,7 @@ struct TokenTests {
         try await pair.end()
     }
 
-    // scenario: token-exception
+    // scenario: token-provider-fails
     @Test(arguments: [
         (SignedOut(), "please sign in again"),
         (TokenProviderError.Unavailable(reason: "no account"), "no account"),

@@ -65,6 +65,8 @@ func label(of message: Message) -> String {
     case .waiting(let behind): "waits for \(behind)"
     case .failed(.refused(_, let text)), .failed(.unknown(let text)): "failed: \(text)"
     case .sent: "sent"
+    case .delivered: "delivered"
+    case .read: "read"
     }
 }
 // end snippet
@@ -81,12 +83,17 @@ func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async t
 // end snippet
 
 // snippet: lifecycle
-func sceneChanged(isInFront: Bool, _ client: TidewireClient) {
-    client.setAppState(isInFront ? .foreground : .background)
+func sceneChanged(isInFront: Bool, _ client: TidewireClient) async throws {
+    try await client.setAppState(isInFront ? .foreground : .background)
 }
 
-func aboutToBeSuspended(_ client: TidewireClient) {
-    client.setAppState(.suspended)
+func aboutToBeSuspended(_ client: TidewireClient) async throws {
+    try await client.setAppState(.suspended)
+    // Now no file is open or locked, and no timer is armed.
+}
+
+func backgroundRefresh(_ client: TidewireClient) async throws -> Bool {
+    try await client.refreshOnce(deadline: 20).complete
 }
 
 func networkChanged(isExpensive: Bool, isConstrained: Bool, _ client: TidewireClient) {

@@ -53,7 +53,7 @@ struct SnippetTests {
         let showing = Task { await model.show(room) }
         try await send("Hello", to: room)
         let timeline = try await room.timeline()
-        let rows = try await timeline.rows("it is sent") { $0.messages.last?.state == .sent }
+        let rows = try await timeline.rows("it is sent") { $0.messages.last?.state.isSent == true }
         #expect(rows.messages.last.map(label(of:)) == "sent")
         try await loadWhatIsMissing(in: timeline, shown: rows)
         try await within("the model shows it") {
