@@ -5,6 +5,7 @@ import dev.tidewire.ffi.InternalException
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.async
 import kotlinx.coroutines.withContext
 import dev.tidewire.ffi.TidewireException as FfiException
@@ -49,13 +50,17 @@ internal suspend fun <T> CoroutineScope.deciding(call: suspend () -> T): T =
     async { translated { call() } }.await()
 
 /**
- * A call that makes something which has to be closed: also if the caller gave up when it was made
- * and had not been handed over yet. On a thread that may wait: the first one loads the library.
+ * A call that makes something which has to be closed: also if its caller gave up meanwhile. It is
+ * not cancelled in the core, because UniFFI forgets an object that was ready and is not taken: the
+ * client would never end, nor its folder be free. On a thread that may wait: the first such call of
+ * a process loads the library.
  */
 internal suspend fun <T : AutoCloseable> making(call: suspend () -> T): T {
     var made: T? = null
     try {
-        return withContext(Dispatchers.IO) { translated { call() }.also { made = it } }
+        return withContext(Dispatchers.IO + NonCancellable) {
+            translated { call() }.also { made = it }
+        }
     } catch (error: Throwable) {
         made?.close()
         throw error
