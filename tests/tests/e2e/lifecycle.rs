@@ -23,6 +23,7 @@ fn open_files(agent: &Agent) -> BTreeSet<PathBuf> {
         .collect()
 }
 
+// scenario: suspended
 #[tokio::test]
 async fn suspended_holds_once_the_call_returns_no_file_no_lock_no_connection() {
     let world = World::start().await;

@@ -60,16 +60,19 @@ async fn deliver_and_read(mode: &str) {
     world.agree(&room, &[&ada, &bob], 4).await;
 }
 
+// scenario: receipts
 #[tokio::test]
 async fn a_message_is_delivered_and_read_in_real_time() {
     deliver_and_read("real_time").await;
 }
 
+// scenario: receipts
 #[tokio::test]
 async fn a_message_is_delivered_and_read_in_hybrid() {
     deliver_and_read("hybrid").await;
 }
 
+// scenario: receipts
 #[tokio::test]
 async fn a_message_is_delivered_and_read_in_polling() {
     deliver_and_read("polling").await;

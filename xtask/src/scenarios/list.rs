@@ -41,6 +41,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { id: "background", promise: "To the background and back loses nothing", not_in: &[] },
     Scenario {
+        id: "suspended",
+        promise: "Suspended, a client holds no file, and wakes for a refresh",
+        not_in: &[],
+    },
+    Scenario {
+        id: "receipts",
+        promise: "A message becomes delivered, and read when the others have read it",
+        not_in: &[],
+    },
+    Scenario {
         id: "cancelled-next",
         promise: "A cancelled wait for the next update loses none",
         not_in: &[],

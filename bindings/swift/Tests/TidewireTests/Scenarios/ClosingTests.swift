@@ -23,6 +23,8 @@ struct ClosingTests {
             await fails(with: .Closed) { try await room.retry(id) }
             await fails(with: .Closed) { try await room.discard(id) }
             await fails(with: .Closed) { _ = try await room.timeline() }
+            await fails(with: .Closed) { try await room.markRead(upTo: 1) }
+            await fails(with: .Closed) { _ = try await client.refreshOnce(deadline: 1) }
             await fails(with: .Closed) { try await timeline.loadOlder() }
             await fails(with: .Closed) { try await timeline.fillGap(from: 1, to: 2) }
             await fails(with: .Closed) { for try await _ in timeline.rows {} }

@@ -60,12 +60,12 @@ struct SnippetTests {
             while await model.rows.texts != ["Hello"] { await Task.yield() }
         }
 
-        sceneChanged(isInFront: false, client)
+        try await sceneChanged(isInFront: false, client)
         _ = try await first("behind", in: client.modes) { $0.reason == .app(state: .background) }
         networkChanged(isExpensive: true, isConstrained: true, client)
-        sceneChanged(isInFront: true, client)
+        try await sceneChanged(isInFront: true, client)
         _ = try await first("saving data", in: client.modes) { $0.reason == .dataSaver }
-        aboutToBeSuspended(client)
+        try await aboutToBeSuspended(client)
         _ = try await first("asleep", in: client.modes) { $0.mode == .offline }
         #expect(try await findRoom(with: grace.name, client) == nil)
 

@@ -1,0 +1,46 @@
+package dev.tidewire
+
+import kotlin.time.Duration
+
+/**
+ * What a client is opened with. What is left out keeps its default, in brackets; bounds are checked
+ * by [TidewireClient.open].
+ *
+ * @property url the server: `https://host[:port]`.
+ * @property user whose client this is: the `sub` of the token.
+ * @property dataDir the folder for all accounts' data; each account gets a folder of its own in it.
+ *   On Android, below `context.filesDir`. Without it everything is kept in memory and ends with the
+ *   client, pending sends too.
+ * @property inBackground whether the system started the app in the background, with nobody looking
+ *   (no). No socket is opened then.
+ * @property maxConcurrentRooms rooms that are live at once in [Mode.HYBRID]: 0 to 20 (5).
+ * @property messageBufferTime in a burst, at most one timeline update in this time: 0 to 60 s
+ *   (1 s). A quiet room shows at once.
+ * @property presenceHeartbeatInterval longest silence in the foreground: 1 s to 600 s (30 s).
+ * @property backgroundHeartbeatInterval the same in the background, and how often the feed is
+ *   polled there: 1 s to 600 s (60 s).
+ * @property pollingInterval how often the feed is polled in [Mode.HYBRID] and [Mode.POLLING]:
+ *   100 ms to 600 s (5 s).
+ * @property slowPollingInterval the same on a 2G network: 100 ms to 600 s (10 s).
+ * @property maxMessagesPerRoom messages of one room kept in memory: 50 to 100,000 (500).
+ * @property cacheTtl how long profiles and room metadata count as fresh (300 s).
+ * @property spread time over which changes that audience or policy ask for are spread: 0 to 600 s
+ *   (10 s).
+ * @property outboxCapacity operations that may wait in the outbox: 1 to 1,000,000 (10,000).
+ */
+public data class Settings(
+    val url: String,
+    val user: String,
+    val dataDir: String? = null,
+    val inBackground: Boolean = false,
+    val maxConcurrentRooms: Int? = null,
+    val messageBufferTime: Duration? = null,
+    val presenceHeartbeatInterval: Duration? = null,
+    val backgroundHeartbeatInterval: Duration? = null,
+    val pollingInterval: Duration? = null,
+    val slowPollingInterval: Duration? = null,
+    val maxMessagesPerRoom: Int? = null,
+    val cacheTtl: Duration? = null,
+    val spread: Duration? = null,
+    val outboxCapacity: Int? = null,
+)

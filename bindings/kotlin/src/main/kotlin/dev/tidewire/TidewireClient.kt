@@ -1,0 +1,252 @@
+package dev.tidewire
+
+import dev.tidewire.internal.AppTokens
+import dev.tidewire.internal.deciding
+import dev.tidewire.internal.follow
+import dev.tidewire.internal.making
+import dev.tidewire.internal.reading
+import dev.tidewire.internal.readingOrEnd
+import dev.tidewire.internal.toApi
+import dev.tidewire.internal.toFfi
+import dev.tidewire.internal.translated
+import dev.tidewire.internal.valid
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.flow
+import java.io.Closeable
+import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicReference
+import kotlin.time.Duration
+import dev.tidewire.ffi.Client as FfiClient
+import dev.tidewire.ffi.EventSubscription as FfiEvents
+import dev.tidewire.ffi.OutgoingMessage as FfiOutgoingMessage
+
+/**
+ * One user's client: where everything else comes from. Thread-safe; no call keeps the thread of its
+ * caller. One for each account is enough; a second one on the same folder is refused.
+ */
+public class TidewireClient private constructor(
+    private val handle: FfiClient,
+) : Closeable {
+    private val closed = AtomicBoolean()
+
+    /** Never cancelled: what runs in it was decided by the user, or ends with the core's client. */
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
+
+    /** Begins with the first who asks, and is the same for all. */
+    private val ending =
+        scope.async(start = CoroutineStart.LAZY) {
+            try {
+                translated { handle.shutdown() }
+            } finally {
+                handle.destroy()
+            }
+        }
+
+    /** Made with the client, so that its first words are not lost: for the first collector. */
+    private val firstEvents = AtomicReference<FfiEvents?>(handle.events())
+
+    /** The id of the user whose client this is. Also after [close]. */
+    public val user: String = handle.user()
+
+    /**
+     * The mode and why it is so: its value is what they are now, collecting it gives each newer one
+     * and leaves out what was passed meanwhile. After [close] it keeps the last one.
+     */
+    public val mode: StateFlow<ModeStatus> = scope.follow(handle.watchMode(), handle.mode().toApi())
+
+    /**
+     * What the client tells of itself. The first collector is told everything since the client was
+     * opened, each later one what happens from its start on. Ends when the client is closed. Waits
+     * for neither network nor disk. Fails with [TidewireException.Closed] if it was closed before.
+     */
+    public val events: Flow<ClientEvent> =
+        flow {
+            live()
+            val subscription = firstEvents.getAndSet(null) ?: reading { live().events() }
+            try {
+                var after = 0uL
+                while (true) {
+                    val batch = readingOrEnd { subscription.next(after, null) } ?: break
+                    if (batch.missed > 0uL) emit(ClientEvent.Missed(batch.missed.toLong()))
+                    batch.events.forEach { emit(it.toApi()) }
+                    after = batch.number
+                }
+            } finally {
+                subscription.destroy()
+            }
+        }
+
+    /**
+     * The rooms, the most recently active first: from memory, also without a network.
+     *
+     * @throws TidewireException `Closed`.
+     */
+    public suspend fun rooms(): List<RoomSummary> = reading { live().rooms().map { it.toApi() } }
+
+    /**
+     * Creates a group with these other [members], at most 100, by their ids. Goes on if the caller
+     * is cancelled. Waits for the network.
+     *
+     * @throws TidewireException `InvalidText`, `InvalidId`, `Offline`, `Network`, `AuthRequired`,
+     *   `Refused`, `Closed`, those of the store.
+     */
+    public suspend fun createGroup(name: String, members: List<String>): Room {
+        val others = valid("members", members)
+        valid("name", name)
+        return room(scope.deciding { live().createGroup(name, others) })
+    }
+
+    /**
+     * The room of this user and [peer]: there is one for each pair, and it is created if it was not
+     * there. Goes on if the caller is cancelled. Waits for the network; a room that is known is
+     * found without one by [rooms].
+     *
+     * @throws TidewireException as for [createGroup].
+     */
+    public suspend fun directRoom(peer: String): Room {
+        valid("peer", peer)
+        return room(scope.deciding { live().directRoom(peer) })
+    }
+
+    /**
+     * The room with this id, whether it exists or not: its calls find out. Waits for nothing.
+     *
+     * @throws TidewireException.InvalidText if it is no valid Unicode.
+     */
+    public fun room(id: String): Room = Room(this, valid("id", id))
+
+    /**
+     * Tells where the app stands in its lifecycle; [AppState.FOREGROUND] at the start. The client
+     * hears of it at once; this returns once the state holds: for [AppState.SUSPENDED] when no file
+     * is open or locked, no timer is armed and nothing is on its way. Until the app says otherwise,
+     * calls that need the disk or the network then fail with [TidewireException.Suspended]. Goes on
+     * if the caller is cancelled.
+     *
+     * @throws TidewireException `Closed`, `Internal`.
+     */
+    public suspend fun setAppState(state: AppState): Unit =
+        scope.deciding { live().setAppState(state.toFfi()) }
+
+    /**
+     * Sends what waits and reads what is new, for the moments that the system grants to an app in
+     * the background: a worker, a push message. If the app is suspended, the client wakes for it
+     * and rests again before this returns. Goes on if the caller is cancelled. Waits for the
+     * network, at most until the deadline.
+     *
+     * @throws TidewireException `Offline`, `Closed`, those of the store.
+     */
+    public suspend fun refreshOnce(deadline: Duration): Refreshed =
+        scope.deciding {
+            val ms = deadline.inWholeMilliseconds.coerceAtLeast(0).toULong()
+            live().refreshOnce(ms).toApi()
+        }
+
+    /**
+     * Tells whether the system saves power: then the highest mode is [Mode.HYBRID]. Returns at once.
+     *
+     * @throws TidewireException.Closed
+     */
+    public fun setPower(low: Boolean): Unit = translated { live().setPower(low) }
+
+    /**
+     * Tells what the network is like. Returns at once.
+     *
+     * @throws TidewireException.Closed
+     */
+    public fun setNetwork(network: Network): Unit =
+        translated { live().setNetwork(network.toFfi()) }
+
+    /**
+     * Sets the highest mode that the app wants; [Mode.REAL_TIME] at the start. Returns at once.
+     *
+     * @throws TidewireException.Closed
+     */
+    public fun setModeCeiling(mode: Mode): Unit = translated { live().setModeCeiling(mode.toFfi()) }
+
+    /**
+     * Begins to end the client, and returns at once: [shutdown] waits. Every other call fails with
+     * [TidewireException.Closed] from now on; timelines and [events] end. What waits in the outbox
+     * is on disk and goes out after the next start. Idempotent.
+     */
+    override fun close() {
+        closed.set(true)
+        ending.start()
+    }
+
+    /**
+     * The same, and waits for the disk until the account's folder is free for another client. Goes
+     * on if the caller is cancelled. Idempotent, also after [close].
+     *
+     * @throws TidewireException.Internal
+     */
+    public suspend fun shutdown() {
+        close()
+        ending.await()
+    }
+
+    internal suspend fun send(
+        room: String,
+        text: String,
+        mentions: List<String>,
+        metadataJson: String?,
+    ): String {
+        val message =
+            FfiOutgoingMessage(
+                text = valid("text", text),
+                mentions = valid("mentions", mentions),
+                metadataJson = metadataJson?.let { valid("metadataJson", it) },
+            )
+        return scope.deciding { live().send(room, message) }
+    }
+
+    internal suspend fun markRead(room: String, seq: Long) {
+        scope.deciding { live().markRead(room, seq.coerceAtLeast(0).toULong()) }
+    }
+
+    internal suspend fun retry(room: String, message: String) {
+        valid("message", message)
+        scope.deciding { live().retry(room, message) }
+    }
+
+    internal suspend fun discard(room: String, message: String) {
+        valid("message", message)
+        scope.deciding { live().discard(room, message) }
+    }
+
+    internal suspend fun timeline(room: String): Timeline =
+        making { Timeline(live().openTimeline(room), this, room) }
+
+    internal val isClosed: Boolean get() = closed.get()
+
+    private fun live(): FfiClient = if (isClosed) throw TidewireException.Closed() else handle
+
+    /** Where clients come from. */
+    public companion object {
+        /**
+         * Opens the store and starts the client. Waits for the disk, never for the network: with
+         * what is cached the client works at once. The first call in a process also loads the
+         * native library, on a thread of its own, so that it may be called from any.
+         *
+         * @param settings the server, the user, the folder, and the knobs.
+         * @param tokenProvider gives a token that is valid now: the app's own way to its sign-in
+         *   server. Called on a background thread, ahead of expiry and after a refusal, never twice
+         *   at a time, and given 30 s to answer. If it throws, or takes longer,
+         *   [ClientEvent.AuthRequired] says so with the exception's message, sends wait, and it is
+         *   asked again, with growing delays.
+         * @throws TidewireException `InvalidText`, `InvalidUrl`, `InvalidId`, `InvalidSetting`, and
+         *   those of the store: `FolderInUse`, `FolderUnusable`, `NotADatabase`, `NewerDatabase`,
+         *   `DiskFull`, `StoreFailed`.
+         */
+        public suspend fun open(
+            settings: Settings,
+            tokenProvider: suspend () -> String,
+        ): TidewireClient =
+            making { TidewireClient(FfiClient.open(settings.toFfi(), AppTokens(tokenProvider))) }
+    }
+}

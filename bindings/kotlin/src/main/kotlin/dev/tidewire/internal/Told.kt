@@ -1,0 +1,45 @@
+package dev.tidewire.internal
+
+import dev.tidewire.TidewireException
+import kotlin.time.Duration.Companion.milliseconds
+import dev.tidewire.ffi.TidewireException as FfiException
+
+/** What the core tells of an error, whichever it is. */
+internal class Told(
+    val text: String,
+    val isTemporary: Boolean,
+)
+
+/** The exception for apps: the generated one's message is a dump of its fields. */
+internal fun FfiException.toApi(): TidewireException {
+    val told = Told(text(), isTemporary())
+    return when (this) {
+        is FfiException.FolderInUse -> TidewireException.FolderInUse(told, path)
+        is FfiException.FolderUnusable -> TidewireException.FolderUnusable(told, path, reason)
+        is FfiException.NotADatabase -> TidewireException.NotADatabase(told, path)
+        is FfiException.NewerDatabase ->
+            TidewireException.NewerDatabase(told, found.toLong(), known.toLong())
+        is FfiException.DiskFull -> TidewireException.DiskFull(told)
+        is FfiException.StoreFailed -> TidewireException.StoreFailed(told, reason)
+        is FfiException.InvalidMessage -> TidewireException.InvalidMessage(told, reason)
+        is FfiException.InvalidId -> TidewireException.InvalidId(told, reason)
+        is FfiException.InvalidSetting -> TidewireException.InvalidSetting(told, setting, bounds)
+        is FfiException.InvalidUrl -> TidewireException.InvalidUrl(told, url, reason)
+        is FfiException.UnknownRoom -> TidewireException.UnknownRoom(told, room)
+        is FfiException.NotAMember -> TidewireException.NotAMember(told, room)
+        is FfiException.UnknownMessage -> TidewireException.UnknownMessage(told, id)
+        is FfiException.OutboxFull -> TidewireException.OutboxFull(told, capacity.toLong())
+        is FfiException.WindowFull -> TidewireException.WindowFull(told, max.toLong())
+        is FfiException.Offline -> TidewireException.Offline(told)
+        is FfiException.Network -> TidewireException.Network(told, reason)
+        is FfiException.Refused ->
+            TidewireException.Refused(told, code, reason, retryAfterMs?.toLong()?.milliseconds)
+        is FfiException.AuthRequired -> TidewireException.AuthRequired(told, reason)
+        is FfiException.Suspended -> TidewireException.Suspended(told)
+        is FfiException.Closed -> TidewireException.Closed()
+        is FfiException.AlreadyWaiting -> TidewireException.AlreadyCollected()
+        is FfiException.Internal -> TidewireException.Internal(told, reason)
+        // Only for those who hand over a token to cancel with, which nothing here does.
+        is FfiException.Cancelled -> TidewireException.Internal(told, told.text)
+    }
+}

@@ -1,0 +1,27 @@
+package dev.tidewire
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+
+class ReceiptsTest {
+    // scenario: receipts
+    @Test
+    fun `a message becomes delivered and then read`() =
+        scene {
+            val room = open(ada).directRoom(grace)
+            val timeline = room.timeline()
+            room.send("Hello")
+            timeline.awaitSent(listOf("Hello"))
+            val other = open(grace)
+            val theirs = other.directRoom(ada)
+            val arrived = theirs.timeline().awaitSent(listOf("Hello")).said.single()
+            val delivered =
+                timeline.rows.await("delivered") {
+                    it.message("Hello")?.state == MessageState.Delivered
+                }
+            assertEquals(Reach(deliveredTo = 1, readBy = 0, of = 1), delivered.message("Hello")?.reach)
+            theirs.markRead(checkNotNull(arrived.seq))
+            timeline.rows.await("read") { it.message("Hello")?.state == MessageState.Read }
+            assertEquals(0, other.rooms().single().unreadBase?.unread ?: 0)
+        }
+}

@@ -1,0 +1,96 @@
+package dev.tidewire.examples
+
+import dev.tidewire.AppState
+import dev.tidewire.Mode
+import dev.tidewire.PATIENCE
+import dev.tidewire.Stage
+import dev.tidewire.await
+import dev.tidewire.awaitSent
+import dev.tidewire.scene
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
+import java.io.ByteArrayOutputStream
+import java.io.File
+import java.io.PrintStream
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+
+class ExamplesTest {
+    @Test
+    fun `the texts show the code that is compiled here, all of it and no other`() {
+        val sources = listOf("ReadmeExample.kt", "GuideExamples.kt")
+        val compiled =
+            sources.flatMap { snippets(File("src/test/kotlin/dev/tidewire/examples/$it").readText()) }
+        val texts = listOf("README.md", "../../README.md", "../../docs/kotlin.md")
+        val shown = texts.flatMap { blocks(File(it)) }
+        assertEquals(compiled.sorted(), shown.distinct().sorted())
+    }
+
+    @Test
+    fun `the first program says hello`() =
+        scene {
+            val program = { print: PrintStream ->
+                launch {
+                    val before = System.out
+                    System.setOut(print)
+                    try {
+                        main(arrayOf(world.url, ada, grace, Stage.token(ada)))
+                    } finally {
+                        System.setOut(before)
+                    }
+                }
+            }
+            val said = ByteArrayOutputStream()
+            val running = program(PrintStream(said, true, "UTF-8"))
+            withTimeout(PATIENCE) {
+                while ("$ada: Hello, $grace Sent" !in said.toString("UTF-8")) delay(20)
+            }
+            running.cancelAndJoin()
+        }
+
+    @Test
+    fun `the guide's functions do what it says`() =
+        scene {
+            askSignInServer = { user -> Stage.token(user) }
+            val client = open(world.url, ada, folder().toString())
+            val room = rooms(client, grace)
+            assertEquals(null, say(room, "Hello"))
+            assertTrue("is no valid Unicode" in say(room, "\uD83D").orEmpty())
+            val showing = launch { show(room) }
+            val timeline = room.timeline()
+            val state = timeline.awaitSent(listOf("Hello"))
+            assertEquals("✓", mark(state.messages.last()))
+            scrollUp(timeline, state)
+            onStop(client)
+            client.mode.await("polling") { it.mode == Mode.POLLING }
+            onStart(client)
+            onNetworkLost(client)
+            client.mode.await("offline") { it.mode == Mode.OFFLINE }
+            onWifi(client)
+            client.setAppState(AppState.FOREGROUND)
+            client.mode.await("real-time") { it.mode == Mode.REAL_TIME }
+            val watching = launch(start = CoroutineStart.UNDISPATCHED) { watch(client) { } }
+            watching.cancelAndJoin()
+            onSignOut(client)
+            client.shutdown()
+            withTimeout(PATIENCE) { showing.join() }
+        }
+}
+
+/** What stands between `// snippet: name` and `// end`. */
+private fun snippets(source: String): List<String> =
+    Regex("// snippet: \\w+\n(.*?)// end", RegexOption.DOT_MATCHES_ALL)
+        .findAll(source)
+        .map { it.groupValues[1].trim() }
+        .toList()
+
+/** The Kotlin blocks of a text. */
+private fun blocks(text: File): List<String> =
+    Regex("```kotlin\n(.*?)```", RegexOption.DOT_MATCHES_ALL)
+        .findAll(text.readText())
+        .map { it.groupValues[1].trim() }
+        .toList()

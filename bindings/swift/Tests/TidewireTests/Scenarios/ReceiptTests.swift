@@ -1,0 +1,20 @@
+import Testing
+
+@testable import Tidewire
+
+@Suite struct ReceiptTests {
+    // scenario: receipts
+    @Test func aMessageBecomesDeliveredAndThenRead() async throws {
+        let pair = try await Pair.meet()
+        try await pair.room.send("Hello")
+        let rows = try await pair.peerTimeline.rows("it arrives") { $0.texts == ["Hello"] }
+        let seq = try #require(rows.messages.last?.seq)
+        let delivered = try await pair.timeline.rows("delivered") {
+            $0.messages.last?.state == .delivered
+        }
+        #expect(delivered.messages.last?.reach == Reach(deliveredTo: 1, readBy: 0, of: 1))
+        try await pair.peer.room(pair.room.id).markRead(upTo: seq)
+        try await pair.timeline.rows("read") { $0.messages.last?.state == .read }
+        try await pair.end()
+    }
+}
