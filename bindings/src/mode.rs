@@ -48,6 +48,8 @@ pub enum ModeReason {
         /// Which.
         state: AppState,
     },
+    /// No socket is to be had on this network. One is tried now and then.
+    SocketsFail,
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -201,6 +203,7 @@ impl From<tidewire::Reason> for ModeReason {
             tidewire::Reason::Network(kind) => Self::Network { kind: kind.into() },
             tidewire::Reason::DataSaver => Self::DataSaver,
             tidewire::Reason::App(state) => Self::App { state: state.into() },
+            tidewire::Reason::SocketsFail => Self::SocketsFail,
             tidewire::Reason::LowPower => Self::LowPower,
             tidewire::Reason::Ceiling => Self::Ceiling,
         }

@@ -48,6 +48,22 @@ pub const HYBRID_UP_TO: u32 = 500;
 /// does not switch everybody back and forth.
 pub const UPWARD_SHARE: f64 = 0.8;
 
+/// After the crowd's ceiling has turned around, the time before it may rise again: doubled with each
+/// further turn. Three polls long at first; 10 min are what a day of swinging is allowed to cost.
+pub const DWELL_FIRST: Duration = Duration::from_secs(15);
+/// See [`DWELL_FIRST`].
+pub const DWELL_MOST: Duration = Duration::from_secs(600);
+
+/// Sockets in a row that failed after which none are to be had: then the mode is polling. With the
+/// delays after failures that is about a quarter of a minute.
+pub const SOCKET_FAILURES: u32 = 4;
+
+/// From then on, how often a socket is tried all the same: the time doubles up to the second of
+/// these, and is jittered down to half.
+pub const PROBE_FIRST: Duration = Duration::from_secs(30);
+/// See [`PROBE_FIRST`].
+pub const PROBE_MOST: Duration = Duration::from_secs(600);
+
 /// Operations that may wait in the outbox. At 300 bytes each about 3 MB; beyond that the app has
 /// to hear `OutboxFull` rather than run out of memory.
 pub const OUTBOX_CAPACITY: usize = 10_000;

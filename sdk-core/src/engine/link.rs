@@ -140,6 +140,7 @@ impl Engine {
             return;
         }
         self.auth.accepted();
+        self.sockets_may_work();
         self.idempotency_window_ms = welcome.idempotency_window_ms;
         self.expire_outbox();
         self.told_crowd(welcome.online, welcome.policy);
@@ -203,7 +204,27 @@ impl Engine {
         } else {
             self.link_backoff.fail(None, &mut self.rng)
         };
+        // While the server is not reached at all, that says nothing about sockets.
+        let reached = self.http_backoff.failures() == 0;
+        if reached && self.link_backoff.failures() >= defaults::SOCKET_FAILURES {
+            self.signals.sockets_fail = true;
+        }
+        let wait = if self.signals.sockets_fail { wait.max(self.probe_wait()) } else { wait };
         self.timers.arm(Timer::SocketRetry, self.now.mono_ms + wait);
+    }
+
+    /// Until the next try where sockets fail.
+    fn probe_wait(&mut self) -> u64 {
+        let first = millis(defaults::PROBE_FIRST);
+        let most = millis(defaults::PROBE_MOST).min(first.saturating_mul(1 << self.probes.min(16)));
+        self.probes += 1;
+        self.rng.u64(most / 2..=most)
+    }
+
+    /// A socket works, or the surroundings have changed.
+    pub(crate) fn sockets_may_work(&mut self) {
+        self.signals.sockets_fail = false;
+        self.probes = 0;
     }
 
     /// Closes the socket, if there is one. What it carried goes out again.
@@ -224,10 +245,12 @@ impl Engine {
     /// Opens, closes or greets anew, as the mode asks.
     pub(crate) fn advance_link(&mut self) {
         let mode = self.signals.report().mode;
-        let wanted = mode >= Mode::Hybrid && self.auth.is_ready() && self.cursor.is_some();
+        // Where sockets fail, one is tried all the same when its time has come.
+        let wish = self.signals.wish();
+        let wanted = wish >= Mode::Hybrid && self.auth.is_ready() && self.cursor.is_some();
         if !wanted {
             // A socket is left open while a token is being replaced.
-            if mode < Mode::Hybrid || self.auth.has_failed() || self.cursor.is_none() {
+            if wish < Mode::Hybrid || self.auth.has_failed() || self.cursor.is_none() {
                 self.timers.disarm(Timer::SocketRetry);
                 self.close_link("the mode needs none");
             }

@@ -28,6 +28,7 @@ mod auth;
 mod backoff;
 mod calls;
 mod commit;
+mod dwell;
 mod effect;
 mod lifecycle;
 mod link;
@@ -121,6 +122,7 @@ pub struct Engine {
     signals: mode::Signals,
     reported: Option<ModeReport>,
 
+    dwell: dwell::Dwell,
     rest: lifecycle::Rest,
     refreshes: Vec<refresh::Refresh>,
 
@@ -165,6 +167,8 @@ pub struct Engine {
 
     link: Link,
     link_backoff: Backoff,
+    /// Sockets that were tried where sockets fail.
+    probes: u32,
     sync: Option<Sync>,
     boot: Option<Boot>,
     /// A poll is due now.
@@ -192,6 +196,7 @@ impl Engine {
             next_id: 0,
             signals: mode::Signals::new(point, config.app_state),
             reported: None,
+            dwell: dwell::Dwell::default(),
             rest: lifecycle::Rest::Awake,
             refreshes: Vec::new(),
             phase: Phase::Loading,
@@ -221,6 +226,7 @@ impl Engine {
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             link: Link::default(),
             link_backoff: Backoff::new(),
+            probes: 0,
             sync: None,
             boot: None,
             poll_due: true,
@@ -301,7 +307,7 @@ impl Engine {
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::Heartbeat => self.heartbeat(),
                 Timer::Grace => self.grace_over(),
-                Timer::Spread => self.signals.follow_crowd(),
+                Timer::Spread => self.crowd_due(),
                 Timer::PolicyExpiry => {
                     self.signals.policy = None;
                     self.crowd_told();
@@ -398,11 +404,32 @@ impl Engine {
                 self.signals.refresh_crowd_reason();
             }
             mode::CrowdChange::First => self.signals.follow_crowd(),
-            mode::CrowdChange::Later if self.timers.get(Timer::Spread).is_none() => {
+            mode::CrowdChange::Later { rises } => {
                 let spread = self.rng.u64(0..=millis(self.config.spread));
-                self.timers.arm(Timer::Spread, self.now.mono_ms + spread);
+                let at = self.now.mono_ms + spread;
+                if !rises {
+                    // Also where a rise is armed that is not wanted any more.
+                    self.timers.arm_no_later(Timer::Spread, at);
+                } else if self.timers.get(Timer::Spread).is_none() {
+                    self.timers.arm(Timer::Spread, at.max(self.dwell.until()));
+                }
             }
-            mode::CrowdChange::Later => {}
+        }
+    }
+
+    /// This client's moment to follow the crowd has come.
+    fn crowd_due(&mut self) {
+        match self.signals.crowd_change() {
+            mode::CrowdChange::None => {}
+            // What was armed was a way down, and the crowd has turned meanwhile.
+            mode::CrowdChange::Later { rises: true } if self.now.mono_ms < self.dwell.until() => {
+                self.timers.arm(Timer::Spread, self.dwell.until());
+            }
+            mode::CrowdChange::First => self.signals.follow_crowd(),
+            mode::CrowdChange::Later { rises } => {
+                self.signals.follow_crowd();
+                self.dwell.changed(self.now.mono_ms, rises);
+            }
         }
     }
 
@@ -410,6 +437,7 @@ impl Engine {
     fn retry_everything(&mut self) {
         self.http_backoff.reset();
         self.link_backoff.reset();
+        self.sockets_may_work();
         // A slot that the server gave stands: the crowd it spreads came back as well.
         if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);

@@ -50,6 +50,8 @@ pub enum Reason {
     DataSaver,
     /// The app's state.
     App(AppState),
+    /// No socket is to be had: each of the last ones failed. One is tried now and then.
+    SocketsFail,
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -67,6 +69,7 @@ impl fmt::Display for Reason {
             Reason::Network(kind) => write!(f, "the network is {kind:?}"),
             Reason::DataSaver => f.write_str("data saver is on"),
             Reason::App(state) => write!(f, "the app is in state {}", state.as_str()),
+            Reason::SocketsFail => f.write_str("sockets fail on this network"),
             Reason::LowPower => f.write_str("the device saves power"),
             Reason::Ceiling => f.write_str("the app set this ceiling"),
         }
@@ -90,6 +93,8 @@ pub(crate) struct Signals {
     /// Whether the background has only begun: the socket may still be of use.
     pub(crate) grace: bool,
     pub(crate) low_power: bool,
+    /// Whether no socket is to be had.
+    pub(crate) sockets_fail: bool,
     pub(crate) ceiling: Mode,
     /// As told; `audience_ceiling` follows within the spread.
     pub(crate) online: Option<u32>,
@@ -107,8 +112,11 @@ pub(crate) enum CrowdChange {
     None,
     /// Yes, and it is the first: follow at once.
     First,
-    /// Yes: follow at this client's moment of the spread.
-    Later,
+    /// Yes: follow at this client's moment of the spread, or of the dwell.
+    Later {
+        /// Whether it is a higher one.
+        rises: bool,
+    },
 }
 
 impl Signals {
@@ -118,6 +126,7 @@ impl Signals {
             app_state,
             grace: false,
             low_power: false,
+            sockets_fail: false,
             ceiling: Mode::RealTime,
             online: None,
             policy: None,
@@ -126,9 +135,19 @@ impl Signals {
         }
     }
 
+    /// The mode and what bound it.
+    pub(crate) fn report(&self) -> ModeReport {
+        self.fold(self.sockets_fail)
+    }
+
+    /// The mode that would be if sockets were to be had.
+    pub(crate) fn wish(&self) -> Mode {
+        self.fold(false).mode
+    }
+
     /// The fold. On a tie the earlier signal of this list is the reason: what the user or the
     /// device decided is told before what the crowd did.
-    pub(crate) fn report(&self) -> ModeReport {
+    fn fold(&self, sockets_fail: bool) -> ModeReport {
         let network = match self.network.kind {
             NetworkKind::None => Mode::Offline,
             NetworkKind::Cellular2G => Mode::Polling,
@@ -146,6 +165,7 @@ impl Signals {
             AppState::Suspended => Mode::Offline,
         };
         let power = if self.low_power { Mode::Hybrid } else { Mode::RealTime };
+        let sockets = if sockets_fail { Mode::Polling } else { Mode::RealTime };
         let (crowd, crowd_reason) = self.crowd.unwrap_or((Mode::Polling, Reason::Starting));
         let ceilings = [
             (network, Reason::Network(self.network.kind)),
@@ -153,6 +173,7 @@ impl Signals {
             (self.ceiling, Reason::Ceiling),
             (data_saver, Reason::DataSaver),
             (power, Reason::LowPower),
+            (sockets, Reason::SocketsFail),
             (crowd, crowd_reason),
         ];
         let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };
@@ -170,7 +191,7 @@ impl Signals {
             (_, None) => CrowdChange::None,
             (None, Some(_)) => CrowdChange::First,
             (Some((now, _)), Some((wanted, _))) if now == wanted => CrowdChange::None,
-            _ => CrowdChange::Later,
+            (Some((now, _)), Some((wanted, _))) => CrowdChange::Later { rises: wanted > now },
         }
     }
 

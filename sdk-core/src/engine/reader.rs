@@ -224,6 +224,14 @@ impl Engine {
     }
 
     fn sync_succeeded(&mut self, current: Option<Sync>, response: SyncResponse) {
+        if self.http_backoff.failures() > 0 && self.signals.sockets_fail {
+            // The server is back: sockets may be, too.
+            self.sockets_may_work();
+            self.link_backoff.reset();
+            if self.now.mono_ms >= self.link_slot_until {
+                self.timers.disarm(Timer::SocketRetry);
+            }
+        }
         self.http_backoff.reset();
         self.told_crowd(response.online, response.policy);
         for sent in response.results {

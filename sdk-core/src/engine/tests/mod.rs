@@ -3,6 +3,7 @@
 
 mod lifecycle;
 mod model;
+mod modes;
 mod random;
 mod receipts;
 mod scenarios;

@@ -51,6 +51,9 @@ public sealed interface ModeReason {
     /** The app's state. */
     public data class App(val state: AppState) : ModeReason
 
+    /** No socket is to be had on this network. One is tried now and then. */
+    public data object SocketsFail : ModeReason
+
     /** The system saves power. */
     public data object LowPower : ModeReason
 

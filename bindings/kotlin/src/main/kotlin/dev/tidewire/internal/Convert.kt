@@ -118,6 +118,7 @@ private fun FfiModeReason.toApi(): ModeReason =
         is FfiModeReason.Network -> ModeReason.Network(kind.toApi())
         FfiModeReason.DataSaver -> ModeReason.DataSaver
         is FfiModeReason.App -> ModeReason.App(state.toApi())
+        FfiModeReason.SocketsFail -> ModeReason.SocketsFail
         FfiModeReason.LowPower -> ModeReason.LowPower
         FfiModeReason.Ceiling -> ModeReason.Ceiling
     }
