@@ -26,8 +26,11 @@ class SuspensionTest {
             extension.room(room.id).timeline().awaitSent(listOf("before", "by the extension"))
             extension.shutdown()
 
-            open(grace).directRoom(ada).send("meanwhile")
-            val refreshed = eventually("a refresh") { client.refreshOnce(30.seconds) }
+            val theirs = open(grace).directRoom(ada)
+            theirs.send("meanwhile")
+            // By then the server has it.
+            theirs.timeline().awaitSent(listOf("before", "by the extension", "meanwhile"))
+            val refreshed = client.refreshOnce(30.seconds)
             assertTrue(refreshed.complete && refreshed.newEvents >= 1, "$refreshed")
             // It rests again.
             open(ada, folder).shutdown()
