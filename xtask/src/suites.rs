@@ -162,7 +162,8 @@ fn package(steps: &mut Steps, part: Part) {
         return;
     }
     // A clone that is being worked on is packed as it is.
-    let mut package = cargo(&["package", "--allow-dirty"]);
+    setup::unpacked::forget();
+    let mut package = cargo(&["package", "--allow-dirty", "--target-dir", setup::unpacked::TARGET]);
     package.args(["-p", "tidewire-protocol"]);
     if part != Part::Protocol {
         // Together, because no registry has the first one yet.

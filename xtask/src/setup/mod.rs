@@ -4,7 +4,8 @@
 pub(crate) mod apt;
 pub(crate) mod java;
 pub(crate) mod swift;
-pub(crate) mod version;
+pub(crate) mod unpacked;
+mod version;
 
 use std::process::{Command, Stdio};
 
