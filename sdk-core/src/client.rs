@@ -105,7 +105,7 @@ impl Client {
     /// The rooms, the most recently active first: from memory, also without a network.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Closed`]; [`Error::Suspended`] if the app was suspended before they were loaded.
     pub async fn rooms(&self) -> Result<Vec<RoomSummary>, Error> {
         match self.inner.asker.ask(Command::Rooms).await? {
             Reply::Rooms(rooms) => Ok(rooms),

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, Mode, ServerFrame};
+use tidewire_protocol::{ClientFrame, ServerFrame};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -333,7 +333,7 @@ impl Driver {
 
     /// Whether nothing runs that the engine has asked to end.
     fn is_quiet(&self) -> bool {
-        self.tasks.is_empty() || self.engine.mode().mode > Mode::Offline
+        self.tasks.is_empty() || !self.engine.rests()
     }
 
     fn spawn(&mut self, work: impl Future<Output = Outcome> + Send + 'static) {

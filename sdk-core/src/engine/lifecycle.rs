@@ -7,7 +7,7 @@
 
 use tidewire_protocol::AppState;
 
-use super::effect::{Command, CommandId, Effect, Query, Reply, RequestError};
+use super::effect::{Command, CommandId, Effect, Query, RequestError};
 use super::time::{Now, Timer, Timers};
 use super::timelines::LoadPurpose;
 use super::{Engine, Phase};
@@ -64,8 +64,8 @@ impl Engine {
         self.rest != Rest::Settling
     }
 
-    /// Whether nothing may be begun.
-    pub(crate) fn rests(&self) -> bool {
+    /// Whether the app is suspended, so that nothing may be begun.
+    pub fn rests(&self) -> bool {
         self.rest != Rest::Awake
     }
 
@@ -81,8 +81,8 @@ impl Engine {
         self.auth_rests();
         // What is on disk may be another process's by the time of waking.
         self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Start));
-        for (command, _) in std::mem::take(&mut self.deferred) {
-            self.reply(command, Err(Error::Suspended));
+        for (command, deferred) in std::mem::take(&mut self.deferred) {
+            self.command_at_rest(command, deferred);
         }
         for refresh in std::mem::take(&mut self.refreshes) {
             self.reply(refresh.command, Err(Error::Suspended));
@@ -108,6 +108,13 @@ impl Engine {
         self.http_backoff.reset();
         self.link_backoff.reset();
         self.auth_wakes();
+        // The server's slots stand: the crowd that they spread did not sleep.
+        if self.now.mono_ms < self.http_slot_until {
+            self.timers.arm(Timer::HttpRetry, self.http_slot_until);
+        }
+        if self.now.mono_ms < self.link_slot_until {
+            self.timers.arm(Timer::SocketRetry, self.link_slot_until);
+        }
         self.load(Query::Start, LoadPurpose::Start);
     }
 
@@ -119,11 +126,12 @@ impl Engine {
     /// What a resting engine can answer: from memory, and nothing else.
     pub(crate) fn command_at_rest(&mut self, id: CommandId, command: Command) {
         match command {
-            Command::Rooms | Command::Stats | Command::CloseTimeline(_) => {
-                self.command(id, command);
-            }
-            // The windows are filled anew on waking.
-            Command::ResetTimeline(_) => self.reply(id, Ok(Reply::Done)),
+            Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+            Command::Stats => self.command(id, command),
+            // Before the first load nothing is known of them.
+            Command::Rooms if self.loaded_once => self.command(id, command),
+            // Its reader takes nothing but the reset: it gets one on waking.
+            Command::ResetTimeline(_) => self.deferred.push((id, command)),
             _ => self.reply(id, Err(Error::Suspended)),
         }
     }

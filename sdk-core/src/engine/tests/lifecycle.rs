@@ -1,6 +1,6 @@
 //! The app's lifecycle: what the background keeps, and that `Suspended` is a rest.
 
-use tidewire_protocol::{AppState, EventKind, Mode};
+use tidewire_protocol::{AppState, EventKind, Mode, ServerFrame};
 
 use super::model::room_id;
 use super::world::World;
@@ -146,4 +146,42 @@ fn saving_power_allows_hybrid_at_most() {
     assert_eq!((report.mode, report.reason), (Mode::Hybrid, Reason::LowPower));
     world.signal(Signal::Power { low: false });
     assert_eq!(world.engine.mode().mode, Mode::RealTime);
+}
+
+#[test]
+fn a_slow_reader_of_a_timeline_gets_its_reset_after_the_rest() {
+    let mut world = awake(9);
+    let timeline = world.open(room_id(1));
+    world.settle();
+    world.signal(Signal::AppState(AppState::Suspended));
+    let reset = world.command(Command::ResetTimeline(timeline));
+    world.settle();
+    assert!(!world.replies.contains_key(&reset), "not before there is one");
+    world.rows.insert(timeline, Vec::new());
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.run(1_000);
+    assert!(world.replies[&reset].is_ok());
+    assert!(!world.rows[&timeline].is_empty());
+}
+
+#[test]
+fn before_anything_is_loaded_a_resting_client_tells_of_no_rooms() {
+    let mut world = World::new(10);
+    world.signal(Signal::AppState(AppState::Suspended));
+    let rooms = world.command(Command::Rooms);
+    assert_eq!(world.replies[&rooms], Err(Error::Suspended));
+}
+
+#[test]
+fn a_slot_of_the_server_outlasts_the_rest() {
+    let mut world = awake(11);
+    world.inject(ServerFrame::Goaway { retry_after_ms: 60_000, reason: "busy".into() });
+    let sockets = world.engine.stats().sockets;
+    world.signal(Signal::AppState(AppState::Suspended));
+    world.settle();
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.run(30_000);
+    assert_eq!(world.engine.stats().sockets, sockets, "it is not its turn yet");
+    world.run(40_000);
+    assert_eq!(world.engine.stats().sockets, sockets + 1);
 }
