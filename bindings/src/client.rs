@@ -208,6 +208,17 @@ impl Client {
         self.inner.set_network(network.into());
     }
 
+    /// Tells which rooms the app shows in a list now, from top to bottom; the first 20 count. In
+    /// hybrid they are live before all others that are not open. Returns at once.
+    ///
+    /// # Errors
+    /// `InvalidId`.
+    pub fn set_visible_rooms(&self, rooms: Vec<String>) -> Result<(), TidewireError> {
+        let rooms: Result<Vec<RoomId>, _> = rooms.iter().map(|room| room.parse()).collect();
+        self.inner.set_visible_rooms(&rooms?);
+        Ok(())
+    }
+
     /// Sets the highest mode that the app wants, real-time at the start. Returns at once.
     pub fn set_mode_ceiling(&self, mode: Mode) {
         self.inner.set_mode_ceiling(mode.into());

@@ -50,6 +50,16 @@ pub enum ModeReason {
     },
     /// No socket is to be had on this network. One is tried now and then.
     SocketsFail,
+    /// The server's answers take long.
+    Latency {
+        /// The third quartile of what the last ones took, in ms.
+        ms: u32,
+    },
+    /// The way to the server broke again and again within the last two minutes.
+    Breaks {
+        /// How often.
+        times: u32,
+    },
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -204,6 +214,8 @@ impl From<tidewire::Reason> for ModeReason {
             tidewire::Reason::DataSaver => Self::DataSaver,
             tidewire::Reason::App(state) => Self::App { state: state.into() },
             tidewire::Reason::SocketsFail => Self::SocketsFail,
+            tidewire::Reason::Latency { ms } => Self::Latency { ms },
+            tidewire::Reason::Breaks(times) => Self::Breaks { times },
             tidewire::Reason::LowPower => Self::LowPower,
             tidewire::Reason::Ceiling => Self::Ceiling,
         }

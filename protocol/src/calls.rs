@@ -66,6 +66,8 @@ pub struct SyncResponse<E = Event> {
     /// What the server can carry; absent when it leaves the choice to the audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// The server's clock, in ms since 1970-01-01 UTC.
+    pub now: i64,
 }
 
 /// `GET /v1/bootstrap`: where a client without a valid cursor begins. The cursor was taken before

@@ -16,6 +16,8 @@ pub(crate) enum Ask {
     Command(Command, oneshot::Sender<Result<Reply, Error>>),
     OpenTimeline(TimelineId, Arc<Mailbox>, Command, oneshot::Sender<Result<Reply, Error>>),
     CloseTimeline(TimelineId),
+    /// A command that has no answer.
+    Tell(Command),
     Signal(Signal),
     /// Answered once the engine has settled into what the signal asks for.
     Settle(Signal, oneshot::Sender<()>),

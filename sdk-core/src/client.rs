@@ -263,6 +263,14 @@ impl Client {
         self.signal(Signal::Ceiling(mode));
     }
 
+    /// Tells which rooms the app shows in a list now, from top to bottom; the first 20 count. In
+    /// hybrid at most [`ClientBuilder::max_concurrent_rooms`] rooms are live: open timelines before
+    /// visible rooms, these before unread ones, and the most recently active last.
+    pub fn set_visible_rooms(&self, rooms: &[RoomId]) {
+        // After `close` there is nobody to tell.
+        let _ = self.inner.asker.tell(Ask::Tell(Command::SetVisible(rooms.to_vec())));
+    }
+
     fn signal(&self, signal: Signal) {
         // After `close` there is nobody to tell, and nothing to be told.
         let _ = self.inner.asker.tell(Ask::Signal(signal));

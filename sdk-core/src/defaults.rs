@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Rooms that are live at once in hybrid. From the design's table.
 pub const MAX_CONCURRENT_ROOMS: usize = 5;
 
+/// Rooms nearest to the eye that are kept in order: a screen full. From the design.
+pub const MAX_WATCHED_ROOMS: usize = 20;
+
 /// In a burst, at most one timeline update in this time. A quiet room shows at once.
 pub const MESSAGE_BUFFER_TIME: Duration = Duration::from_millis(1_000);
 
@@ -63,6 +66,31 @@ pub const SOCKET_FAILURES: u32 = 4;
 pub const PROBE_FIRST: Duration = Duration::from_secs(30);
 /// See [`PROBE_FIRST`].
 pub const PROBE_MOST: Duration = Duration::from_secs(600);
+
+/// The last answers by whose time the way to the server is judged, and how few say nothing yet. In
+/// polling 16 take 80 s.
+pub const HEALTH_ANSWERS: usize = 16;
+/// See [`HEALTH_ANSWERS`].
+pub const HEALTH_LEAST: usize = 4;
+
+/// How long an answer or a break says something of now.
+pub const HEALTH_MEMORY: Duration = Duration::from_secs(120);
+
+/// Answers slower than this mean one step down. From the design's table.
+pub const SLOW_ANSWER: Duration = Duration::from_millis(1_000);
+
+/// Breaks of the way within [`HEALTH_MEMORY`], each after something had come through, that mean one
+/// step down: one is a lift, two are a bad street, three are the way itself.
+pub const HEALTH_BREAKS: usize = 3;
+
+/// After a step down for such a reason, the time until one up is tried: at least that, and twice the
+/// last time with each turn (see [`DWELL_FIRST`]).
+pub const HEALTH_PROBE: Duration = Duration::from_secs(30);
+
+/// What the surroundings ask of the network (another socket, another greeting, a look at the feed)
+/// is done at once, and not again for so long: a platform that tells of its network a thousand times
+/// a second costs one request a second. A person's own acts do not wait for it.
+pub const CALM: Duration = Duration::from_secs(1);
 
 /// Operations that may wait in the outbox. At 300 bytes each about 3 MB; beyond that the app has
 /// to hear `OutboxFull` rather than run out of memory.

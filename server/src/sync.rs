@@ -60,7 +60,13 @@ pub(crate) async fn sync(
         }
     };
     let audience = app.audience_now();
-    Ok(SyncResponse { page, results, online: audience.online, policy: audience.policy })
+    Ok(SyncResponse {
+        page,
+        results,
+        online: audience.online,
+        policy: audience.policy,
+        now: clock::now_ms(),
+    })
 }
 
 /// Takes receipts, whichever way they came. They count against no rate: one moves only as often as

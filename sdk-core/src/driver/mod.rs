@@ -209,6 +209,10 @@ impl Driver {
                 let command = self.command_id();
                 self.engine.handle_command(now(self.start), command, Command::CloseTimeline(id));
             }
+            Ask::Tell(command) => {
+                let id = self.command_id();
+                self.engine.handle_command(now(self.start), id, command);
+            }
             Ask::Signal(signal) => self.engine.handle_signal(now(self.start), signal),
             Ask::Settle(signal, done) => {
                 self.engine.handle_signal(now(self.start), signal);

@@ -201,13 +201,12 @@ impl Engine {
     /// Puts a command's call back until there is a token, unless it has been put back before.
     pub(crate) fn retry_with_token(&mut self, request: RequestId, error: &str) {
         // The handler of any other request has to hear of the refusal itself.
-        if !matches!(self.requests.get(&request), Some((Purpose::Call { .. }, _))) {
+        let asked = self.requests.get(&request).map(|asked| &asked.purpose);
+        if !matches!(asked, Some(Purpose::Call { .. })) {
             return;
         }
-        let Some((Purpose::Call { command, request, again }, _)) = self.requests.remove(&request)
-        else {
-            return;
-        };
+        let asked = self.requests.remove(&request).map(|asked| asked.purpose);
+        let Some(Purpose::Call { command, request, again }) = asked else { return };
         if again || self.auth.has_failed() {
             let error = crate::error::Error::AuthRequired(error.to_owned());
             self.reply(command, Err(error));

@@ -19,6 +19,7 @@ impl Engine {
             Command::LoadOlder(timeline, count) => self.load_older(id, timeline, count),
             Command::FillGap(timeline, from, to) => self.fill_gap(id, timeline, from, to),
             Command::MarkRead(room, seq) => self.mark_read(id, room, seq),
+            Command::SetVisible(rooms) => self.set_visible(rooms),
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));

@@ -259,6 +259,8 @@ pub enum Command {
     FillGap(TimelineId, Seq, Seq),
     /// The user has read a room up to this seq; answered once that is on disk.
     MarkRead(RoomId, Seq),
+    /// The rooms that the app shows in a list now, from top to bottom. Not answered.
+    SetVisible(Vec<RoomId>),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.

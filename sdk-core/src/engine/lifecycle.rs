@@ -40,7 +40,10 @@ impl Engine {
             self.wake();
         }
         match state {
-            AppState::Foreground => self.retry_everything(),
+            AppState::Foreground => {
+                self.look_again();
+                return;
+            }
             // A glance at another app is no reason to lose the socket: what is in the outbox goes
             // out on it, and at its end one poll reads what is left.
             _ if self.link.is_ready() => {
@@ -50,7 +53,13 @@ impl Engine {
             }
             _ => {}
         }
-        self.poll_due = true;
+        // One look at the server.
+        if self.calms_down(self.looked_at) {
+            self.look_due = true;
+        } else {
+            self.looked_at = Some(self.now.mono_ms);
+            self.poll_due = true;
+        }
     }
 
     pub(crate) fn grace_over(&mut self) {
@@ -87,6 +96,7 @@ impl Engine {
         for refresh in std::mem::take(&mut self.refreshes) {
             self.reply(refresh.command, Err(Error::Suspended));
         }
+        self.forget_health();
         // After all transactions given before.
         self.effect(Effect::Release);
     }
@@ -127,6 +137,7 @@ impl Engine {
     pub(crate) fn command_at_rest(&mut self, id: CommandId, command: Command) {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+            Command::SetVisible(rooms) => self.set_visible(rooms),
             Command::Stats => self.command(id, command),
             // Before the first load nothing is known of them.
             Command::Rooms if self.loaded_once => self.command(id, command),

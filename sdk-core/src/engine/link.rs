@@ -40,6 +40,9 @@ pub(crate) struct Ready {
     hellos: u32,
     /// That of the token that the server knows this socket by.
     token_generation: u64,
+    /// When the last `hello` and the last `ping` went out.
+    greeted_at: u64,
+    pinged_at: u64,
     /// Pings not yet answered.
     pings: u32,
     /// Pushed events, limited rooms and receipts that were committed and not yet credited.
@@ -120,8 +123,10 @@ impl Engine {
             ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
             ServerFrame::Ping => self.send_frame(ClientFrame::Pong),
             ServerFrame::Pong => {
-                if let Some(ready) = self.link.greeted() {
-                    ready.pings = ready.pings.saturating_sub(1);
+                if let Some(ready) = self.link.greeted().filter(|ready| ready.pings > 0) {
+                    ready.pings -= 1;
+                    let asked = ready.pinged_at;
+                    self.answered(asked);
                 }
             }
             ServerFrame::Error { error, room } => self.link_refused(&error, room),
@@ -142,10 +147,13 @@ impl Engine {
         self.auth.accepted();
         self.sockets_may_work();
         self.idempotency_window_ms = welcome.idempotency_window_ms;
+        self.server_clock.told(welcome.now, self.now);
         self.expire_outbox();
         self.told_crowd(welcome.online, welcome.policy);
-        if let Some(ready) = self.link.greeted() {
-            ready.hellos = ready.hellos.saturating_sub(1);
+        if let Some(ready) = self.link.greeted().filter(|ready| ready.hellos > 0) {
+            ready.hellos -= 1;
+            let asked = ready.greeted_at;
+            self.answered(asked);
         }
         self.link = match std::mem::take(&mut self.link) {
             Link::Greeting(ready) => Link::Ready(ready),
@@ -197,6 +205,13 @@ impl Engine {
         if lived >= millis(defaults::STABLE_AFTER) {
             self.link_backoff.reset();
         }
+        // While the server is not reached at all, that says nothing about sockets.
+        let reached = self.http_backoff.failures() == 0;
+        if self.link.is_ready() {
+            self.way_broke();
+        } else if reached {
+            self.sockets_failed += 1;
+        }
         self.close_link(reason);
         // The first try after a working socket comes at once: most losses are a change of network.
         let wait = if lived > 0 && self.link_backoff.failures() == 0 {
@@ -204,9 +219,7 @@ impl Engine {
         } else {
             self.link_backoff.fail(None, &mut self.rng)
         };
-        // While the server is not reached at all, that says nothing about sockets.
-        let reached = self.http_backoff.failures() == 0;
-        if reached && self.link_backoff.failures() >= defaults::SOCKET_FAILURES {
+        if reached && self.sockets_failed >= defaults::SOCKET_FAILURES {
             self.signals.sockets_fail = true;
         }
         let wait = if self.signals.sockets_fail { wait.max(self.probe_wait()) } else { wait };
@@ -224,6 +237,7 @@ impl Engine {
     /// A socket works, or the surroundings have changed.
     pub(crate) fn sockets_may_work(&mut self) {
         self.signals.sockets_fail = false;
+        self.sockets_failed = 0;
         self.probes = 0;
     }
 
@@ -259,19 +273,30 @@ impl Engine {
         let feed = mode == Mode::RealTime;
         let app_state = self.signals.app_state;
         match &self.link {
-            Link::Closed if self.timers.get(Timer::SocketRetry).is_none() => {
-                let socket = SocketId(self.id());
-                self.stats.sockets += 1;
-                self.reach_out();
-                self.link = Link::Opening(socket);
-                self.effect(Effect::OpenSocket(socket));
+            Link::Closed => {
+                let waits = self.timers.get(Timer::SocketRetry).is_some();
+                if !waits && !self.calms_down(self.link_opened_at) {
+                    self.open_link();
+                }
             }
             Link::Ready(ready) if ready.feed != feed || ready.app_state != app_state => {
-                self.say_hello();
+                let greeted_at = ready.greeted_at;
+                if !self.calms_down(Some(greeted_at)) {
+                    self.say_hello();
+                }
             }
             Link::Ready(_) => self.update_live(),
             _ => {}
         }
+    }
+
+    fn open_link(&mut self) {
+        let socket = SocketId(self.id());
+        self.link_opened_at = Some(self.now.mono_ms);
+        self.stats.sockets += 1;
+        self.reach_out();
+        self.link = Link::Opening(socket);
+        self.effect(Effect::OpenSocket(socket));
     }
 
     /// Whether a socket is being opened and nothing speaks against it: then reads and sends wait
@@ -292,6 +317,8 @@ impl Engine {
             live: BTreeSet::new(),
             hellos: 0,
             token_generation: self.auth.generation(),
+            greeted_at: now,
+            pinged_at: now,
             pings: 0,
             uncredited: 0,
         });
@@ -312,12 +339,13 @@ impl Engine {
             app_state: self.signals.app_state,
             heartbeat_ms: self.heartbeat_ms(),
         };
-        let app_state = self.signals.app_state;
+        let (now, app_state) = (self.now.mono_ms, self.signals.app_state);
         if let Some(ready) = self.link.greeted() {
             ready.feed = feed;
             ready.app_state = app_state;
             ready.live = live;
             ready.hellos += 1;
+            ready.greeted_at = now;
             ready.uncredited = 0;
         }
         if feed {
@@ -349,30 +377,14 @@ impl Engine {
         }
     }
 
-    /// The rooms to be live: in hybrid the open ones, the last opened first, then the most
-    /// recently active. In real-time the feed brings everything.
-    fn live_wanted(&self) -> BTreeSet<RoomId> {
+    /// The rooms to be live: in hybrid the nearest to the eye, the one farthest from it out first. In
+    /// real-time the feed brings everything.
+    fn live_wanted(&mut self) -> BTreeSet<RoomId> {
         if self.signals.report().mode != Mode::Hybrid {
             return BTreeSet::new();
         }
-        let mut open: Vec<_> = self.windows.iter().collect();
-        open.sort_by_key(|(_, window)| std::cmp::Reverse(window.opened));
-        let mut recent: Vec<_> = self.rooms.values().collect();
-        recent.sort_by_key(|room| {
-            std::cmp::Reverse(room.state.last_event.as_ref().map_or(0, |event| event.at))
-        });
-        let mut wanted = BTreeSet::new();
-        let candidates =
-            open.into_iter().map(|(id, _)| *id).chain(recent.into_iter().map(|r| r.state.id));
-        for id in candidates {
-            if wanted.len() >= self.config.max_concurrent_rooms {
-                break;
-            }
-            if self.rooms.get(&id).is_some_and(|room| room.state.joined) {
-                wanted.insert(id);
-            }
-        }
-        wanted
+        let most = self.config.max_concurrent_rooms;
+        self.nearest_rooms().iter().take(most).copied().collect()
     }
 
     fn live_from(&self, room: RoomId) -> LiveFrom {
@@ -431,6 +443,7 @@ impl Engine {
         let silent_since = ready.last_sent;
         if now.saturating_sub(silent_since) >= interval / 2 {
             ready.pings += 1;
+            ready.pinged_at = now;
             self.send_frame(ClientFrame::Ping);
             self.expect_answer();
             self.timers.arm(Timer::Heartbeat, now + interval);

@@ -27,9 +27,12 @@
 mod auth;
 mod backoff;
 mod calls;
+mod clock;
 mod commit;
 mod dwell;
 mod effect;
+mod health;
+mod interest;
 mod lifecycle;
 mod link;
 mod merge;
@@ -99,6 +102,15 @@ pub(crate) enum Purpose {
     },
 }
 
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    purpose: Purpose,
+    /// Of the token that it went out with.
+    generation: u64,
+    at_ms: u64,
+}
+
 /// Whether the store can be relied on.
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
@@ -115,6 +127,7 @@ pub struct Engine {
     config: Config,
     rng: fastrand::Rng,
     now: Now,
+    server_clock: clock::ServerClock,
     effects: VecDeque<Effect>,
     timers: Timers,
     next_id: u64,
@@ -142,8 +155,7 @@ pub struct Engine {
     deferred: Vec<(CommandId, Command)>,
 
     auth: Auth,
-    /// What each was made for, and the generation of the token that it went out with.
-    requests: HashMap<RequestId, (Purpose, u64)>,
+    requests: HashMap<RequestId, Asked>,
     /// Calls of commands that wait for a token.
     awaiting_token: Vec<(CommandId, Request)>,
 
@@ -162,11 +174,18 @@ pub struct Engine {
     windows: BTreeMap<RoomId, Window>,
     timelines: HashMap<TimelineId, RoomId>,
     windows_opened: u64,
+    interest: interest::Interest,
     outbox: Outbox,
     profiles: ProfileCache,
 
     link: Link,
+    link_opened_at: Option<u64>,
     link_backoff: Backoff,
+    /// When the surroundings last changed, and whether they have since.
+    looked_at: Option<u64>,
+    look_due: bool,
+    /// Sockets in a row that never came to be while the server could be reached.
+    sockets_failed: u32,
     /// Sockets that were tried where sockets fail.
     probes: u32,
     sync: Option<Sync>,
@@ -191,6 +210,7 @@ impl Engine {
         let mut engine = Self {
             rng: fastrand::Rng::with_seed(seed),
             now,
+            server_clock: clock::ServerClock::default(),
             effects: VecDeque::new(),
             timers: Timers::default(),
             next_id: 0,
@@ -222,10 +242,15 @@ impl Engine {
             windows: BTreeMap::new(),
             timelines: HashMap::new(),
             windows_opened: 0,
+            interest: interest::Interest::default(),
             outbox: Outbox::default(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             link: Link::default(),
+            link_opened_at: None,
             link_backoff: Backoff::new(),
+            looked_at: None,
+            look_due: false,
+            sockets_failed: 0,
             probes: 0,
             sync: None,
             boot: None,
@@ -253,7 +278,7 @@ impl Engine {
                 if moved {
                     // Whatever was open belongs to the network that is gone.
                     self.close_link("the network changed");
-                    self.retry_everything();
+                    self.look_again();
                 }
             }
             Signal::AppState(state) => self.app_state_changed(state),
@@ -304,6 +329,9 @@ impl Engine {
                 | Timer::FetchRetry
                 | Timer::Receipts
                 | Timer::Flush => {}
+                Timer::Calm if self.look_due => self.look_again(),
+                Timer::Calm => {}
+                Timer::Health => self.health_due(),
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::Heartbeat => self.heartbeat(),
                 Timer::Grace => self.grace_over(),
@@ -355,6 +383,7 @@ impl Engine {
 
     /// Compares what should be with what is, and asks for the difference.
     fn advance(&mut self) {
+        self.advance_health();
         let report = self.signals.report();
         if self.reported != Some(report) {
             let before = self.reported.replace(report);
@@ -368,6 +397,9 @@ impl Engine {
             return;
         }
         self.advance_auth();
+        if self.rooms_changed {
+            self.interest.changed();
+        }
         if self.phase == Phase::Ready {
             self.advance_link();
             self.advance_outbox();
@@ -433,11 +465,34 @@ impl Engine {
         }
     }
 
-    /// The surroundings changed for the better: nothing waits out an old failure.
+    /// The surroundings changed: what that asks of the network is done at once, and not twice
+    /// within [`crate::defaults::CALM`], however often a platform tells of it.
+    fn look_again(&mut self) {
+        if self.calms_down(self.looked_at) {
+            self.look_due = true;
+        } else {
+            self.looked_at = Some(self.now.mono_ms);
+            self.look_due = false;
+            self.retry_everything();
+        }
+    }
+
+    /// Whether something was done so lately that it has to wait; then it is tried again in time.
+    fn calms_down(&mut self, done_at: Option<u64>) -> bool {
+        let until = done_at.map_or(0, |at| at + millis(crate::defaults::CALM));
+        let waits = self.now.mono_ms < until;
+        if waits {
+            self.timers.arm_no_later(Timer::Calm, until);
+        }
+        waits
+    }
+
+    /// Nothing waits out an old failure.
     fn retry_everything(&mut self) {
         self.http_backoff.reset();
         self.link_backoff.reset();
         self.sockets_may_work();
+        self.forget_health();
         // A slot that the server gave stands: the crowd it spreads came back as well.
         if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);

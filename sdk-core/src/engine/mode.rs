@@ -4,6 +4,7 @@ use std::fmt;
 
 use tidewire_protocol::{AppState, Mode, Policy};
 
+use super::health::Health;
 use crate::defaults;
 
 /// What the platform says of the network.
@@ -52,6 +53,13 @@ pub enum Reason {
     App(AppState),
     /// No socket is to be had: each of the last ones failed. One is tried now and then.
     SocketsFail,
+    /// The server's answers take long: the third quartile of the last ones.
+    Latency {
+        /// In ms.
+        ms: u32,
+    },
+    /// The way to the server broke so often within the last two minutes, and came back in between.
+    Breaks(u32),
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -70,6 +78,10 @@ impl fmt::Display for Reason {
             Reason::DataSaver => f.write_str("data saver is on"),
             Reason::App(state) => write!(f, "the app is in state {}", state.as_str()),
             Reason::SocketsFail => f.write_str("sockets fail on this network"),
+            Reason::Latency { ms } => write!(f, "the server's answers take {ms} ms"),
+            Reason::Breaks(times) => {
+                write!(f, "the connection broke {times} times in two minutes")
+            }
             Reason::LowPower => f.write_str("the device saves power"),
             Reason::Ceiling => f.write_str("the app set this ceiling"),
         }
@@ -95,6 +107,8 @@ pub(crate) struct Signals {
     pub(crate) low_power: bool,
     /// Whether no socket is to be had.
     pub(crate) sockets_fail: bool,
+    /// What the answers themselves say of the way to the server.
+    pub(crate) health: Health,
     pub(crate) ceiling: Mode,
     /// As told; `audience_ceiling` follows within the spread.
     pub(crate) online: Option<u32>,
@@ -127,6 +141,7 @@ impl Signals {
             grace: false,
             low_power: false,
             sockets_fail: false,
+            health: Health::default(),
             ceiling: Mode::RealTime,
             online: None,
             policy: None,
@@ -174,6 +189,7 @@ impl Signals {
             (data_saver, Reason::DataSaver),
             (power, Reason::LowPower),
             (sockets, Reason::SocketsFail),
+            self.health.ceiling(),
             (crowd, crowd_reason),
         ];
         let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };

@@ -192,14 +192,14 @@ impl Outbox {
         room: RoomId,
         carrier: Carrier,
         ops: &[Op],
-        wall_ms: i64,
+        at: i64,
     ) -> Vec<EventId> {
         let mut first = Vec::new();
         if let Some(lane) = self.lanes.get_mut(&room) {
             lane.in_flight = Some(carrier);
             for row in &mut lane.rows {
                 if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
-                    row.attempted_at = Some(wall_ms);
+                    row.attempted_at = Some(at);
                     first.push(row.op.id);
                 }
             }
@@ -232,13 +232,18 @@ impl Outbox {
         self.lanes.values().any(|lane| matches!(lane.in_flight, Some(Carrier::Socket(_))))
     }
 
-    /// Rows first sent before `wall_ms` that have not failed yet.
-    pub(crate) fn attempted_before(&self, wall_ms: i64) -> Vec<EventId> {
+    /// Whether any has been sent before.
+    pub(crate) fn has_attempted(&self) -> bool {
+        self.lanes.values().flat_map(|lane| &lane.rows).any(|row| row.attempted_at.is_some())
+    }
+
+    /// Rows first sent before `before` that have not failed yet.
+    pub(crate) fn attempted_before(&self, before: i64) -> Vec<EventId> {
         self.lanes
             .values()
             .flat_map(|lane| &lane.rows)
             .filter(|row| row.failed.is_none())
-            .filter(|row| row.attempted_at.is_some_and(|at| at < wall_ms))
+            .filter(|row| row.attempted_at.is_some_and(|at| at < before))
             .map(|row| row.op.id)
             .collect()
     }

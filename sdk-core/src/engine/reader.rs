@@ -12,7 +12,7 @@ use super::effect::{Effect, Request, RequestError, RequestId, Response};
 use super::mode::NetworkKind;
 use super::outbox::Carrier;
 use super::time::{Now, Timer};
-use super::{Engine, Phase, Purpose};
+use super::{Asked, Engine, Phase, Purpose};
 use crate::config::millis;
 
 /// A `sync` on its way.
@@ -20,6 +20,7 @@ use crate::config::millis;
 pub(crate) struct Sync {
     id: RequestId,
     over_socket: bool,
+    at_ms: u64,
     have: Vec<(RoomId, Seq)>,
 }
 
@@ -60,13 +61,14 @@ impl Engine {
             self.radio.used(now.mono_ms);
             self.auth.accepted();
         }
-        let generation = self.requests.get(&id).map_or(0, |(_, generation)| *generation);
+        self.judge_answer(id, &answer);
+        let generation = self.requests.get(&id).map_or(0, |asked| asked.generation);
         if let Err(RequestError::Refused(error)) = &answer
             && self.refused_token(error, generation)
         {
             self.retry_with_token(id, &error.to_string());
         }
-        match self.requests.remove(&id).map(|(purpose, _)| purpose) {
+        match self.requests.remove(&id).map(|asked| asked.purpose) {
             Some(Purpose::Sync) => self.sync_answered(id, answer),
             Some(Purpose::Boot) => self.boot_answered(id, answer),
             Some(Purpose::RoomState(room)) => self.state_answered(room, answer),
@@ -79,6 +81,23 @@ impl Engine {
             None => {}
         }
         self.advance();
+    }
+
+    /// What an answer says of the way to the server.
+    fn judge_answer(&mut self, id: RequestId, answer: &Result<Response, RequestError>) {
+        let Some(asked) = self.requests.get(&id) else { return };
+        match answer {
+            // What takes its time at the server says little of the way: pages of history, the calls
+            // of the app, a bootstrap.
+            Ok(Response::Sync(_) | Response::Ops(_)) => self.answered(asked.at_ms),
+            Err(RequestError::Network(_)) => self.way_broke(),
+            Err(RequestError::Refused(error))
+                if error.temporary && error.retry_after_ms.is_none() =>
+            {
+                self.way_broke();
+            }
+            Ok(_) | Err(RequestError::Refused(_)) => {}
+        }
     }
 
     /// Starts a poll or a bootstrap, if one is due.
@@ -151,10 +170,12 @@ impl Engine {
             self.send_frame(ClientFrame::Sync { request: id.0, sync });
             self.expect_answer();
         } else {
-            sync.ops = self.board_ops(Carrier::Request(id));
+            if self.ages_are_known() {
+                sync.ops = self.board_ops(Carrier::Request(id));
+            }
             self.request_as(id, Request::Sync(sync), Purpose::Sync);
         }
-        self.sync = Some(Sync { id, over_socket, have });
+        self.sync = Some(Sync { id, over_socket, at_ms: self.now.mono_ms, have });
     }
 
     /// In polling the next poll may come as late as the interval says; peers must not take that
@@ -183,6 +204,9 @@ impl Engine {
     /// The answer to a `sync` over the socket.
     pub(crate) fn synced(&mut self, synced: Synced) {
         let id = RequestId(synced.request);
+        if let Some(sync) = self.sync.as_ref().filter(|sync| sync.id == id) {
+            self.answered(sync.at_ms);
+        }
         let answer = match (synced.response, synced.error) {
             (Some(response), _) => Ok(Response::Sync(response)),
             (None, Some(error)) => {
@@ -233,6 +257,8 @@ impl Engine {
             }
         }
         self.http_backoff.reset();
+        self.server_clock.told(response.now, self.now);
+        self.expire_outbox();
         self.told_crowd(response.online, response.policy);
         for sent in response.results {
             self.sent(sent, false);
@@ -282,6 +308,7 @@ impl Engine {
         }
         self.http_backoff.reset();
         self.idempotency_window_ms = first.idempotency_window_ms;
+        self.server_clock.told(first.now, self.now);
         self.expire_outbox();
         let rooms = std::mem::take(&mut first.rooms);
         let next = first.next.take();
@@ -376,7 +403,8 @@ impl Engine {
     fn request_as(&mut self, id: RequestId, request: Request, purpose: Purpose) {
         self.stats.requests += 1;
         self.reach_out();
-        self.requests.insert(id, (purpose, self.auth.generation()));
+        let (generation, at_ms) = (self.auth.generation(), self.now.mono_ms);
+        self.requests.insert(id, Asked { purpose, generation, at_ms });
         self.effect(Effect::Request(id, request));
     }
 

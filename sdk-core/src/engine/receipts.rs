@@ -272,6 +272,7 @@ impl Engine {
         if let Some(head) = self.rooms.get_mut(&room) {
             head.marked = head.marked.max(seq);
             self.rooms_changed |= head.settle_base(user);
+            self.interest.changed();
             self.owing.insert(room);
         }
     }

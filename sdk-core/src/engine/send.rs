@@ -80,7 +80,7 @@ impl Engine {
     pub(crate) fn advance_outbox(&mut self) {
         // Without a cursor it is not known yet whose token this is, nor whether the rooms are
         // still of this server's life.
-        let known = self.cursor.is_some();
+        let known = self.cursor.is_some() && self.ages_are_known();
         let slot = self.timers.get(Timer::OpsRetry).is_some();
         if !known || slot || !self.online() || !self.auth.is_ready() {
             return;
@@ -110,6 +110,13 @@ impl Engine {
                 self.depart(room, Carrier::Request(id), &ops);
             }
         }
+    }
+
+    /// Whether it can be told which operations are too old to be sent again: by the server's clock,
+    /// unless none of them was ever sent. A process that has just begun hears it with the first
+    /// answer.
+    pub(crate) fn ages_are_known(&self) -> bool {
+        self.server_clock.is_told() || !self.outbox.has_attempted()
     }
 
     /// The answer to a request with nothing but operations.
@@ -219,19 +226,24 @@ impl Engine {
     /// Operations leave with a carrier. When they first did is written down beside it, not before
     /// it: it only matters months later.
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
-        let first = self.outbox.depart(room, carrier, ops, self.now.wall_ms);
+        let at = self.server_clock.now(self.now);
+        let first = self.outbox.depart(room, carrier, ops, at);
         if !first.is_empty() {
             let mut transaction = Transaction { independent: true, ..Transaction::default() };
-            transaction.push(Write::Attempted(first, self.now.wall_ms));
+            transaction.push(Write::Attempted(first, at));
             self.commit(transaction, After::default());
         }
     }
 
     /// Operations that were sent before the server's memory of ids begins are never sent blindly
-    /// again. Called with what is loaded, and whenever a server tells how far it remembers.
+    /// again. Called with what is loaded, and whenever a server tells its time.
     pub(crate) fn expire_outbox(&mut self) {
+        if !self.server_clock.is_told() {
+            return;
+        }
         let window = i64::try_from(self.idempotency_window_ms).unwrap_or(i64::MAX);
-        let old = self.outbox.attempted_before(self.now.wall_ms.saturating_sub(window));
+        let now = self.server_clock.now(self.now);
+        let old = self.outbox.attempted_before(now.saturating_sub(window));
         if old.is_empty() || self.phase != Phase::Ready {
             return;
         }

@@ -33,6 +33,10 @@ pub enum Timer {
     Spread,
     /// The server's policy is no longer valid.
     PolicyExpiry,
+    /// A step down for slow answers or a way that breaks has lasted: a step up is tried.
+    Health,
+    /// What the surroundings asked for a moment ago is done now.
+    Calm,
     /// Receipts may be told over the socket again: the last ones were told a moment ago.
     Receipts,
     /// A batched timeline update is due.

@@ -192,6 +192,7 @@ impl Engine {
             return;
         }
         self.windows_opened += 1;
+        self.interest.changed();
         let opened = self.windows_opened;
         let first = !self.windows.contains_key(&room);
         let window = self.windows.entry(room).or_insert_with(|| Window::new(opened));
@@ -272,6 +273,7 @@ impl Engine {
         }
         if !self.timelines.values().any(|other| *other == room) {
             self.windows.remove(&room);
+            self.interest.changed();
         }
     }
 

@@ -126,6 +126,15 @@ public final class TidewireClient: Sendable {
         client.setNetwork(network: network)
     }
 
+    /// Tells which rooms the app shows in a list now, from top to bottom; the first 20 count. In
+    /// hybrid they are live before all others that are not open. Returns at once; does nothing after
+    /// the close.
+    ///
+    /// - Throws: `InvalidId`.
+    public func setVisibleRooms(_ rooms: [String]) throws {
+        try client.setVisibleRooms(rooms: rooms)
+    }
+
     /// Sets the highest mode that the app wants, real-time at the start. Returns at once; does
     /// nothing after the close.
     public func setModeCeiling(_ mode: Mode) {

@@ -28,6 +28,8 @@ pub(crate) struct ModelServer {
     pub(crate) rooms: BTreeMap<RoomId, ModelRoom>,
     head: u64,
     pub(crate) online: u32,
+    /// Its clock, in ms since 1970-01-01 UTC.
+    pub(crate) clock: i64,
     /// Cursors below this are expired.
     pub(crate) expired_below: u64,
     /// The highest seq that a room was ever `limited` at: gaps are allowed up to there.
@@ -44,7 +46,7 @@ pub(crate) struct ModelServer {
 #[derive(Debug, Default)]
 pub(crate) struct ModelSocket {
     feed: Option<Cursor>,
-    live: BTreeMap<RoomId, Seq>,
+    pub(crate) live: BTreeMap<RoomId, Seq>,
 }
 
 pub(crate) fn room_id(number: u128) -> RoomId {
@@ -67,6 +69,7 @@ impl ModelServer {
             rooms: BTreeMap::new(),
             head: 0,
             online: 2,
+            clock: 1_700_000_000_000,
             expired_below: 0,
             limited_at: BTreeMap::new(),
             ids_taken: 0,
@@ -300,7 +303,7 @@ impl ModelServer {
             Some(cursor) => Some(self.page(cursor, request.limit, &request.have)?),
             None => None,
         };
-        Ok(SyncResponse { page, results, online: self.online, policy: None })
+        Ok(SyncResponse { page, results, online: self.online, policy: None, now: self.clock })
     }
 
     fn history(&self, room: RoomId, query: HistoryQuery) -> History {
@@ -345,7 +348,7 @@ impl ModelServer {
                     online: self.online,
                     policy: None,
                     idempotency_window_ms: 90 * 24 * 3_600_000,
-                    now: 0,
+                    now: self.clock,
                 })
             }
             Request::Room(room) => Response::Room(self.room_state(room)),
@@ -372,7 +375,7 @@ impl ModelServer {
                     online: self.online,
                     policy: None,
                     idempotency_window_ms: 90 * 24 * 3_600_000,
-                    now: 0,
+                    now: self.clock,
                 })]
             }
             ClientFrame::Subscribe(live) => {

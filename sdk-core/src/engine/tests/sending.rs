@@ -101,6 +101,7 @@ fn nothing_overtakes_a_failed_operation_not_even_while_the_failure_is_written() 
         results: vec![sent],
         online: 2,
         policy: None,
+        now: world.server.clock,
     };
     world.respond(id, Ok(crate::engine::Response::Sync(response)));
     world.run(60_000);
@@ -135,7 +136,7 @@ fn only_what_was_sent_before_the_servers_memory_begins_is_not_sent_again() {
     world.signal(Signal::Network(Network { kind: NetworkKind::None, ..Network::default() }));
     let untried = world.send(room, "never tried");
     while world.store_step() {}
-    world.now.wall_ms += 91 * DAY_MS;
+    world.server.clock += 91 * DAY_MS;
     world.restart(2);
     let timeline = world.open(room);
     world.run(30_000);
@@ -164,4 +165,34 @@ fn nothing_goes_out_with_another_users_token() {
     assert!(world.problems.contains(&wrong), "{:?}", world.problems);
     world.run(60_000);
     assert_eq!(world.engine.cursor(), Some(&world.server.head()), "the next token is a good one");
+}
+
+#[test]
+fn a_clock_that_jumps_fails_nothing_and_sends_nothing_twice() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    for jump in [-DAY_MS, 365 * DAY_MS] {
+        for restart in [false, true] {
+            let (mut world, room) = world_with_room();
+            ceiling(&mut world, Mode::Polling);
+            world.settle();
+            let tried = world.send(room, "tried");
+            while world.store_step() {}
+            // It arrives, and the answer is lost.
+            world.lose(0, true);
+            while world.store_step() {}
+            world.now.wall_ms += jump;
+            if restart {
+                world.restart(2);
+            }
+            world.run(120_000);
+            assert!(
+                world.start().outbox.is_empty(),
+                "{jump} {restart}: {:?}",
+                world.start().outbox
+            );
+            let log = &world.server.rooms[&room].log;
+            assert_eq!(log.iter().filter(|event| event.id == tried).count(), 1);
+            assert!(world.problems.is_empty(), "{:?}", world.problems);
+        }
+    }
 }

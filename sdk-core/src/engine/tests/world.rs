@@ -306,6 +306,20 @@ impl World {
         true
     }
 
+    /// How many frames are on their way to the client.
+    pub(crate) fn inbound(&self) -> usize {
+        self.socket.as_ref().map_or(0, |(_, wire)| wire.to_client.len())
+    }
+
+    pub(crate) fn socket_id(&self) -> Option<SocketId> {
+        self.socket.as_ref().map(|(id, _)| *id)
+    }
+
+    /// The rooms that are live on the open socket, as the server sees it.
+    pub(crate) fn live_rooms(&self) -> Vec<RoomId> {
+        self.socket.iter().flat_map(|(_, wire)| wire.model.live.keys().copied()).collect()
+    }
+
     /// A frame of the open socket arrives that the server did not send.
     pub(crate) fn inject(&mut self, frame: ServerFrame) {
         let id = self.socket.as_ref().map(|(id, _)| *id).unwrap();
@@ -328,6 +342,7 @@ impl World {
         let next = self.engine.poll_timeout().unwrap_or(u64::MAX);
         let at = next.min(self.now.mono_ms + most).max(self.now.mono_ms);
         self.now.wall_ms += (at - self.now.mono_ms) as i64;
+        self.server.clock += (at - self.now.mono_ms) as i64;
         self.now.mono_ms = at;
         self.engine.handle_timeout(self.now);
         self.collect();

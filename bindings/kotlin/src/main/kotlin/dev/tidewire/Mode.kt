@@ -54,6 +54,12 @@ public sealed interface ModeReason {
     /** No socket is to be had on this network. One is tried now and then. */
     public data object SocketsFail : ModeReason
 
+    /** The server's answers take long: [ms] is the third quartile of the last ones. */
+    public data class Latency(val ms: Long) : ModeReason
+
+    /** The way to the server broke so many [times] within the last two minutes. */
+    public data class Breaks(val times: Long) : ModeReason
+
     /** The system saves power. */
     public data object LowPower : ModeReason
 

@@ -170,6 +170,17 @@ public class TidewireClient private constructor(
     public fun setModeCeiling(mode: Mode): Unit = translated { live().setModeCeiling(mode.toFfi()) }
 
     /**
+     * Tells which rooms the app shows in a list now, from top to bottom; the first 20 count. In
+     * [Mode.HYBRID] they are live before all others that are not open. Returns at once.
+     *
+     * @throws TidewireException.InvalidId
+     * @throws TidewireException.Closed
+     */
+    public fun setVisibleRooms(rooms: List<String>): Unit = translated {
+        live().setVisibleRooms(rooms)
+    }
+
+    /**
      * Begins to end the client, and returns at once: [shutdown] waits. Every other call fails with
      * [TidewireException.Closed] from now on; timelines and [events] end. What waits in the outbox
      * is on disk and goes out after the next start. Idempotent.

@@ -119,6 +119,8 @@ private fun FfiModeReason.toApi(): ModeReason =
         FfiModeReason.DataSaver -> ModeReason.DataSaver
         is FfiModeReason.App -> ModeReason.App(state.toApi())
         FfiModeReason.SocketsFail -> ModeReason.SocketsFail
+        is FfiModeReason.Latency -> ModeReason.Latency(ms.toLong())
+        is FfiModeReason.Breaks -> ModeReason.Breaks(times.toLong())
         FfiModeReason.LowPower -> ModeReason.LowPower
         FfiModeReason.Ceiling -> ModeReason.Ceiling
     }
