@@ -2,10 +2,10 @@
 //! executor.
 
 mod lifecycle;
-mod model;
 mod modes;
 mod random;
 mod receipts;
 mod scenarios;
 mod sending;
-mod world;
+
+use crate::simulation::{server as model, world};
