@@ -44,6 +44,8 @@ mod error;
 mod event;
 mod mailbox;
 mod room;
+#[cfg(test)]
+pub mod simulation;
 mod store;
 mod timeline;
 mod token;

@@ -37,7 +37,7 @@ enum State {
 
 /// Dropped in this order: the database is closed before the folder is unlocked.
 #[derive(Debug)]
-struct Open {
+pub(crate) struct Open {
     database: Database,
     _folder: Option<Folder>,
 }
@@ -132,10 +132,15 @@ impl Store {
 }
 
 impl Open {
-    fn files(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn files(path: &Path) -> Result<Self, StoreError> {
         let folder = Folder::lock(path)?;
         let database = Database::open(&folder.database_path())?;
         Ok(Self { database, _folder: Some(folder) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn database(&mut self) -> &mut Database {
+        &mut self.database
     }
 }
 

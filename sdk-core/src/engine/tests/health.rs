@@ -179,7 +179,7 @@ fn a_policy_that_makes_no_sense_is_none_and_the_audience_decides() {
     for policy in nonsense {
         let mut world = awake(7);
         let heard = ServerFrame::Policy { online: 2, policy: Some(policy) };
-        world.engine.handle_frame(world.now, world.socket_id().unwrap(), heard);
+        world.inject(heard);
         world.run(60_000);
         assert_eq!(world.engine.mode().mode, Mode::RealTime, "{policy:?}");
     }

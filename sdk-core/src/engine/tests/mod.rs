@@ -3,10 +3,10 @@
 
 mod health;
 mod lifecycle;
-mod model;
 mod modes;
 mod random;
 mod receipts;
 mod scenarios;
 mod sending;
-mod world;
+
+use crate::simulation::{server as model, world};

@@ -165,7 +165,7 @@ fn check_receipts(world: &World, stored: &[RoomRow]) {
         assert_eq!(row.receipts, told, "{room}");
         let own = world.server.receipt(room, "ada");
         let log = &world.server.rooms[&room].log;
-        let of_others = log.iter().filter(|event| event.sender != world.server.user);
+        let of_others = log.iter().filter(|event| event.sender != world.user);
         let last = of_others.map(|event| event.seq).max().unwrap_or_default();
         assert!(own.delivered >= last, "{own:?} of {last} in {room}");
         let head = &world.engine.rooms[&room];
@@ -184,7 +184,7 @@ fn check_states(world: &World, timeline: TimelineId, rows: &[Row]) {
         let Some(seq) = message.seq else { continue };
         let receipts = world.server.rooms[&message.room].receipts.values();
         let others = || receipts.clone().filter(|(receipt, _)| receipt.user != message.sender);
-        let expected = if message.sender != world.server.user {
+        let expected = if message.sender != world.user {
             MessageState::Sent
         } else if others().all(|(receipt, _)| receipt.read >= seq) {
             MessageState::Read

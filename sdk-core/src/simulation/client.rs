@@ -1,0 +1,278 @@
+//! A client of the simulation: an engine, its disk, and the app that looks at it. What it wants
+//! of the network is left to whoever moves time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tidewire_protocol::{
+    ClientFrame, Content, EventId, EventKind, MessageContent, Op, RoomId, UserId,
+};
+use uuid::Uuid;
+
+use super::checks::{self, Broken};
+use super::disk::Disk;
+use crate::config::Config;
+use crate::engine::{
+    Command, CommandId, Effect, Engine, Notice, Now, Problem, Query, Reply, Request, RequestId,
+    Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Transaction,
+};
+use crate::error::{Error, StoreError};
+
+/// Something for the store to do.
+#[derive(Debug)]
+pub(super) enum StoreJob {
+    Commit(StoreToken, Transaction),
+    Load(StoreToken, Query),
+    Release,
+}
+
+/// Something that the engine wants of the network.
+#[derive(Debug)]
+pub(super) enum Want {
+    Open(SocketId),
+    Close(SocketId),
+    Frame(SocketId, ClientFrame),
+    Request(RequestId, Request),
+    Token,
+    /// Everything on its way is to be dropped.
+    Release,
+}
+
+/// An engine, its disk, and what the app was told.
+#[derive(Debug)]
+pub struct SimClient {
+    /// Whose client this is.
+    pub user: UserId,
+    /// The engine.
+    pub engine: Engine,
+    pub(super) config: Config,
+    /// The clocks.
+    pub now: Now,
+    pub(super) disk: Box<dyn Disk>,
+    pub(super) jobs: VecDeque<StoreJob>,
+    pub(super) wants: VecDeque<Want>,
+    /// The answers to commands.
+    pub replies: HashMap<CommandId, Result<Reply, Error>>,
+    /// The rows of each open timeline.
+    pub rows: BTreeMap<TimelineId, Vec<Row>>,
+    /// The room of each open timeline.
+    pub timelines: BTreeMap<TimelineId, RoomId>,
+    /// Updates of timelines.
+    pub updates: u64,
+    /// Problems that the app was told.
+    pub problems: Vec<Problem>,
+    /// How often the mode changed.
+    pub switches: u64,
+    /// Inputs that the engine was given.
+    pub inputs: u64,
+    /// Transactions that were committed.
+    pub commits: u64,
+    mode: Option<tidewire_protocol::Mode>,
+    /// Tells this client's ids from those of others.
+    number: u64,
+    next: u64,
+    /// Since the engine let go of everything, until the app wakes it.
+    pub(super) resting: bool,
+    /// Commits that fail from now on.
+    pub failing_commits: u32,
+    /// Whether the app looks at rows and replies; a crowd that is only counted does not.
+    pub(super) looks: bool,
+    /// The first promise that was broken.
+    pub(super) broken: Option<Broken>,
+}
+
+impl SimClient {
+    pub(super) fn new(
+        config: Config,
+        number: u64,
+        seed: u64,
+        now: Now,
+        disk: Box<dyn Disk>,
+    ) -> Self {
+        let mut client = Self {
+            user: config.user.clone(),
+            engine: Engine::new(config.clone(), seed, now),
+            config,
+            now,
+            disk,
+            jobs: VecDeque::new(),
+            wants: VecDeque::new(),
+            replies: HashMap::new(),
+            rows: BTreeMap::new(),
+            timelines: BTreeMap::new(),
+            updates: 0,
+            problems: Vec::new(),
+            switches: 0,
+            inputs: 0,
+            commits: 0,
+            mode: None,
+            number,
+            next: 0,
+            resting: false,
+            failing_commits: 0,
+            looks: true,
+            broken: None,
+        };
+        client.collect();
+        client
+    }
+
+    /// The process dies and starts again on the same files.
+    pub(super) fn restart(&mut self, seed: u64) {
+        self.engine = Engine::new(self.config.clone(), seed, self.now);
+        self.disk.release();
+        self.jobs.clear();
+        self.wants.clear();
+        self.rows.clear();
+        self.timelines.clear();
+        self.resting = false;
+        self.collect();
+    }
+
+    /// Gives the engine an input, and takes what comes of it.
+    pub(super) fn input<T>(&mut self, input: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        self.inputs += 1;
+        let given = input(&mut self.engine, self.now);
+        self.collect();
+        given
+    }
+
+    fn collect(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            let quiet = matches!(effect, Effect::Notify(_) | Effect::CloseSocket(_));
+            if self.resting && !quiet {
+                self.breaks(format!("a resting engine asked for {effect:?}"));
+            }
+            match effect {
+                Effect::OpenSocket(id) => self.wants.push_back(Want::Open(id)),
+                Effect::CloseSocket(id) => self.wants.push_back(Want::Close(id)),
+                Effect::SendFrame(id, frame) => self.wants.push_back(Want::Frame(id, frame)),
+                Effect::Request(id, request) => self.wants.push_back(Want::Request(id, request)),
+                Effect::Load(token, query) => self.jobs.push_back(StoreJob::Load(token, query)),
+                Effect::Commit(token, transaction) => {
+                    self.jobs.push_back(StoreJob::Commit(token, transaction));
+                }
+                Effect::FetchToken => self.wants.push_back(Want::Token),
+                Effect::Release => {
+                    self.wants.push_back(Want::Release);
+                    self.jobs.push_back(StoreJob::Release);
+                    self.resting = true;
+                }
+                Effect::Notify(notice) => self.notice(notice),
+            }
+        }
+        if self.resting && self.engine.poll_timeout().is_some() {
+            self.breaks("a timer is armed at rest".into());
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Mode(report) => {
+                let before = self.mode.replace(report.mode);
+                self.switches += u64::from(before.is_some_and(|before| before != report.mode));
+            }
+            Notice::Timeline(..) if !self.looks => self.updates += 1,
+            Notice::Reply(..) if !self.looks => {}
+            Notice::Reply(id, reply) => {
+                let before = self.replies.insert(id, reply);
+                if before.is_some() {
+                    self.breaks(format!("answered twice: {id:?}"));
+                }
+            }
+            Notice::Timeline(id, update) => {
+                self.updates += 1;
+                let rows = self.rows.entry(id).or_default();
+                update.apply(rows);
+                if let Err(broken) = checks::check_rows(rows) {
+                    self.broken.get_or_insert(broken);
+                }
+            }
+            Notice::Problem(problem) => self.problems.push(problem),
+            _ => {}
+        }
+    }
+
+    pub(super) fn breaks(&mut self, what: String) {
+        self.broken.get_or_insert(Broken(what));
+    }
+
+    /// A number that this client has not used yet, in any of its lives.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        (self.number << 32) | self.next
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> CommandId {
+        let id = CommandId(self.number());
+        self.input(|engine, now| engine.handle_command(now, id, command));
+        id
+    }
+
+    /// Sends a text. Gives the message's id and the command that carries it.
+    pub(super) fn send(&mut self, room: RoomId, text: &str) -> (EventId, CommandId) {
+        let number = self.number();
+        let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
+        let content = Content::of(&MessageContent::of_text(text)).unwrap();
+        let op = Op { id, kind: EventKind::Message, content };
+        (id, self.command(Command::Send { room, op }))
+    }
+
+    pub(super) fn open(&mut self, room: RoomId) -> TimelineId {
+        let id = TimelineId(self.number());
+        self.timelines.insert(id, room);
+        self.command(Command::OpenTimeline(id, room));
+        id
+    }
+
+    /// Lets the store do its next job. Gives the transaction that was committed by it, if it was
+    /// one; nothing if there was no job.
+    pub(super) fn store_step(&mut self) -> Option<StoreStep> {
+        let job = self.jobs.pop_front()?;
+        let mut step = StoreStep::Other;
+        match job {
+            StoreJob::Commit(token, _) if self.failing_commits > 0 => {
+                self.failing_commits -= 1;
+                self.disk.fail();
+                self.input(|engine, now| {
+                    engine.handle_commit_failed(now, token, StoreError::DiskFull);
+                });
+            }
+            StoreJob::Commit(token, transaction) => match self.disk.execute(&transaction) {
+                Ok(()) => {
+                    self.commits += 1;
+                    step = StoreStep::Committed;
+                    self.input(|engine, now| engine.handle_committed(now, token));
+                }
+                Err(error) => {
+                    self.input(|engine, now| engine.handle_commit_failed(now, token, error));
+                }
+            },
+            StoreJob::Load(token, query) => match self.disk.load(&query) {
+                Ok(rows) => self.input(|engine, now| engine.handle_loaded(now, token, rows)),
+                Err(error) => {
+                    self.input(|engine, now| engine.handle_load_failed(now, token, error));
+                }
+            },
+            StoreJob::Release => {
+                self.disk.release();
+                self.input(|engine, now| engine.handle_released(now));
+            }
+        }
+        Some(step)
+    }
+
+    /// What a start would begin with: everything that is committed.
+    pub fn stored(&mut self) -> StartRows {
+        match self.disk.peek(&Query::Start) {
+            Ok(Rows::Start(rows)) => *rows,
+            other => panic!("a start is not answered by {other:?}"),
+        }
+    }
+}
+
+/// What the store did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoreStep {
+    Committed,
+    Other,
+}
