@@ -9,6 +9,7 @@ use crate::auth::Keys;
 use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::hub::Hub;
+use crate::load::Load;
 use crate::policy::Audience;
 use crate::presence::Presence;
 use crate::rate::RateLimiter;
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) presence: Presence,
     pub(crate) limiter: RateLimiter,
+    /// What is measured of the load.
+    pub(crate) load: Load,
     /// How many sockets are open.
     pub(crate) sockets: watch::Sender<u32>,
     /// What sockets are told of the audience, at most once a second.
@@ -39,7 +42,7 @@ impl App {
             self.config.policy,
             self.presence.online(Instant::now()),
             *self.sockets.borrow(),
-            self.config.socket_capacity,
+            self.load.capacity(),
         )
     }
 

@@ -15,7 +15,8 @@ pub(crate) const SYNC_ROOMS: usize = 50;
 pub enum PolicyChoice {
     /// The clients, by the number of users online.
     Audience,
-    /// The server, by the sockets that it can carry ([`Config::socket_capacity`]).
+    /// The server, by the sockets that it can carry: [`Config::socket_capacity`], corrected by what
+    /// it measures ([`Config::max_lag`], [`Config::max_database_time`]).
     #[default]
     Capacity,
 }
@@ -73,6 +74,12 @@ pub struct Config {
     /// Sockets that this server is to carry; more are refused for the moment. Default 10,000, at
     /// about 10 KB each half of the 20,000 files that one process may open by common defaults.
     pub socket_capacity: u32,
+    /// How late the event loop may be before the server counts as loaded and restricts the modes.
+    /// Default 100 ms: half of what a message takes in real-time.
+    pub max_lag: Duration,
+    /// The same for the time that the database takes for a write, its queue included. Default
+    /// 500 ms: a hundred times what a commit costs on a common disk.
+    pub max_database_time: Duration,
     /// How often one user may write; `None` switches the limit off. Default 10/s, burst 50.
     pub rate_limit: Option<RateLimit>,
     /// How long a cursor stays valid. Default 30 days.
@@ -103,6 +110,8 @@ impl Config {
             secret_file: None,
             policy: PolicyChoice::default(),
             socket_capacity: 10_000,
+            max_lag: Duration::from_millis(100),
+            max_database_time: Duration::from_millis(500),
             rate_limit: Some(RateLimit::default()),
             cursor_max_age: Duration::from_millis(limits::CURSOR_AGE_MS),
             max_members: 10_000,

@@ -33,6 +33,7 @@ mod cursor;
 mod http;
 mod hub;
 mod inbox;
+mod load;
 mod memory;
 mod ops;
 mod policy;

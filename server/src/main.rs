@@ -43,6 +43,12 @@ struct Serve {
     /// Sockets that this server is to carry.
     #[arg(long, env = "TIDEWIRE_SOCKET_CAPACITY", default_value_t = 10_000)]
     socket_capacity: u32,
+    /// How late the event loop may be, in ms, before the policy restricts the modes.
+    #[arg(long, env = "TIDEWIRE_MAX_LAG_MS", default_value_t = 100)]
+    max_lag_ms: u64,
+    /// How long the database may take for a write, in ms, before the policy restricts the modes.
+    #[arg(long, env = "TIDEWIRE_MAX_DATABASE_MS", default_value_t = 500)]
+    max_database_ms: u64,
     /// Operations a second that one user may write for long; 0 switches the limit off.
     #[arg(long, env = "TIDEWIRE_OPS_PER_SECOND", default_value_t = 10.0)]
     ops_per_second: f64,
@@ -86,6 +92,8 @@ impl Serve {
         config.secret_file = self.data.secret_file;
         config.policy = self.policy;
         config.socket_capacity = self.socket_capacity;
+        config.max_lag = Duration::from_millis(self.max_lag_ms);
+        config.max_database_time = Duration::from_millis(self.max_database_ms);
         config.rate_limit = (self.ops_per_second > 0.0)
             .then_some(RateLimit { per_second: self.ops_per_second, burst: self.ops_burst });
         config.max_members = self.max_members;

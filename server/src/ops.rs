@@ -36,8 +36,10 @@ async fn try_apply(
         ));
     }
     let cost = ops.len();
-    app.limiter.take(user, cost, Instant::now())?;
+    let begun = Instant::now();
+    app.limiter.take(user, cost, begun)?;
     let appended = app.store.append(room, user.clone(), ops).await;
+    app.load.database_took(begun.elapsed(), Instant::now());
     // What was not written costs nothing: a resend after a lost answer must not be punished.
     let written = appended.as_ref().map_or(0, |appended| appended.fresh);
     app.limiter.give_back(user, cost - written);

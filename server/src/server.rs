@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::http;
 use crate::hub::Hub;
+use crate::load::{self, Bounds, Load};
 use crate::memory::{self, Diary};
 use crate::policy::Audience;
 use crate::presence::Presence;
@@ -169,6 +170,11 @@ impl Server {
             hub: hub.clone(),
             presence: Presence::expecting(memory::recall(&config.data_dir), Instant::now()),
             limiter: RateLimiter::new(config.rate_limit),
+            load: Load::new(
+                Bounds { lag: config.max_lag, database: config.max_database_time },
+                config.socket_capacity,
+                Instant::now(),
+            ),
             sockets: watch::Sender::new(0),
             audience: watch::Sender::new(audience),
             stop: stopping.clone(),
@@ -180,6 +186,7 @@ impl Server {
             app: app.clone(),
             tasks: vec![
                 tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
+                tokio::spawn(watch_lag(app.clone())),
                 tokio::spawn(tell_audience(app)),
             ],
             store,
@@ -361,6 +368,19 @@ async fn remember_audience(app: &App) {
     memory::remember(&app.config.data_dir, online, left).await;
 }
 
+/// Asks the event loop again and again whether it is in time.
+async fn watch_lag(app: Arc<App>) {
+    loop {
+        let begun = Instant::now();
+        tokio::select! {
+            () = app.stopping() => return,
+            () = tokio::time::sleep(load::LAG_PROBE) => {}
+        }
+        let now = Instant::now();
+        app.load.lagged(now.duration_since(begun).saturating_sub(load::LAG_PROBE), now);
+    }
+}
+
 /// Tells the sockets how many users are online, and the policy: when it has changed by enough, and
 /// before the last policy ends.
 async fn tell_audience(app: Arc<App>) {
@@ -373,6 +393,7 @@ async fn tell_audience(app: Arc<App>) {
             () = app.stopping() => return,
             _ = tick.tick() => {}
         }
+        app.load.judge(*app.sockets.borrow(), Instant::now());
         let now = app.audience_now();
         if diary.is_due(now) {
             remember_audience(&app).await;

@@ -112,16 +112,37 @@ impl ServerProcess {
         self.running = Some(Running { child, addr });
     }
 
+    /// Lets it stand still (SIGSTOP), until [`ServerProcess::resume`].
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let running = self.running.as_ref().expect("the server runs");
+        let pid = running.child.id().expect("the server runs");
+        // The shell's own `kill` is everywhere.
+        let told = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await;
+        assert!(told.expect("a shell runs").success());
+    }
+
     /// Ends it with SIGTERM and waits: it has to end with success.
     ///
     /// # Panics
     /// If it does not.
     pub async fn stop(&mut self) {
+        self.signal("TERM").await;
         let mut running = self.running.take().expect("the server runs");
-        let pid = running.child.id().expect("the server runs");
-        // The shell's own `kill` is everywhere.
-        let told = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
-        assert!(told.expect("a shell runs").success());
         let Ok(Ok(status)) = timeout(PATIENCE, running.child.wait()).await else {
             panic!("the server does not stop\n{}", self.log());
         };

@@ -1,5 +1,7 @@
 //! Two people chat in each mode, and while the mode changes under them.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tidewire_tests::agent::{Agent, Setup};
 use tidewire_tests::world::World;
@@ -157,4 +159,25 @@ async fn messages_survive_trips_to_the_background_and_other_networks() {
     }
     ada.in_mode("real_time").await;
     world.agree(&room, &[&ada, &bob], 33).await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_keep_up_restricts_the_modes_to_what_it_carries() {
+    let world = World::start_with(&["--socket-capacity=100"]).await;
+    let sync = json!({"heartbeat_ms": 30_000});
+    let policy = async || {
+        let answer = world.call("ada", "POST", "/v1/sync", Some(&sync)).await.ok();
+        answer["policy"]["real_time"].as_f64().expect("a policy")
+    };
+    assert_eq!(policy().await, 1.0);
+    // Standing still for most of the time, its event loop is never in time.
+    for _ in 0..200 {
+        world.server.pause().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.server.resume().await;
+        if policy().await < 1.0 {
+            return;
+        }
+    }
+    panic!("the policy still lets everybody be in real-time\n{}", world.server.log());
 }
