@@ -163,6 +163,9 @@ enum Command {
     SetCeiling {
         mode: Mode,
     },
+    SetVisible {
+        rooms: Vec<RoomId>,
+    },
     Why {
         room: Option<RoomId>,
         message: Option<EventId>,
@@ -378,6 +381,10 @@ impl Agent {
             }
             Command::SetCeiling { mode } => {
                 client.set_mode_ceiling(mode);
+                json!({})
+            }
+            Command::SetVisible { rooms } => {
+                client.set_visible_rooms(&rooms);
                 json!({})
             }
             Command::Why { room, message } => self.why(room, message),

@@ -340,6 +340,21 @@ impl Agent {
         self.in_mode(mode).await;
     }
 
+    /// Waits until the list of rooms has this one at this seq or above, whether or not it is open.
+    pub async fn knows(&self, room: &str, seq: u64) {
+        loop {
+            let changes = self.view().rooms_changed;
+            let rooms = self.must(json!({"cmd": "rooms"})).await;
+            let rooms = rooms["rooms"].as_array().expect("rooms");
+            let state = rooms.iter().map(|room| &room["state"]).find(|state| state["id"] == *room);
+            if state.is_some_and(|state| state["head_seq"].as_u64() >= Some(seq)) {
+                return;
+            }
+            let what = format!("{room} is known at {seq}");
+            self.until(&what, |view| view.rooms_changed > changes).await;
+        }
+    }
+
     /// Tells what the network is.
     pub async fn network(&self, kind: &str) {
         self.must(json!({"cmd": "set_network", "kind": kind})).await;

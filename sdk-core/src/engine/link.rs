@@ -1,6 +1,6 @@
 //! The socket: opened, greeted, kept alive and closed as the mode asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use tidewire_protocol::{
     AppState, ClientFrame, ErrorCode, Hello, LiveFrom, Mode, RoomId, ServerFrame, Welcome,
@@ -40,11 +40,10 @@ pub(crate) struct Ready {
     hellos: u32,
     /// That of the token that the server knows this socket by.
     token_generation: u64,
-    /// When the last `hello` and the last `ping` went out.
+    /// When the last `hello` went out.
     greeted_at: u64,
-    pinged_at: u64,
-    /// Pings not yet answered.
-    pings: u32,
+    /// When the pings not yet answered went out.
+    pings: VecDeque<u64>,
     /// Pushed events, limited rooms and receipts that were committed and not yet credited.
     pub(crate) uncredited: usize,
 }
@@ -123,9 +122,7 @@ impl Engine {
             ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
             ServerFrame::Ping => self.send_frame(ClientFrame::Pong),
             ServerFrame::Pong => {
-                if let Some(ready) = self.link.greeted().filter(|ready| ready.pings > 0) {
-                    ready.pings -= 1;
-                    let asked = ready.pinged_at;
+                if let Some(asked) = self.link.greeted().and_then(|ready| ready.pings.pop_front()) {
                     self.answered(asked);
                 }
             }
@@ -152,8 +149,10 @@ impl Engine {
         self.told_crowd(welcome.online, welcome.policy);
         if let Some(ready) = self.link.greeted().filter(|ready| ready.hellos > 0) {
             ready.hellos -= 1;
-            let asked = ready.greeted_at;
-            self.answered(asked);
+            if ready.hellos == 0 {
+                let asked = ready.greeted_at;
+                self.answered(asked);
+            }
         }
         self.link = match std::mem::take(&mut self.link) {
             Link::Greeting(ready) => Link::Ready(ready),
@@ -318,8 +317,7 @@ impl Engine {
             hellos: 0,
             token_generation: self.auth.generation(),
             greeted_at: now,
-            pinged_at: now,
-            pings: 0,
+            pings: VecDeque::new(),
             uncredited: 0,
         });
         self.say_hello();
@@ -427,7 +425,9 @@ impl Engine {
 
     fn settle_answers(&mut self) {
         let owed = match &self.link {
-            Link::Greeting(ready) | Link::Ready(ready) => ready.hellos > 0 || ready.pings > 0,
+            Link::Greeting(ready) | Link::Ready(ready) => {
+                ready.hellos > 0 || !ready.pings.is_empty()
+            }
             _ => false,
         };
         if !owed && !self.outbox.awaits_socket() && !self.sync_over_socket() {
@@ -442,8 +442,7 @@ impl Engine {
         let Some(ready) = self.link.greeted() else { return };
         let silent_since = ready.last_sent;
         if now.saturating_sub(silent_since) >= interval / 2 {
-            ready.pings += 1;
-            ready.pinged_at = now;
+            ready.pings.push_back(now);
             self.send_frame(ClientFrame::Ping);
             self.expect_answer();
             self.timers.arm(Timer::Heartbeat, now + interval);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidewire_bench::proxy::Fault;
 use tidewire_tests::agent::{Agent, Setup};
 use tidewire_tests::world::World;
 
@@ -159,6 +160,54 @@ async fn messages_survive_trips_to_the_background_and_other_networks() {
     }
     ada.in_mode("real_time").await;
     world.agree(&room, &[&ada, &bob], 33).await;
+}
+
+// scenario: visible-rooms
+#[tokio::test]
+async fn a_room_that_the_list_shows_is_live_before_one_with_later_news() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    // Only what is live can arrive: the feed is not read again within the test.
+    let patient = |setup: Setup| setup.knob("polling-interval-ms", 600_000);
+    let bob = patient(world.client("bob")).knob("max-concurrent-rooms", 1);
+    let bob = Agent::start(&bob).await;
+    let shown = ada.create_room(&["bob"]).await;
+    let other = ada.create_room(&["bob"]).await;
+    for room in [&shown, &other] {
+        ada.open(room).await;
+        ada.send_numbers(room, 1..=1).await;
+        bob.knows(room, 2).await;
+    }
+    bob.ceiling("hybrid").await;
+    bob.must(json!({"cmd": "set_visible", "rooms": [shown]})).await;
+    ada.send_numbers(&shown, 2..=2).await;
+    bob.knows(&shown, 3).await;
+    bob.must(json!({"cmd": "set_visible", "rooms": [other]})).await;
+    ada.send_numbers(&other, 2..=2).await;
+    bob.knows(&other, 3).await;
+}
+
+// scenario: slow-network
+#[tokio::test]
+async fn where_answers_take_more_than_a_second_the_mode_steps_down_and_chat_goes_on() {
+    let world = World::start().await;
+    let network = world.network().await;
+    let often = |setup: Setup| setup.knob("presence-heartbeat-interval-ms", 1_000);
+    let ada = Agent::start(&often(world.client_over(&network, "ada"))).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    ada.in_mode("real_time").await;
+    network.set(Fault::Delay(Duration::from_millis(700)));
+    ada.until("a step down for slow answers", |view| {
+        let (mode, reason) = view.modes.last().unwrap();
+        mode != "real_time" && reason.starts_with("the server's answers take ")
+    })
+    .await;
+    let id = ada.send(&room, "slowly").await;
+    bob.sees(&room, &[id]).await;
+    bob.send_numbers(&room, 1..=1).await;
+    world.agree(&room, &[&ada, &bob], 3).await;
 }
 
 #[tokio::test]

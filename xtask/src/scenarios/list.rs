@@ -39,6 +39,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         promise: "A send whose answer was lost creates no second message",
         not_in: &[],
     },
+    Scenario {
+        id: "visible-rooms",
+        promise: "A room that the list shows is live before one with later news",
+        not_in: &[],
+    },
+    Scenario {
+        id: "slow-network",
+        promise: "Where answers take long, the mode steps down, says why, and chat goes on",
+        not_in: &[],
+    },
     Scenario { id: "background", promise: "To the background and back loses nothing", not_in: &[] },
     Scenario {
         id: "suspended",

@@ -70,6 +70,11 @@ struct World: Sendable {
         try await Stage.post("worlds/\(number)/mend")
     }
 
+    /// Each piece of data takes so long, both ways.
+    func delay(ms: Int) async throws {
+        try await Stage.post("worlds/\(number)/delay?ms=\(ms)")
+    }
+
     /// Throws away one answer: the server has done it, the client does not know.
     func loseNextAnswer() async throws {
         try await Stage.post("worlds/\(number)/lose-next-answer")

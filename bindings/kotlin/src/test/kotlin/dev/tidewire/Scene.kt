@@ -49,6 +49,10 @@ internal class Scene(
         tokens: suspend () -> String = { Stage.token(user) },
     ): TidewireClient = TidewireClient.open(settings(user, dataDir), tokens).also(clients::add)
 
+    /** The same with these settings. */
+    suspend fun open(settings: Settings): TidewireClient =
+        TidewireClient.open(settings) { Stage.token(settings.user) }.also(clients::add)
+
     fun folder(): Path = Files.createTempDirectory("tidewire").also(folders::add)
 
     @OptIn(ExperimentalPathApi::class)

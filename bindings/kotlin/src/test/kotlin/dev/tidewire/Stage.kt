@@ -57,6 +57,9 @@ internal class World(
     /** Throws away one answer. */
     fun loseNextAnswer() = tell("lose-next-answer")
 
+    /** Each piece of data takes so many ms, both ways. */
+    fun delay(ms: Int) = tell("delay?ms=$ms")
+
     private fun tell(what: String) {
         Stage.post("/worlds/$number/$what")
     }
