@@ -185,3 +185,46 @@ fn a_slot_of_the_server_outlasts_the_rest() {
     world.run(40_000);
     assert_eq!(world.engine.stats().sockets, sockets + 1);
 }
+
+/// Whatever was asked until now is answered, and nothing that is asked meanwhile.
+fn round_trip(world: &mut World) {
+    let local = |world: &mut World| {
+        while world.store_step() || world.grant_token() {}
+    };
+    local(world);
+    let asked = world.requests.len();
+    let greets = !world.open_socket();
+    if greets {
+        while world.server_step() {}
+        let arriving = world.inbound();
+        for _ in 0..arriving {
+            world.client_step();
+        }
+    }
+    for _ in 0..asked {
+        world.answer(0);
+    }
+    local(world);
+}
+
+#[test]
+fn in_the_foreground_the_news_are_there_within_two_round_trips() {
+    for away in [AppState::Background, AppState::Suspended] {
+        for mode in [Mode::RealTime, Mode::Hybrid, Mode::Polling] {
+            let mut world = awake(9);
+            world.signal(Signal::Ceiling(mode));
+            world.run(5_000);
+            world.signal(Signal::AppState(AppState::Background));
+            world.run(10_000);
+            world.signal(Signal::AppState(away));
+            while world.store_step() {}
+            let event = world.server.say(room_id(1), "meanwhile");
+            world.pass(30_000);
+            world.signal(Signal::AppState(AppState::Foreground));
+            round_trip(&mut world);
+            round_trip(&mut world);
+            let held = world.engine.rooms[&room_id(1)].held.contains(event.seq);
+            assert!(held, "{mode} after {away:?}");
+        }
+    }
+}
