@@ -82,8 +82,8 @@ pub enum TidewireError {
         /// The room.
         room: String,
     },
-    /// The outbox holds no such failed message.
-    #[error("the outbox holds no failed message {id}")]
+    /// There is no such message here, or, where a failed one is meant, it has not failed.
+    #[error("there is no message {id} here that this could be about")]
     UnknownMessage {
         /// The message.
         id: String,

@@ -64,6 +64,8 @@ pub enum ModeReason {
     LowPower,
     /// The ceiling that the app set.
     Ceiling,
+    /// A socket would cost more than the app's budget has left.
+    Budget,
 }
 
 /// The mode and its reason.
@@ -218,6 +220,7 @@ impl From<tidewire::Reason> for ModeReason {
             tidewire::Reason::Breaks(times) => Self::Breaks { times },
             tidewire::Reason::LowPower => Self::LowPower,
             tidewire::Reason::Ceiling => Self::Ceiling,
+            tidewire::Reason::Budget => Self::Budget,
         }
     }
 }

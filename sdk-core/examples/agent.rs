@@ -16,9 +16,9 @@ use clap::Parser;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewire::{
-    AppState, Change, Client, ClientEvent, Error, EventId, Message, MessageContent, MessageState,
-    Mode, Network, NetworkKind, Problem, ProfileUpdate, Refreshed, RoomId, RoomState, Row, Seq,
-    Tier, Timeline, TimelineUpdate, UserId,
+    AppState, Budget, BudgetReport, Change, Client, ClientEvent, Error, EventId, Message,
+    MessageContent, MessageState, Mode, Network, NetworkKind, Problem, ProfileUpdate, Refreshed,
+    RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -60,6 +60,12 @@ struct Args {
     cache_ttl_ms: u64,
     #[arg(long, default_value_t = 10_000)]
     outbox_capacity: usize,
+    /// Without it wake-ups are not limited.
+    #[arg(long)]
+    max_wakeups_per_hour: Option<u32>,
+    /// Without it bytes are not limited.
+    #[arg(long)]
+    max_bytes_per_hour: Option<u64>,
 }
 
 fn app_state(name: &str) -> Result<AppState, String> {
@@ -166,6 +172,11 @@ enum Command {
     SetVisible {
         rooms: Vec<RoomId>,
     },
+    SetBudget {
+        max_wakeups_per_hour: Option<u32>,
+        max_bytes_per_hour: Option<u64>,
+    },
+    Budget,
     Why {
         room: Option<RoomId>,
         message: Option<EventId>,
@@ -204,7 +215,11 @@ async fn main() -> ExitCode {
         .max_concurrent_rooms(args.max_concurrent_rooms)
         .max_messages_per_room(args.max_messages_per_room)
         .cache_ttl(ms(args.cache_ttl_ms))
-        .outbox_capacity(args.outbox_capacity);
+        .outbox_capacity(args.outbox_capacity)
+        .budget(Budget {
+            max_wakeups_per_hour: args.max_wakeups_per_hour,
+            max_bytes_per_hour: args.max_bytes_per_hour,
+        });
     if let Some(token) = args.token {
         builder = builder.token(token);
     }
@@ -387,7 +402,19 @@ impl Agent {
                 client.set_visible_rooms(&rooms);
                 json!({})
             }
-            Command::Why { room, message } => self.why(room, message),
+            Command::SetBudget { max_wakeups_per_hour, max_bytes_per_hour } => {
+                client.set_budget(Budget { max_wakeups_per_hour, max_bytes_per_hour });
+                json!({})
+            }
+            Command::Budget => budget_json(client.budget().await?),
+            Command::Why { room, message } => {
+                let why = match (room, message) {
+                    (Some(room), Some(id)) => client.room(room).why_message(id).await?,
+                    (Some(room), None) => client.room(room).why().await?,
+                    (None, _) => client.why().await?,
+                };
+                json!({"sentence": why.sentence, "facts": why.facts})
+            }
             Command::Stats => stats_json(&client.stats().await?),
             Command::Quit => json!({}),
         })
@@ -413,17 +440,6 @@ impl Agent {
             .map(|(id, open)| (id.to_string(), open.rows().iter().map(row_json).collect()))
             .collect();
         json!({"rooms": rooms})
-    }
-
-    fn why(&self, room: Option<RoomId>, message: Option<EventId>) -> Value {
-        let report = self.client.mode();
-        let mut answer = json!({"mode": report.mode, "reason": report.reason.to_string()});
-        if let (Some(room), Some(id)) = (room, message) {
-            let rows = self.open.get(&room).map(OpenRoom::rows).unwrap_or_default();
-            let found = rows.iter().filter_map(Row::message).find(|message| message.id == id);
-            answer["message"] = found.map_or(Value::Null, |message| message_json(message));
-        }
-        answer
     }
 }
 
@@ -580,6 +596,17 @@ fn stats_json(stats: &tidewire::Stats) -> Value {
             "server": tier(&stats.server),
         },
         "last_tier": stats.last_tier.map(tier_name),
+    })
+}
+
+fn budget_json(report: BudgetReport) -> Value {
+    let spent = |spent: Spent| json!({"spent": spent.spent, "limit": spent.limit});
+    json!({
+        "wakeups": spent(report.wakeups),
+        "bytes": spent(report.bytes),
+        "window_ms": report.window_ms,
+        "next_read_ms": report.next_read_ms,
+        "exceeded": report.exceeded,
     })
 }
 

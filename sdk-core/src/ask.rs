@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidewire_protocol::{Profile, RoomState};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Command, Reply, Signal, TimelineId};
+use crate::engine::{Command, Reply, Signal, Subject, TimelineId, Why};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
 
@@ -48,6 +48,13 @@ impl Asker {
     pub(crate) async fn room(&self, command: Command) -> Result<RoomState, Error> {
         match self.ask(command).await? {
             Reply::Room(state) => Ok(*state),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    pub(crate) async fn why(&self, subject: Subject) -> Result<Why, Error> {
+        match self.ask(Command::Why(subject)).await? {
+            Reply::Why(why) => Ok(*why),
             other => Err(self.unexpected(&other)),
         }
     }

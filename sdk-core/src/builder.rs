@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::client::Client;
 use crate::config::Config;
 use crate::driver::{self, Address, Parts};
-use crate::engine::{ModeReport, Reason, TokenError};
+use crate::engine::{Budget, ModeReport, Reason, TokenError};
 use crate::error::Error;
 use crate::store::Store;
 use crate::token::{FixedToken, TokenProvider};
@@ -101,6 +101,9 @@ impl ClientBuilder {
         spread: Duration;
         /// Operations that may wait in the outbox: 1 to 1,000,000, 10,000 unless told.
         outbox_capacity: usize;
+        /// What the client may spend in any hour: without limits unless told. Any number makes
+        /// sense: see [`Budget`].
+        budget: Budget;
     }
 
     /// Opens the store and starts the client. Waits for the disk, never for the network: with what

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
 use crate::engine::{
-    Command, ModeReport, Network, Refreshed, Reply, RoomSummary, Signal, Stats, TimelineId,
+    Budget, BudgetReport, Command, ModeReport, Network, Refreshed, Reply, RoomSummary, Signal,
+    Stats, Subject, TimelineId, Why,
 };
 use crate::error::Error;
 use crate::event::ClientEvent;
@@ -184,6 +185,41 @@ impl Client {
     /// [`Error::Closed`].
     pub async fn stats_by_mode(&self) -> Result<BTreeMap<Mode, Stats>, Error> {
         self.all_stats().await.map(|(_, modes)| modes)
+    }
+
+    /// Why the mode is what it is: every ceiling with what it allows, which one binds and for how
+    /// long, and what the client waits for. From memory, also while the app is suspended.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidewire::Client) -> Result<(), tidewire::Error> {
+    /// let why = client.why().await?;
+    /// println!("{}", why.sentence);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn why(&self) -> Result<Why, Error> {
+        self.inner.asker.why(Subject::Mode).await
+    }
+
+    /// What was spent in the last hour of what [`Client::set_budget`] or the builder allows. Also
+    /// without limits, and while the app is suspended.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn budget(&self) -> Result<BudgetReport, Error> {
+        match self.inner.asker.ask(Command::Budget).await? {
+            Reply::Budget(report) => Ok(report),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
+    }
+
+    /// Sets what the client may spend in any hour, from now on; what it spent in the last hour
+    /// counts. Any number makes sense: see [`Budget`] for what 0 does.
+    pub fn set_budget(&self, budget: Budget) {
+        self.signal(Signal::Budget(budget));
     }
 
     async fn all_stats(&self) -> Result<(Stats, BTreeMap<Mode, Stats>), Error> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidewire_protocol::{AppState, UserId};
 
 use crate::defaults;
+use crate::engine::Budget;
 
 /// The knobs of a client. [`Config::new`] has the defaults; [`crate::ClientBuilder`] sets them.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Config {
     pub spread: Duration,
     /// Operations that may wait in the outbox (10,000).
     pub outbox_capacity: usize,
+    /// What the client may spend in an hour (without limits).
+    pub budget: Budget,
 }
 
 impl Config {
@@ -51,6 +54,7 @@ impl Config {
             cache_ttl: defaults::CACHE_TTL,
             spread: defaults::SPREAD,
             outbox_capacity: defaults::OUTBOX_CAPACITY,
+            budget: Budget::default(),
         }
     }
 

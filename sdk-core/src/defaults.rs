@@ -109,6 +109,14 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// one, and is well below every interval here that is meant to let the radio sleep.
 pub const RADIO_IDLE: Duration = Duration::from_secs(1);
 
+/// Bytes that a read of the feed is reckoned to take until one has been measured: a `sync` that
+/// brings nothing is about 400 bytes out and 200 back, headers not counted, and one event is 300.
+pub const BUDGET_READ_BYTES: u64 = 1_000;
+
+/// Time over which the bytes that a socket brings are measured, to tell what it would take for the
+/// rest of the hour: long enough that one burst is not taken for the rule.
+pub const BUDGET_MEASURE: Duration = Duration::from_secs(300);
+
 /// Time for the answer to a frame that has one (`welcome`, `sent`, `synced`, `pong`). A phone's
 /// radio takes up to 3 s to wake, a busy server some more.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -35,8 +35,8 @@ pub enum Error {
     /// The user has left the room or was removed from it.
     #[error("the user is no member of the room {0} any more")]
     NotAMember(RoomId),
-    /// The outbox holds no such failed operation.
-    #[error("the outbox holds no failed message {0}")]
+    /// There is no such message here, or, where a failed one is meant, it has not failed.
+    #[error("there is no message {0} here that this could be about")]
     UnknownMessage(EventId),
     /// Too much waits to be sent: wait until some of it has left.
     #[error("{capacity} messages wait in the outbox already: wait until some have left")]

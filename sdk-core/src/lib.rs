@@ -54,9 +54,10 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Change, FailReason, Message, MessageState, ModeReport, Network, NetworkKind, Older, Problem,
-    Reach, Reason, Refreshed, RoomSummary, Row, RowKey, Stats, Tier, TierStats, TimelineUpdate,
-    TokenError,
+    Budget, BudgetReport, Change, Fact, FailReason, Lift, Message, MessageState, ModeReport,
+    Network, NetworkKind, Older, Problem, Reach, Reason, Refreshed, RoomSummary, Row, RowKey,
+    SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError, TokenStage,
+    Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

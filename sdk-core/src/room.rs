@@ -6,7 +6,7 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::engine::{Command, Reply};
+use crate::engine::{Command, Reply, Subject, Why};
 use crate::error::Error;
 use crate::timeline::Timeline;
 
@@ -101,6 +101,25 @@ impl Room {
     /// [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::Store`], [`Error::Closed`].
     pub async fn mark_read(&self, seq: Seq) -> Result<(), Error> {
         self.client.asker().ask(Command::MarkRead(self.id, seq)).await.map(drop)
+    }
+
+    /// Why what is shown of this room is or is not all, and new: what is missing, since when, and
+    /// what it waits for. From memory, also while the app is suspended.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`]; [`Error::Suspended`] if the app was suspended before anything was
+    /// loaded; [`Error::Store`] if nothing could be loaded; [`Error::Closed`].
+    pub async fn why(&self) -> Result<Why, Error> {
+        self.client.asker().why(Subject::Room(self.id)).await
+    }
+
+    /// Why a message of this room is in the state that it is in. From memory if it is in the outbox
+    /// or in an open timeline, also while the app is suspended; else waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownMessage`] if it is not here; else as for [`Room::why`].
+    pub async fn why_message(&self, id: EventId) -> Result<Why, Error> {
+        self.client.asker().why(Subject::Message(self.id, id)).await
     }
 
     /// A page of at most 100 members, by user id, and where the next one begins. Waits for the

@@ -20,8 +20,9 @@ pub struct TokenInfo {
 #[error("{0}")]
 pub struct TokenError(pub String);
 
-#[derive(Debug, PartialEq, Eq)]
-enum State {
+/// How far the way to a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenState {
     Missing,
     Fetching,
     Ready,
@@ -32,7 +33,7 @@ enum State {
 /// Whether there is a token.
 #[derive(Debug)]
 pub(crate) struct Auth {
-    state: State,
+    state: TokenState,
     backoff: Backoff,
     /// When the token expires by the wall clock, in ms, if it tells.
     expires_at: Option<i64>,
@@ -48,7 +49,7 @@ const AHEAD_MS: i64 = 60_000;
 impl Auth {
     pub(crate) fn new() -> Self {
         Self {
-            state: State::Missing,
+            state: TokenState::Missing,
             backoff: Backoff::new(),
             expires_at: None,
             rejected: 0,
@@ -57,7 +58,11 @@ impl Auth {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.state == State::Ready
+        self.state == TokenState::Ready
+    }
+
+    pub(crate) fn state(&self) -> TokenState {
+        self.state
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -65,7 +70,7 @@ impl Auth {
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        self.state == State::Failed
+        self.state == TokenState::Failed
     }
 
     /// The server took the token.
@@ -87,7 +92,7 @@ impl Engine {
             }
             Ok(info) => {
                 usable = true;
-                self.auth.state = State::Ready;
+                self.auth.state = TokenState::Ready;
                 self.auth.generation += 1;
                 self.timers.disarm(Timer::Token);
                 self.auth.expires_at = info.expires_at;
@@ -98,7 +103,7 @@ impl Engine {
                 }
             }
             // The old one still serves: ask again before it expires.
-            Err(_) if self.auth.state == State::Ready => {
+            Err(_) if self.auth.state == TokenState::Ready => {
                 let wait = self.auth.backoff.fail(None, &mut self.rng);
                 self.timers.arm(Timer::Token, now.mono_ms + wait);
             }
@@ -120,8 +125,8 @@ impl Engine {
 
     /// The app is suspended: nobody is asked any more.
     pub(crate) fn auth_rests(&mut self) {
-        if self.auth.state == State::Fetching {
-            self.auth.state = State::Missing;
+        if self.auth.state == TokenState::Fetching {
+            self.auth.state = TokenState::Missing;
         }
         for (command, _) in std::mem::take(&mut self.awaiting_token) {
             self.reply(command, Err(crate::error::Error::Suspended));
@@ -132,27 +137,27 @@ impl Engine {
     pub(crate) fn auth_wakes(&mut self) {
         let ended = self.auth.expires_at.is_some_and(|at| at - AHEAD_MS <= self.now.wall_ms);
         match self.auth.state {
-            State::Ready if !ended => self.arm_token_timer(),
-            _ => self.auth.state = State::Missing,
+            TokenState::Ready if !ended => self.arm_token_timer(),
+            _ => self.auth.state = TokenState::Missing,
         }
     }
 
     /// The server did not take the token. The first time another one is fetched at once, after
     /// that with growing delays: a provider that gives bad tokens must not be asked in a loop.
     pub(crate) fn token_rejected(&mut self, reason: &str) {
-        if self.auth.state != State::Ready {
+        if self.auth.state != TokenState::Ready {
             return;
         }
         self.auth.rejected += 1;
         if self.auth.rejected > 1 {
             self.auth_failed(reason.to_owned());
         } else {
-            self.auth.state = State::Missing;
+            self.auth.state = TokenState::Missing;
         }
     }
 
     pub(crate) fn auth_failed(&mut self, reason: String) {
-        self.auth.state = State::Failed;
+        self.auth.state = TokenState::Failed;
         let wait = self.auth.backoff.fail(None, &mut self.rng);
         self.timers.arm(Timer::Token, self.now.mono_ms + wait);
         for (command, _) in std::mem::take(&mut self.awaiting_token) {
@@ -163,11 +168,11 @@ impl Engine {
 
     pub(crate) fn token_due(&mut self) {
         match self.auth.state {
-            State::Failed => self.auth.state = State::Missing,
+            TokenState::Failed => self.auth.state = TokenState::Missing,
             // Ahead of its expiry: the old one serves until the new one is there.
-            State::Ready if self.online() => self.effect(Effect::FetchToken),
-            State::Ready => self.auth.state = State::Missing,
-            State::Missing | State::Fetching => {}
+            TokenState::Ready if self.online() => self.effect(Effect::FetchToken),
+            TokenState::Ready => self.auth.state = TokenState::Missing,
+            TokenState::Missing | TokenState::Fetching => {}
         }
     }
 
@@ -178,8 +183,8 @@ impl Engine {
                 self.reply(command, Err(crate::error::Error::Offline));
             }
         }
-        if self.auth.state == State::Missing && self.online() {
-            self.auth.state = State::Fetching;
+        if self.auth.state == TokenState::Missing && self.online() {
+            self.auth.state = TokenState::Fetching;
             self.effect(Effect::FetchToken);
         }
     }

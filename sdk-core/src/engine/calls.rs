@@ -37,6 +37,11 @@ impl Engine {
                 self.call(id, Request::UpdateProfile(update), false);
             }
             Command::Refresh => self.refresh(id),
+            Command::Why(subject) => self.why_loaded(id, subject),
+            Command::Budget => {
+                let report = self.budget_report();
+                self.reply(id, Ok(Reply::Budget(report)));
+            }
             Command::Stats => {
                 let modes = self.mode_stats.all(self.mode().mode, &self.stats);
                 self.reply(id, Ok(Reply::Stats(Box::new(self.stats.clone()), modes)));

@@ -32,6 +32,10 @@ impl Pending {
         self.after.enqueued.is_some()
     }
 
+    pub(crate) fn enqueues_id(&self, id: EventId) -> bool {
+        self.after.enqueued.as_ref().is_some_and(|row| row.op.id == id)
+    }
+
     pub(crate) fn forget_cached(&mut self) {
         self.after.messages.clear();
         self.after.history = None;

@@ -9,10 +9,12 @@ use tidewire_protocol::{
     UserId, WireError,
 };
 
+use super::budget::{Budget, BudgetReport};
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
+use super::why::{Subject, Why};
 use super::window::TimelineUpdate;
 use crate::error::{Error, StoreError};
 
@@ -170,6 +172,8 @@ pub enum Query {
         /// How many.
         limit: usize,
     },
+    /// One event of a room by its id. Answered by [`Rows::Events`].
+    Event(RoomId, EventId),
     /// Profiles. Answered by [`Rows::Profiles`].
     Profiles(Vec<UserId>),
 }
@@ -179,7 +183,7 @@ pub enum Query {
 pub enum Rows {
     /// To [`Query::Start`].
     Start(Box<StartRows>),
-    /// To [`Query::Newest`] and [`Query::Before`], ascending.
+    /// To [`Query::Newest`], [`Query::Before`] and [`Query::Event`], ascending.
     Events(Vec<Event>),
     /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
     Profiles(Vec<(Profile, i64)>),
@@ -231,6 +235,8 @@ pub enum Signal {
     },
     /// The highest mode that the app allows.
     Ceiling(Mode),
+    /// What the client may spend.
+    Budget(Budget),
 }
 
 /// What the app asks for. Each is answered by one [`Notice::Reply`].
@@ -277,8 +283,12 @@ pub enum Command {
     UpdateProfile(ProfileUpdate),
     /// Counters since the start.
     Stats,
+    /// What was spent in the last hour.
+    Budget,
     /// Send what waits and read the feed to its end.
     Refresh,
+    /// Why something is as it is. Also answered while the app is suspended.
+    Why(Subject),
 }
 
 /// The answer to a command.
@@ -300,8 +310,12 @@ pub enum Reply {
     Profiles(Vec<Profile>),
     /// Counters, in all and by mode.
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
+    /// What was spent in the last hour.
+    Budget(BudgetReport),
     /// A refresh is done.
     Refreshed(Refreshed),
+    /// The facts, and what they say.
+    Why(Box<Why>),
 }
 
 /// What a refresh brought.

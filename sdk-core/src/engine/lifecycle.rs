@@ -42,6 +42,8 @@ impl Engine {
         match state {
             AppState::Foreground => {
                 self.look_again();
+                // Somebody looks.
+                self.read_asked = true;
                 return;
             }
             // A glance at another app is no reason to lose the socket: what is in the outbox goes
@@ -138,7 +140,7 @@ impl Engine {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
             Command::SetVisible(rooms) => self.set_visible(rooms),
-            Command::Stats => self.command(id, command),
+            Command::Stats | Command::Budget => self.command(id, command),
             // Before the first load nothing is known of them.
             Command::Rooms if self.loaded_once => self.command(id, command),
             // Its reader takes nothing but the reset: it gets one on waking.

@@ -68,6 +68,11 @@ impl Link {
         matches!(self, Link::Ready(_))
     }
 
+    /// Whether this room's news are pushed as they happen.
+    pub(crate) fn is_live(&self, room: &RoomId) -> bool {
+        matches!(self, Link::Ready(ready) if ready.live.contains(room))
+    }
+
     /// Whether the feed is pushed, so that nobody polls it.
     pub(crate) fn pushes(&self) -> bool {
         matches!(self, Link::Greeting(ready) | Link::Ready(ready) if ready.feed)

@@ -62,6 +62,9 @@ impl Engine {
         }
         self.cursor = Some(page.to.clone());
         self.catching_up = page.more;
+        if !page.more {
+            self.read_at = Some(self.now.mono_ms);
+        }
         if pushed {
             after.credit = Some((page.to.clone(), count));
         }

@@ -26,6 +26,7 @@
 
 mod auth;
 mod backoff;
+mod budget;
 mod calls;
 mod clock;
 mod commit;
@@ -51,6 +52,7 @@ mod tests;
 mod time;
 mod timelines;
 mod transaction;
+mod why;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -72,6 +74,7 @@ use timelines::LoadPurpose;
 use window::Window;
 
 pub use auth::{TokenError, TokenInfo};
+pub use budget::{Budget, BudgetReport, Spent};
 pub use effect::{
     Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Reply, Request,
     RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
@@ -83,6 +86,7 @@ pub use ranges::{RangeChange, RangeSet};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
+pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
 pub use window::{Change, Message, MessageState, Reach, Row, RowKey, TimelineUpdate};
 
 /// What a request was made for.
@@ -136,6 +140,10 @@ pub struct Engine {
     reported: Option<ModeReport>,
 
     dwell: dwell::Dwell,
+    ceilings_since: why::CeilingsSince,
+    ledger: budget::Ledger,
+    /// Whether somebody waits for the feed to be read: then it is read whatever the budget says.
+    read_asked: bool,
     rest: lifecycle::Rest,
     refreshes: Vec<refresh::Refresh>,
 
@@ -161,6 +169,8 @@ pub struct Engine {
 
     /// The last accepted cursor: the only thing that a page may go on from.
     cursor: Option<Cursor>,
+    /// When the feed was last read to its end, or known to be pushed.
+    read_at: Option<u64>,
     /// When a cursor was last given to the store: pages that bring nothing do not move it there.
     queued_cursor_at: u64,
     epoch: Option<Epoch>,
@@ -217,6 +227,10 @@ impl Engine {
             signals: mode::Signals::new(point, config.app_state),
             reported: None,
             dwell: dwell::Dwell::default(),
+            ceilings_since: why::CeilingsSince::default(),
+            ledger: budget::Ledger::new(config.budget),
+            // Whoever opens a client wants to see what is new.
+            read_asked: true,
             rest: lifecycle::Rest::Awake,
             refreshes: Vec::new(),
             phase: Phase::Loading,
@@ -232,6 +246,7 @@ impl Engine {
             requests: HashMap::new(),
             awaiting_token: Vec::new(),
             cursor: None,
+            read_at: None,
             queued_cursor_at: 0,
             epoch: None,
             rooms: BTreeMap::new(),
@@ -284,6 +299,7 @@ impl Engine {
             Signal::AppState(state) => self.app_state_changed(state),
             Signal::Power { low } => self.signals.low_power = low,
             Signal::Ceiling(mode) => self.signals.ceiling = mode,
+            Signal::Budget(budget) => self.budget_changed(budget),
         }
         self.advance();
     }
@@ -291,6 +307,13 @@ impl Engine {
     /// The app asks for something.
     pub fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         self.now = now;
+        // What stands in the way is told whatever stands in the way.
+        if let Command::Why(subject) = &command
+            && self.why_now(id, subject)
+        {
+            self.advance();
+            return;
+        }
         if self.rests() {
             self.command_at_rest(id, command);
             return;
@@ -384,6 +407,8 @@ impl Engine {
     /// Compares what should be with what is, and asks for the difference.
     fn advance(&mut self) {
         self.advance_health();
+        self.advance_budget();
+        self.ceilings_since.note(self.signals.ceilings(), self.now.mono_ms);
         let report = self.signals.report();
         if self.reported != Some(report) {
             let before = self.reported.replace(report);
@@ -505,7 +530,10 @@ impl Engine {
 
     /// The client itself uses the network.
     fn reach_out(&mut self) {
-        self.stats.wakeups += u64::from(self.radio.used(self.now.mono_ms));
+        if self.radio.used(self.now.mono_ms) {
+            self.stats.wakeups += 1;
+            self.ledger.woke(self.now.mono_ms);
+        }
     }
 
     fn online(&self) -> bool {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::{AppState, Mode, Policy};
 
 use super::health::Health;
 use crate::defaults;
 
 /// What the platform says of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Network {
     /// What kind of link there is.
     pub kind: NetworkKind,
@@ -19,11 +20,13 @@ pub struct Network {
 }
 
 /// A kind of link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NetworkKind {
     /// There is none.
     None,
     /// 2G: a round trip takes about a second, and the radio is the battery.
+    #[serde(rename = "cellular_2g")]
     Cellular2G,
     /// 3G or better.
     Cellular,
@@ -35,7 +38,8 @@ pub enum NetworkKind {
 }
 
 /// Why the mode is what it is: the signal that bound it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Nothing bound it.
     Unbound,
@@ -64,6 +68,8 @@ pub enum Reason {
     LowPower,
     /// The ceiling that the app set.
     Ceiling,
+    /// A socket would cost more than the app's budget has left.
+    Budget,
 }
 
 impl fmt::Display for Reason {
@@ -74,6 +80,7 @@ impl fmt::Display for Reason {
             Reason::Audience(online) => write!(f, "{online} users are online"),
             Reason::Policy => f.write_str("the server asked for it"),
             Reason::Network(NetworkKind::None) => f.write_str("there is no network"),
+            Reason::Network(NetworkKind::Cellular2G) => f.write_str("the network is 2G"),
             Reason::Network(kind) => write!(f, "the network is {kind:?}"),
             Reason::DataSaver => f.write_str("data saver is on"),
             Reason::App(state) => write!(f, "the app is in state {}", state.as_str()),
@@ -84,6 +91,7 @@ impl fmt::Display for Reason {
             }
             Reason::LowPower => f.write_str("the device saves power"),
             Reason::Ceiling => f.write_str("the app set this ceiling"),
+            Reason::Budget => f.write_str("a socket would cost more than the budget has left"),
         }
     }
 }
@@ -110,6 +118,8 @@ pub(crate) struct Signals {
     /// What the answers themselves say of the way to the server.
     pub(crate) health: Health,
     pub(crate) ceiling: Mode,
+    /// What the app's budget allows.
+    pub(crate) budget: Mode,
     /// As told; `audience_ceiling` follows within the spread.
     pub(crate) online: Option<u32>,
     pub(crate) policy: Option<Policy>,
@@ -143,6 +153,7 @@ impl Signals {
             sockets_fail: false,
             health: Health::default(),
             ceiling: Mode::RealTime,
+            budget: Mode::RealTime,
             online: None,
             policy: None,
             crowd: None,
@@ -160,9 +171,18 @@ impl Signals {
         self.fold(false).mode
     }
 
-    /// The fold. On a tie the earlier signal of this list is the reason: what the user or the
-    /// device decided is told before what the crowd did.
+    /// All ceilings in force.
+    pub(crate) fn ceilings(&self) -> impl Iterator<Item = (Mode, Reason)> + use<> {
+        self.ceilings_if(self.sockets_fail)
+    }
+
     fn fold(&self, sockets_fail: bool) -> ModeReport {
+        lowest(self.ceilings_if(sockets_fail))
+    }
+
+    /// The ceilings. On a tie the earlier signal of this list is the reason: what the user or the
+    /// device decided is told before what the crowd did.
+    fn ceilings_if(&self, sockets_fail: bool) -> impl Iterator<Item = (Mode, Reason)> + use<> {
         let network = match self.network.kind {
             NetworkKind::None => Mode::Offline,
             NetworkKind::Cellular2G => Mode::Polling,
@@ -182,23 +202,18 @@ impl Signals {
         let power = if self.low_power { Mode::Hybrid } else { Mode::RealTime };
         let sockets = if sockets_fail { Mode::Polling } else { Mode::RealTime };
         let (crowd, crowd_reason) = self.crowd.unwrap_or((Mode::Polling, Reason::Starting));
-        let ceilings = [
+        [
             (network, Reason::Network(self.network.kind)),
             (app_state, Reason::App(self.app_state)),
             (self.ceiling, Reason::Ceiling),
             (data_saver, Reason::DataSaver),
             (power, Reason::LowPower),
+            (self.budget, Reason::Budget),
             (sockets, Reason::SocketsFail),
             self.health.ceiling(),
             (crowd, crowd_reason),
-        ];
-        let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };
-        for (mode, reason) in ceilings {
-            if mode < report.mode {
-                report = ModeReport { mode, reason };
-            }
-        }
-        report
+        ]
+        .into_iter()
     }
 
     /// What the crowd's signals ask for, against what is in force.
@@ -227,13 +242,35 @@ impl Signals {
         }
     }
 
-    fn crowd_wanted(&self) -> Option<(Mode, Reason)> {
+    /// What the crowd's signals ask for, with the signal that says so.
+    pub(crate) fn crowd_wanted(&self) -> Option<(Mode, Reason)> {
         if let Some(policy) = &self.policy {
             return Some((policy.ceiling(self.point), Reason::Policy));
         }
         let online = self.online?;
         let now = self.crowd.map_or(Mode::RealTime, |(mode, _)| mode);
         Some((audience_ceiling(online, now), Reason::Audience(online)))
+    }
+}
+
+/// The lowest of ceilings, and the first that is as low.
+pub(crate) fn lowest(ceilings: impl Iterator<Item = (Mode, Reason)>) -> ModeReport {
+    let mut report = ModeReport { mode: Mode::RealTime, reason: Reason::Unbound };
+    for (mode, reason) in ceilings {
+        if mode < report.mode {
+            report = ModeReport { mode, reason };
+        }
+    }
+    report
+}
+
+/// The audience at or below which the ceiling rises from `mode`.
+pub(crate) fn audience_opens(mode: Mode) -> u32 {
+    let upward = |threshold: u32| f64::from(threshold) * defaults::UPWARD_SHARE;
+    if mode >= Mode::Hybrid {
+        (upward(defaults::REAL_TIME_BELOW).ceil() as u32).saturating_sub(1)
+    } else {
+        upward(defaults::HYBRID_UP_TO) as u32
     }
 }
 

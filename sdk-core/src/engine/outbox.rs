@@ -52,11 +52,26 @@ pub(crate) enum Carrier {
     Request(RequestId),
 }
 
+/// The one request in flight of a room.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) carrier: Carrier,
+    /// When it left, on the monotonic clock.
+    pub(crate) since_ms: u64,
+    aboard: Vec<EventId>,
+}
+
+impl Flight {
+    /// Whether this operation is aboard.
+    pub(crate) fn carries(&self, id: EventId) -> bool {
+        self.aboard.contains(&id)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Lane {
     rows: VecDeque<OutboxRow>,
-    /// What carries the one request in flight.
-    in_flight: Option<Carrier>,
+    in_flight: Option<Flight>,
 }
 
 /// What became of a row.
@@ -106,6 +121,11 @@ impl Outbox {
     /// The rows of a room, in order.
     pub(crate) fn of_room(&self, room: RoomId) -> Vec<&OutboxRow> {
         self.lanes.get(&room).map_or_else(Vec::new, |lane| lane.rows.iter().collect())
+    }
+
+    /// What is on its way of a room.
+    pub(crate) fn flight(&self, room: RoomId) -> Option<&Flight> {
+        self.lanes.get(&room)?.in_flight.as_ref()
     }
 
     pub(crate) fn pending(&self, room: RoomId) -> usize {
@@ -192,11 +212,13 @@ impl Outbox {
         room: RoomId,
         carrier: Carrier,
         ops: &[Op],
+        mono_ms: u64,
         at: i64,
     ) -> Vec<EventId> {
         let mut first = Vec::new();
         if let Some(lane) = self.lanes.get_mut(&room) {
-            lane.in_flight = Some(carrier);
+            let aboard = ops.iter().map(|op| op.id).collect();
+            lane.in_flight = Some(Flight { carrier, since_ms: mono_ms, aboard });
             for row in &mut lane.rows {
                 if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
                     row.attempted_at = Some(at);
@@ -220,7 +242,7 @@ impl Outbox {
     /// Every room whose operations this carrier had.
     pub(crate) fn lost(&mut self, carrier: Carrier) {
         for lane in self.lanes.values_mut() {
-            if lane.in_flight == Some(carrier) {
+            if lane.in_flight.as_ref().is_some_and(|flight| flight.carrier == carrier) {
                 lane.in_flight = None;
             }
         }
@@ -229,7 +251,8 @@ impl Outbox {
 
     /// Whether an answer from a socket is awaited.
     pub(crate) fn awaits_socket(&self) -> bool {
-        self.lanes.values().any(|lane| matches!(lane.in_flight, Some(Carrier::Socket(_))))
+        let by_socket = |flight: &Flight| matches!(flight.carrier, Carrier::Socket(_));
+        self.lanes.values().any(|lane| lane.in_flight.as_ref().is_some_and(by_socket))
     }
 
     /// Whether any has been sent before.

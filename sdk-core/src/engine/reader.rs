@@ -110,13 +110,15 @@ impl Engine {
             return;
         }
         if self.cursor.is_none() {
-            if self.http_is_open() {
+            if self.http_is_open() && self.may_read() {
                 self.boot = Some(Boot {
                     request: self.request(Request::Bootstrap, Purpose::Boot),
                     cursor: None,
                     unseen: self.joined_rooms(),
                 });
                 self.stats.bootstraps += 1;
+            } else if self.http_is_open() {
+                self.wait_for_budget();
             }
             return;
         }
@@ -125,25 +127,44 @@ impl Engine {
             return;
         }
         if self.poll_due {
-            if self.http_is_open() {
+            if self.http_is_open() && self.may_read() {
                 self.poll();
+            } else if self.http_is_open() {
+                self.wait_for_budget();
             }
-        } else if self.timers.get(Timer::Poll).is_none() {
-            let wait = self.poll_wait();
+        } else if self.timers.get(Timer::Poll).is_none()
+            && let Some(budget) = self.budget_wait()
+        {
+            let wait = self.poll_wait().max(budget);
             self.timers.arm(Timer::Poll, self.now.mono_ms + wait);
         }
     }
 
-    /// Until the next poll: jittered downward, so that it never comes later than promised.
-    fn poll_wait(&mut self) -> u64 {
-        let interval = if self.signals.app_state == AppState::Background {
+    /// A read is due, and nothing is left for it.
+    fn wait_for_budget(&mut self) {
+        match self.budget_wait() {
+            Some(wait) if self.timers.get(Timer::Poll).is_none() => {
+                self.timers.arm(Timer::Poll, self.now.mono_ms + wait.max(1));
+            }
+            Some(_) => {}
+            None => self.timers.disarm(Timer::Poll),
+        }
+    }
+
+    /// How often the feed is polled, as long as no budget stretches it.
+    pub(crate) fn poll_interval_ms(&self) -> u64 {
+        millis(if self.signals.app_state == AppState::Background {
             self.config.background_heartbeat_interval
         } else if self.signals.network.kind == NetworkKind::Cellular2G {
             self.config.slow_polling_interval
         } else {
             self.config.polling_interval
-        };
-        let interval = millis(interval);
+        })
+    }
+
+    /// Until the next poll: jittered downward, so that it never comes later than promised.
+    fn poll_wait(&mut self) -> u64 {
+        let interval = self.poll_interval_ms();
         interval - self.rng.u64(0..=interval / 5)
     }
 
@@ -178,11 +199,14 @@ impl Engine {
         self.sync = Some(Sync { id, over_socket, at_ms: self.now.mono_ms, have });
     }
 
-    /// In polling the next poll may come as late as the interval says; peers must not take that
-    /// for absence.
+    /// In polling the next poll may come as late as the interval says, or the budget; peers must
+    /// not take that for absence. Beyond what the wire allows to declare they do: somebody who
+    /// reads less than every 25 minutes is not there.
     fn declared_heartbeat_ms(&self) -> u64 {
         let slowest = self.config.slow_polling_interval.max(self.config.polling_interval);
-        self.heartbeat_ms().max(millis(slowest))
+        let most = *limits::HEARTBEAT_MS.end();
+        let planned = self.budget_wait_after_read().unwrap_or(most);
+        self.heartbeat_ms().max(millis(slowest)).max(planned).min(most)
     }
 
     /// Operations that ride on a `sync`.
@@ -242,6 +266,8 @@ impl Engine {
                     self.http_failed(&error);
                     self.forget_told();
                     self.poll_due = true;
+                    // Whoever asked has had an answer: what follows is the client's decision.
+                    self.read_asked = false;
                 }
             }
         }
@@ -275,6 +301,7 @@ impl Engine {
             if more {
                 self.poll_due = true;
             } else {
+                self.read_asked = false;
                 self.refreshes_read();
             }
         }
@@ -297,7 +324,10 @@ impl Engine {
             Ok(Response::Bootstrap(first)) => self.booted(boot, first),
             Ok(Response::Rooms(page)) => self.boot_rooms(boot, page),
             Ok(_) => {}
-            Err(error) => self.http_failed(&error),
+            Err(error) => {
+                self.read_asked = false;
+                self.http_failed(&error);
+            }
         }
     }
 

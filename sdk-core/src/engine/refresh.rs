@@ -32,6 +32,7 @@ impl Engine {
         let events = self.stats.events;
         self.refreshes.push(Refresh { command, events, stage: Stage::Due });
         self.poll_due = true;
+        self.read_asked = true;
     }
 
     pub(crate) fn refreshes_asked(&mut self) {

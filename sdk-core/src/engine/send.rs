@@ -227,7 +227,7 @@ impl Engine {
     /// it: it only matters months later.
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
         let at = self.server_clock.now(self.now);
-        let first = self.outbox.depart(room, carrier, ops, at);
+        let first = self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
         if !first.is_empty() {
             let mut transaction = Transaction { independent: true, ..Transaction::default() };
             transaction.push(Write::Attempted(first, at));

@@ -156,6 +156,14 @@ impl Radio {
     }
 }
 
+impl Radio {
+    /// Whether it is still awake from the last use, so that one more wakes nobody.
+    pub(crate) fn is_awake(&self, now_ms: u64) -> bool {
+        let idle = millis(defaults::RADIO_IDLE);
+        self.used_ms.is_some_and(|used| now_ms.saturating_sub(used) < idle)
+    }
+}
+
 /// The counters of each mode, kept by difference: whoever counts does not need to know the mode.
 #[derive(Debug, Default)]
 pub(crate) struct ModeStats {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidewire_protocol::{History, HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
+use tidewire_protocol::{EventId, History, HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
 
 use super::commit::After;
 use super::effect::{
@@ -40,6 +40,8 @@ pub(crate) enum LoadPurpose {
         since: u64,
     },
     Profiles(Lookup),
+    /// A message that somebody asks about.
+    Why(CommandId, RoomId, EventId),
 }
 
 /// A page of history on its way.
@@ -86,6 +88,9 @@ impl Engine {
             (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
                 self.profiles_loaded(lookup, found);
             }
+            (Some(LoadPurpose::Why(command, room, id)), Rows::Events(events)) => {
+                self.why_event(command, room, id, events.first());
+            }
             _ => {}
         }
         self.advance();
@@ -122,6 +127,9 @@ impl Engine {
             }
             Some(LoadPurpose::Profiles(lookup)) => {
                 self.reply(lookup.command, Err(Error::Store(error)));
+            }
+            Some(LoadPurpose::Why(command, ..)) => {
+                self.reply(command, Err(Error::Store(error)));
             }
             None => {}
         }
@@ -170,7 +178,7 @@ impl Engine {
                 unanswered.push(*command);
                 false
             }
-            LoadPurpose::Start | LoadPurpose::Profiles(_) => true,
+            LoadPurpose::Start | LoadPurpose::Profiles(_) | LoadPurpose::Why(..) => true,
         });
         for command in unanswered {
             let older = Older { added: 0, tier: Tier::Disk, more: true };

@@ -117,7 +117,8 @@ impl Message {
 
 /// How far a message is. Derived from the outbox, the log and the receipts, stored nowhere. Only the
 /// user's own messages go beyond `Sent`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MessageState {
     /// In the outbox, on its way or about to be.
     Sending,
@@ -135,7 +136,7 @@ pub enum MessageState {
 
 impl MessageState {
     /// Of a message in the log that has reached so many.
-    fn of_reach(reach: Option<Reach>) -> Self {
+    pub(crate) fn of_reach(reach: Option<Reach>) -> Self {
         match reach {
             Some(Reach { read_by, of, .. }) if read_by == of => Self::Read,
             Some(Reach { delivered_to, of, .. }) if delivered_to == of => Self::Delivered,
@@ -298,6 +299,11 @@ impl Window {
             self.others = others;
             self.dirty = true;
         }
+    }
+
+    /// The message of this id, if it is shown.
+    pub(crate) fn message(&self, id: EventId) -> Option<&Arc<Message>> {
+        self.messages.values().find(|message| message.id == id)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -143,7 +143,9 @@ impl Disk for NoDisk {
     fn peek(&mut self, query: &Query) -> Result<Rows, StoreError> {
         Ok(match query {
             Query::Start => Rows::Start(Box::default()),
-            Query::Newest { .. } | Query::Before { .. } => Rows::Events(Vec::new()),
+            Query::Newest { .. } | Query::Before { .. } | Query::Event(..) => {
+                Rows::Events(Vec::new())
+            }
             Query::Profiles(_) => Rows::Profiles(Vec::new()),
         })
     }

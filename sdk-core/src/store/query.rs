@@ -30,6 +30,7 @@ impl Database {
             Query::Before { room, before, from, limit } => {
                 self.events(*room, *from, *before, *limit).map(Rows::Events)
             }
+            Query::Event(room, id) => self.event(*room, *id).map(Rows::Events),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
         };
         rows.map_err(|error| self.classify(error))
@@ -146,6 +147,19 @@ impl Database {
             .collect::<rusqlite::Result<Vec<Event>>>()?;
         events.reverse();
         Ok(events)
+    }
+
+    /// The event of this id, if it is here. There is no index on ids: this reads through the room.
+    fn event(&self, room: RoomId, id: EventId) -> rusqlite::Result<Vec<Event>> {
+        self.connection
+            .prepare_cached(
+                "SELECT seq, id, sender, at, kind, content FROM events
+                 WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND id = ?2",
+            )?
+            .query_map(params![room.uuid().as_bytes(), id.uuid().as_bytes()], |row| {
+                event(row, 0, room)
+            })?
+            .collect()
     }
 
     fn profiles(&self, users: &[UserId]) -> rusqlite::Result<Vec<(Profile, i64)>> {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod budget;
 mod cursors;
 mod delivery;
 mod disks;
@@ -18,4 +19,5 @@ mod receipts;
 mod restarts;
 mod stage;
 mod tokens;
+mod why;
 mod wire;

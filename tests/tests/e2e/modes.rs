@@ -90,7 +90,7 @@ async fn two_clients_chat_on_a_slow_network() {
         agent.network("cellular_2g").await;
         agent.in_mode("polling").await;
     }
-    assert_eq!(ada.view().modes.last().unwrap().1, "the network is Cellular2G");
+    assert_eq!(ada.view().modes.last().unwrap().1, "the network is 2G");
     chat(&world, &ada, &bob, &room).await;
 }
 

@@ -1,6 +1,7 @@
 //! The engine under a virtual clock, against a model of the server and the real transaction
 //! executor.
 
+mod budget;
 mod health;
 mod lifecycle;
 mod modes;
@@ -8,5 +9,6 @@ mod random;
 mod receipts;
 mod scenarios;
 mod sending;
+mod why;
 
 use crate::simulation::{server as model, world};

@@ -65,4 +65,7 @@ public sealed interface ModeReason {
 
     /** The ceiling that the app set with [TidewireClient.setModeCeiling]. */
     public data object Ceiling : ModeReason
+
+    /** A socket would cost more than the app's budget has left. */
+    public data object Budget : ModeReason
 }

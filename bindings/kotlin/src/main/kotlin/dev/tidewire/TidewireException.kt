@@ -105,7 +105,7 @@ public sealed class TidewireException(
         public val room: String,
     ) : TidewireException(told)
 
-    /** The outbox holds no failed message [id]. */
+    /** There is no message [id] here, or, where a failed one is meant, it has not failed. */
     public class UnknownMessage internal constructor(
         told: Told,
         public val id: String,

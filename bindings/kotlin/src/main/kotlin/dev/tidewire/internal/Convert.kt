@@ -123,6 +123,7 @@ private fun FfiModeReason.toApi(): ModeReason =
         is FfiModeReason.Breaks -> ModeReason.Breaks(times.toLong())
         FfiModeReason.LowPower -> ModeReason.LowPower
         FfiModeReason.Ceiling -> ModeReason.Ceiling
+        FfiModeReason.Budget -> ModeReason.Budget
     }
 
 private fun FfiNetworkKind.toApi(): NetworkKind =
