@@ -44,7 +44,7 @@ mod error;
 mod event;
 mod mailbox;
 mod room;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod store;
 mod timeline;

@@ -399,6 +399,13 @@ impl Engine {
         self.cursor.as_ref()
     }
 
+    /// How far the feed has passed a room, if all of that is on disk.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn passed(&self, room: RoomId) -> Option<tidewire_protocol::Seq> {
+        let on_disk = self.commits.is_empty() && self.phase == Phase::Ready;
+        self.rooms.get(&room).filter(|_| on_disk).map(|room| room.feed_seq)
+    }
+
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.stats

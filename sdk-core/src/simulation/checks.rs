@@ -43,13 +43,18 @@ fn check_rows_of_store(
         let id = room.state.id;
         let passed = server.seqs_up_to(&client.user, id, ord);
         let held = RangeSet::from_ranges(room.held.iter().copied());
+        // A bootstrap does not tell of what happened in a room that the user is out of by then.
+        let left_unseen =
+            !room.state.joined && server.rooms.get(&id).is_none_or(|room| !room.has(&client.user));
         hold!(
-            room.feed_seq.get() >= passed,
+            room.feed_seq.get() >= passed || left_unseen,
             "the cursor {cursor} passed seq {passed} of {id}, the room knows of {}",
             room.feed_seq
         );
-        if let Some(log) = server.rooms.get(&id)
-            && log.has(&client.user)
+        // Receipts from before the user came in are in the room's state.
+        if let Ok((log, member)) = server.seen_by(&client.user, id)
+            && member.left.is_none()
+            && member.joined_ord <= ord
             && log.shares_receipts()
         {
             for (receipt, place) in log.receipts.values() {
@@ -96,6 +101,101 @@ pub fn check_events(client: &mut SimClient, server: &ModelServer) -> Result<(), 
         let held: u64 = room.held.iter().map(|(start, end)| end - start + 1).sum();
         let stored: Vec<u64> = events.iter().map(|event| event.seq.get()).collect();
         hold!(held == stored.len() as u64, "held {:?}, stored {stored:?} in {id}", room.held);
+    }
+    Ok(())
+}
+
+/// What must be true once nothing is in the way any more and time has passed.
+pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
+    let stored = client.stored();
+    let cursor = client.engine.cursor().map_or(0, |cursor| server.ord(cursor));
+    for id in server.rooms_of(&client.user) {
+        let (log, member) = match server.seen_by(&client.user, id) {
+            Ok(found) => found,
+            Err(error) => return Err(Broken(error.to_string())),
+        };
+        let head = log.last_seen_by(member);
+        let last = log.ords.last().copied().unwrap_or_default().max(log.receipt_ord);
+        hold!(cursor >= last, "the log is read to {cursor}, {id} has news at {last}");
+        let room = stored.rooms.iter().find(|room| room.state.id == id);
+        let Some(room) = room else {
+            return Err(Broken(format!("{id} is not stored")));
+        };
+        hold!(room.state.joined, "{id} is stored as left");
+        hold!(
+            room.state.head_seq == head && room.feed_seq == head,
+            "{id} is at {head}, stored is {} and read to {}",
+            room.state.head_seq,
+            room.feed_seq
+        );
+        hold!(room.state.members > 0, "of {id} only events are known");
+        // Who is in a room that nobody looks at may be in doubt: then nobody else's is stored.
+        let looked_at = client.timelines.values().any(|open| *open == id);
+        let alone = room.receipts.iter().all(|receipt| receipt.user == client.user);
+        if log.shares_receipts() && (looked_at || !alone) {
+            for (receipt, _) in log.receipts.values() {
+                hold!(room.receipts.contains(receipt), "{receipt:?} of {id} is not known");
+            }
+        }
+    }
+    let failed = stored.outbox.iter().any(|row| row.failed.is_some());
+    hold!(failed || stored.outbox.is_empty(), "stuck in the outbox: {:?}", stored.outbox);
+    for (timeline, rows) in &client.rows {
+        check_whole(&client.timelines[timeline], client, server, rows)?;
+    }
+    Ok(())
+}
+
+/// A timeline shows every message between its first and the head, or a gap in its place.
+fn check_whole(
+    room: &tidewire_protocol::RoomId,
+    client: &SimClient,
+    server: &ModelServer,
+    rows: &[Row],
+) -> Result<(), Broken> {
+    let Ok((log, member)) = server.seen_by(&client.user, *room) else { return Ok(()) };
+    if member.left.is_some() {
+        return Ok(());
+    }
+    let mut next = None;
+    for row in rows {
+        let (from, to) = match row {
+            Row::Gap { from, to } => (*from, *to),
+            Row::Message(message) => match message.seq {
+                Some(seq) => (seq, seq),
+                None => continue,
+            },
+        };
+        hold!(
+            next.is_none_or(|next| next == from),
+            "{from} of {room} is shown after {next:?}, without a gap's mark"
+        );
+        next = Some(to.next());
+    }
+    let head = log.last_seen_by(member);
+    hold!(next == Some(head.next()), "{room} is shown up to {next:?}, its head is {head}");
+    Ok(())
+}
+
+/// What must be true of a timeline at every moment as well: what lies between two messages is
+/// marked as a gap, unless the feed has yet to bring it.
+pub(super) fn check_marks(rows: &[Row], passed: Seq) -> Result<(), Broken> {
+    let mut next = None;
+    for row in rows {
+        let (from, to) = match row {
+            Row::Gap { from, to } => (*from, *to),
+            Row::Message(message) => match message.seq {
+                Some(seq) => (seq, seq),
+                None => continue,
+            },
+        };
+        if let Some(next) = next {
+            hold!(
+                from == next || next > passed,
+                "what lies from {next} to {from} is not shown, and the feed has passed {passed}"
+            );
+        }
+        next = Some(to.next());
     }
     Ok(())
 }

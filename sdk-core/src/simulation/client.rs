@@ -1,7 +1,7 @@
 //! A client of the simulation: an engine, its disk, and the app that looks at it. What it wants
 //! of the network is left to whoever moves time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tidewire_protocol::{
     ClientFrame, Content, EventId, EventKind, MessageContent, Op, RoomId, UserId,
@@ -13,7 +13,7 @@ use super::disk::Disk;
 use crate::config::Config;
 use crate::engine::{
     Command, CommandId, Effect, Engine, Notice, Now, Problem, Query, Reply, Request, RequestId,
-    Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Transaction,
+    Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Traffic, Transaction,
 };
 use crate::error::{Error, StoreError};
 
@@ -56,6 +56,8 @@ pub struct SimClient {
     pub rows: BTreeMap<TimelineId, Vec<Row>>,
     /// The room of each open timeline.
     pub timelines: BTreeMap<TimelineId, RoomId>,
+    /// Those of them that were updated by this input.
+    updated: BTreeSet<TimelineId>,
     /// Updates of timelines.
     pub updates: u64,
     /// Problems that the app was told.
@@ -74,6 +76,8 @@ pub struct SimClient {
     pub(super) resting: bool,
     /// Commits that fail from now on.
     pub failing_commits: u32,
+    /// Bytes that passed, if they are counted.
+    pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
     pub(super) looks: bool,
     /// The first promise that was broken.
@@ -99,6 +103,7 @@ impl SimClient {
             replies: HashMap::new(),
             rows: BTreeMap::new(),
             timelines: BTreeMap::new(),
+            updated: BTreeSet::new(),
             updates: 0,
             problems: Vec::new(),
             switches: 0,
@@ -109,6 +114,7 @@ impl SimClient {
             next: 0,
             resting: false,
             failing_commits: 0,
+            traffic: Traffic::default(),
             looks: true,
             broken: None,
         };
@@ -160,6 +166,15 @@ impl SimClient {
                 Effect::Notify(notice) => self.notice(notice),
             }
         }
+        // What is shown is on disk: what is on its way there may lie in between.
+        for id in std::mem::take(&mut self.updated) {
+            let Some(room) = self.timelines.get(&id) else { continue };
+            let rows = self.rows.get(&id).map_or(&[][..], |rows| rows);
+            let passed = self.engine.passed(*room);
+            if let Some(Err(broken)) = passed.map(|passed| checks::check_marks(rows, passed)) {
+                self.broken.get_or_insert(broken);
+            }
+        }
         if self.resting && self.engine.poll_timeout().is_some() {
             self.breaks("a timer is armed at rest".into());
         }
@@ -186,6 +201,7 @@ impl SimClient {
                 if let Err(broken) = checks::check_rows(rows) {
                     self.broken.get_or_insert(broken);
                 }
+                self.updated.insert(id);
             }
             Notice::Problem(problem) => self.problems.push(problem),
             _ => {}

@@ -87,6 +87,12 @@ impl ModelServer {
         let cursor = cursor_at(self.horizon(0).max(self.expired_below));
         let mut rooms = self.rooms_of(user);
         rooms.sort_by_key(|id| std::cmp::Reverse(self.rooms[id].ords.last().copied()));
+        // What happened in a room before the user left it is not told any more.
+        for id in self.memberships.get(user).into_iter().flatten() {
+            if let Ok((room, member)) = self.seen_by(user, *id) {
+                self.limited_at.insert((user.clone(), *id), room.last_seen_by(member));
+            }
+        }
         let rooms: Result<_, _> = rooms.into_iter().map(|id| self.limited(user, id)).collect();
         Ok(Bootstrap {
             user: user.clone(),

@@ -138,7 +138,7 @@ impl Open {
         Ok(Self { database, _folder: Some(folder) })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn database(&mut self) -> &mut Database {
         &mut self.database
     }
