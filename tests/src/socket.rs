@@ -67,17 +67,25 @@ impl Socket {
     /// # Panics
     /// If none comes.
     pub async fn hears(&mut self, wanted: &str) -> Value {
+        self.hears_any(&[wanted]).await
+    }
+
+    /// Waits for a frame of one of these types; others are passed over.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub async fn hears_any(&mut self, wanted: &[&str]) -> Value {
         loop {
             let message = timeout(PATIENCE, self.0.next()).await.expect("a frame in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(text.as_str()).expect("JSON");
-                    if frame["type"] == wanted {
+                    if wanted.iter().any(|wanted| frame["type"] == **wanted) {
                         return frame;
                     }
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => panic!("no `{wanted}` but {other:?}"),
+                other => panic!("no {wanted:?} but {other:?}"),
             }
         }
     }

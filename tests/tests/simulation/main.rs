@@ -5,4 +5,5 @@
 
 mod app;
 mod campaign;
+mod crowds;
 mod planted;

@@ -1,0 +1,138 @@
+//! The real server, over HTTP and WebSockets.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use tempfile::TempDir;
+use tidewire::engine::{Request, RequestError, Response};
+use tidewire_protocol::{ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, ServerFrame};
+use tidewire_tests::http;
+use tidewire_tests::server::ServerProcess;
+use tidewire_tests::socket::Socket;
+
+use super::{Served, code, reading, sync};
+
+pub(super) struct Real {
+    server: ServerProcess,
+    tokens: HashMap<String, String>,
+    _folder: TempDir,
+}
+
+impl Real {
+    pub(super) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = ServerProcess::start(folder.path().join("server")).await;
+        Self { server, tokens: HashMap::new(), _folder: folder }
+    }
+
+    fn token(&mut self, name: &str) -> String {
+        let server = &self.server;
+        self.tokens.entry(name.to_owned()).or_insert_with(|| server.token(name)).clone()
+    }
+}
+
+impl Served for Real {
+    type Socket = (Socket, String);
+
+    async fn request(&mut self, name: &str, request: Request) -> Result<Response, RequestError> {
+        let token = self.token(name);
+        let (method, path, body) = call(&request);
+        let answer = http::call(self.server.addr(), &token, method, &path, body.as_ref()).await;
+        let text = answer.body.to_string();
+        if answer.status != 200 {
+            let body: ErrorBody = serde_json::from_str(&text).unwrap();
+            assert_eq!(body.error.code.status(), answer.status, "{text}");
+            return Err(body.error.into());
+        }
+        Ok(parse(&request, &text).unwrap())
+    }
+
+    async fn open(&mut self, name: &str) -> Self::Socket {
+        (Socket::open(self.server.addr()).await, self.token(name))
+    }
+
+    async fn say(&mut self, (socket, token): &mut Self::Socket, mut frame: ClientFrame) {
+        if let ClientFrame::Hello(hello) = &mut frame {
+            hello.token.get_or_insert(token.clone());
+        }
+        socket.say(&json(&frame)).await;
+    }
+
+    async fn hears(&mut self, (socket, _): &mut Self::Socket, wanted: &[&str]) -> ServerFrame {
+        let frame = socket.hears_any(wanted).await;
+        ServerFrame::parse(&frame.to_string()).unwrap()
+    }
+
+    async fn expire(&mut self, name: &str, cursor: &Cursor) {
+        // Every cursor is too old on this server a second after it was given.
+        let dir = self.server.dir().to_owned();
+        self.server.stop().await;
+        let flags = ["--ops-per-second=0", "--cursor-max-age-seconds=0"];
+        self.server = ServerProcess::start_with(dir, &flags).await;
+        loop {
+            match sync(self, name, reading(cursor)).await {
+                Ok(_) => tokio::task::yield_now().await,
+                refused => {
+                    assert_eq!(code(refused), ErrorCode::CursorExpired);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+/// A request as HTTP.
+fn call(request: &Request) -> (&'static str, String, Option<Value>) {
+    match request {
+        Request::Sync(body) => ("POST", "/v1/sync".into(), Some(json(body))),
+        Request::Bootstrap => ("GET", "/v1/bootstrap".into(), None),
+        Request::Rooms(after) => ("GET", format!("/v1/rooms?after={after}"), None),
+        Request::Room(room) => ("GET", format!("/v1/rooms/{room}"), None),
+        Request::CreateRoom(body) => ("POST", "/v1/rooms".into(), Some(json(body))),
+        Request::Members(room, after) => {
+            let after = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
+            ("GET", format!("/v1/rooms/{room}/members{after}"), None)
+        }
+        Request::AddMembers(room, body) => {
+            ("POST", format!("/v1/rooms/{room}/members"), Some(json(body)))
+        }
+        Request::RemoveMember(room, user) => {
+            ("DELETE", format!("/v1/rooms/{room}/members/{user}"), None)
+        }
+        Request::History(room, query) => {
+            ("GET", format!("/v1/rooms/{room}/messages?{}", history(query)), None)
+        }
+        Request::Ops(room, body) => ("POST", format!("/v1/rooms/{room}/ops"), Some(json(body))),
+        Request::Profiles(body) => ("POST", "/v1/profiles:batch".into(), Some(json(body))),
+        Request::UpdateProfile(body) => ("PUT", "/v1/profile".into(), Some(json(body))),
+    }
+}
+
+fn history(query: &HistoryQuery) -> String {
+    let seqs = [("before", query.before), ("after", query.after), ("around", query.around)];
+    let seqs = seqs.into_iter().filter_map(|(name, seq)| Some(format!("{name}={}", seq?.get())));
+    let limit = query.limit.map(|limit| format!("limit={limit}"));
+    seqs.chain(limit).collect::<Vec<_>>().join("&")
+}
+
+fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
+    Ok(match request {
+        Request::Sync(_) => Response::Sync(serde_json::from_str(text)?),
+        Request::Bootstrap => Response::Bootstrap(serde_json::from_str(text)?),
+        Request::Rooms(_) => Response::Rooms(serde_json::from_str(text)?),
+        Request::Room(_)
+        | Request::CreateRoom(_)
+        | Request::AddMembers(..)
+        | Request::RemoveMember(..) => Response::Room(serde_json::from_str(text)?),
+        Request::Members(..) => Response::Members(serde_json::from_str(text)?),
+        Request::History(..) => Response::History(serde_json::from_str(text)?),
+        Request::Ops(..) => Response::Ops(serde_json::from_str(text)?),
+        Request::Profiles(_) => Response::Profiles(serde_json::from_str(text)?),
+        Request::UpdateProfile(_) => Response::Profile(serde_json::from_str(text)?),
+    })
+}
