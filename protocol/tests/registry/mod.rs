@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History, HistoryQuery,
-    MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, Policy, Profile, ProfileUpdate,
-    Profiles, ProfilesRequest, Receipt, RoomPage, RoomState, Sent, ServerFrame, SyncRequest,
-    SyncResponse,
+    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History,
+    HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, Policy, Profile,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoomPage, RoomState, Sent, ServerFrame,
+    SyncRequest, SyncResponse,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
