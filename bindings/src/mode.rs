@@ -60,6 +60,9 @@ pub enum ModeReason {
         /// How often.
         times: u32,
     },
+    /// Nothing bound it. But sockets fail on this network while HTTP works, so that the feed is pushed
+    /// over an event stream: reading is as fast as over a socket, sending takes a request each.
+    EventStream,
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -218,6 +221,7 @@ impl From<tidewire::Reason> for ModeReason {
             tidewire::Reason::SocketsFail => Self::SocketsFail,
             tidewire::Reason::Latency { ms } => Self::Latency { ms },
             tidewire::Reason::Breaks(times) => Self::Breaks { times },
+            tidewire::Reason::EventStream => Self::EventStream,
             tidewire::Reason::LowPower => Self::LowPower,
             tidewire::Reason::Ceiling => Self::Ceiling,
             tidewire::Reason::Budget => Self::Budget,

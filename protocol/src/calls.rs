@@ -51,6 +51,22 @@ impl SyncRequest {
     }
 }
 
+/// The query of `GET /v1/events`: the feed as an event stream. The header `Last-Event-ID`, where
+/// there is one, takes the place of `cursor`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EventsQuery {
+    /// Where to read on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Where the app stands in its lifecycle.
+    #[serde(default)]
+    pub app_state: AppState,
+    /// The longest silence on the stream, in ms: then a comment comes. After 2.5 of them without a
+    /// byte the client may take the connection for lost.
+    #[serde(default = "SyncRequest::default_heartbeat_ms")]
+    pub heartbeat_ms: u64,
+}
+
 /// The answer to `sync`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]

@@ -28,8 +28,8 @@ mod receipt;
 mod room;
 
 pub use calls::{
-    Bootstrap, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom, OpsRequest,
-    ProfileUpdate, Profiles, ProfilesRequest, RoomPage, SyncRequest, SyncResponse,
+    Bootstrap, EventsQuery, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom,
+    OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoomPage, SyncRequest, SyncResponse,
 };
 pub use cursor::{Cursor, Epoch};
 pub use error::{ErrorBody, ErrorCode, WireError};

@@ -580,6 +580,7 @@ fn stats_json(stats: &tidewire::Stats) -> Value {
         "requests": stats.requests,
         "polls": stats.polls,
         "sockets": stats.sockets,
+        "streams": stats.streams,
         "frames_sent": stats.frames_sent,
         "frames_received": stats.frames_received,
         "bytes_sent": stats.bytes_sent,

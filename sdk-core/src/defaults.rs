@@ -61,8 +61,12 @@ pub const DWELL_MOST: Duration = Duration::from_secs(600);
 /// delays after failures that is about a quarter of a minute.
 pub const SOCKET_FAILURES: u32 = 4;
 
+/// Event streams in a row that did not open after which they do no better than sockets on this
+/// network: each may have waited [`ANSWER_TIMEOUT`] behind a proxy that keeps answers back.
+pub const STREAM_FAILURES: u32 = 2;
+
 /// From then on, how often a socket is tried all the same: the time doubles up to the second of
-/// these, and is jittered down to half.
+/// these, and is jittered down to half. The same for event streams.
 pub const PROBE_FIRST: Duration = Duration::from_secs(30);
 /// See [`PROBE_FIRST`].
 pub const PROBE_MOST: Duration = Duration::from_secs(600);

@@ -27,7 +27,7 @@ pub(crate) struct App {
     pub(crate) limiter: RateLimiter,
     /// What is measured of the load.
     pub(crate) load: Load,
-    /// How many sockets are open.
+    /// How many sockets and event streams are open.
     pub(crate) sockets: watch::Sender<u32>,
     /// What sockets are told of the audience, at most once a second.
     pub(crate) audience: watch::Sender<Audience>,
@@ -51,7 +51,7 @@ impl App {
         self.stop.clone().requested().await;
     }
 
-    /// Returns when no socket is open any more.
+    /// Returns when no socket and no event stream is open any more.
     pub(crate) async fn sockets_ended(&self) {
         // The sender is `self`: it cannot be gone.
         let _ = self.sockets.subscribe().wait_for(|open| *open == 0).await;

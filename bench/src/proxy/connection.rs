@@ -77,7 +77,7 @@ async fn reset_asked(faults: &mut watch::Receiver<Told>) {
 async fn carry(client: &mut TcpStream, opened_under: Fault, shared: &Shared) -> End {
     let carried = match opened_under {
         Fault::Portal { status } => return portal(client, status, shared).await,
-        Fault::NoSockets => match read_head(client).await {
+        Fault::NoSockets | Fault::NoStreams => match read_head(client).await {
             Ok(head) if is_upgrade(&head) => {
                 shared.count(|counters| counters.refused_upgrades += 1);
                 return answer(client, 502).await;

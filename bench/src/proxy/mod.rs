@@ -71,12 +71,15 @@ pub enum Fault {
     /// A proxy that knows no WebSockets: upgrades are answered with 502 and an HTML page,
     /// everything else passes. Connections that were open are reset.
     NoSockets,
+    /// The same, and answers are passed on once they are whole: an event stream, which does not end,
+    /// never comes. What a client reads of any other answer is the same.
+    NoStreams,
 }
 
 impl Fault {
     /// Whether connections made before it belong to a network that is gone.
     fn resets(self) -> bool {
-        matches!(self, Fault::Cut | Fault::Portal { .. } | Fault::NoSockets)
+        matches!(self, Fault::Cut | Fault::Portal { .. } | Fault::NoSockets | Fault::NoStreams)
     }
 }
 
@@ -109,6 +112,8 @@ pub struct Counters {
     pub portal_pages: u64,
     /// Upgrades among these, and those refused, see [`Fault::NoSockets`].
     pub refused_upgrades: u64,
+    /// Event streams kept back, see [`Fault::NoStreams`].
+    pub held_streams: u64,
 }
 
 /// A running proxy. Dropping it resets its connections and frees its port.

@@ -25,6 +25,14 @@ pub(super) async fn read_head(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
+/// Whether an answer that begins here is an event stream.
+pub(super) fn is_stream(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    head.starts_with("HTTP/")
+        && head.to_ascii_lowercase().contains("\r\ncontent-type: text/event-stream")
+}
+
 pub(super) fn is_upgrade(head: &[u8]) -> bool {
     String::from_utf8_lossy(head).to_ascii_lowercase().contains("\r\nupgrade: websocket")
 }

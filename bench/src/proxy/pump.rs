@@ -10,6 +10,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::connection::End;
+use super::portal::is_stream;
 use super::{Fault, MOST_LOSSES, RETRANSMISSION, Shared, Told};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(super) async fn pump(
     let mut rng = fastrand::Rng::new();
     let mut bytes_kept = 0;
     let mut ended = false;
+    // Whether an event stream has begun that is kept back.
+    let mut held = false;
     loop {
         if ended && kept.is_empty() {
             to.shutdown().await?;
@@ -60,6 +63,7 @@ pub(super) async fn pump(
         let Told { fault, number } = *faults.borrow_and_update();
         let due = kept.front().and_then(|piece| match fault {
             Fault::HoldAnswers if way == Way::Down => None,
+            Fault::NoStreams if held => None,
             Fault::Delay(time) => Some(piece.came + piece.late + time),
             _ => Some(piece.came + piece.late),
         });
@@ -99,6 +103,10 @@ pub(super) async fn pump(
                     }
                     (Way::Down, Fault::HoldAnswers) => {
                         shared.count(|counters| counters.bytes_held += read as u64);
+                    }
+                    (Way::Down, Fault::NoStreams) if !held && is_stream(&buffer[..read]) => {
+                        held = true;
+                        shared.count(|counters| counters.held_streams += 1);
                     }
                     (Way::Down, _) => {}
                 }

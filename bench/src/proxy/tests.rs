@@ -132,6 +132,27 @@ async fn ask(proxy: &Proxy, request: &str) -> String {
 }
 
 #[tokio::test]
+async fn an_event_stream_is_kept_back_until_the_fault_ends_and_nothing_else_is() {
+    const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n";
+    const OTHER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let proxy = Proxy::start(echo().await).await.unwrap();
+    proxy.set(Fault::NoStreams);
+    // The echo answers with what it was asked; the first request of a connection is looked into.
+    let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+    let mut answer = vec![0; OTHER.len()];
+    stream.write_all(OTHER).await.unwrap();
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, OTHER);
+    stream.write_all(STREAM).await.unwrap();
+    let counters = proxy.until(|counters| counters.held_streams == 1).await;
+    assert_eq!(counters.bytes_down, OTHER.len() as u64);
+    proxy.set(Fault::None);
+    let mut answer = vec![0; STREAM.len()];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, STREAM);
+}
+
+#[tokio::test]
 async fn a_portal_answers_everything_and_a_proxy_without_sockets_only_upgrades() {
     const UPGRADE: &str = "GET /v1/socket HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     const PLAIN: &str = "POST /v1/sync HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";

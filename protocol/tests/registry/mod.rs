@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, History, HistoryQuery,
-    MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, Policy, Profile, ProfileUpdate,
-    Profiles, ProfilesRequest, Receipt, RoomPage, RoomState, Sent, ServerFrame, SyncRequest,
-    SyncResponse,
+    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History,
+    HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, Policy, Profile,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoomPage, RoomState, Sent, ServerFrame,
+    SyncRequest, SyncResponse,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -22,6 +22,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("app_state.all", json::<Vec<AppState>>),
     ("call.bootstrap.response", json::<Bootstrap>),
     ("call.bootstrap.response.least", json::<Bootstrap>),
+    ("call.events.query", json::<EventsQuery>),
     ("call.history.query", json::<HistoryQuery>),
     ("call.history.query.after", json::<HistoryQuery>),
     ("call.history.query.around", json::<HistoryQuery>),

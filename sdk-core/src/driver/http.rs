@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, Method};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidewire_protocol::{ErrorBody, HistoryQuery, limits};
+use tidewire_protocol::{ErrorBody, EventsQuery, HistoryQuery, limits};
 
 use super::address::Address;
 use super::tls;
@@ -21,7 +21,7 @@ use crate::engine::{Request, RequestError, Response};
 pub(crate) struct Http {
     client: Client,
     address: Address,
-    traffic: Arc<Traffic>,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 /// Idle connections are kept a little longer than the longest usual polling interval (10 s), so
@@ -34,7 +34,6 @@ impl Http {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(defaults::CONNECT_TIMEOUT)
-            .timeout(defaults::REQUEST_TIMEOUT)
             .pool_idle_timeout(KEEP_ALIVE)
             .pool_max_idle_per_host(1)
             // No call answers with a redirect: one comes from a captive portal.
@@ -101,6 +100,57 @@ impl Http {
     }
 }
 
+impl Http {
+    /// Opens an event stream: what comes is the answer's head, the rest is to be read as it comes.
+    /// Waits for the head for as long as the caller does.
+    pub(super) async fn events(
+        &self,
+        query: &EventsQuery,
+        token: &str,
+    ) -> Result<reqwest::Response, RequestError> {
+        const STREAM: &str = "text/event-stream";
+        let request = self
+            .client
+            .get(self.address.http(&format!("/v1/events{}", events_query(query))))
+            .header(ACCEPT, STREAM)
+            // What is packed is often kept back until there is more to pack.
+            .header(ACCEPT_ENCODING, "identity")
+            .header(AUTHORIZATION, format!("Bearer {token}"));
+        let mut response = request.send().await.map_err(|error| trouble(&error.without_url()))?;
+        if !response.status().is_success() {
+            let whole = self.whole(&mut response);
+            let answer = tokio::time::timeout(defaults::REQUEST_TIMEOUT, whole).await;
+            let late = |_| RequestError::Network("no whole answer in time".into());
+            return Err(refusal(response.status(), &answer.map_err(late)??));
+        }
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+        if kind.trim().eq_ignore_ascii_case(STREAM) { Ok(response) } else { Err(somebody_else()) }
+    }
+
+    /// The body of an answer, bounded.
+    async fn whole(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, RequestError> {
+        let mut answer = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| trouble(&error.without_url()))?
+        {
+            self.traffic.receives(chunk.len());
+            if answer.len() + chunk.len() > limits::ANSWER_BYTES {
+                return Err(RequestError::Network("the answer is larger than any can be".into()));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(answer)
+    }
+}
+
+fn events_query(query: &EventsQuery) -> String {
+    let cursor = query.cursor.as_ref();
+    let cursor = cursor.map(|cursor| format!("cursor={}&", escape(cursor.as_str())));
+    let (state, heartbeat) = (query.app_state.as_str(), query.heartbeat_ms);
+    format!("?{}app_state={state}&heartbeat_ms={heartbeat}", cursor.unwrap_or_default())
+}
+
 struct Call<'a> {
     http: &'a Http,
     token: &'a str,
@@ -118,6 +168,7 @@ impl Call<'_> {
             .http
             .client
             .request(method, url)
+            .timeout(defaults::REQUEST_TIMEOUT)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some(body) = body {
@@ -126,33 +177,30 @@ impl Call<'_> {
             request = request.header(CONTENT_TYPE, "application/json").body(json);
         }
         let mut response = request.send().await.map_err(|error| trouble(&error.without_url()))?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| trouble(&error.without_url()))?
-        {
-            self.http.traffic.receives(chunk.len());
-            if answer.len() + chunk.len() > limits::ANSWER_BYTES {
-                return Err(RequestError::Network("the answer is larger than any can be".into()));
-            }
-            answer.extend_from_slice(&chunk);
+        let answer = self.http.whole(&mut response).await?;
+        if response.status().is_success() {
+            return serde_json::from_slice(&answer).map_err(|_| somebody_else());
         }
-        if status.is_success() {
-            return serde_json::from_slice(&answer).map_err(|_| {
-                RequestError::Network("something else than the server answered".into())
-            });
-        }
-        match serde_json::from_slice::<ErrorBody>(&answer) {
-            Ok(body) => Err(RequestError::Refused(body.error)),
-            Err(_) => Err(RequestError::Network(format!(
-                "status {status} from something else than the server"
-            ))),
+        Err(refusal(response.status(), &answer))
+    }
+}
+
+fn somebody_else() -> RequestError {
+    RequestError::Network("something else than the server answered".into())
+}
+
+/// What an answer that is no success says: the server's "no", or somebody else's.
+fn refusal(status: StatusCode, answer: &[u8]) -> RequestError {
+    match serde_json::from_slice::<ErrorBody>(answer) {
+        Ok(body) => RequestError::Refused(body.error),
+        Err(_) => {
+            RequestError::Network(format!("status {status} from something else than the server"))
         }
     }
 }
 
 /// The whole chain of causes: the last one is what tells.
-fn trouble(error: &dyn std::error::Error) -> RequestError {
+pub(super) fn trouble(error: &dyn std::error::Error) -> RequestError {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

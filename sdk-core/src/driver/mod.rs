@@ -4,6 +4,8 @@
 pub(crate) mod address;
 mod http;
 mod socket;
+mod sse;
+mod stream;
 mod tls;
 mod traffic;
 
@@ -12,7 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, ServerFrame};
+use tidewire_protocol::{ClientFrame, EventsQuery, ServerFrame};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -61,6 +63,11 @@ struct OpenSocket {
     task: AbortHandle,
 }
 
+struct OpenStream {
+    id: SocketId,
+    task: AbortHandle,
+}
+
 struct Driver {
     engine: Engine,
     start: Instant,
@@ -79,6 +86,9 @@ struct Driver {
     socket: Option<OpenSocket>,
     /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
     frames: mpsc::Receiver<ServerFrame>,
+    stream: Option<OpenStream>,
+    /// The same of the open event stream.
+    stream_frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
     /// Who waits for the engine to settle.
     settling: Vec<oneshot::Sender<()>>,
@@ -98,6 +108,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
     let start = Instant::now();
     let (outcomes, inbox) = mpsc::unbounded_channel();
     let (_, frames) = mpsc::channel(1);
+    let (_, stream_frames) = mpsc::channel(1);
     let driver = Driver {
         engine: Engine::new(parts.config, fastrand::u64(..), now(start)),
         start,
@@ -114,6 +125,8 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         next_command: 0,
         socket: None,
         frames,
+        stream: None,
+        stream_frames,
         outcomes,
         settling: Vec::new(),
         tasks: JoinSet::new(),
@@ -162,6 +175,13 @@ impl Driver {
                         self.engine.handle_frame(now(start), id, frame);
                     }
                 }
+                Some(frame) = self.stream_frames.recv(), if self.engine.wants_frames() => {
+                    self.engine.handle_traffic(self.traffic.total());
+                    if let Some(stream) = &self.stream {
+                        let id = stream.id;
+                        self.engine.handle_frame(now(start), id, frame);
+                    }
+                }
                 () = due => {
                     self.engine.handle_traffic(self.traffic.total());
                     self.engine.handle_timeout(now(start));
@@ -170,6 +190,7 @@ impl Driver {
             }
         };
         self.close_socket();
+        self.close_stream();
         self.tasks.abort_all();
         // After every transaction given before. Whoever waits for one of them hears of it: what is
         // on disk will be sent, and must not look as if it were not.
@@ -240,10 +261,14 @@ impl Driver {
         match outcome {
             Outcome::Socket(id, event) => {
                 // What came before the end is heard before it: a `goaway` holds the slot.
-                if matches!(event, SocketEvent::Closed { .. })
-                    && self.socket.as_ref().is_some_and(|socket| socket.id == id)
+                let frames = match (&self.socket, &self.stream) {
+                    (Some(socket), _) if socket.id == id => Some(&mut self.frames),
+                    (_, Some(stream)) if stream.id == id => Some(&mut self.stream_frames),
+                    _ => None,
+                };
+                if let Some(frames) = frames.filter(|_| matches!(event, SocketEvent::Closed { .. }))
                 {
-                    while let Ok(frame) = self.frames.try_recv() {
+                    while let Ok(frame) = frames.try_recv() {
                         engine.handle_frame(now, id, frame);
                     }
                 }
@@ -279,6 +304,12 @@ impl Driver {
                     }
                 }
                 Effect::SendFrame(id, frame) => self.send_frame(id, frame),
+                Effect::OpenStream(id, query) => self.open_stream(id, query),
+                Effect::CloseStream(id) => {
+                    if self.stream.as_ref().is_some_and(|stream| stream.id == id) {
+                        self.close_stream();
+                    }
+                }
                 Effect::Request(id, request) => {
                     let http = self.http.clone();
                     let token = self.token.clone();
@@ -315,6 +346,7 @@ impl Driver {
 
     fn release(&mut self) {
         self.close_socket();
+        self.close_stream();
         self.tasks.abort_all();
         // Idle connections and their timers go with the old one.
         if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {
@@ -371,6 +403,26 @@ impl Driver {
     fn close_socket(&mut self) {
         if let Some(socket) = self.socket.take() {
             socket.task.abort();
+        }
+    }
+
+    fn open_stream(&mut self, id: SocketId, query: EventsQuery) {
+        self.close_stream();
+        let (inbound, frames) = mpsc::channel(1);
+        self.stream_frames = frames;
+        let (http, token) = (self.http.clone(), self.token.clone());
+        let outcomes = self.outcomes.clone();
+        let task = self.tasks.spawn(async move {
+            let opened = || drop(outcomes.send(Outcome::Socket(id, SocketEvent::Opened)));
+            let reason = stream::carry(&http, &query, &token, opened, &inbound).await;
+            let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Closed { reason }));
+        });
+        self.stream = Some(OpenStream { id, task });
+    }
+
+    fn close_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.task.abort();
         }
     }
 

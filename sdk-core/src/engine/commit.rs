@@ -115,6 +115,7 @@ impl Engine {
     pub(crate) fn store_failed(&mut self, error: StoreError) {
         if self.phase == Phase::Ready {
             self.close_link("the store failed");
+            self.close_stream("the store failed");
             self.sync = None;
             self.boot = None;
             self.load_again_later();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tidewire_protocol::{
-    AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, History, HistoryQuery, Member,
-    MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles,
-    ProfilesRequest, Receipt, RoomId, RoomPage, RoomState, Sent, Seq, SyncRequest, SyncResponse,
-    UserId, WireError,
+    AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
+    HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoomId, RoomPage, RoomState, Sent, Seq,
+    SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};
@@ -26,7 +26,7 @@ macro_rules! number_id {
     };
 }
 number_id! {
-    /// One socket, from its opening to its end. Never used again.
+    /// One socket or event stream, from its opening to its end. Never used again.
     SocketId
 }
 number_id! {
@@ -55,6 +55,11 @@ pub enum Effect {
     CloseSocket(SocketId),
     /// Send a frame. Into a `hello` without a token the driver puts the token.
     SendFrame(SocketId, ClientFrame),
+    /// Open an event stream, `GET /v1/events`, with the token. Answered as a socket is; a typed
+    /// refusal, and each comment as a `ping`, comes as a frame.
+    OpenStream(SocketId, EventsQuery),
+    /// Close it. Nothing more is heard of it.
+    CloseStream(SocketId),
     /// Make an HTTP request, with the token. Answered by `handle_response`.
     Request(RequestId, Request),
     /// Read from the store. Answered by `handle_loaded` or `handle_load_failed`.
@@ -62,7 +67,7 @@ pub enum Effect {
     /// Write to the store. Answered by `handle_committed` or `handle_commit_failed`, in the order
     /// in which the transactions were given.
     Commit(StoreToken, Transaction),
-    /// Drop every request, the socket and the token on its way, and let go of the store's files
+    /// Drop every request, the socket, the event stream and the token on its way, and let go of the store's files
     /// once all that was given before is done. Answered by `handle_released`. The next query opens
     /// the store again.
     Release,
@@ -136,10 +141,10 @@ pub enum RequestError {
     Network(String),
 }
 
-/// What happened to a socket.
+/// What happened to a socket or an event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocketEvent {
-    /// It is open: `hello` may be sent.
+    /// It is open: `hello` may be sent to a socket.
     Opened,
     /// It is gone, or never came to be.
     Closed {

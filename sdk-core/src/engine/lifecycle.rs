@@ -48,7 +48,7 @@ impl Engine {
             }
             // A glance at another app is no reason to lose the socket: what is in the outbox goes
             // out on it, and at its end one poll reads what is left.
-            _ if self.link.is_ready() => {
+            _ if self.link.is_ready() || self.stream.is_open() => {
                 self.signals.grace = true;
                 let grace = millis(defaults::BACKGROUND_GRACE);
                 self.timers.arm(Timer::Grace, self.now.mono_ms + grace);
@@ -83,6 +83,7 @@ impl Engine {
     fn fall_asleep(&mut self) {
         self.rest = Rest::Settling;
         self.close_link("the app is suspended");
+        self.close_stream("the app is suspended");
         let mut requests: Vec<_> = self.requests.keys().copied().collect();
         requests.sort_unstable();
         for id in requests {
@@ -119,6 +120,7 @@ impl Engine {
         self.boot = None;
         self.http_backoff.reset();
         self.link_backoff.reset();
+        self.stream_backoff.reset();
         self.auth_wakes();
         // The server's slots stand: the crowd that they spread did not sleep.
         if self.now.mono_ms < self.http_slot_until {

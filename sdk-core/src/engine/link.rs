@@ -80,7 +80,7 @@ impl Link {
 }
 
 impl Engine {
-    /// Something happened to a socket.
+    /// Something happened to a socket or an event stream.
     pub fn handle_socket(&mut self, now: Now, socket: SocketId, event: SocketEvent) {
         self.now = now;
         if self.link.socket() == Some(socket) {
@@ -88,6 +88,8 @@ impl Engine {
                 SocketEvent::Opened => self.greet(socket),
                 SocketEvent::Closed { reason } => self.link_failed(&reason),
             }
+        } else if self.stream.is(socket) {
+            self.stream_event(event);
         }
         self.advance();
     }
@@ -105,13 +107,16 @@ impl Engine {
             }
             self.frame(frame);
             self.settle_answers();
+        } else if self.stream.is(socket) {
+            self.stats.frames_received += 1;
+            self.stream_frame(frame);
         }
         self.advance();
     }
 
     fn frame(&mut self, frame: ServerFrame) {
         match frame {
-            ServerFrame::Welcome(welcome) => self.welcomed(welcome),
+            ServerFrame::Welcome(welcome) => self.welcomed(&welcome),
             ServerFrame::Batch(page) => {
                 let reading = self.link.pushes();
                 if !reading {
@@ -141,17 +146,25 @@ impl Engine {
         }
     }
 
-    fn welcomed(&mut self, welcome: Welcome) {
+    /// Takes what the server tells at first, whatever carries it. Gives whether it is for this user.
+    pub(crate) fn greeted(&mut self, welcome: &Welcome) -> bool {
         if welcome.user != self.config.user {
-            self.wrong_user(welcome.user);
-            return;
+            self.wrong_user(welcome.user.clone());
+            return false;
         }
         self.auth.accepted();
-        self.sockets_may_work();
         self.idempotency_window_ms = welcome.idempotency_window_ms;
         self.server_clock.told(welcome.now, self.now);
         self.expire_outbox();
         self.told_crowd(welcome.online, welcome.policy);
+        true
+    }
+
+    fn welcomed(&mut self, welcome: &Welcome) {
+        if !self.greeted(welcome) {
+            return;
+        }
+        self.sockets_may_work();
         if let Some(ready) = self.link.greeted().filter(|ready| ready.hellos > 0) {
             ready.hellos -= 1;
             if ready.hellos == 0 {
@@ -226,23 +239,46 @@ impl Engine {
         if reached && self.sockets_failed >= defaults::SOCKET_FAILURES {
             self.signals.sockets_fail = true;
         }
-        let wait = if self.signals.sockets_fail { wait.max(self.probe_wait()) } else { wait };
+        let wait = if self.signals.sockets_fail {
+            let probes = self.probes;
+            self.probes += 1;
+            wait.max(self.probe_wait(probes))
+        } else {
+            wait
+        };
         self.timers.arm(Timer::SocketRetry, self.now.mono_ms + wait);
     }
 
-    /// Until the next try where sockets fail.
-    fn probe_wait(&mut self) -> u64 {
+    /// Until the next try where sockets or streams fail, after so many in vain.
+    pub(crate) fn probe_wait(&mut self, probes: u32) -> u64 {
         let first = millis(defaults::PROBE_FIRST);
-        let most = millis(defaults::PROBE_MOST).min(first.saturating_mul(1 << self.probes.min(16)));
-        self.probes += 1;
+        let most = millis(defaults::PROBE_MOST).min(first.saturating_mul(1 << probes.min(16)));
         self.rng.u64(most / 2..=most)
     }
 
-    /// A socket works, or the surroundings have changed.
+    /// A socket works, or this is another network.
     pub(crate) fn sockets_may_work(&mut self) {
         self.signals.sockets_fail = false;
         self.sockets_failed = 0;
+        self.signals.streams_work = false;
         self.probes = 0;
+        self.stream_failures = 0;
+    }
+
+    /// Sockets and streams are tried at once. Where streams have worked, they go on until a socket
+    /// shows that it does; where they have not, a socket is as good as any other way.
+    pub(crate) fn retry_links(&mut self) {
+        if self.signals.streams_work {
+            self.probes = 0;
+        } else {
+            self.sockets_may_work();
+        }
+        self.link_backoff.reset();
+        self.stream_backoff.reset();
+        if self.now.mono_ms >= self.link_slot_until {
+            self.timers.disarm(Timer::SocketRetry);
+            self.timers.disarm(Timer::StreamRetry);
+        }
     }
 
     /// Closes the socket, if there is one. What it carried goes out again.
@@ -262,7 +298,6 @@ impl Engine {
 
     /// Opens, closes or greets anew, as the mode asks.
     pub(crate) fn advance_link(&mut self) {
-        let mode = self.signals.report().mode;
         // Where sockets fail, one is tried all the same when its time has come.
         let wish = self.signals.wish();
         let wanted = wish >= Mode::Hybrid && self.auth.is_ready() && self.cursor.is_some();
@@ -274,15 +309,10 @@ impl Engine {
             }
             return;
         }
-        let feed = mode == Mode::RealTime;
+        let feed = self.socket_feeds();
         let app_state = self.signals.app_state;
         match &self.link {
-            Link::Closed => {
-                let waits = self.timers.get(Timer::SocketRetry).is_some();
-                if !waits && !self.calms_down(self.link_opened_at) {
-                    self.open_link();
-                }
-            }
+            Link::Closed => self.open_link(),
             Link::Ready(ready) if ready.feed != feed || ready.app_state != app_state => {
                 let greeted_at = ready.greeted_at;
                 if !self.calms_down(Some(greeted_at)) {
@@ -294,7 +324,19 @@ impl Engine {
         }
     }
 
+    /// Opens a socket, if nothing asks to wait.
     fn open_link(&mut self) {
+        if self.timers.get(Timer::SocketRetry).is_some() {
+            return;
+        }
+        if self.now.mono_ms < self.link_slot_until {
+            // Whatever ended the wait meanwhile: the server's slot stands.
+            self.timers.arm(Timer::SocketRetry, self.link_slot_until);
+            return;
+        }
+        if self.calms_down(self.link_opened_at) {
+            return;
+        }
         let socket = SocketId(self.id());
         self.link_opened_at = Some(self.now.mono_ms);
         self.stats.sockets += 1;
@@ -308,6 +350,13 @@ impl Engine {
     pub(crate) fn link_is_coming(&self) -> bool {
         matches!(self.link, Link::Opening(_) | Link::Greeting(_))
             && self.link_backoff.failures() == 0
+            && !self.signals.sockets_fail
+    }
+
+    /// Whether a socket is to push the feed. One that is tried where sockets fail has to show first
+    /// that it works.
+    fn socket_feeds(&self) -> bool {
+        self.signals.report().mode == Mode::RealTime && !self.signals.sockets_fail
     }
 
     fn greet(&mut self, socket: SocketId) {
@@ -332,7 +381,7 @@ impl Engine {
 
     /// Says what is wanted: whether the feed is pushed, from where, and which rooms are live.
     fn say_hello(&mut self) {
-        let feed = self.signals.report().mode == Mode::RealTime;
+        let feed = self.socket_feeds();
         let live = self.live_wanted();
         let hello = Hello {
             token: None,

@@ -47,6 +47,7 @@ mod refresh;
 mod room;
 mod send;
 mod stats;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -198,6 +199,11 @@ pub struct Engine {
     sockets_failed: u32,
     /// Sockets that were tried where sockets fail.
     probes: u32,
+    stream: stream::Stream,
+    stream_opened_at: Option<u64>,
+    stream_backoff: Backoff,
+    /// Streams in a row that did not open while the server was reached.
+    stream_failures: u32,
     sync: Option<Sync>,
     boot: Option<Boot>,
     /// A poll is due now.
@@ -267,6 +273,10 @@ impl Engine {
             look_due: false,
             sockets_failed: 0,
             probes: 0,
+            stream: stream::Stream::default(),
+            stream_opened_at: None,
+            stream_backoff: Backoff::new(),
+            stream_failures: 0,
             sync: None,
             boot: None,
             poll_due: true,
@@ -293,6 +303,8 @@ impl Engine {
                 if moved {
                     // Whatever was open belongs to the network that is gone.
                     self.close_link("the network changed");
+                    self.close_stream("the network changed");
+                    self.sockets_may_work();
                     self.look_again();
                 }
             }
@@ -347,6 +359,7 @@ impl Engine {
             match timer {
                 Timer::Poll => self.poll_due = true,
                 Timer::SocketRetry
+                | Timer::StreamRetry
                 | Timer::HttpRetry
                 | Timer::OpsRetry
                 | Timer::FetchRetry
@@ -356,6 +369,7 @@ impl Engine {
                 Timer::Calm => {}
                 Timer::Health => self.health_due(),
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
+                Timer::StreamAnswer => self.stream_silent(),
                 Timer::Heartbeat => self.heartbeat(),
                 Timer::Grace => self.grace_over(),
                 Timer::Spread => self.crowd_due(),
@@ -383,8 +397,8 @@ impl Engine {
         self.timers.next()
     }
 
-    /// Whether frames may be read from the socket. False while the disk lags: then the driver
-    /// leaves them in the socket, and the server holds back.
+    /// Whether frames may be read from the socket and the event stream. False while the disk lags:
+    /// then the driver leaves them where they are, and the server holds back.
     pub fn wants_frames(&self) -> bool {
         self.commits.len() < crate::defaults::COMMITS_IN_FLIGHT
     }
@@ -433,6 +447,8 @@ impl Engine {
             self.interest.changed();
         }
         if self.phase == Phase::Ready {
+            // Before the socket: where that takes over, the stream ends first.
+            self.advance_stream();
             self.advance_link();
             self.advance_outbox();
             self.advance_reader();
@@ -522,15 +538,11 @@ impl Engine {
     /// Nothing waits out an old failure.
     fn retry_everything(&mut self) {
         self.http_backoff.reset();
-        self.link_backoff.reset();
-        self.sockets_may_work();
+        self.retry_links();
         self.forget_health();
         // A slot that the server gave stands: the crowd it spreads came back as well.
         if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);
-        }
-        if self.now.mono_ms >= self.link_slot_until {
-            self.timers.disarm(Timer::SocketRetry);
         }
         self.poll_due = true;
     }

@@ -64,6 +64,9 @@ pub enum Reason {
     },
     /// The way to the server broke so often within the last two minutes, and came back in between.
     Breaks(u32),
+    /// Nothing bound it. But sockets fail on this network while HTTP works, so that the feed is pushed
+    /// over an event stream: reading is as fast as over a socket, sending takes a request each.
+    EventStream,
     /// The system saves power.
     LowPower,
     /// The ceiling that the app set.
@@ -88,6 +91,9 @@ impl fmt::Display for Reason {
             Reason::Latency { ms } => write!(f, "the server's answers take {ms} ms"),
             Reason::Breaks(times) => {
                 write!(f, "the connection broke {times} times in two minutes")
+            }
+            Reason::EventStream => {
+                f.write_str("sockets fail on this network, and an event stream does their work")
             }
             Reason::LowPower => f.write_str("the device saves power"),
             Reason::Ceiling => f.write_str("the app set this ceiling"),
@@ -117,6 +123,8 @@ pub(crate) struct Signals {
     pub(crate) sockets_fail: bool,
     /// What the answers themselves say of the way to the server.
     pub(crate) health: Health,
+    /// Whether an event stream does the work of the sockets that fail.
+    pub(crate) streams_work: bool,
     pub(crate) ceiling: Mode,
     /// What the app's budget allows.
     pub(crate) budget: Mode,
@@ -143,6 +151,14 @@ pub(crate) enum CrowdChange {
     },
 }
 
+/// What news can be pushed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Socket,
+    Stream,
+    Neither,
+}
+
 impl Signals {
     pub(crate) fn new(point: f64, app_state: AppState) -> Self {
         Self {
@@ -152,6 +168,7 @@ impl Signals {
             low_power: false,
             sockets_fail: false,
             health: Health::default(),
+            streams_work: false,
             ceiling: Mode::RealTime,
             budget: Mode::RealTime,
             online: None,
@@ -163,26 +180,30 @@ impl Signals {
 
     /// The mode and what bound it.
     pub(crate) fn report(&self) -> ModeReport {
-        self.fold(self.sockets_fail)
+        let report = lowest(self.ceilings());
+        // It limits nothing, and still is what there is to tell.
+        let streamed = report.reason == Reason::Unbound && self.sockets_fail;
+        if streamed { ModeReport { reason: Reason::EventStream, ..report } } else { report }
     }
 
     /// The mode that would be if sockets were to be had.
     pub(crate) fn wish(&self) -> Mode {
-        self.fold(false).mode
+        lowest(self.ceilings_if(Way::Socket)).mode
     }
 
     /// All ceilings in force.
     pub(crate) fn ceilings(&self) -> impl Iterator<Item = (Mode, Reason)> + use<> {
-        self.ceilings_if(self.sockets_fail)
-    }
-
-    fn fold(&self, sockets_fail: bool) -> ModeReport {
-        lowest(self.ceilings_if(sockets_fail))
+        // A stream pushes the feed and nothing else: where rooms would be live, it is of no use.
+        self.ceilings_if(match self.sockets_fail {
+            false => Way::Socket,
+            true if self.streams_work && self.wish() == Mode::RealTime => Way::Stream,
+            true => Way::Neither,
+        })
     }
 
     /// The ceilings. On a tie the earlier signal of this list is the reason: what the user or the
     /// device decided is told before what the crowd did.
-    fn ceilings_if(&self, sockets_fail: bool) -> impl Iterator<Item = (Mode, Reason)> + use<> {
+    fn ceilings_if(&self, way: Way) -> impl Iterator<Item = (Mode, Reason)> + use<> {
         let network = match self.network.kind {
             NetworkKind::None => Mode::Offline,
             NetworkKind::Cellular2G => Mode::Polling,
@@ -200,7 +221,11 @@ impl Signals {
             AppState::Suspended => Mode::Offline,
         };
         let power = if self.low_power { Mode::Hybrid } else { Mode::RealTime };
-        let sockets = if sockets_fail { Mode::Polling } else { Mode::RealTime };
+        let sockets = match way {
+            Way::Socket => (Mode::RealTime, Reason::SocketsFail),
+            Way::Stream => (Mode::RealTime, Reason::EventStream),
+            Way::Neither => (Mode::Polling, Reason::SocketsFail),
+        };
         let (crowd, crowd_reason) = self.crowd.unwrap_or((Mode::Polling, Reason::Starting));
         [
             (network, Reason::Network(self.network.kind)),
@@ -209,7 +234,7 @@ impl Signals {
             (data_saver, Reason::DataSaver),
             (power, Reason::LowPower),
             (self.budget, Reason::Budget),
-            (sockets, Reason::SocketsFail),
+            sockets,
             self.health.ceiling(),
             (crowd, crowd_reason),
         ]

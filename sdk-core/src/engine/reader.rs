@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use tidewire_protocol::{
-    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, RoomId, RoomOps, RoomPage,
-    RoomState, Seq, SyncRequest, SyncResponse, Synced, WireError, limits,
+    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, ReceiptUpdate, RoomId, RoomOps,
+    RoomPage, RoomState, Seq, SyncRequest, SyncResponse, Synced, WireError, limits,
 };
 
 use super::effect::{Effect, Request, RequestError, RequestId, Response};
@@ -123,7 +123,10 @@ impl Engine {
             return;
         }
         // The next read waits until the last page is on disk.
-        if self.link.pushes() || self.page_in_flight() || self.link_is_coming() {
+        if self.feed_is_pushed() || self.page_in_flight() || self.link_is_coming() {
+            return;
+        }
+        if self.stream_is_coming() {
             return;
         }
         if self.poll_due {
@@ -209,6 +212,30 @@ impl Engine {
         self.heartbeat_ms().max(millis(slowest)).max(planned).min(most)
     }
 
+    /// Tells receipts by a request that reads nothing: the feed is pushed by a stream, which hears
+    /// nothing.
+    pub(crate) fn tell_by_request(&mut self, receipts: Vec<ReceiptUpdate>) {
+        let id = RequestId(self.id());
+        let sync = SyncRequest {
+            cursor: None,
+            limit: limits::PAGE_EVENTS,
+            wait_ms: 0,
+            have: Default::default(),
+            app_state: self.signals.app_state,
+            heartbeat_ms: self.declared_heartbeat_ms(),
+            ops: Vec::new(),
+            receipts,
+        };
+        self.request_as(id, Request::Sync(sync), Purpose::Sync);
+        self.sync =
+            Some(Sync { id, over_socket: false, at_ms: self.now.mono_ms, have: Vec::new() });
+    }
+
+    /// Whether a `sync` is on its way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.sync.is_some()
+    }
+
     /// Operations that ride on a `sync`.
     fn board_ops(&mut self, carrier: Carrier) -> Vec<RoomOps> {
         let mut bytes = 0;
@@ -276,11 +303,7 @@ impl Engine {
     fn sync_succeeded(&mut self, current: Option<Sync>, response: SyncResponse) {
         if self.http_backoff.failures() > 0 && self.signals.sockets_fail {
             // The server is back: sockets may be, too.
-            self.sockets_may_work();
-            self.link_backoff.reset();
-            if self.now.mono_ms >= self.link_slot_until {
-                self.timers.disarm(Timer::SocketRetry);
-            }
+            self.retry_links();
         }
         self.http_backoff.reset();
         self.server_clock.told(response.now, self.now);
@@ -295,7 +318,7 @@ impl Engine {
             self.stats.pages_dropped += 1;
             return;
         };
-        if self.link.pushes() {
+        if self.feed_is_pushed() {
             self.stats.pages_dropped += 1;
         } else if self.accept_page(page, &sync.have, false) {
             if more {

@@ -114,7 +114,7 @@ impl Others {
     }
 }
 
-/// What was told of a room on the open socket.
+/// What was told of a room, and may be on its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told {
     delivered: Option<Seq>,
@@ -231,7 +231,7 @@ impl Room {
         (read.is_some() || delivered.is_some()).then_some(ReceiptUpdate { room, delivered, read })
     }
 
-    /// The same, less what the open socket carries already.
+    /// The same, less what is on its way already.
     fn untold(&self, user: &UserId, now_ms: u64) -> Option<ReceiptUpdate> {
         let owed = self.owed(user)?;
         let again = millis(defaults::RECEIPT_AGAIN);
@@ -331,15 +331,15 @@ impl Engine {
             return Vec::new();
         }
         if over_socket {
-            return self.tell_over_socket();
+            return self.tell_untold();
         }
         let user = &self.config.user;
         let rooms = self.owing.iter().filter_map(|id| self.rooms.get(id));
         rooms.filter_map(|room| room.owed(user)).take(limits::RECEIPTS_PER_REQUEST).collect()
     }
 
-    /// Takes what the socket does not carry yet, and notes that it does now.
-    fn tell_over_socket(&mut self) -> Vec<ReceiptUpdate> {
+    /// Takes what nothing carries yet, and notes that something does now.
+    fn tell_untold(&mut self) -> Vec<ReceiptUpdate> {
         let (user, now) = (&self.config.user, self.now.mono_ms);
         let mut updates = Vec::new();
         for id in &self.owing {
@@ -369,26 +369,36 @@ impl Engine {
         }
     }
 
-    /// Tells what is owed over an open socket, at most once a second. Without one it waits for the
-    /// next poll.
+    /// Tells what is owed over an open socket, at most once a second, or, while a stream pushes the
+    /// feed, by requests as often as polls would be. Without either it waits for the next poll.
     pub(crate) fn advance_receipts(&mut self) {
         let (user, now) = (&self.config.user, self.now.mono_ms);
         let rooms = &self.rooms;
         self.owing.retain(|id| rooms.get(id).is_some_and(|room| room.owed(user).is_some()));
         let untold = |id| self.rooms.get(id).is_some_and(|room| room.untold(user, now).is_some());
-        if !self.link.is_ready() || !self.owing.iter().any(untold) {
+        let socket = self.link.is_ready();
+        let waits = !socket && !self.stream.is_open();
+        if waits || !self.owing.iter().any(untold) {
             self.timers.disarm(Timer::Receipts);
             return;
         }
-        let pause = millis(defaults::RECEIPT_PAUSE);
+        let pause =
+            millis(if socket { defaults::RECEIPT_PAUSE } else { self.config.polling_interval });
         let due = self.receipts_told_at.map_or(now, |told| told + pause);
         if now < due {
             self.timers.arm(Timer::Receipts, due);
             return;
         }
-        let receipts = self.tell_over_socket();
+        if !socket && (self.is_syncing() || !self.http_is_open() || !self.may_read()) {
+            return;
+        }
+        let receipts = self.tell_untold();
         let more = receipts.len() == limits::RECEIPTS_PER_REQUEST;
-        self.send_frame(ClientFrame::Receipts { receipts });
+        if socket {
+            self.send_frame(ClientFrame::Receipts { receipts });
+        } else {
+            self.tell_by_request(receipts);
+        }
         if more {
             self.timers.arm(Timer::Receipts, now + pause);
         }

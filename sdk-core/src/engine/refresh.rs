@@ -59,7 +59,7 @@ impl Engine {
             return;
         }
         // Where the feed is pushed, nothing is ever behind.
-        let pushed = self.link.is_ready() && self.link.pushes();
+        let pushed = self.link.is_ready() && self.link.pushes() || self.stream.is_open();
         let done = |refresh: &Refresh| pushed || refresh.stage == Stage::Read;
         let (done, going): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.refreshes).into_iter().partition(done);

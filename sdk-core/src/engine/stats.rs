@@ -28,7 +28,7 @@ pub struct TierStats {
 }
 
 /// Payload that passed, in bytes: bodies of HTTP requests and answers, as they are before and after
-/// compression, and the text of socket frames. Headers, framing, TLS and TCP are not in it, so that
+/// compression, and the text of socket frames and event streams. Headers, framing, TLS and TCP are not in it, so that
 /// the number tells what the protocol costs, whatever carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Traffic {
@@ -47,9 +47,11 @@ pub struct Stats {
     pub polls: u64,
     /// Sockets opened.
     pub sockets: u64,
+    /// Event streams opened.
+    pub streams: u64,
     /// Frames sent.
     pub frames_sent: u64,
-    /// Frames received.
+    /// Frames received, over sockets and event streams.
     pub frames_received: u64,
     /// Bytes of payload sent: see [`Traffic`].
     pub bytes_sent: u64,
@@ -93,6 +95,7 @@ macro_rules! each_counter {
             requests: $op($a.requests, $b.requests),
             polls: $op($a.polls, $b.polls),
             sockets: $op($a.sockets, $b.sockets),
+            streams: $op($a.streams, $b.streams),
             frames_sent: $op($a.frames_sent, $b.frames_sent),
             frames_received: $op($a.frames_received, $b.frames_received),
             bytes_sent: $op($a.bytes_sent, $b.bytes_sent),

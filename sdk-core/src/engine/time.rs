@@ -17,6 +17,8 @@ pub enum Timer {
     Poll,
     /// The next attempt at a socket is due.
     SocketRetry,
+    /// The next attempt at an event stream is due.
+    StreamRetry,
     /// HTTP may be tried again after a failure.
     HttpRetry,
     /// Operations may go out again: the server gave them a slot.
@@ -25,6 +27,8 @@ pub enum Timer {
     FetchRetry,
     /// The peer of the socket owes an answer: `welcome`, `sent`, `synced` or `pong`.
     SocketAnswer,
+    /// The event stream owes a sign of life: `welcome`, or anything at all within 2.5 heartbeats.
+    StreamAnswer,
     /// A frame has to be sent, or the server takes the client for gone.
     Heartbeat,
     /// The app has been in the background long enough: the socket goes.

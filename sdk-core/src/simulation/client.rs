@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use tidewire_protocol::{
-    ClientFrame, Content, EventId, EventKind, MessageContent, Op, RoomId, UserId,
+    ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId, UserId,
 };
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub(super) enum Want {
     Open(SocketId),
     Close(SocketId),
     Frame(SocketId, ClientFrame),
+    OpenStream(SocketId, EventsQuery),
+    CloseStream(SocketId),
     Request(RequestId, Request),
     Token,
     /// Everything on its way is to be dropped.
@@ -144,7 +146,10 @@ impl SimClient {
 
     fn collect(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
-            let quiet = matches!(effect, Effect::Notify(_) | Effect::CloseSocket(_));
+            let quiet = matches!(
+                effect,
+                Effect::Notify(_) | Effect::CloseSocket(_) | Effect::CloseStream(_)
+            );
             if self.resting && !quiet {
                 self.breaks(format!("a resting engine asked for {effect:?}"));
             }
@@ -152,6 +157,8 @@ impl SimClient {
                 Effect::OpenSocket(id) => self.wants.push_back(Want::Open(id)),
                 Effect::CloseSocket(id) => self.wants.push_back(Want::Close(id)),
                 Effect::SendFrame(id, frame) => self.wants.push_back(Want::Frame(id, frame)),
+                Effect::OpenStream(id, query) => self.wants.push_back(Want::OpenStream(id, query)),
+                Effect::CloseStream(id) => self.wants.push_back(Want::CloseStream(id)),
                 Effect::Request(id, request) => self.wants.push_back(Want::Request(id, request)),
                 Effect::Load(token, query) => self.jobs.push_back(StoreJob::Load(token, query)),
                 Effect::Commit(token, transaction) => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{
-    ClientFrame, Cursor, ErrorCode, Live, LiveFrom, RoomId, Seq, ServerFrame, Synced, UserId,
-    Welcome, WireError, limits,
+    ClientFrame, Cursor, ErrorCode, EventsQuery, Hello, Live, LiveFrom, RoomId, Seq, ServerFrame,
+    Synced, UserId, Welcome, WireError, limits,
 };
 
 use super::server::{ModelServer, not_a_member};
@@ -28,6 +28,8 @@ pub struct ModelSocket {
     feed: Option<Feed>,
     /// Up to where each has been sent, and whether the user was found to be in it.
     live: BTreeMap<RoomId, (Seq, bool)>,
+    /// Whether it is an event stream: then whatever was pushed counts as credited.
+    stream: bool,
     /// Whether a `hello` was heard.
     pub(super) greeted: bool,
     /// The longest silence that the client declared.
@@ -42,6 +44,15 @@ impl ModelSocket {
 }
 
 impl ModelServer {
+    /// Begins an event stream: what it says at first, and what pushes into it.
+    pub fn stream(&mut self, user: &UserId, query: EventsQuery) -> (ModelSocket, Vec<ServerFrame>) {
+        let mut socket = ModelSocket { stream: true, ..ModelSocket::default() };
+        let EventsQuery { cursor, heartbeat_ms, .. } = query;
+        let hello = Hello { cursor, feed: true, heartbeat_ms, ..Hello::default() };
+        let frames = self.frame(user, &mut socket, ClientFrame::Hello(hello));
+        (socket, frames)
+    }
+
     /// Takes a frame of a socket and gives the direct answers to it.
     pub fn frame(
         &mut self,
@@ -136,6 +147,9 @@ impl ModelServer {
     /// What the server pushes to a socket by itself.
     pub fn push(&mut self, user: &UserId, socket: &mut ModelSocket) -> Vec<ServerFrame> {
         let mut frames = Vec::new();
+        if let Some(feed) = socket.feed.as_mut().filter(|_| socket.stream) {
+            feed.unconfirmed.clear();
+        }
         if let Some(mut feed) = socket.feed.take()
             && self.push_feed(user, &mut feed, &mut frames)
         {

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use tidewire_protocol::{
-    AppState, ClientFrame, Event, EventId, EventKind, Receipt, ReceiptUpdate, Role, RoomId,
-    RoomState, Seq, ServerFrame, UserId,
+    AppState, ClientFrame, Event, EventId, EventKind, EventsQuery, Receipt, ReceiptUpdate, Role,
+    RoomId, RoomState, Seq, ServerFrame, UserId,
 };
 
 use super::checks;
@@ -18,6 +18,9 @@ use crate::engine::{
     Command, CommandId, Engine, Now, Request, RequestError, RequestId, Signal, SocketEvent,
     SocketId, StartRows, TimelineId, TokenInfo,
 };
+
+/// The server's longest silence on a stream.
+const SIGN_OF_LIFE_MS: u64 = 30_000;
 
 #[derive(Default)]
 struct Wire {
@@ -33,6 +36,14 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(RequestId, Request)>,
     opening: Vec<SocketId>,
     socket: Option<(SocketId, Wire)>,
+    /// Streams that were asked for, and the open one.
+    asked_streams: Vec<(SocketId, EventsQuery)>,
+    stream: Option<(SocketId, Wire)>,
+    /// When the server shows on it that it lives.
+    sign_of_life_at: u64,
+    /// Whether sockets open, and streams.
+    pub(crate) sockets_work: bool,
+    pub(crate) streams_work: bool,
     token_wanted: bool,
 }
 
@@ -62,6 +73,11 @@ impl World {
             requests: Vec::new(),
             opening: Vec::new(),
             socket: None,
+            asked_streams: Vec::new(),
+            stream: None,
+            sign_of_life_at: 0,
+            sockets_work: true,
+            streams_work: true,
             token_wanted: false,
         };
         world.collect();
@@ -72,9 +88,7 @@ impl World {
     pub(crate) fn restart(&mut self, seed: u64) {
         self.client.restart(seed);
         self.requests.clear();
-        self.opening.clear();
-        self.socket = None;
-        self.token_wanted = false;
+        self.forget_connections();
         self.collect();
     }
 
@@ -91,6 +105,11 @@ impl World {
                     {
                         wire.to_server.push_back(frame);
                     }
+                }
+                Want::OpenStream(id, query) => self.asked_streams.push((id, query)),
+                Want::CloseStream(id) => {
+                    self.asked_streams.retain(|(other, _)| *other != id);
+                    self.stream.take_if(|(other, _)| *other == id);
                 }
                 Want::Request(id, request) => self.requests.push((id, request)),
                 Want::Token => self.token_wanted = true,
@@ -109,8 +128,14 @@ impl World {
                 let _ = self.server.answer(&ada(), request);
             }
         }
+        self.forget_connections();
+    }
+
+    fn forget_connections(&mut self) {
         self.opening.clear();
         self.socket = None;
+        self.asked_streams.clear();
+        self.stream = None;
         self.token_wanted = false;
     }
 
@@ -205,19 +230,90 @@ impl World {
     /// A socket that was asked for opens. Gives whether one was.
     pub(crate) fn open_socket(&mut self) -> bool {
         let Some(id) = self.opening.pop() else { return false };
+        if !self.sockets_work {
+            self.lose_socket(id);
+            return true;
+        }
         self.socket = Some((id, Wire::default()));
         self.client.input(|engine, now| engine.handle_socket(now, id, SocketEvent::Opened));
         self.collect();
         true
     }
 
+    /// A stream that was asked for opens. Gives whether one was.
+    pub(crate) fn open_stream(&mut self) -> bool {
+        let Some((id, query)) = self.asked_streams.pop() else { return false };
+        if self.streams_work {
+            let (model, frames) = self.server.stream(&ada(), query);
+            self.stream = Some((id, Wire { model, to_client: frames.into(), ..Wire::default() }));
+            self.sign_of_life_at = self.now.mono_ms + SIGN_OF_LIFE_MS;
+            self.client.input(|engine, now| engine.handle_socket(now, id, SocketEvent::Opened));
+            self.collect();
+        } else {
+            self.lose_socket(id);
+        }
+        true
+    }
+
+    fn lose_socket(&mut self, id: SocketId) {
+        let closed = SocketEvent::Closed { reason: "cut".into() };
+        self.client.input(|engine, now| engine.handle_socket(now, id, closed));
+        self.collect();
+    }
+
+    /// The stream breaks, with everything on its way.
+    pub(crate) fn cut_stream(&mut self) {
+        if let Some((id, _)) = self.stream.take() {
+            self.lose_socket(id);
+        }
+    }
+
+    pub(crate) fn has_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The server pushes what it has into the stream. Gives whether there was anything.
+    pub(crate) fn stream_step(&mut self) -> bool {
+        let Some((_, wire)) = &mut self.stream else { return false };
+        self.server.take_news();
+        let mut pushed = self.server.push(&ada(), &mut wire.model);
+        let now = self.client.now.mono_ms;
+        if pushed.is_empty() && now >= self.sign_of_life_at {
+            pushed.push(ServerFrame::Ping);
+        }
+        let some = !pushed.is_empty();
+        if some {
+            self.sign_of_life_at = now + SIGN_OF_LIFE_MS;
+        }
+        wire.to_client.extend(pushed);
+        some
+    }
+
+    /// One frame arrives on the stream. Gives whether there was one that the engine takes now.
+    pub(crate) fn stream_arrival(&mut self) -> bool {
+        if !self.engine.wants_frames() {
+            return false;
+        }
+        let Some((id, wire)) = &mut self.stream else { return false };
+        let Some(frame) = wire.to_client.pop_front() else { return false };
+        let id = *id;
+        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.collect();
+        true
+    }
+
+    /// A frame of the open stream arrives that the server did not send.
+    pub(crate) fn inject_into_stream(&mut self, frame: ServerFrame) {
+        let id = self.stream.as_ref().map(|(id, _)| *id).unwrap();
+        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.collect();
+    }
+
     /// The socket breaks, with everything on its way.
     pub(crate) fn cut(&mut self) {
         let id = self.socket.take().map(|(id, _)| id).or_else(|| self.opening.pop());
         if let Some(id) = id {
-            let closed = SocketEvent::Closed { reason: "cut".into() };
-            self.client.input(|engine, now| engine.handle_socket(now, id, closed));
-            self.collect();
+            self.lose_socket(id);
         }
     }
 
@@ -282,8 +378,10 @@ impl World {
     /// Time goes on to the next timer, at most by `most` ms.
     pub(crate) fn pass(&mut self, most: u64) {
         let next = self.engine.poll_timeout().unwrap_or(u64::MAX);
+        let sign = Some(self.sign_of_life_at).filter(|_| self.stream.is_some());
+        let sign = sign.filter(|sign| *sign > self.now.mono_ms).unwrap_or(u64::MAX);
         let now = &mut self.client.now;
-        let at = next.min(now.mono_ms + most).max(now.mono_ms);
+        let at = next.min(sign).min(now.mono_ms + most).max(now.mono_ms);
         self.server.clock += (at - now.mono_ms) as i64;
         now.wall_ms = now.wall_ms.saturating_add((at - now.mono_ms) as i64);
         now.mono_ms = at;
@@ -294,7 +392,7 @@ impl World {
     /// Everything on its way arrives, until nothing moves without time passing.
     pub(crate) fn settle(&mut self) {
         loop {
-            let mut moved = self.grant_token() | self.open_socket();
+            let mut moved = self.grant_token() | self.open_socket() | self.open_stream();
             while self.store_step() {
                 moved = true;
             }
@@ -304,9 +402,20 @@ impl World {
             }
             moved |= self.server_step();
             moved |= self.client_step();
+            moved |= self.stream_step();
+            moved |= self.stream_arrival();
             if !moved {
                 return;
             }
+        }
+    }
+
+    /// Everything on its way arrives but for what streams bring, until nothing moves.
+    pub(crate) fn settle_but_streams(&mut self) {
+        while self.grant_token() | self.open_socket() | self.store_step() {}
+        while !self.requests.is_empty() {
+            self.answer(0);
+            while self.store_step() {}
         }
     }
 

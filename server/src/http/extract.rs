@@ -12,11 +12,23 @@ use tidewire_protocol::{ErrorCode, UserId, WireError, limits};
 
 use super::Refusal;
 use crate::app::App;
+use crate::auth::Verified;
 
 /// The user whose token came with the request.
 pub(super) struct Caller(pub(super) UserId);
 
 impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        Token::from_request_parts(parts, app).await.map(|Token(verified)| Self(verified.user))
+    }
+}
+
+/// The token that came with the request: whose it is, and until when.
+pub(crate) struct Token(pub(crate) Verified);
+
+impl FromRequestParts<Arc<App>> for Token {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
@@ -26,7 +38,7 @@ impl FromRequestParts<Arc<App>> for Caller {
                 "no token: send the header `Authorization: Bearer TOKEN`",
             )
         })?;
-        Ok(Self(app.keys.verify(token)?.user))
+        Ok(Self(app.keys.verify(token)?))
     }
 }
 
@@ -152,7 +164,7 @@ fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Refusal> {
 }
 
 /// The query of the call.
-pub(super) struct Params<T>(pub(super) T);
+pub(crate) struct Params<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Params<T> {
     type Rejection = Refusal;

@@ -2,7 +2,7 @@
 //! typed body, whatever went wrong: only that is the server's "no" to a client.
 
 mod bootstrap;
-mod extract;
+pub(crate) mod extract;
 mod messages;
 mod profiles;
 mod rooms;
@@ -22,9 +22,10 @@ use futures::FutureExt;
 use tidewire_protocol::{ErrorBody, ErrorCode, UserId, WireError};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::app::App;
+use crate::events;
 use crate::socket;
 use crate::store::StoreError;
 
@@ -93,7 +94,8 @@ async fn rated<T>(
 pub(crate) fn router(app: Arc<App>) -> Router {
     let gzip = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(COMPRESS_ABOVE));
+        // The pieces of a stream would wait for each other.
+        .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     Router::new()
         .route("/v1/sync", post(sync::sync))
         .route("/v1/bootstrap", get(bootstrap::bootstrap))
@@ -106,6 +108,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/profiles:batch", post(profiles::batch))
         .route("/v1/profile", put(profiles::update))
         .route("/v1/socket", get(socket::upgrade))
+        .route("/v1/events", get(events::events))
         .route("/healthz", get(health))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -1,7 +1,6 @@
 //! The socket: one task a connection, which owns it. Frames in, frames out, and no state that a
 //! client could not set anew with a single `hello`.
 
-mod feed;
 mod live;
 mod peer;
 mod session;
@@ -15,6 +14,7 @@ use axum::response::Response;
 use tidewire_protocol::{ErrorCode, WireError, limits};
 
 use crate::app::App;
+use crate::connection::{self, Open};
 use crate::http::Refusal;
 
 /// The one subprotocol that this server speaks.
@@ -49,32 +49,10 @@ pub(crate) async fn upgrade(
     if upgrade.selected_protocol().is_none() {
         return Err(refuse("ask for the subprotocol `tidewire.v1.json`"));
     }
-    if *app.sockets.borrow() >= app.config.socket_capacity {
-        let error = WireError::new(
-            ErrorCode::Unavailable,
-            "the server carries as many sockets as it can: poll, and try again",
-        );
-        return Err(Refusal(error.retry_after_ms(5_000 + fastrand::u64(0..10_000))));
-    }
+    connection::admit(&app)?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let open = Open::count(app.clone());
         session::run(app, socket).await;
         drop(open);
     }))
-}
-
-/// Counts an open socket while it lives.
-struct Open(Arc<App>);
-
-impl Open {
-    fn count(app: Arc<App>) -> Self {
-        app.sockets.send_modify(|open| *open += 1);
-        Self(app)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.sockets.send_modify(|open| *open = open.saturating_sub(1));
-    }
 }

@@ -7,6 +7,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use tidewire_protocol::{ClientFrame, ErrorCode, RoomId, ServerFrame, WireError, limits};
 use tokio::time::timeout;
 
+use crate::connection::STOPS;
 use crate::store::EventJson;
 
 /// How long a close waits for the other side to close as well. A socket that is dropped with bytes
@@ -103,7 +104,7 @@ impl Peer {
             }
             End::Error(error) => (Outbound::Error { error, room: None }, close_code::POLICY),
             End::Goaway { retry_after_ms } => {
-                let reason = "the server stops".to_owned();
+                let reason = STOPS.to_owned();
                 (Outbound::Goaway { retry_after_ms, reason }, close_code::AWAY)
             }
         };

@@ -1,31 +1,27 @@
 //! One connection from `hello` to its end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::extract::ws::WebSocket;
 use futures::FutureExt;
 use tidewire_protocol::{
-    ClientFrame, ErrorCode, Hello, SyncRequest, Synced, UserId, Welcome, WireError, limits,
+    ClientFrame, Cursor, ErrorCode, Hello, SyncRequest, Synced, UserId, Welcome, WireError, limits,
 };
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant as Deadline, sleep_until, timeout};
 
-use super::feed::Feed;
 use super::live::LiveRooms;
 use super::peer::{End, Inbound, Outbound, Peer};
 use crate::app::App;
 use crate::auth::{Keys, Verified};
+use crate::connection::{Online, deadline_of, goaway_slot_ms};
+use crate::feed::{Feed, FeedEnd};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
 use crate::policy::Audience;
 use crate::stop::Stop;
 use crate::{clock, ops, presence, sync};
-
-/// How far the return of clients is spread when the server stops, at least, in ms; above that it
-/// is 1 ms a socket, which is 1,000 reconnects a second.
-const GOAWAY_SPREAD_MS: u64 = 1_000;
 
 /// Frames that may have waited when a deadline comes. More of them put nothing off: a flood must
 /// not keep a token alive.
@@ -77,8 +73,7 @@ async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
 }
 
 fn goaway(app: &App) -> End {
-    let spread = u64::from(*app.sockets.borrow()).max(GOAWAY_SPREAD_MS);
-    End::Goaway { retry_after_ms: fastrand::u64(0..=spread) }
+    End::Goaway { retry_after_ms: goaway_slot_ms(app) }
 }
 
 /// A connection after its first `hello`.
@@ -87,7 +82,7 @@ pub(super) struct Session {
     pub(super) peer: Peer,
     pub(super) user: UserId,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) feed: Option<Feed>,
+    feed: Option<Feed>,
     pub(super) live: LiveRooms,
     online: Online,
     expires: Deadline,
@@ -98,29 +93,15 @@ pub(super) struct Session {
     _attached: Attached,
 }
 
-/// Counts the user as online while it lives, and a while longer.
-struct Online {
-    app: Arc<App>,
-    user: UserId,
-    heartbeat_ms: u64,
-}
-
-impl Drop for Online {
-    fn drop(&mut self) {
-        self.app.presence.socket_closed(&self.user, self.heartbeat_ms, Instant::now());
-    }
-}
-
 impl Session {
     fn new(app: Arc<App>, peer: Peer, verified: Verified) -> Self {
         let Verified { user, expires } = verified;
         let inbox = Arc::new(Inbox::default());
-        app.presence.socket_opened(&user, Instant::now());
         Self {
             _attached: app.hub.attach(&user, &inbox),
             live: LiveRooms::new(app.hub.clone(), inbox.clone()),
             feed: None,
-            online: Online { app: app.clone(), user: user.clone(), heartbeat_ms: 0 },
+            online: Online::begin(&app, &user, 0),
             expires: deadline_of(expires),
             silent_at: Deadline::now(),
             audience: app.audience.subscribe(),
@@ -168,6 +149,42 @@ impl Session {
                     }
                 }
             }
+        }
+    }
+
+    /// Begins to push from `cursor`, or says why not.
+    async fn start_feed(&mut self, cursor: Option<Cursor>) -> Result<(), End> {
+        match Feed::begin(&self.app, &self.user, &self.inbox, cursor) {
+            Ok(feed) => {
+                self.feed = Some(feed);
+                Ok(())
+            }
+            Err(error) => self.peer.tell(error, None).await,
+        }
+    }
+
+    async fn credit(&mut self, cursor: &Cursor) -> Result<(), End> {
+        match self.feed.as_mut().map(|feed| feed.confirm(cursor)) {
+            Some(Err(error)) => self.peer.tell(error, None).await,
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    async fn push_feed(&mut self) -> Result<(), End> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        match feed.pages().await {
+            Ok(pages) => {
+                for page in pages {
+                    self.peer.send(&Outbound::Batch(page)).await?;
+                }
+                Ok(())
+            }
+            Err(FeedEnd::Cursor(error)) => {
+                self.feed = None;
+                self.inbox.set_feed(false);
+                self.peer.tell(error, None).await
+            }
+            Err(FeedEnd::Store(error)) => Err(End::Error(error)),
         }
     }
 
@@ -283,11 +300,4 @@ impl Session {
         let Audience { online, policy } = *self.audience.borrow_and_update();
         self.peer.send(&Outbound::Policy { online, policy }).await
     }
-}
-
-/// When a token ends, on the clock that timers use; at most ten years from now, which its
-/// arithmetic can carry.
-fn deadline_of(expires: u64) -> Deadline {
-    let left = expires.saturating_sub(clock::now_seconds());
-    Deadline::now() + Duration::from_secs(left.min(10 * 365 * 24 * 3_600))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod binary;
+mod events;
 mod harness;
 mod http;
 mod lifecycle;
@@ -12,4 +13,5 @@ mod slow;
 mod socket;
 mod socket_feed;
 mod socket_live;
+mod stream;
 mod sync;

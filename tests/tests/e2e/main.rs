@@ -19,6 +19,7 @@ mod portal;
 mod receipts;
 mod restarts;
 mod stage;
+mod streams;
 mod tokens;
 mod why;
 mod wire;

@@ -9,6 +9,7 @@ mod random;
 mod receipts;
 mod scenarios;
 mod sending;
+mod streams;
 mod why;
 
 use crate::simulation::{server as model, world};

@@ -33,6 +33,12 @@ fn run(seed: u64) {
     for room in &rooms[..2] {
         world.server.join(*room);
     }
+    // Every third one stays on a network where sockets fail, most of the time.
+    let blocked = seed.is_multiple_of(3);
+    if blocked {
+        world.sockets_work = false;
+        world.run(60_000);
+    }
     world.settle();
     let mut sent: Vec<(RoomId, EventId)> = Vec::new();
     let mut said = 0;
@@ -40,7 +46,7 @@ fn run(seed: u64) {
     let mut marks: Vec<(CommandId, RoomId, Seq)> = Vec::new();
     for step in 0..STEPS {
         let room = rooms[rng.usize(0..rooms.len())];
-        match rng.u32(0..110) {
+        match rng.u32(0..if blocked { 130 } else { 110 }) {
             100..103 => {
                 let seq = Seq::new(rng.u64(0..60));
                 // Cut to the head that the client knows. One that loads anew is about to know another.
@@ -56,6 +62,10 @@ fn run(seed: u64) {
                 let (delivered, read) = if rng.bool() { (mark, None) } else { (None, mark) };
                 world.server.put_receipt(name, ReceiptUpdate { room, delivered, read });
             }
+            110 => world.sockets_work = rng.u32(0..4) == 0,
+            111 => world.streams_work = !world.streams_work,
+            112 => world.cut_stream(),
+            113..130 => drop(world.open_stream() | world.stream_step() | world.stream_arrival()),
             108..110 => world.server.change_member(room, "eve", rng.bool()),
             0..20 => {
                 let burst = if rng.u32(0..30) == 0 { 80 } else { rng.u32(1..4) };
@@ -74,13 +84,14 @@ fn run(seed: u64) {
             }
             33..37 => {
                 let modes = [Mode::RealTime, Mode::Hybrid, Mode::Polling];
-                world.signal(Signal::Ceiling(modes[rng.usize(0..3)]));
+                let lowest = if blocked && rng.bool() { 1 } else { 3 };
+                world.signal(Signal::Ceiling(modes[rng.usize(0..lowest)]));
             }
             37..39 => {
                 let states = [AppState::Foreground, AppState::Background, AppState::Suspended];
                 world.signal(Signal::AppState(states[rng.usize(0..3)]));
             }
-            39..41 => {
+            39..41 if !blocked => {
                 let kinds = [NetworkKind::None, NetworkKind::Wifi, NetworkKind::Cellular2G];
                 let kind = kinds[rng.usize(0..3)];
                 world.signal(Signal::Network(Network { kind, ..Network::default() }));
@@ -90,7 +101,13 @@ fn run(seed: u64) {
             46 => {
                 world.server.expired_below = world.server.ord(&world.server.head());
             }
-            47 => world.restart(seed.wrapping_add(u64::from(step))),
+            47 => {
+                world.restart(seed.wrapping_add(u64::from(step)));
+                if blocked {
+                    // Until it knows again.
+                    world.run(60_000);
+                }
+            }
             48..52 if !world.requests.is_empty() => {
                 let index = rng.usize(0..world.requests.len());
                 world.lose(index, rng.bool());
@@ -100,13 +117,15 @@ fn run(seed: u64) {
                 world.answer(index);
             }
             62..72 => drop(world.store_step()),
-            72..80 => drop(world.server_step()),
-            80..90 => drop(world.client_step()),
-            90..94 => drop(world.grant_token() | world.open_socket()),
+            72..80 => drop(world.server_step() | world.stream_step()),
+            80..90 => drop(world.client_step() | world.stream_arrival()),
+            90..94 => drop(world.grant_token() | world.open_socket() | world.open_stream()),
             _ => world.pass(rng.u64(1..20_000)),
         }
     }
     // The faults end. Nobody helps.
+    world.sockets_work = rng.bool();
+    world.streams_work = rng.bool();
     world.failing_commits = 0;
     world.server.expired_below = 0;
     world.signal(Signal::Network(Network::default()));

@@ -76,7 +76,7 @@ impl Engine {
             return Lift::Nothing;
         }
         match signal {
-            Reason::Unbound => Lift::Nothing,
+            Reason::Unbound | Reason::EventStream => Lift::Nothing,
             Reason::Starting => Lift::FirstAnswer,
             Reason::Audience(_) => Lift::Audience { at_most: audience_opens(allows) },
             Reason::Policy => {

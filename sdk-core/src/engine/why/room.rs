@@ -79,7 +79,8 @@ impl Engine {
     }
 
     fn is_pushed(&self) -> bool {
-        self.signals.report().mode == Mode::RealTime && self.link.is_ready() && self.link.pushes()
+        let by_socket = self.link.is_ready() && self.link.pushes();
+        self.signals.report().mode == Mode::RealTime && (by_socket || self.stream.is_open())
     }
 
     fn next_read(&self) -> Vec<Fact> {

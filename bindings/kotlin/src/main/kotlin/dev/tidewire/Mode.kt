@@ -60,6 +60,12 @@ public sealed interface ModeReason {
     /** The way to the server broke so many [times] within the last two minutes. */
     public data class Breaks(val times: Long) : ModeReason
 
+    /**
+     * Nothing bound it. But sockets fail on this network while HTTP works, so that the feed is pushed
+     * over an event stream: reading is as fast as over a socket, sending takes a request each.
+     */
+    public data object EventStream : ModeReason
+
     /** The system saves power. */
     public data object LowPower : ModeReason
 

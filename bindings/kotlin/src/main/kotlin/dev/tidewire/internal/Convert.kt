@@ -121,6 +121,7 @@ private fun FfiModeReason.toApi(): ModeReason =
         FfiModeReason.SocketsFail -> ModeReason.SocketsFail
         is FfiModeReason.Latency -> ModeReason.Latency(ms.toLong())
         is FfiModeReason.Breaks -> ModeReason.Breaks(times.toLong())
+        FfiModeReason.EventStream -> ModeReason.EventStream
         FfiModeReason.LowPower -> ModeReason.LowPower
         FfiModeReason.Ceiling -> ModeReason.Ceiling
         FfiModeReason.Budget -> ModeReason.Budget
