@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewire::{
     AppState, Budget, BudgetReport, Change, Client, ClientEvent, Error, EventId, Message,
-    MessageContent, MessageState, Mode, Network, NetworkKind, Problem, ProfileUpdate, Refreshed,
-    RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate, UserId,
+    MessageContent, MessageState, Mode, Network, NetworkKind, Problem, ProfileUpdate, Recording,
+    Refreshed, RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -60,6 +60,12 @@ struct Args {
     cache_ttl_ms: u64,
     #[arg(long, default_value_t = 10_000)]
     outbox_capacity: usize,
+    /// Records what the client is given and what it decides into this file.
+    #[arg(long)]
+    record: Option<PathBuf>,
+    /// With the texts of all messages and the names of users.
+    #[arg(long, requires = "record")]
+    record_verbatim: bool,
     /// Without it wake-ups are not limited.
     #[arg(long)]
     max_wakeups_per_hour: Option<u32>,
@@ -225,6 +231,11 @@ async fn main() -> ExitCode {
     }
     if let Some(folder) = args.data {
         builder = builder.data_dir(folder);
+    }
+    if let Some(file) = args.record {
+        let verbatim = args.record_verbatim;
+        let recording = if verbatim { Recording::Verbatim } else { Recording::Redacted };
+        builder = builder.record(file, recording);
     }
     let client = match builder.open().await {
         Ok(client) => client,

@@ -10,11 +10,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::driver::{self, Address, Parts};
+use crate::driver::{self, Address, Parts, Recorder};
 use crate::engine::{Budget, ModeReport, Reason, TokenError};
 use crate::error::Error;
 use crate::store::Store;
 use crate::token::{FixedToken, TokenProvider};
+use crate::trace::Recording;
 
 /// Events that a slow receiver may fall behind before it misses some.
 const EVENTS: usize = 256;
@@ -25,6 +26,7 @@ pub struct ClientBuilder {
     config: Config,
     tokens: Option<Arc<dyn TokenProvider>>,
     data_dir: Option<PathBuf>,
+    recording: Option<(PathBuf, Recording)>,
 }
 
 impl std::fmt::Debug for ClientBuilder {
@@ -49,7 +51,7 @@ macro_rules! knobs {
 
 impl ClientBuilder {
     pub(crate) fn new(url: String, user: UserId) -> Self {
-        Self { url, config: Config::new(user), tokens: None, data_dir: None }
+        Self { url, config: Config::new(user), tokens: None, data_dir: None, recording: None }
     }
 
     /// Where tokens come from. Without it, and without [`ClientBuilder::token`], the client works
@@ -71,6 +73,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Records what the client is given and what it decides into a file, to be replayed elsewhere:
+    /// see [`crate::trace`]. A file that is there already is replaced. The recording ends at 64 MiB,
+    /// and when the disk does not keep up or is full; the client goes on. Tokens are never in it.
+    #[must_use]
+    pub fn record(mut self, file: impl Into<PathBuf>, recording: Recording) -> Self {
+        self.recording = Some((file.into(), recording));
         self
     }
 
@@ -118,6 +129,10 @@ impl ClientBuilder {
             Some(folder) => Store::open(&folder.join(self.account())).await?,
             None => Store::in_memory().await?,
         };
+        let recorder = match &self.recording {
+            Some((path, recording)) => Some(Recorder::begin(path, *recording, store.lane()).await?),
+            None => None,
+        };
         let user = self.config.user.clone();
         let (asks, inbox) = mpsc::unbounded_channel();
         let starting = ModeReport { mode: Mode::Polling, reason: Reason::Starting };
@@ -130,6 +145,7 @@ impl ClientBuilder {
             address,
             tokens,
             store,
+            recorder,
             mode,
             events,
             asks: inbox,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::{AppState, UserId};
 
 use crate::defaults;
 use crate::engine::Budget;
 
 /// The knobs of a client. [`Config::new`] has the defaults; [`crate::ClientBuilder`] sets them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Whose client this is: the `sub` of the token.
     pub user: UserId,

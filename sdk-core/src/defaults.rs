@@ -156,6 +156,14 @@ pub const RECEIPT_PAUSE: Duration = Duration::from_secs(1);
 /// next one again: several polls of hybrid.
 pub const RECEIPT_AGAIN: Duration = Duration::from_secs(30);
 
+/// Bytes of one recording. A busy hour in real-time is about 20 MB; what is looked for is mostly
+/// within minutes.
+pub const RECORDING_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of a recording that may wait for the disk. Beyond it the disk does not keep up, and the
+/// recording ends: the chat must not wait for it.
+pub const RECORDING_QUEUE: usize = 4 * 1024 * 1024;
+
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.
 pub const STORE_THREADS: usize = 2;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::{ErrorCode, EventId, InvalidId, InvalidOp, RoomId, WireError};
 
 use crate::config::InvalidConfig;
@@ -91,7 +92,8 @@ impl Error {
 }
 
 /// What can be wrong with the store.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoreError {
     /// Another process, or another client of this one, has this account open.
     #[error("the folder {path} is in use: close the other client of this account")]

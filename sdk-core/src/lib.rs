@@ -49,6 +49,7 @@ pub mod simulation;
 mod store;
 mod timeline;
 mod token;
+pub mod trace;
 
 pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
@@ -65,6 +66,7 @@ pub use mailbox::TimelineBatch;
 pub use room::Room;
 pub use timeline::Timeline;
 pub use token::{FixedToken, TokenFuture, TokenProvider};
+pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,

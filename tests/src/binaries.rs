@@ -11,6 +11,8 @@ pub struct Binaries {
     pub server: PathBuf,
     /// One client, driven by JSON lines.
     pub agent: PathBuf,
+    /// Goes through a recording again.
+    pub replay: PathBuf,
 }
 
 const OF_PACKAGE: &[&str] =
@@ -37,7 +39,7 @@ pub fn binaries() -> &'static Binaries {
             // With the features that a build of the whole workspace has: others would build every
             // dependency a second time.
             .args(["build", "--quiet", "--workspace", "--bin", "tidewire-server"])
-            .args(["--example", "agent", "--target-dir"])
+            .args(["--example", "agent", "--example", "replay", "--target-dir"])
             .arg(folder.parent().expect("a profile's folder is in the target folder"))
             .args(release.then_some("--release"))
             .status()
@@ -47,6 +49,7 @@ pub fn binaries() -> &'static Binaries {
         Binaries {
             server: folder.join(name("tidewire-server")),
             agent: folder.join("examples").join(name("agent")),
+            replay: folder.join("examples").join(name("replay")),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo | test | bindings | scenarios`. Only the standard
+//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay`. Only the standard
 //! library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
@@ -26,6 +26,9 @@ The project's commands.
       bindings/swift and bindings/kotlin. With --release: the library as phones get it.
   cargo xtask scenarios
       Writes docs/scenarios.md: which test walks through which scenario, in each language.
+  cargo xtask replay FILE [--quiet]
+      Goes through a client's recording again, prints each input and each decision, and says whether
+      the decisions are those that were recorded.
   cargo xtask bench [NAME]
       Benchmarks. There are none yet.
   cargo xtask help
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
             Ok((languages, release)) => told(bindings::generate(&languages, release)),
             Err(problem) => wrong(&problem),
         },
+        ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
         ["bench", ..] => {
             eprintln!("xtask: there are no benchmarks yet");

@@ -71,6 +71,13 @@ pub(crate) fn demo(args: &[&str]) -> Command {
     run_demo(&["-p", "tidewire-bench"], args)
 }
 
+/// The program that goes through a recording again.
+pub(crate) fn replay(args: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--quiet", "-p", "tidewire", "--example", "replay", "--"]);
+    command.args(args);
+    command
+}
+
 fn run_demo(packages: &[&str], args: &[&str]) -> Command {
     let mut command = cargo(&["run", "--quiet"]);
     command.args(packages).args(["--bin", "demo", "--"]).args(args);

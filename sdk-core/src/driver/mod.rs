@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 mod http;
+mod recorder;
 mod socket;
 mod sse;
 mod stream;
@@ -23,8 +24,8 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, ModeReport, Notice, Now, Reply, RequestError, RequestId,
-    Response, Rows, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
+    Command, CommandId, Effect, Engine, Input, ModeReport, Notice, Now, Reply, RequestError,
+    RequestId, Response, Rows, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
@@ -32,6 +33,7 @@ use crate::mailbox::Mailbox;
 use crate::store::Store;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
+pub(crate) use recorder::Recorder;
 use traffic::Traffic;
 
 pub(crate) use address::Address;
@@ -52,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) tokens: Arc<dyn TokenProvider>,
     pub(crate) store: Store,
+    pub(crate) recorder: Option<Recorder>,
     pub(crate) mode: watch::Sender<ModeReport>,
     pub(crate) events: broadcast::Sender<ClientEvent>,
     pub(crate) asks: mpsc::UnboundedReceiver<Ask>,
@@ -73,11 +76,14 @@ struct Driver {
     start: Instant,
     http: Arc<Http>,
     traffic: Arc<Traffic>,
+    /// What the engine was told of it last.
+    traffic_told: crate::engine::Traffic,
     address: Address,
     tokens: Arc<dyn TokenProvider>,
     /// The last token given. Never logged, never stored.
     token: Arc<str>,
     store: Store,
+    recorder: Option<Recorder>,
     mode: watch::Sender<ModeReport>,
     events: broadcast::Sender<ClientEvent>,
     replies: HashMap<CommandId, oneshot::Sender<Result<Reply, Error>>>,
@@ -109,15 +115,25 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
     let (outcomes, inbox) = mpsc::unbounded_channel();
     let (_, frames) = mpsc::channel(1);
     let (_, stream_frames) = mpsc::channel(1);
+    let (seed, begin) = (fastrand::u64(..), now(start));
+    let mut engine = Engine::new(parts.config.clone(), seed, begin);
+    let mut recorder = parts.recorder;
+    if let Some(recorder) = &mut recorder {
+        let point = crate::trace::coarse(engine.point());
+        engine = engine.with_point(point);
+        recorder.engine(&engine, &parts.config, seed, begin);
+    }
     let driver = Driver {
-        engine: Engine::new(parts.config, fastrand::u64(..), now(start)),
+        engine,
         start,
         http: Arc::new(http),
         traffic,
+        traffic_told: crate::engine::Traffic::default(),
         address: parts.address,
         tokens: parts.tokens,
         token: Arc::from(""),
         store: parts.store,
+        recorder,
         mode: parts.mode,
         events: parts.events,
         replies: HashMap::new(),
@@ -169,26 +185,24 @@ impl Driver {
                 },
                 Some(outcome) = inbox.recv() => self.outcome(outcome),
                 Some(frame) = self.frames.recv(), if self.engine.wants_frames() => {
-                    self.engine.handle_traffic(self.traffic.total());
-                    if let Some(socket) = &self.socket {
-                        let id = socket.id;
-                        self.engine.handle_frame(now(start), id, frame);
+                    if let Some(id) = self.socket.as_ref().map(|socket| socket.id) {
+                        self.input(Input::Frame(id, Box::new(frame)));
                     }
                 }
                 Some(frame) = self.stream_frames.recv(), if self.engine.wants_frames() => {
-                    self.engine.handle_traffic(self.traffic.total());
-                    if let Some(stream) = &self.stream {
-                        let id = stream.id;
-                        self.engine.handle_frame(now(start), id, frame);
+                    if let Some(id) = self.stream.as_ref().map(|stream| stream.id) {
+                        self.input(Input::Frame(id, Box::new(frame)));
                     }
                 }
                 () = due => {
-                    self.engine.handle_traffic(self.traffic.total());
-                    self.engine.handle_timeout(now(start));
+                    self.input(Input::Timeout);
                 }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
         };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.end("closed");
+        }
         self.close_socket();
         self.close_stream();
         self.tasks.abort_all();
@@ -217,8 +231,31 @@ impl Driver {
         }
     }
 
+    /// Gives the engine an input, and to the recording. Before it what has passed over the network.
+    fn input(&mut self, input: Input) -> bool {
+        let now = now(self.start);
+        let total = self.traffic.total();
+        if std::mem::replace(&mut self.traffic_told, total) != total {
+            self.recorded(now, &Input::Traffic(total));
+            self.engine.handle_traffic(total);
+        }
+        self.recorded(now, &input);
+        let usable = self.engine.handle(now, input);
+        if let Some(recorder) = &mut self.recorder
+            && !self.engine.rests()
+        {
+            recorder.wake();
+        }
+        usable
+    }
+
+    fn recorded(&mut self, now: Now, input: &Input) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(now, input);
+        }
+    }
+
     fn asked(&mut self, ask: Ask) {
-        self.engine.handle_traffic(self.traffic.total());
         match ask {
             Ask::Command(command, reply) => self.command(command, reply),
             Ask::OpenTimeline(id, mailbox, command, reply) => {
@@ -228,15 +265,17 @@ impl Driver {
             Ask::CloseTimeline(id) => {
                 self.mailboxes.remove(&id);
                 let command = self.command_id();
-                self.engine.handle_command(now(self.start), command, Command::CloseTimeline(id));
+                self.input(Input::Command(command, Command::CloseTimeline(id)));
             }
             Ask::Tell(command) => {
                 let id = self.command_id();
-                self.engine.handle_command(now(self.start), id, command);
+                self.input(Input::Command(id, command));
             }
-            Ask::Signal(signal) => self.engine.handle_signal(now(self.start), signal),
+            Ask::Signal(signal) => {
+                self.input(Input::Signal(signal));
+            }
             Ask::Settle(signal, done) => {
-                self.engine.handle_signal(now(self.start), signal);
+                self.input(Input::Signal(signal));
                 self.settling.push(done);
             }
             Ask::Close(done) => drop(done),
@@ -246,7 +285,7 @@ impl Driver {
     fn command(&mut self, command: Command, reply: oneshot::Sender<Result<Reply, Error>>) {
         let id = self.command_id();
         self.replies.insert(id, reply);
-        self.engine.handle_command(now(self.start), id, command);
+        self.input(Input::Command(id, command));
     }
 
     fn command_id(&mut self) -> CommandId {
@@ -255,9 +294,6 @@ impl Driver {
     }
 
     fn outcome(&mut self, outcome: Outcome) {
-        let now = now(self.start);
-        let engine = &mut self.engine;
-        engine.handle_traffic(self.traffic.total());
         match outcome {
             Outcome::Socket(id, event) => {
                 // What came before the end is heard before it: a `goaway` holds the slot.
@@ -268,34 +304,42 @@ impl Driver {
                 };
                 if let Some(frames) = frames.filter(|_| matches!(event, SocketEvent::Closed { .. }))
                 {
-                    while let Ok(frame) = frames.try_recv() {
-                        engine.handle_frame(now, id, frame);
+                    let frames: Vec<_> = std::iter::from_fn(|| frames.try_recv().ok()).collect();
+                    for frame in frames {
+                        self.input(Input::Frame(id, Box::new(frame)));
                     }
                 }
-                engine.handle_socket(now, id, event);
+                self.input(Input::Socket(id, event));
             }
-            Outcome::Response(id, answer) => engine.handle_response(now, id, *answer),
-            Outcome::Committed(token, Ok(())) => engine.handle_committed(now, token),
-            Outcome::Committed(token, Err(error)) => {
-                engine.handle_commit_failed(now, token, error);
+            Outcome::Response(id, answer) => {
+                self.input(Input::Response(id, answer));
             }
-            Outcome::Loaded(token, Ok(rows)) => engine.handle_loaded(now, token, rows),
-            Outcome::Loaded(token, Err(error)) => engine.handle_load_failed(now, token, error),
+            Outcome::Committed(token, result) => {
+                self.input(Input::Committed(token, result));
+            }
+            Outcome::Loaded(token, rows) => {
+                self.input(Input::Loaded(token, rows));
+            }
             // What the engine asks for because of the token is done after this.
             Outcome::Token(Ok(token)) => {
-                if engine.handle_token(now, Ok(inspect(&token))) {
+                if self.input(Input::Token(Ok(inspect(&token)))) {
                     self.token = token.into();
                 }
             }
             Outcome::Token(Err(error)) => {
-                engine.handle_token(now, Err(error));
+                self.input(Input::Token(Err(error)));
             }
-            Outcome::Released => engine.handle_released(now),
+            Outcome::Released => {
+                self.input(Input::Released);
+            }
         }
     }
 
     fn do_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.decision(&effect);
+            }
             match effect {
                 Effect::OpenSocket(id) => self.open_socket(id),
                 Effect::CloseSocket(id) => {
@@ -351,6 +395,9 @@ impl Driver {
         // Idle connections and their timers go with the old one.
         if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {
             self.http = Arc::new(http);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.rest();
         }
         let outcomes = self.outcomes.clone();
         self.store.release(move || {
@@ -454,7 +501,7 @@ impl Driver {
                 {
                     let command = self.command_id();
                     let ask = Command::ResetTimeline(id);
-                    self.engine.handle_command(now(self.start), command, ask);
+                    self.input(Input::Command(command, ask));
                 }
             }
             Notice::Mode(report) => {

@@ -1,5 +1,6 @@
 //! The token: fetched once, ahead of its expiry, never twice at a time.
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::UserId;
 
 use super::effect::{Effect, Notice, Problem, RequestId};
@@ -7,7 +8,7 @@ use super::time::{Now, Timer};
 use super::{Engine, Purpose, backoff::Backoff};
 
 /// What is known of a token without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenInfo {
     /// Whose it is, if it tells.
     pub user: Option<UserId>,
@@ -16,7 +17,7 @@ pub struct TokenInfo {
 }
 
 /// The app gave no token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub struct TokenError(pub String);
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
@@ -21,7 +22,9 @@ use crate::error::{Error, StoreError};
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         pub struct $name(pub u64);
     };
 }
@@ -107,7 +110,8 @@ pub enum Request {
 }
 
 /// The answer to a request of the same name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// To [`Request::Sync`].
     Sync(SyncResponse),
@@ -131,7 +135,8 @@ pub enum Response {
 }
 
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RequestError {
     /// The server said "no", in its own words.
     #[error(transparent)]
@@ -142,7 +147,8 @@ pub enum RequestError {
 }
 
 /// What happened to a socket or an event stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SocketEvent {
     /// It is open: `hello` may be sent to a socket.
     Opened,
@@ -184,7 +190,8 @@ pub enum Query {
 }
 
 /// The store's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rows {
     /// To [`Query::Start`].
     Start(Box<StartRows>),
@@ -195,7 +202,7 @@ pub enum Rows {
 }
 
 /// What is committed: where a client goes on after a start.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StartRows {
     /// Where to read on from.
     pub cursor: Option<Cursor>,
@@ -208,7 +215,7 @@ pub struct StartRows {
 }
 
 /// A room as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoomRow {
     /// As the server told it; `head_seq` is the newest known.
     pub state: RoomState,
@@ -227,7 +234,8 @@ pub struct RoomRow {
 }
 
 /// What the platform or the app tells the engine about its surroundings.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Signal {
     /// The network changed.
     Network(Network),
@@ -245,7 +253,8 @@ pub enum Signal {
 }
 
 /// What the app asks for. Each is answered by one [`Notice::Reply`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Queue an operation; answered once it is on disk.
     Send {
@@ -281,6 +290,7 @@ pub enum Command {
     /// Remove a member from a room.
     RemoveMember(RoomId, UserId),
     /// A page of a room's members.
+    #[serde(rename = "list_members")]
     Members(RoomId, Option<UserId>),
     /// Profiles of users, fresh ones from memory or disk.
     Profiles(Vec<UserId>),

@@ -33,6 +33,7 @@ mod commit;
 mod dwell;
 mod effect;
 mod health;
+mod input;
 mod interest;
 mod lifecycle;
 mod link;
@@ -81,6 +82,7 @@ pub use effect::{
     RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
     StartRows, StoreToken, TimelineId,
 };
+pub use input::Input;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use ranges::{RangeChange, RangeSet};
@@ -159,7 +161,8 @@ pub struct Engine {
     store_told: Option<StoreError>,
     /// Transactions on their way, in order.
     commits: VecDeque<Pending>,
-    loads: HashMap<StoreToken, LoadPurpose>,
+    /// Ordered, so that the same inputs always come to the same effects.
+    loads: BTreeMap<StoreToken, LoadPurpose>,
     /// Commands that came before the store was loaded.
     deferred: Vec<(CommandId, Command)>,
 
@@ -246,7 +249,7 @@ impl Engine {
             fetch_backoff: Backoff::new(),
             store_told: None,
             commits: VecDeque::new(),
-            loads: HashMap::new(),
+            loads: BTreeMap::new(),
             deferred: Vec::new(),
             auth: Auth::new(),
             requests: HashMap::new(),
@@ -291,6 +294,17 @@ impl Engine {
         };
         engine.load(Query::Start, LoadPurpose::Start);
         engine
+    }
+
+    /// The same as another one that stood at `point` of `[0, 1)`, the place of its user in policies,
+    /// whatever the name of this one's user says: for replays, where names are not the true ones.
+    pub(crate) fn with_point(mut self, point: f64) -> Self {
+        self.signals.move_to(point);
+        self
+    }
+
+    pub(crate) fn point(&self) -> f64 {
+        self.signals.point()
     }
 
     /// The platform or the app told something about the surroundings.

@@ -178,6 +178,14 @@ impl Signals {
         }
     }
 
+    pub(crate) fn point(&self) -> f64 {
+        self.point
+    }
+
+    pub(crate) fn move_to(&mut self, point: f64) {
+        self.point = point;
+    }
+
     /// The mode and what bound it.
     pub(crate) fn report(&self) -> ModeReport {
         let report = lowest(self.ceilings());

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
 
 use super::effect::{RequestId, SocketId};
 
 /// An operation in the outbox, as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutboxRow {
     /// The room.
     pub room: RoomId,

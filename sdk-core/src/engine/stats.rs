@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tidewire_protocol::Mode;
 
 use crate::config::millis;
@@ -30,7 +31,7 @@ pub struct TierStats {
 /// Payload that passed, in bytes: bodies of HTTP requests and answers, as they are before and after
 /// compression, and the text of socket frames and event streams. Headers, framing, TLS and TCP are not in it, so that
 /// the number tells what the protocol costs, whatever carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// Given to the network.
     pub sent: u64,

@@ -1,7 +1,7 @@
 //! Time as an argument: the engine never asks for it.
 
 /// A moment, given to the engine with every input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Monotonic, in ms from any fixed start. Every timer counts in it.
     pub mono_ms: u64,
@@ -57,6 +57,7 @@ pub(crate) struct Timers {
     armed: Vec<(Timer, u64)>,
 }
 
+use serde::{Deserialize, Serialize};
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer, at_ms: u64) {
         self.disarm(timer);

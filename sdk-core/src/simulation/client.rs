@@ -12,8 +12,8 @@ use super::checks::{self, Broken};
 use super::disk::Disk;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Notice, Now, Problem, Query, Reply, Request, RequestId,
-    Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Traffic, Transaction,
+    Command, CommandId, Effect, Engine, Input, Notice, Now, Problem, Query, Reply, Request,
+    RequestId, Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Traffic, Transaction,
 };
 use crate::error::{Error, StoreError};
 
@@ -84,6 +84,9 @@ pub struct SimClient {
     pub(super) looks: bool,
     /// The first promise that was broken.
     pub(super) broken: Option<Broken>,
+    /// A recording of the engine since its last start.
+    #[cfg(test)]
+    pub(crate) tape: Option<crate::trace::Tape>,
 }
 
 impl SimClient {
@@ -119,6 +122,8 @@ impl SimClient {
             traffic: Traffic::default(),
             looks: true,
             broken: None,
+            #[cfg(test)]
+            tape: None,
         };
         client.collect();
         client
@@ -127,6 +132,10 @@ impl SimClient {
     /// The process dies and starts again on the same files.
     pub(super) fn restart(&mut self, seed: u64) {
         self.engine = Engine::new(self.config.clone(), seed, self.now);
+        #[cfg(test)]
+        if let Some(tape) = &mut self.tape {
+            tape.begin(&self.engine, &self.config, seed, self.now);
+        }
         self.disk.release();
         self.jobs.clear();
         self.wants.clear();
@@ -137,15 +146,23 @@ impl SimClient {
     }
 
     /// Gives the engine an input, and takes what comes of it.
-    pub(super) fn input<T>(&mut self, input: impl FnOnce(&mut Engine, Now) -> T) -> T {
+    pub(crate) fn input(&mut self, input: Input) -> bool {
         self.inputs += 1;
-        let given = input(&mut self.engine, self.now);
+        #[cfg(test)]
+        if let Some(tape) = &mut self.tape {
+            tape.input(self.now, &input);
+        }
+        let given = self.engine.handle(self.now, input);
         self.collect();
         given
     }
 
     fn collect(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            #[cfg(test)]
+            if let Some(tape) = &mut self.tape {
+                tape.decision(&effect);
+            }
             let quiet = matches!(
                 effect,
                 Effect::Notify(_) | Effect::CloseSocket(_) | Effect::CloseStream(_)
@@ -227,7 +244,7 @@ impl SimClient {
 
     pub(super) fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.number());
-        self.input(|engine, now| engine.handle_command(now, id, command));
+        self.input(Input::Command(id, command));
         id
     }
 
@@ -256,29 +273,23 @@ impl SimClient {
             StoreJob::Commit(token, _) if self.failing_commits > 0 => {
                 self.failing_commits -= 1;
                 self.disk.fail();
-                self.input(|engine, now| {
-                    engine.handle_commit_failed(now, token, StoreError::DiskFull);
-                });
+                self.input(Input::Committed(token, Err(StoreError::DiskFull)));
             }
-            StoreJob::Commit(token, transaction) => match self.disk.execute(&transaction) {
-                Ok(()) => {
+            StoreJob::Commit(token, transaction) => {
+                let result = self.disk.execute(&transaction);
+                if result.is_ok() {
                     self.commits += 1;
                     step = StoreStep::Committed;
-                    self.input(|engine, now| engine.handle_committed(now, token));
                 }
-                Err(error) => {
-                    self.input(|engine, now| engine.handle_commit_failed(now, token, error));
-                }
-            },
-            StoreJob::Load(token, query) => match self.disk.load(&query) {
-                Ok(rows) => self.input(|engine, now| engine.handle_loaded(now, token, rows)),
-                Err(error) => {
-                    self.input(|engine, now| engine.handle_load_failed(now, token, error));
-                }
-            },
+                self.input(Input::Committed(token, result));
+            }
+            StoreJob::Load(token, query) => {
+                let rows = self.disk.load(&query);
+                self.input(Input::Loaded(token, rows));
+            }
             StoreJob::Release => {
                 self.disk.release();
-                self.input(|engine, now| engine.handle_released(now));
+                self.input(Input::Released);
             }
         }
         Some(step)

@@ -1,21 +1,24 @@
-//! A socket between a client and the model server, and what is on its way over it.
+//! A socket or an event stream between a client and the model server, and what is on its way over
+//! it.
 
 use std::collections::VecDeque;
 
-use tidewire_protocol::ServerFrame;
+use tidewire_protocol::{EventsQuery, ServerFrame};
 
 use super::happening::Happening;
 use super::simulation::Simulation;
 use super::socket::ModelSocket;
 use crate::engine::SocketId;
 
-/// A socket.
+/// A socket, or an event stream.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) node: usize,
     pub(super) net: u32,
     pub(super) socket: SocketId,
     pub(super) model: ModelSocket,
+    /// What was asked for, if it is an event stream.
+    pub(super) stream: Option<EventsQuery>,
     /// When the last frame arrives that is on its way: none overtakes another.
     pub(super) up_at: u64,
     pub(super) down_at: u64,
@@ -37,9 +40,17 @@ impl Connection {
 }
 
 impl Simulation {
-    /// The engine wants a socket.
-    pub(super) fn open_connection(&mut self, node: usize, socket: SocketId) {
-        self.counts.sockets += 1;
+    /// The engine wants a socket, or a stream.
+    pub(super) fn open_connection(
+        &mut self,
+        node: usize,
+        socket: SocketId,
+        stream: Option<EventsQuery>,
+    ) {
+        match stream {
+            Some(_) => self.counts.streams += 1,
+            None => self.counts.sockets += 1,
+        }
         let id = self.next_connection;
         self.next_connection += 1;
         let Simulation { nodes, rng, now, .. } = self;
@@ -57,6 +68,7 @@ impl Simulation {
                 net,
                 socket,
                 model: ModelSocket::default(),
+                stream,
                 up_at: at,
                 down_at: at,
                 opened: false,

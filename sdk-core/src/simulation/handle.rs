@@ -6,7 +6,8 @@ use super::client::SimClient;
 use super::network::Profile;
 use super::simulation::Simulation;
 use crate::engine::{
-    Command, CommandId, Engine, ModeReport, Network, Row, Signal, StartRows, Stats, TimelineId,
+    Command, CommandId, Engine, Input, ModeReport, Network, Row, Signal, StartRows, Stats,
+    TimelineId,
 };
 
 /// One client. What it is asked to do happens at this moment; what follows, as time passes.
@@ -106,7 +107,7 @@ impl Handle<'_> {
         if matches!(signal, Signal::AppState(state) if state != AppState::Suspended) {
             self.simulation.nodes[self.number].client.resting = false;
         }
-        self.simulation.input(self.number, |engine, now| engine.handle_signal(now, signal));
+        self.simulation.input(self.number, Input::Signal(signal));
     }
 
     /// The app's state changes.

@@ -1,6 +1,6 @@
 //! What happens at a moment, and what follows from it.
 
-use tidewire_protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
+use tidewire_protocol::{ClientFrame, ErrorCode, EventsQuery, ServerFrame, WireError};
 
 use super::audience::worth_telling;
 use super::checks;
@@ -9,7 +9,7 @@ use super::network::chance;
 use super::simulation::{Audience, Simulation};
 use crate::config::millis;
 use crate::defaults;
-use crate::engine::{Engine, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo};
+use crate::engine::{Input, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo};
 
 pub(super) type Answer = Result<Response, RequestError>;
 
@@ -53,6 +53,8 @@ pub(super) enum Happening {
     HungUp(u64),
     /// The server pushes what it has.
     Push(u64),
+    /// The server shows on an event stream that it is there.
+    SignOfLife(u64),
     FrameUp(u64, Box<ClientFrame>),
     FrameDown(u64, Box<ServerFrame>),
 }
@@ -98,15 +100,13 @@ impl Simulation {
             Happening::Wake(node) => {
                 if self.nodes[node].wake_at == Some(self.now) {
                     self.nodes[node].wake_at = None;
-                    self.input(node, Engine::handle_timeout);
+                    self.input(node, Input::Timeout);
                 }
             }
             Happening::Store(node) => self.store(node),
             Happening::Token { node, net } => {
                 if self.nodes[node].net == net {
-                    self.input(node, |engine, now| {
-                        engine.handle_token(now, Ok(TokenInfo::default()))
-                    });
+                    self.input(node, Input::Token(Ok(TokenInfo::default())));
                 }
             }
             Happening::Arrives { node, net, id, request, sent_at, heard } => {
@@ -117,7 +117,7 @@ impl Simulation {
                     if let Ok(answer) = &*answer {
                         self.received(node, || answer_bytes(answer));
                     }
-                    self.input(node, |engine, now| engine.handle_response(now, id, *answer));
+                    self.input(node, Input::Response(id, answer));
                 }
             }
             Happening::Opened(id) => self.opened(id),
@@ -137,6 +137,7 @@ impl Simulation {
                 }
             }
             Happening::Push(id) => self.push(id),
+            Happening::SignOfLife(id) => self.sign_of_life(id),
             Happening::FrameUp(id, frame) => self.frame_up(id, *frame),
             Happening::FrameDown(id, frame) => {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -150,11 +151,7 @@ impl Simulation {
     }
 
     /// Gives a client's engine an input and takes what it wants.
-    pub(super) fn input<T>(
-        &mut self,
-        node: usize,
-        input: impl FnOnce(&mut Engine, crate::engine::Now) -> T,
-    ) -> T {
+    pub(super) fn input(&mut self, node: usize, input: Input) -> bool {
         let now = self.clock();
         let client = &mut self.nodes[node].client;
         client.now = now;
@@ -167,8 +164,9 @@ impl Simulation {
     pub(super) fn pump(&mut self, node: usize) {
         while let Some(want) = self.nodes[node].client.wants.pop_front() {
             match want {
-                Want::Open(socket) => self.open_connection(node, socket),
-                Want::Close(socket) => self.hang_up(node, socket),
+                Want::Open(socket) => self.open_connection(node, socket, None),
+                Want::OpenStream(id, query) => self.open_connection(node, id, Some(query)),
+                Want::Close(socket) | Want::CloseStream(socket) => self.hang_up(node, socket),
                 Want::Frame(socket, frame) => self.send_up(node, socket.0, frame),
                 Want::Request(id, request) => self.send_request(node, id, request),
                 Want::Token => {
@@ -251,7 +249,7 @@ impl Simulation {
                     // Through its JSON, as on a real wire.
                     ServerFrame::parse(&serde_json::to_string(&frame).unwrap()).unwrap()
                 };
-                self.input(node, |engine, now| engine.handle_frame(now, socket, frame));
+                self.input(node, Input::Frame(socket, Box::new(frame)));
             }
         }
     }
@@ -378,7 +376,9 @@ impl Simulation {
         if connection.client_gone || connection.server_gone {
             return;
         }
-        if !self.passes(node) {
+        let stream = connection.stream.take();
+        let blocked = stream.is_none() && chance(&mut self.rng, self.nodes[node].network.blocked);
+        if blocked || !self.passes(node) {
             self.break_connection(id, false);
             return;
         }
@@ -386,7 +386,10 @@ impl Simulation {
             connection.opened = true;
         }
         self.presence.socket_opened(node, self.now);
-        self.input(node, |engine, now| engine.handle_socket(now, socket, SocketEvent::Opened));
+        self.input(node, Input::Socket(socket, SocketEvent::Opened));
+        if let Some(query) = stream {
+            self.begin_stream(id, node, query);
+        }
     }
 
     fn closed(&mut self, id: u64) {
@@ -398,7 +401,35 @@ impl Simulation {
         self.nodes[node].sockets.remove(&socket.0);
         self.connections.remove(&id);
         let closed = SocketEvent::Closed { reason: "the connection broke".into() };
-        self.input(node, |engine, now| engine.handle_socket(now, socket, closed));
+        self.input(node, Input::Socket(socket, closed));
+    }
+
+    fn begin_stream(&mut self, id: u64, node: usize, query: EventsQuery) {
+        if let Some(error) = self.busy() {
+            self.send_down(id, vec![ServerFrame::Error { error, room: None }]);
+            self.break_connection(id, false);
+            return;
+        }
+        let heartbeat_ms = query.heartbeat_ms;
+        self.server.applied = self.applied(self.nodes[node].instance);
+        let (model, frames) = self.server.stream(&self.nodes[node].client.user, query);
+        self.server.applied = None;
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.model = model;
+        }
+        self.send_down(id, frames);
+        self.wake_connection(id);
+        self.after(heartbeat_ms, Happening::SignOfLife(id));
+    }
+
+    /// An event stream that is silent says that it is there.
+    fn sign_of_life(&mut self, id: u64) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if connection.is_open() {
+            let heartbeat_ms = connection.model.heartbeat_ms;
+            self.send_down(id, vec![ServerFrame::Ping]);
+            self.after(heartbeat_ms, Happening::SignOfLife(id));
+        }
     }
 
     fn push(&mut self, id: u64) {

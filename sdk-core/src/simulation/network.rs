@@ -20,6 +20,8 @@ pub struct Profile {
     pub cuts_per_minute: f64,
     /// Share of the breaks that the client is not told of.
     pub silent: f64,
+    /// Share of WebSocket upgrades that are refused on the way, as some proxies do.
+    pub blocked: f64,
 }
 
 impl Profile {
@@ -33,7 +35,13 @@ impl Profile {
             repeat: 0.0,
             cuts_per_minute: 0.0,
             silent: 0.0,
+            blocked: 0.0,
         }
+    }
+
+    /// A good network behind a proxy that lets no WebSocket through.
+    pub fn no_sockets() -> Self {
+        Self { blocked: 1.0, ..Self::good() }
     }
 
     /// A phone on a train: some requests are lost, some answers come late or twice, and a socket
@@ -47,6 +55,7 @@ impl Profile {
             repeat: 0.05,
             cuts_per_minute: 1.0,
             silent: 0.3,
+            blocked: 0.0,
         }
     }
 
@@ -60,6 +69,7 @@ impl Profile {
             repeat: 0.15,
             cuts_per_minute: 6.0,
             silent: 0.5,
+            blocked: 0.3,
         }
     }
 

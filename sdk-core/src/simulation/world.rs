@@ -15,7 +15,7 @@ use super::server::ModelServer;
 use super::socket::ModelSocket;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Engine, Now, Request, RequestError, RequestId, Signal, SocketEvent,
+    Command, CommandId, Input, Now, Request, RequestError, RequestId, Signal, SocketEvent,
     SocketId, StartRows, TimelineId, TokenInfo,
 };
 
@@ -161,7 +161,7 @@ impl World {
         if matches!(signal, Signal::AppState(state) if state != AppState::Suspended) {
             self.client.resting = false;
         }
-        self.client.input(|engine, now| engine.handle_signal(now, signal));
+        self.client.input(Input::Signal(signal));
         self.collect();
     }
 
@@ -179,7 +179,7 @@ impl World {
     pub(crate) fn answer(&mut self, index: usize) {
         let (id, request) = self.requests.remove(index);
         let answer = self.server.answer(&ada(), request);
-        self.client.input(|engine, now| engine.handle_response(now, id, answer));
+        self.client.input(Input::Response(id, Box::new(answer)));
         self.collect();
     }
 
@@ -190,7 +190,7 @@ impl World {
             let _ = self.server.answer(&ada(), request);
         }
         let answer = Err(RequestError::Network("lost".into()));
-        self.client.input(|engine, now| engine.handle_response(now, id, answer));
+        self.client.input(Input::Response(id, Box::new(answer)));
         self.collect();
     }
 
@@ -208,7 +208,7 @@ impl World {
         id: RequestId,
         answer: Result<crate::engine::Response, RequestError>,
     ) {
-        self.client.input(|engine, now| engine.handle_response(now, id, answer));
+        self.client.input(Input::Response(id, Box::new(answer)));
         self.collect();
     }
 
@@ -222,7 +222,7 @@ impl World {
 
     /// The app gives a token, asked or not. Gives whether it is used.
     pub(crate) fn give_token(&mut self, token: TokenInfo) -> bool {
-        let used = self.client.input(|engine, now| engine.handle_token(now, Ok(token)));
+        let used = self.client.input(Input::Token(Ok(token)));
         self.collect();
         used
     }
@@ -235,7 +235,7 @@ impl World {
             return true;
         }
         self.socket = Some((id, Wire::default()));
-        self.client.input(|engine, now| engine.handle_socket(now, id, SocketEvent::Opened));
+        self.client.input(Input::Socket(id, SocketEvent::Opened));
         self.collect();
         true
     }
@@ -247,7 +247,7 @@ impl World {
             let (model, frames) = self.server.stream(&ada(), query);
             self.stream = Some((id, Wire { model, to_client: frames.into(), ..Wire::default() }));
             self.sign_of_life_at = self.now.mono_ms + SIGN_OF_LIFE_MS;
-            self.client.input(|engine, now| engine.handle_socket(now, id, SocketEvent::Opened));
+            self.client.input(Input::Socket(id, SocketEvent::Opened));
             self.collect();
         } else {
             self.lose_socket(id);
@@ -257,7 +257,7 @@ impl World {
 
     fn lose_socket(&mut self, id: SocketId) {
         let closed = SocketEvent::Closed { reason: "cut".into() };
-        self.client.input(|engine, now| engine.handle_socket(now, id, closed));
+        self.client.input(Input::Socket(id, closed));
         self.collect();
     }
 
@@ -297,7 +297,7 @@ impl World {
         let Some((id, wire)) = &mut self.stream else { return false };
         let Some(frame) = wire.to_client.pop_front() else { return false };
         let id = *id;
-        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.client.input(Input::Frame(id, Box::new(frame)));
         self.collect();
         true
     }
@@ -305,7 +305,7 @@ impl World {
     /// A frame of the open stream arrives that the server did not send.
     pub(crate) fn inject_into_stream(&mut self, frame: ServerFrame) {
         let id = self.stream.as_ref().map(|(id, _)| *id).unwrap();
-        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.client.input(Input::Frame(id, Box::new(frame)));
         self.collect();
     }
 
@@ -343,7 +343,7 @@ impl World {
         // Through its JSON, as on a real wire.
         let frame = ServerFrame::parse(&serde_json::to_string(&frame).unwrap()).unwrap();
         let id = *id;
-        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.client.input(Input::Frame(id, Box::new(frame)));
         self.collect();
         true
     }
@@ -361,7 +361,7 @@ impl World {
     /// A frame of the open socket arrives that the server did not send.
     pub(crate) fn inject(&mut self, frame: ServerFrame) {
         let id = self.socket.as_ref().map(|(id, _)| *id).unwrap();
-        self.client.input(|engine, now| engine.handle_frame(now, id, frame));
+        self.client.input(Input::Frame(id, Box::new(frame)));
         self.collect();
     }
 
@@ -385,7 +385,7 @@ impl World {
         self.server.clock += (at - now.mono_ms) as i64;
         now.wall_ms = now.wall_ms.saturating_add((at - now.mono_ms) as i64);
         now.mono_ms = at;
-        self.client.input(Engine::handle_timeout);
+        self.client.input(Input::Timeout);
         self.collect();
     }
 

@@ -15,7 +15,9 @@ use crate::engine::{Query, Rows, Transaction};
 use crate::error::StoreError;
 pub(crate) use execute::Database;
 use folder::Folder;
-use threads::Lane;
+pub(crate) use threads::Lane;
+#[cfg(test)]
+pub(crate) use threads::lane;
 
 /// A client's store. Its jobs run in the order in which they were given.
 #[derive(Debug)]
@@ -63,6 +65,11 @@ impl Store {
         lane.run(move || drop(done.send(open())));
         let open = opened.await.map_err(|_| threads::gone())??;
         Ok(Self { lane, state: Arc::new(Mutex::new(State::Open(Box::new(open)))), folder })
+    }
+
+    /// The thread that this store's jobs run on, in order.
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane.clone()
     }
 
     /// Carries out a transaction, then calls `done` on the store's thread.

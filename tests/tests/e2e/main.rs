@@ -17,6 +17,7 @@ mod modes;
 mod offline;
 mod portal;
 mod receipts;
+mod recorder;
 mod restarts;
 mod stage;
 mod streams;

@@ -59,6 +59,7 @@ const ABOVE_ENGINE: &[&str] = &[
     "crate::store",
     "crate::timeline",
     "crate::token",
+    "crate::trace",
 ];
 
 /// The check as a step.

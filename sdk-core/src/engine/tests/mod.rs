@@ -7,6 +7,7 @@ mod lifecycle;
 mod modes;
 mod random;
 mod receipts;
+mod recorder;
 mod scenarios;
 mod sending;
 mod streams;

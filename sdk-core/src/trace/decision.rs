@@ -1,0 +1,206 @@
+//! What an effect decides, as a short text: the same for a recording and for its replay, whatever
+//! names and texts were replaced.
+
+use std::fmt::{Debug, Write as _};
+
+use tidewire_protocol::{ClientFrame, Op, ReceiptUpdate, SyncRequest};
+
+use crate::engine::{
+    Change, Effect, Notice, Problem, Query, Reply, Request, TimelineUpdate, Transaction, Write,
+};
+
+pub(super) fn decision(effect: &Effect) -> String {
+    match effect {
+        Effect::OpenSocket(id) => format!("open socket {}", id.0),
+        Effect::CloseSocket(id) => format!("close socket {}", id.0),
+        Effect::OpenStream(id, query) => {
+            let (cursor, state) = (query.cursor.is_some(), query.app_state.as_str());
+            format!("open stream {} cursor={cursor} app_state={state}", id.0)
+        }
+        Effect::CloseStream(id) => format!("close stream {}", id.0),
+        Effect::SendFrame(id, frame) => format!("send on {}: {}", id.0, of_frame(frame)),
+        Effect::Request(id, request) => format!("request {}: {}", id.0, of_request(request)),
+        Effect::Load(token, query) => format!("load {}: {}", token.0, of_query(query)),
+        Effect::Commit(token, transaction) => {
+            format!("commit {}: {}", token.0, of_transaction(transaction))
+        }
+        Effect::Release => "release everything".into(),
+        Effect::FetchToken => "fetch a token".into(),
+        Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
+    }
+}
+
+/// The name of an enum's variant, without what is in it.
+fn name(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn of_frame(frame: &ClientFrame) -> String {
+    match frame {
+        ClientFrame::Hello(hello) => {
+            let mut text = format!(
+                "hello feed={} app_state={} heartbeat_ms={} live",
+                hello.feed,
+                hello.app_state.as_str(),
+                hello.heartbeat_ms
+            );
+            for live in &hello.live {
+                let _ = write!(text, " {}>{}", live.room, live.after);
+            }
+            text
+        }
+        ClientFrame::Subscribe(live) => format!("subscribe {}>{}", live.room, live.after),
+        ClientFrame::Unsubscribe { room } => format!("unsubscribe {room}"),
+        ClientFrame::Send(ops) => format!("send {}", of_ops(&ops.room, &ops.ops)),
+        ClientFrame::Sync { request, sync } => format!("sync {request}: {}", of_sync(sync)),
+        ClientFrame::Receipts { receipts } => format!("receipts{}", of_receipts(receipts)),
+        other => name(other).to_lowercase(),
+    }
+}
+
+fn of_request(request: &Request) -> String {
+    match request {
+        Request::Sync(sync) => format!("sync {}", of_sync(sync)),
+        Request::Room(room) | Request::Members(room, _) => format!("{} {room}", name(request)),
+        Request::AddMembers(room, new) => format!("AddMembers {room} {}", new.users.len()),
+        Request::RemoveMember(room, _) => format!("RemoveMember {room}"),
+        Request::CreateRoom(new) => format!("CreateRoom {} {}", new.id, new.members.len()),
+        Request::History(room, query) => format!("History {room} {query:?}"),
+        Request::Ops(room, ops) => format!("Ops {}", of_ops(room, &ops.ops)),
+        Request::Profiles(wanted) => format!("Profiles {}", wanted.users.len()),
+        other => name(other),
+    }
+}
+
+fn of_sync(sync: &SyncRequest) -> String {
+    let mut text = format!(
+        "cursor={} app_state={} heartbeat_ms={} have",
+        sync.cursor.is_some(),
+        sync.app_state.as_str(),
+        sync.heartbeat_ms
+    );
+    for (room, seq) in &sync.have {
+        let _ = write!(text, " {room}<={seq}");
+    }
+    let _ = write!(text, " receipts{} ops", of_receipts(&sync.receipts));
+    for room in &sync.ops {
+        let _ = write!(text, " {}", of_ops(&room.room, &room.ops));
+    }
+    text
+}
+
+fn of_ops(room: &impl std::fmt::Display, ops: &[Op]) -> String {
+    let mut text = format!("{room}:");
+    for op in ops {
+        let _ = write!(text, " {}", op.id);
+    }
+    text
+}
+
+fn of_receipts(receipts: &[ReceiptUpdate]) -> String {
+    let mut text = String::new();
+    for ReceiptUpdate { room, delivered, read } in receipts {
+        let number = |seq: Option<tidewire_protocol::Seq>| seq.map_or(0, |seq| seq.get());
+        let _ = write!(text, " {room}:{}/{}", number(*delivered), number(*read));
+    }
+    text
+}
+
+fn of_query(query: &Query) -> String {
+    match query {
+        Query::Profiles(users) => format!("Profiles {}", users.len()),
+        other => format!("{other:?}"),
+    }
+}
+
+fn of_transaction(transaction: &Transaction) -> String {
+    let mut text = String::new();
+    for (on, word) in [(transaction.durable, "durable "), (transaction.independent, "independent ")]
+    {
+        if on {
+            text.push_str(word);
+        }
+    }
+    for write in &transaction.writes {
+        text.push_str(&of_write(write));
+        text.push_str("; ");
+    }
+    text
+}
+
+fn of_write(write: &Write) -> String {
+    match write {
+        Write::Room { state, as_of, feed_seq } => format!(
+            "Room {} head={} members={} joined={} as_of={as_of} feed_seq={feed_seq}",
+            state.id, state.head_seq, state.members, state.joined
+        ),
+        Write::Event(event) => format!("Event {} {} {}", event.room, event.seq, event.id),
+        Write::Receipts { room, receipts } => format!("Receipts {room} {}", receipts.len()),
+        Write::Receipt(receipt) => {
+            format!("Receipt {} {}/{}", receipt.room, receipt.delivered, receipt.read)
+        }
+        Write::Enqueue(row) => format!("Enqueue {} {}", row.room, row.op.id),
+        Write::Failure(id, reason) => format!("Failure {id} {}", name(reason)),
+        Write::Profile(_, at) => format!("Profile {at}"),
+        Write::Head { .. }
+        | Write::Range { .. }
+        | Write::Stale { .. }
+        | Write::MarkRead { .. }
+        | Write::Attempted(..)
+        | Write::Dequeue(_) => format!("{write:?}"),
+        Write::WipeCache(_) | Write::Epoch(_) | Write::ForgetCursor | Write::Cursor(_) => {
+            name(write)
+        }
+    }
+}
+
+fn of_notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Reply(id, Ok(reply)) => format!("reply {}: {}", id.0, of_reply(reply)),
+        Notice::Reply(id, Err(error)) => format!("reply {}: error {}", id.0, name(error)),
+        Notice::Timeline(id, update) => format!("timeline {}: {}", id.0, of_update(update)),
+        Notice::Mode(report) => format!("mode {:?} because {:?}", report.mode, report.reason),
+        Notice::Problem(Problem::SendFailed { room, id, reason }) => {
+            format!("problem SendFailed {room} {id} {}", name(reason))
+        }
+        Notice::Problem(Problem::StoreFailed(error)) => {
+            format!("problem StoreFailed {}", name(error))
+        }
+        Notice::Problem(problem) => format!("problem {}", name(problem)),
+        Notice::RoomsChanged => "rooms changed".into(),
+    }
+}
+
+fn of_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Older(older) => format!("{older:?}"),
+        Reply::Rooms(rooms) => format!("Rooms {}", rooms.len()),
+        Reply::Room(state) => format!("Room {}", state.id),
+        Reply::Members(members, _) => format!("Members {}", members.len()),
+        Reply::Profiles(profiles) => format!("Profiles {}", profiles.len()),
+        Reply::Refreshed(refreshed) => format!("{refreshed:?}"),
+        Reply::Budget(report) => format!("{report:?}"),
+        other => name(other),
+    }
+}
+
+fn of_update(update: &TimelineUpdate) -> String {
+    match update {
+        TimelineUpdate::Reset { rows, more } => format!("reset to {} more={more}", rows.len()),
+        TimelineUpdate::Diff { changes, more } => {
+            let mut text = format!("more={more}");
+            for change in changes {
+                let _ = match change {
+                    Change::Insert { index, row } => write!(text, " +{index} {:?}", row.key()),
+                    Change::Set { index, row } => {
+                        let state = row.message().map(|message| name(&message.state));
+                        write!(text, " ={index} {:?} {state:?}", row.key())
+                    }
+                    Change::Remove { index } => write!(text, " -{index}"),
+                };
+            }
+            text
+        }
+    }
+}
