@@ -8,6 +8,7 @@
 //! | `GET /worlds/N` | `{"open", "accepted", "reset", "lost_answers"}`: connections now, and all counts so far |
 //! | `POST /worlds/N/cut` | resets all connections, new ones too; answers when none is left |
 //! | `POST /worlds/N/mend` | ends whatever is wrong |
+//! | `POST /worlds/N/block-sockets` | answers upgrades to WebSockets in the server's place, see [`Fault::NoSockets`] |
 //! | `POST /worlds/N/lose-next-answer` | throws away one answer, see [`Fault::LoseNextAnswer`] |
 //! | `POST /worlds/N/delay?ms=` | each piece of data takes this long, both ways |
 //! | `POST /tokens?user=[&seconds=3600]` | `{"token": "…"}`; below 0 it has ended already |
@@ -115,6 +116,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/worlds/{world}", get(counters))
         .route("/worlds/{world}/cut", post(cut))
         .route("/worlds/{world}/mend", post(mend))
+        .route("/worlds/{world}/block-sockets", post(block_sockets))
         .route("/worlds/{world}/lose-next-answer", post(lose_next_answer))
         .route("/worlds/{world}/delay", post(delay))
         .route("/tokens", post(token))
@@ -187,6 +189,11 @@ async fn cut(State(shared): State<Arc<Shared>>, Path(world): Path<String>) -> An
 
 async fn mend(State(shared): State<Arc<Shared>>, Path(world): Path<String>) -> Answer {
     shared.world(&world)?.set(Fault::None);
+    Ok(Json(json!({})))
+}
+
+async fn block_sockets(State(shared): State<Arc<Shared>>, Path(world): Path<String>) -> Answer {
+    shared.world(&world)?.set(Fault::NoSockets);
     Ok(Json(json!({})))
 }
 

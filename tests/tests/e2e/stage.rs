@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tidewire_tests::PATIENCE;
 use tidewire_tests::http::{Answer, call, raw, try_raw};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -87,6 +87,15 @@ async fn a_stage_does_what_it_is_told_and_ends_with_its_stdin() {
     let begin = Instant::now();
     assert!(healthy(one).await);
     assert!(begin.elapsed() >= Duration::from_millis(200), "it is paid both ways");
+    stage.post(&format!("/worlds/{first}/mend")).await.ok();
+
+    stage.post(&format!("/worlds/{first}/block-sockets")).await.ok();
+    assert!(healthy(one).await, "HTTP gets through");
+    let mut upgrade = TcpStream::connect(one).await.unwrap();
+    upgrade.write_all(b"GET /v1/socket HTTP/1.1\r\nUpgrade: websocket\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    upgrade.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 502");
     stage.post(&format!("/worlds/{first}/mend")).await.ok();
 
     // Tokens are the server's own, good for as long as was asked.

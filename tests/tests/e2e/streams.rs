@@ -52,6 +52,7 @@ async fn look_again(agent: &Agent) {
     }
 }
 
+// scenario: websockets-blocked
 #[tokio::test]
 async fn where_sockets_are_blocked_everything_is_pushed_over_an_event_stream() {
     let world = World::start().await;

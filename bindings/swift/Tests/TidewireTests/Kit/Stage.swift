@@ -75,6 +75,11 @@ struct World: Sendable {
         try await Stage.post("worlds/\(number)/delay?ms=\(ms)")
     }
 
+    /// Lets HTTP through and no WebSocket; resets what is open.
+    func blockSockets() async throws {
+        try await Stage.post("worlds/\(number)/block-sockets")
+    }
+
     /// Throws away one answer: the server has done it, the client does not know.
     func loseNextAnswer() async throws {
         try await Stage.post("worlds/\(number)/lose-next-answer")

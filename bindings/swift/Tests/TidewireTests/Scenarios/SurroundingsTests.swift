@@ -57,6 +57,32 @@ import Testing
         try await client.shutdown()
         try await peer.shutdown()
     }
+
+    // scenario: websockets-blocked
+    @Test func whereWebSocketsAreBlockedEverythingIsPushedOverAnEventStream() async throws {
+        let (blocked, steady) = (try await World.new(), try await World.new())
+        let (ada, grace) = (Person("ada"), Person("grace"))
+        try await blocked.blockSockets()
+        // Only what is pushed can arrive: the feed is not read again within the test.
+        let client = try await TidewireClient.open(
+            Settings(
+                url: blocked.url, user: ada.name, dataDir: ada.folder, messageBufferTimeMs: 0,
+                pollingIntervalMs: 600_000)
+        ) { try await Stage.token(ada.name) }
+        let peer = try await grace.open(steady)
+        let report = try await first("a stream", in: client.modes) { $0.reason == .eventStream }
+        #expect(report.mode == .realTime)
+        let room = try await client.directRoom(with: grace.name)
+        let timeline = try await room.timeline()
+        try await peer.knows(room.id)
+        let theirs = peer.room(room.id)
+        for text in ["one", "two", "three"] { try await theirs.send(text) }
+        #expect(try await timeline.texts(3) == ["one", "two", "three"])
+        try await room.send("four")
+        #expect(try await theirs.timeline().texts(4) == ["one", "two", "three", "four"])
+        try await client.shutdown()
+        try await peer.shutdown()
+    }
 }
 
 extension TidewireClient {

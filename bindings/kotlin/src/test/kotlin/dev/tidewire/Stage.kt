@@ -54,6 +54,9 @@ internal class World(
     /** Ends whatever is wrong. */
     fun mend() = tell("mend")
 
+    /** Lets HTTP through and no WebSocket; resets what is open. */
+    fun blockSockets() = tell("block-sockets")
+
     /** Throws away one answer. */
     fun loseNextAnswer() = tell("lose-next-answer")
 

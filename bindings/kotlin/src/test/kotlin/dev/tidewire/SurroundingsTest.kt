@@ -3,6 +3,7 @@ package dev.tidewire
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.withTimeout
 import kotlin.test.Test
+import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
 import kotlin.test.assertTrue
@@ -49,6 +50,25 @@ class SurroundingsTest {
             assertTrue(assertIs<ModeReason.Latency>(report.reason).ms > 1_000)
             room.send("slowly")
             peer.directRoom(ada).timeline().awaitSent(listOf("slowly"))
+        }
+
+    // scenario: websockets-blocked
+    @Test
+    fun `where WebSockets are blocked everything is pushed over an event stream`() =
+        scene {
+            world.blockSockets()
+            // Only what is pushed can arrive: the feed is not read again within the test.
+            val client = open(settings(ada).copy(pollingInterval = 600.seconds))
+            val steady = Stage.world()
+            val peer = open(settings(grace).copy(url = steady.url))
+            val report = client.mode.await("a stream") { it.reason == ModeReason.EventStream }
+            assertEquals(Mode.REAL_TIME, report.mode)
+            val timeline = client.directRoom(grace).timeline()
+            val room = peer.directRoom(ada)
+            for (text in listOf("one", "two", "three")) room.send(text)
+            timeline.awaitSent(listOf("one", "two", "three"))
+            client.directRoom(grace).send("four")
+            room.timeline().awaitSent(listOf("one", "two", "three", "four"))
         }
 }
 
