@@ -1,20 +1,22 @@
-//! A socket between a client and the model server, and what is on its way over it.
+//! A socket or an event stream between a client and the model server, and what is on its way over it.
 
 use std::collections::VecDeque;
 
-use tidewire_protocol::ServerFrame;
+use tidewire_protocol::{EventsQuery, ServerFrame};
 
 use super::happening::Happening;
 use super::simulation::Simulation;
 use super::socket::ModelSocket;
 use crate::engine::SocketId;
 
-/// A socket.
+/// A socket or an event stream.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) node: usize,
     pub(super) net: u32,
     pub(super) socket: SocketId,
+    /// What an event stream was asked for with; a socket tells in its `hello`.
+    pub(super) query: Option<EventsQuery>,
     pub(super) model: ModelSocket,
     /// When the last frame arrives that is on its way: none overtakes another.
     pub(super) up_at: u64,
@@ -37,14 +39,20 @@ impl Connection {
 }
 
 impl Simulation {
-    /// The engine wants a socket.
-    pub(super) fn open_connection(&mut self, node: usize, socket: SocketId) {
-        self.counts.sockets += 1;
+    /// The engine wants a socket, or an event stream with this query.
+    pub(super) fn open_connection(
+        &mut self,
+        node: usize,
+        socket: SocketId,
+        query: Option<EventsQuery>,
+    ) {
+        self.counts.sockets += u64::from(query.is_none());
+        self.counts.streams += u64::from(query.is_some());
         let id = self.next_connection;
         self.next_connection += 1;
         let Simulation { nodes, rng, now, .. } = self;
         let Some(of) = nodes.get_mut(node) else { return };
-        // TCP, TLS and the upgrade.
+        // TCP, TLS and the upgrade or the call.
         let wait: u64 = (0..3).map(|_| 2 * of.network.frame_delay(rng)).sum();
         let life = of.network.life_ms(rng);
         let net = of.net;
@@ -56,6 +64,7 @@ impl Simulation {
                 node,
                 net,
                 socket,
+                query,
                 model: ModelSocket::default(),
                 up_at: at,
                 down_at: at,
@@ -129,10 +138,11 @@ impl Simulation {
             let network = &nodes[connection.node].network;
             let at = connection.down_at.max(*now + network.frame_delay(rng));
             connection.down_at = at;
-            let may_repeat = matches!(
-                frame,
-                ServerFrame::Batch(_) | ServerFrame::Live(_) | ServerFrame::Synced(_)
-            );
+            let may_repeat = !connection.model.stream
+                && matches!(
+                    frame,
+                    ServerFrame::Batch(_) | ServerFrame::Live(_) | ServerFrame::Synced(_)
+                );
             let again = may_repeat && super::network::chance(rng, network.repeat);
             if again {
                 self.counts.repeated += 1;

@@ -53,6 +53,8 @@ pub(super) enum Happening {
     HungUp(u64),
     /// The server pushes what it has.
     Push(u64),
+    /// The server shows on an event stream that it lives.
+    Comment(u64),
     FrameUp(u64, Box<ClientFrame>),
     FrameDown(u64, Box<ServerFrame>),
 }
@@ -137,6 +139,7 @@ impl Simulation {
                 }
             }
             Happening::Push(id) => self.push(id),
+            Happening::Comment(id) => self.comment(id),
             Happening::FrameUp(id, frame) => self.frame_up(id, *frame),
             Happening::FrameDown(id, frame) => {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -167,8 +170,11 @@ impl Simulation {
     pub(super) fn pump(&mut self, node: usize) {
         while let Some(want) = self.nodes[node].client.wants.pop_front() {
             match want {
-                Want::Open(socket) => self.open_connection(node, socket),
-                Want::Close(socket) => self.hang_up(node, socket),
+                Want::Open(socket) => self.open_connection(node, socket, None),
+                Want::OpenStream(stream, query) => {
+                    self.open_connection(node, stream, Some(query));
+                }
+                Want::Close(socket) | Want::CloseStream(socket) => self.hang_up(node, socket),
                 Want::Frame(socket, frame) => self.send_up(node, socket.0, frame),
                 Want::Request(id, request) => self.send_request(node, id, request),
                 Want::Token => {
@@ -378,7 +384,8 @@ impl Simulation {
         if connection.client_gone || connection.server_gone {
             return;
         }
-        if !self.passes(node) {
+        let blocked = connection.query.is_none() && self.nodes[node].network.blocks_sockets;
+        if blocked || !self.passes(node) {
             self.break_connection(id, false);
             return;
         }
@@ -387,6 +394,35 @@ impl Simulation {
         }
         self.presence.socket_opened(node, self.now);
         self.input(node, |engine, now| engine.handle_socket(now, socket, SocketEvent::Opened));
+        self.begin_stream(id);
+    }
+
+    /// The server answers the call for an event stream, if it is one.
+    fn begin_stream(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|c| c.is_open()) else {
+            return;
+        };
+        let (node, Some(query)) = (connection.node, connection.query.take()) else { return };
+        if let Some(error) = self.busy() {
+            self.send_down(id, vec![ServerFrame::Error { error, room: None }]);
+            return;
+        }
+        let user = self.nodes[node].client.user.clone();
+        let heartbeat_ms = query.heartbeat_ms;
+        let (model, frames) = self.server.stream(&user, query);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.model = model;
+        }
+        self.send_down(id, frames);
+        self.wake_connection(id);
+        self.after(heartbeat_ms, Happening::Comment(id));
+    }
+
+    fn comment(&mut self, id: u64) {
+        let Some(connection) = self.connections.get(&id).filter(|c| c.is_open()) else { return };
+        let heartbeat_ms = connection.model.heartbeat_ms;
+        self.send_down(id, vec![ServerFrame::Ping]);
+        self.after(heartbeat_ms, Happening::Comment(id));
     }
 
     fn closed(&mut self, id: u64) {

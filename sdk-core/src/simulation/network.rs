@@ -20,6 +20,8 @@ pub struct Profile {
     pub cuts_per_minute: f64,
     /// Share of the breaks that the client is not told of.
     pub silent: f64,
+    /// Whether WebSockets do not come to be, while HTTP works.
+    pub blocks_sockets: bool,
 }
 
 impl Profile {
@@ -33,7 +35,13 @@ impl Profile {
             repeat: 0.0,
             cuts_per_minute: 0.0,
             silent: 0.0,
+            blocks_sockets: false,
         }
+    }
+
+    /// A good network behind a proxy that knows no WebSockets.
+    pub fn without_sockets() -> Self {
+        Self { blocks_sockets: true, ..Self::good() }
     }
 
     /// A phone on a train: some requests are lost, some answers come late or twice, and a socket
@@ -47,6 +55,7 @@ impl Profile {
             repeat: 0.05,
             cuts_per_minute: 1.0,
             silent: 0.3,
+            blocks_sockets: false,
         }
     }
 
@@ -60,6 +69,7 @@ impl Profile {
             repeat: 0.15,
             cuts_per_minute: 6.0,
             silent: 0.5,
+            blocks_sockets: false,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Counts {
     pub frames_down: u64,
     /// Sockets that were opened.
     pub sockets: u64,
+    /// Event streams that were opened.
+    pub streams: u64,
     /// Sockets that broke by themselves or with the server.
     pub cuts: u64,
     /// Requests that were lost.

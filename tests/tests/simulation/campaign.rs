@@ -68,6 +68,7 @@ fn whatever_happens_in_between_every_client_ends_with_the_servers_log() {
     if count >= SEEDS {
         assert!(total.switches >= 10_000, "{} switches", total.switches);
         let faults = [
+            total.streams,
             total.cuts,
             total.lost,
             total.repeated,
@@ -90,6 +91,7 @@ fn add(total: &mut Counts, other: Counts) {
         pings,
         frames_down,
         sockets,
+        streams,
         cuts,
         lost,
         repeated,
@@ -108,6 +110,7 @@ fn add(total: &mut Counts, other: Counts) {
     total.pings += pings;
     total.frames_down += frames_down;
     total.sockets += sockets;
+    total.streams += streams;
     total.cuts += cuts;
     total.lost += lost;
     total.repeated += repeated;
@@ -142,10 +145,16 @@ struct Life {
 impl Life {
     fn begin(seed: u64, disks: Disks, checking: bool) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x7464);
-        let profiles = [Profile::good(), Profile::lossy(), Profile::lossy(), Profile::terrible()];
+        let profiles = [
+            Profile::good(),
+            Profile::lossy(),
+            Profile::lossy(),
+            Profile::terrible(),
+            Profile::without_sockets(),
+        ];
         let clients = rng.usize(3..=4);
         let mut simulation = Simulation::new(seed)
-            .network(profiles[rng.usize(0..4)].clone())
+            .network(profiles[rng.usize(0..5)].clone())
             .disks(disks)
             .checking(checking)
             .users(clients);
@@ -260,8 +269,13 @@ impl Life {
             96 => simulation.expire_cursors(),
             97 => drop(simulation.client(number).command(Command::Refresh)),
             _ => {
-                let profiles = [Profile::good(), Profile::lossy(), Profile::terrible()];
-                simulation.client(number).set_network(profiles[rng.usize(0..3)].clone());
+                let profiles = [
+                    Profile::good(),
+                    Profile::lossy(),
+                    Profile::terrible(),
+                    Profile::without_sockets(),
+                ];
+                simulation.client(number).set_network(profiles[rng.usize(0..4)].clone());
             }
         }
     }
