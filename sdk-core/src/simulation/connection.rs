@@ -141,10 +141,11 @@ impl Simulation {
             let network = &nodes[connection.node].network;
             let at = connection.down_at.max(*now + network.frame_delay(rng));
             connection.down_at = at;
-            let may_repeat = matches!(
-                frame,
-                ServerFrame::Batch(_) | ServerFrame::Live(_) | ServerFrame::Synced(_)
-            );
+            let may_repeat = !connection.model.stream
+                && matches!(
+                    frame,
+                    ServerFrame::Batch(_) | ServerFrame::Live(_) | ServerFrame::Synced(_)
+                );
             let again = may_repeat && super::network::chance(rng, network.repeat);
             if again {
                 self.counts.repeated += 1;

@@ -29,7 +29,7 @@ pub struct ModelSocket {
     /// Up to where each has been sent, and whether the user was found to be in it.
     live: BTreeMap<RoomId, (Seq, bool)>,
     /// Whether it is an event stream: then whatever was pushed counts as credited.
-    stream: bool,
+    pub(super) stream: bool,
     /// Whether a `hello` was heard.
     pub(super) greeted: bool,
     /// The longest silence that the client declared.
@@ -147,11 +147,8 @@ impl ModelServer {
     /// What the server pushes to a socket by itself.
     pub fn push(&mut self, user: &UserId, socket: &mut ModelSocket) -> Vec<ServerFrame> {
         let mut frames = Vec::new();
-        if let Some(feed) = socket.feed.as_mut().filter(|_| socket.stream) {
-            feed.unconfirmed.clear();
-        }
         if let Some(mut feed) = socket.feed.take()
-            && self.push_feed(user, &mut feed, &mut frames)
+            && self.push_feed(user, &mut feed, socket.stream, &mut frames)
         {
             socket.feed = Some(feed);
         }
@@ -163,7 +160,13 @@ impl ModelServer {
     }
 
     /// Gives whether the feed goes on.
-    fn push_feed(&mut self, user: &UserId, feed: &mut Feed, frames: &mut Vec<ServerFrame>) -> bool {
+    fn push_feed(
+        &mut self,
+        user: &UserId,
+        feed: &mut Feed,
+        stream: bool,
+        frames: &mut Vec<ServerFrame>,
+    ) -> bool {
         loop {
             let pushed: usize = feed.unconfirmed.iter().map(|(_, weight)| weight).sum();
             let credit = limits::CREDIT_EVENTS.saturating_sub(pushed);
@@ -179,7 +182,7 @@ impl ModelServer {
                     if weight > 0 || feed.fresh {
                         page.from = std::mem::replace(&mut feed.cursor, page.to.clone());
                         feed.fresh = false;
-                        if weight > 0 {
+                        if weight > 0 && !stream {
                             let to = self.ord(&page.to);
                             feed.unconfirmed.push_back((to, weight));
                         }
