@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidewire::{EventId, RoomId, Seq, UserId};
 
+use crate::budget::{Budget, BudgetReport};
 use crate::error::TidewireError;
 use crate::event::EventSubscription;
 use crate::message::OutgoingMessage;
@@ -14,6 +15,7 @@ use crate::runtime::{detach, finish, run};
 use crate::settings::Settings;
 use crate::timeline::Timeline;
 use crate::token::{Provider, TokenProvider};
+use crate::why::Why;
 
 /// What a refresh brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
@@ -196,6 +198,50 @@ impl Client {
         let deadline = Duration::from_millis(deadline_ms);
         // To its end, so that a suspended client rests again whatever becomes of the caller.
         finish(async move { Ok(client.refresh_once(deadline).await?.into()) }).await
+    }
+
+    /// Why the mode is what it is. From memory, also while the app is suspended.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn why(&self) -> Result<Why, TidewireError> {
+        let client = self.inner.clone();
+        run(async move { Ok(client.why().await?.into()) }).await
+    }
+
+    /// Why what is shown of a room is or is not all, and new. From memory, also while the app is
+    /// suspended.
+    ///
+    /// # Errors
+    /// `InvalidId`, `UnknownRoom`, `Suspended`, `Closed`, those of the store.
+    pub async fn why_room(&self, room: String) -> Result<Why, TidewireError> {
+        let room = self.room(&room)?;
+        run(async move { Ok(room.why().await?.into()) }).await
+    }
+
+    /// Why a message of a room is in the state that it is in. From memory if it is in the outbox or
+    /// in an open timeline, also while the app is suspended; else waits for the disk.
+    ///
+    /// # Errors
+    /// `InvalidId`, `UnknownMessage`, `Suspended`, `Closed`, those of the store.
+    pub async fn why_message(&self, room: String, message: String) -> Result<Why, TidewireError> {
+        let (room, id) = (self.room(&room)?, message.parse::<EventId>()?);
+        run(async move { Ok(room.why_message(id).await?.into()) }).await
+    }
+
+    /// What was spent in the last hour. From memory, also while the app is suspended.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn budget(&self) -> Result<BudgetReport, TidewireError> {
+        let client = self.inner.clone();
+        run(async move { Ok(client.budget().await?.into()) }).await
+    }
+
+    /// Sets what the client may spend in any hour; what it spent in the last one counts. Any number
+    /// makes sense. Returns at once.
+    pub fn set_budget(&self, budget: Budget) {
+        self.inner.set_budget(budget.into());
     }
 
     /// Tells whether the system saves power: then the highest mode is hybrid. Returns at once.

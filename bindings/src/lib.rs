@@ -9,6 +9,7 @@
 //!
 //! Apps use the hand-written layers in `swift/` and `kotlin/`, not this.
 
+mod budget;
 mod cancel;
 mod client;
 mod error;
@@ -21,7 +22,9 @@ mod settings;
 mod subscription;
 mod timeline;
 mod token;
+mod why;
 
+pub use budget::{Budget, BudgetReport, Spent};
 pub use cancel::CancelToken;
 pub use client::{Client, Refreshed};
 pub use error::TidewireError;
@@ -34,5 +37,6 @@ pub use timeline::{
     Older, Tier, Timeline, TimelineBatch, TimelineChange, TimelineRow, TimelineUpdate,
 };
 pub use token::{TokenProvider, TokenProviderError};
+pub use why::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way, Why};
 
 uniffi::setup_scaffolding!();

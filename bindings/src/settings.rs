@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tidewire::{AppState, ClientBuilder, UserId};
+use tidewire::{AppState, ClientBuilder, Recording, UserId};
 
+use crate::budget::Budget;
 use crate::error::TidewireError;
 
 /// What a client is opened with. What is left out keeps its default; bounds are checked on opening.
@@ -53,6 +54,16 @@ pub struct Settings {
     /// Operations that may wait in the outbox: 1 to 1,000,000 (10,000).
     #[uniffi(default = None)]
     pub outbox_capacity: Option<u32>,
+    /// What the client may spend in any hour (without limits).
+    #[uniffi(default = None)]
+    pub budget: Option<Budget>,
+    /// A file into which the client writes what it is given and what it decides, to be gone through
+    /// again elsewhere; one that is there already is replaced. Tokens are never in it.
+    #[uniffi(default = None)]
+    pub record_into: Option<String>,
+    /// Whether the texts of all messages and the names of users are in it too.
+    #[uniffi(default = false)]
+    pub record_verbatim: bool,
 }
 
 impl Settings {
@@ -64,6 +75,14 @@ impl Settings {
         }
         if let Some(folder) = self.data_dir {
             builder = builder.data_dir(folder);
+        }
+        if let Some(budget) = self.budget {
+            builder = builder.budget(budget.into());
+        }
+        if let Some(file) = self.record_into {
+            let verbatim = self.record_verbatim;
+            let recording = if verbatim { Recording::Verbatim } else { Recording::Redacted };
+            builder = builder.record(file, recording);
         }
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         macro_rules! set {

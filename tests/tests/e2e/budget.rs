@@ -4,6 +4,7 @@ use serde_json::json;
 use tidewire_tests::agent::Agent;
 use tidewire_tests::world::World;
 
+// scenario: budget
 #[tokio::test]
 async fn with_a_budget_of_zero_a_client_reads_when_it_is_asked_and_says_what_it_spent() {
     let world = World::start().await;

@@ -18,6 +18,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+// scenario: recorder
 #[tokio::test]
 async fn a_recorded_conversation_replays_to_the_same_decisions_after_a_kill_and_holds_no_text() {
     let world = World::start().await;

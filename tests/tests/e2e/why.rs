@@ -8,6 +8,7 @@ fn fact<'a>(why: &'a Value, name: &str) -> Option<&'a Value> {
     why["facts"].as_array().unwrap().iter().find(|fact| fact["fact"] == name)
 }
 
+// scenario: why
 #[tokio::test]
 async fn mode_room_and_message_are_explained_by_their_facts_and_a_sentence() {
     let world = World::start().await;

@@ -91,6 +91,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "why",
+        promise: "A client explains its mode, its rooms and its messages, also while suspended",
+        not_in: &[],
+    },
+    Scenario {
+        id: "budget",
+        promise: "With a budget of zero a client reads when it is asked, and a send still goes out",
+        not_in: &[],
+    },
+    Scenario {
+        id: "recorder",
+        promise: "A client records what it was given and decided, without what was said",
+        not_in: &[],
+    },
+    Scenario {
         id: "invalid-utf16",
         promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
         not_in: &[(Language::Rust, "text is always valid Unicode")],

@@ -61,6 +61,26 @@ public struct Room: Sendable, Identifiable {
         try await client.discard(room: id, message: message)
     }
 
+    /// Why what is shown of this room is or is not all, and new: what is missing, and what it waits
+    /// for. From memory, also while the app is suspended.
+    ///
+    /// - Throws: `InvalidId`, `UnknownRoom`, `Closed`, `Internal`, and those of the store.
+    public func why() async throws -> Why {
+        try gate.pass()
+        return try await client.whyRoom(room: id)
+    }
+
+    /// Why a message of this room is in the state that it is in. From memory if it is in the outbox
+    /// or in an open timeline, also while the app is suspended; else waits for the disk.
+    ///
+    /// - Parameter message: its id.
+    /// - Throws: `InvalidId`, `UnknownMessage`, `Suspended`, `Closed`, `Internal`, and those of the
+    ///   store.
+    public func why(_ message: String) async throws -> Why {
+        try gate.pass()
+        return try await client.whyMessage(room: id, message: message)
+    }
+
     /// Opens a timeline at the newest messages. Waits for the disk.
     ///
     /// - Throws: `InvalidId`, `UnknownRoom`, `Closed`, `Internal`, and those of the store.

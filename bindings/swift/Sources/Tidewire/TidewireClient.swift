@@ -115,6 +115,30 @@ public final class TidewireClient: Sendable {
         return try await client.refreshOnce(deadlineMs: UInt64(max(0, deadline) * 1_000))
     }
 
+    /// Why the mode is what it is: every ceiling with what it allows, which one binds and for how
+    /// long, and what the client waits for. From memory, also while the app is suspended.
+    ///
+    /// - Throws: `Closed`, `Internal`.
+    public func why() async throws -> Why {
+        try gate.pass()
+        return try await client.why()
+    }
+
+    /// What was spent in the last hour of what ``setBudget(_:)`` or the settings allow. From memory,
+    /// also while the app is suspended.
+    ///
+    /// - Throws: `Closed`, `Internal`.
+    public func budget() async throws -> BudgetReport {
+        try gate.pass()
+        return try await client.budget()
+    }
+
+    /// Sets what the client may spend in any hour; what it spent in the last one counts. Any number
+    /// makes sense. Returns at once; does nothing after the close.
+    public func setBudget(_ budget: Budget) {
+        client.setBudget(budget: budget)
+    }
+
     /// Tells whether the system saves power: then the highest mode is hybrid. Returns at once; does
     /// nothing after the close.
     public func setPower(low: Bool) {

@@ -46,6 +46,31 @@ public typealias ModeReason = TidewireFFI.ModeReason
 /// The mode, its reason, and the reason in words.
 public typealias ModeReport = TidewireFFI.ModeBatch
 
+/// Why something is as it is: facts, and the sentence that they make.
+public typealias Why = TidewireFFI.Why
+/// One fact of an explanation.
+public typealias Fact = TidewireFFI.Fact
+/// What would raise a ceiling.
+public typealias Lift = TidewireFFI.Lift
+/// How far the way to a token is.
+public typealias TokenStage = TidewireFFI.TokenStage
+/// What the store is doing.
+public typealias StoreStage = TidewireFFI.StoreStage
+/// How far the socket is.
+public typealias SocketStage = TidewireFFI.SocketStage
+/// What waits after a failure, or for a slot.
+public typealias Way = TidewireFFI.Way
+/// What carries messages to the server.
+public typealias Vehicle = TidewireFFI.Vehicle
+
+/// What a client may spend in any hour. What is left out is not limited; with 0 it reads only when
+/// the app or its user asks.
+public typealias Budget = TidewireFFI.Budget
+/// What was spent in the last hour.
+public typealias BudgetReport = TidewireFFI.BudgetReport
+/// How much of one kind was spent.
+public typealias Spent = TidewireFFI.Spent
+
 /// Where the app stands in its lifecycle.
 public typealias AppState = TidewireFFI.AppState
 /// What ``TidewireClient/refreshOnce(deadline:)`` brought.

@@ -131,6 +131,30 @@ func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) 
 }
 // end snippet
 
+// snippet: why
+func explain(_ client: TidewireClient, _ room: Room, _ message: String) async throws {
+    // "Polling because the network is 2G; everything else would allow real-time; …"
+    print(try await client.why().sentence)
+    // "Sending: second in the queue of this room, behind …, which waits for the network."
+    print(try await room.why(message).sentence)
+    for case .gap(let from, let to) in try await room.why().facts {
+        print("\(from) to \(to) are missing")
+    }
+}
+// end snippet
+
+// snippet: budget
+func beFrugal(_ client: TidewireClient) async throws {
+    client.setBudget(Budget(maxWakeupsPerHour: 60, maxBytesPerHour: 500_000))
+    let spent = try await client.budget()
+    print(spent.wakeups.spent, "wake-ups; the next read in", spent.nextReadMs ?? 0, "ms")
+}
+
+func recorded(_ user: String, into file: String) -> Settings {
+    Settings(url: "https://chat.example.com", user: user, recordInto: file)
+}
+// end snippet
+
 // snippet: errors
 func findRoom(with peer: String, _ client: TidewireClient) async throws -> Room? {
     do {

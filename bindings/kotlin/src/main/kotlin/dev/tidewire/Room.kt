@@ -58,6 +58,23 @@ public class Room internal constructor(
     public suspend fun discard(message: String): Unit = client.discard(id, message)
 
     /**
+     * Why what is shown of this room is or is not all, and new: what is missing, and what it waits
+     * for. From memory, also while the app is suspended.
+     *
+     * @throws TidewireException `InvalidId`, `UnknownRoom`, `Closed`, those of the store.
+     */
+    public suspend fun why(): Why = client.whyRoom(id)
+
+    /**
+     * Why the message [message] is in the state that it is in. From memory if it is in the outbox
+     * or in an open timeline, also while the app is suspended; else waits for the disk.
+     *
+     * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownMessage`, `Suspended`,
+     *   `Closed`, those of the store.
+     */
+    public suspend fun why(message: String): Why = client.whyMessage(id, message)
+
+    /**
      * Opens a timeline at the newest messages; close it when nobody looks any more. Waits for the
      * disk.
      *

@@ -27,6 +27,8 @@ import kotlin.time.Duration
  * @property spread time over which changes that audience or policy ask for are spread: 0 to 600 s
  *   (10 s).
  * @property outboxCapacity operations that may wait in the outbox: 1 to 1,000,000 (10,000).
+ * @property budget what the client may spend in any hour (no limits).
+ * @property record where the client writes what it is given and what it decides (nowhere).
  */
 public data class Settings(
     val url: String,
@@ -43,4 +45,6 @@ public data class Settings(
     val cacheTtl: Duration? = null,
     val spread: Duration? = null,
     val outboxCapacity: Int? = null,
+    val budget: Budget = Budget(),
+    val record: Recording? = null,
 )

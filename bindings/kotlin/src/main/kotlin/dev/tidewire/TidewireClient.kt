@@ -148,6 +148,30 @@ public class TidewireClient private constructor(
         }
 
     /**
+     * Why the mode is what it is: every ceiling with what it allows, which one binds and for how
+     * long, and what the client waits for. From memory, also while the app is suspended.
+     *
+     * @throws TidewireException `Closed`.
+     */
+    public suspend fun why(): Why = reading { live().why().toApi() }
+
+    /**
+     * What was spent in the last hour of what [setBudget] or the settings allow. From memory, also
+     * while the app is suspended.
+     *
+     * @throws TidewireException `Closed`.
+     */
+    public suspend fun budget(): BudgetReport = reading { live().budget().toApi() }
+
+    /**
+     * Sets what the client may spend in any hour; what it spent in the last one counts. Any number
+     * makes sense: see [Budget]. Returns at once.
+     *
+     * @throws TidewireException.Closed
+     */
+    public fun setBudget(budget: Budget): Unit = translated { live().setBudget(budget.toFfi()) }
+
+    /**
      * Tells whether the system saves power: then the highest mode is [Mode.HYBRID]. Returns at once.
      *
      * @throws TidewireException.Closed
@@ -228,6 +252,13 @@ public class TidewireClient private constructor(
     internal suspend fun discard(room: String, message: String) {
         valid("message", message)
         scope.deciding { live().discard(room, message) }
+    }
+
+    internal suspend fun whyRoom(room: String): Why = reading { live().whyRoom(room).toApi() }
+
+    internal suspend fun whyMessage(room: String, message: String): Why {
+        valid("message", message)
+        return reading { live().whyMessage(room, message).toApi() }
     }
 
     internal suspend fun timeline(room: String): Timeline =

@@ -1,6 +1,8 @@
 package dev.tidewire.internal
 
 import dev.tidewire.AppState
+import dev.tidewire.Budget
+import dev.tidewire.BudgetReport
 import dev.tidewire.ClientEvent
 import dev.tidewire.FailReason
 import dev.tidewire.Message
@@ -17,6 +19,7 @@ import dev.tidewire.Role
 import dev.tidewire.RoomKind
 import dev.tidewire.RoomSummary
 import dev.tidewire.Settings
+import dev.tidewire.Spent
 import dev.tidewire.Tier
 import dev.tidewire.TimelineBatch
 import dev.tidewire.TimelineChange
@@ -25,6 +28,8 @@ import dev.tidewire.TimelineUpdate
 import dev.tidewire.UnreadBase
 import kotlin.time.Duration
 import dev.tidewire.ffi.AppState as FfiAppState
+import dev.tidewire.ffi.Budget as FfiBudget
+import dev.tidewire.ffi.BudgetReport as FfiBudgetReport
 import dev.tidewire.ffi.ClientEvent as FfiClientEvent
 import dev.tidewire.ffi.FailReason as FfiFailReason
 import dev.tidewire.ffi.Message as FfiMessage
@@ -40,6 +45,7 @@ import dev.tidewire.ffi.Role as FfiRole
 import dev.tidewire.ffi.RoomKind as FfiRoomKind
 import dev.tidewire.ffi.RoomSummary as FfiRoomSummary
 import dev.tidewire.ffi.Settings as FfiSettings
+import dev.tidewire.ffi.Spent as FfiSpent
 import dev.tidewire.ffi.Tier as FfiTier
 import dev.tidewire.ffi.TimelineBatch as FfiTimelineBatch
 import dev.tidewire.ffi.TimelineChange as FfiTimelineChange
@@ -66,7 +72,28 @@ internal fun Settings.toFfi(): FfiSettings =
         cacheTtlMs = cacheTtl?.ms(),
         spreadMs = spread?.ms(),
         outboxCapacity = outboxCapacity?.toUInt(),
+        budget = budget.toFfi(),
+        recordInto = record?.let { valid("record", it.file) },
+        recordVerbatim = record?.verbatim ?: false,
     )
+
+// What is negative allows nothing.
+internal fun Budget.toFfi(): FfiBudget =
+    FfiBudget(
+        maxWakeupsPerHour = maxWakeupsPerHour?.coerceAtLeast(0)?.toUInt(),
+        maxBytesPerHour = maxBytesPerHour?.coerceAtLeast(0)?.toULong(),
+    )
+
+internal fun FfiBudgetReport.toApi(): BudgetReport =
+    BudgetReport(
+        wakeups = wakeups.toApi(),
+        bytes = bytes.toApi(),
+        windowMs = windowMs.toLong(),
+        nextReadMs = nextReadMs?.toLong(),
+        exceeded = exceeded,
+    )
+
+private fun FfiSpent.toApi(): Spent = Spent(spent.toLong(), limit?.toLong())
 
 private fun Duration.ms(): ULong = inWholeMilliseconds.toULong()
 
@@ -101,7 +128,7 @@ internal fun Mode.toFfi(): FfiMode =
 
 internal fun FfiModeBatch.toApi(): ModeStatus = ModeStatus(mode.toApi(), reason.toApi(), reasonText)
 
-private fun FfiMode.toApi(): Mode =
+internal fun FfiMode.toApi(): Mode =
     when (this) {
         FfiMode.OFFLINE -> Mode.OFFLINE
         FfiMode.POLLING -> Mode.POLLING
@@ -109,7 +136,7 @@ private fun FfiMode.toApi(): Mode =
         FfiMode.REAL_TIME -> Mode.REAL_TIME
     }
 
-private fun FfiModeReason.toApi(): ModeReason =
+internal fun FfiModeReason.toApi(): ModeReason =
     when (this) {
         FfiModeReason.Unbound -> ModeReason.Unbound
         FfiModeReason.Starting -> ModeReason.Starting
@@ -196,7 +223,7 @@ internal fun FfiMessage.toApi(): Message =
         reach = reach?.run { Reach(deliveredTo.toLong(), readBy.toLong(), of.toLong()) },
     )
 
-private fun FfiMessageState.toApi(): MessageState =
+internal fun FfiMessageState.toApi(): MessageState =
     when (this) {
         FfiMessageState.Sending -> MessageState.Sending
         is FfiMessageState.Waiting -> MessageState.Waiting(behind)

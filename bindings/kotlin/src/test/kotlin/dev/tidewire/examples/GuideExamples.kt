@@ -1,11 +1,14 @@
 package dev.tidewire.examples
 
 import dev.tidewire.AppState
+import dev.tidewire.Budget
 import dev.tidewire.ClientEvent
+import dev.tidewire.Fact
 import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
+import dev.tidewire.Recording
 import dev.tidewire.Room
 import dev.tidewire.Settings
 import dev.tidewire.TidewireClient
@@ -87,6 +90,29 @@ suspend fun watch(client: TidewireClient, signIn: suspend (why: String) -> Unit)
         }
     }
 }
+// end
+
+// snippet: why
+suspend fun explain(client: TidewireClient, room: Room, message: String) {
+    // "Polling because the network is 2G; everything else would allow real-time; …"
+    println(client.why().sentence)
+    // "Sending: second in the queue of this room, behind …, which waits for the network."
+    println(room.why(message).sentence)
+    for ((from, to) in room.why().facts.filterIsInstance<Fact.Gap>()) {
+        println("$from to $to are missing")
+    }
+}
+// end
+
+// snippet: budget
+suspend fun beFrugal(client: TidewireClient) {
+    client.setBudget(Budget(maxWakeupsPerHour = 60, maxBytesPerHour = 500_000))
+    val spent = client.budget()
+    println("${spent.wakeups.spent} wake-ups; the next read in ${spent.nextReadMs} ms")
+}
+
+fun recorded(user: String, file: String): Settings =
+    Settings("https://chat.example.com", user, record = Recording(file))
 // end
 
 // snippet: errors
