@@ -10,6 +10,7 @@ use crate::error::TidewireError;
 use crate::event::EventSubscription;
 use crate::message::OutgoingMessage;
 use crate::mode::{self, AppState, Mode, ModeBatch, ModeSubscription, Network};
+use crate::presence::Presence;
 use crate::room::RoomSummary;
 use crate::runtime::{detach, finish, run};
 use crate::settings::Settings;
@@ -151,6 +152,37 @@ impl Client {
     pub async fn mark_read(&self, room: String, seq: u64) -> Result<(), TidewireError> {
         let room = self.room(&room)?;
         finish(async move { Ok(room.mark_read(Seq::new(seq)).await?) }).await
+    }
+
+    /// The user types in a room: call it for each keystroke. Returns at once and never fails: where
+    /// nobody is to hear of it, nothing happens.
+    pub fn typing(&self, room: String) {
+        if let Ok(room) = self.room(&room) {
+            room.typing();
+        }
+    }
+
+    /// Who types in a room, the user excepted: from memory.
+    ///
+    /// # Errors
+    /// `InvalidId`, `Closed`, those of the store.
+    pub async fn typists(&self, room: String) -> Result<Vec<String>, TidewireError> {
+        let room = self.room(&room)?;
+        run(async move { Ok(room.typists().await?.iter().map(ToString::to_string).collect()) })
+            .await
+    }
+
+    /// Where these users stand, in the order asked: from memory. Known are the members of watched
+    /// rooms.
+    ///
+    /// # Errors
+    /// `InvalidId`, `Closed`, those of the store.
+    pub async fn presence(&self, users: Vec<String>) -> Result<Vec<Presence>, TidewireError> {
+        let client = self.inner.clone();
+        let users: Result<Vec<UserId>, _> = users.into_iter().map(UserId::new).collect();
+        let users = users?;
+        run(async move { Ok(client.presence(users).await?.into_iter().map(Presence::from).collect()) })
+            .await
     }
 
     /// Queues a failed message again. Waits for the disk.

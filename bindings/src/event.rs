@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use crate::cancel::CancelToken;
 use crate::error::TidewireError;
 use crate::message::FailReason;
+use crate::presence::PeerPresence;
 use crate::subscription::{Reader, Source};
 
 /// Most events of one batch.
@@ -19,6 +20,18 @@ const BATCH: usize = 64;
 pub enum ClientEvent {
     /// Some room of the list changed: ask for the rooms when it matters.
     RoomsChanged,
+    /// Where these users stand now, of those whose place has changed: members of watched rooms.
+    PresenceChanged {
+        /// Who, and where.
+        changes: Vec<PeerPresence>,
+    },
+    /// All who type in a watched room now, the user excepted.
+    TypingChanged {
+        /// The room.
+        room: String,
+        /// Who; empty when nobody does any more.
+        users: Vec<String>,
+    },
     /// No token is to be had, or the server takes none of them: sends wait, reading stops.
     AuthRequired {
         /// Why.
@@ -133,6 +146,17 @@ fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
     let event = match event {
         tidewire::ClientEvent::Mode(_) => return,
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
+        tidewire::ClientEvent::PresenceChanged(changes) => {
+            let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {
+                user: user.to_string(),
+                presence: presence.into(),
+            };
+            ClientEvent::PresenceChanged { changes: changes.into_iter().map(peer).collect() }
+        }
+        tidewire::ClientEvent::TypingChanged { room, users } => ClientEvent::TypingChanged {
+            room: room.to_string(),
+            users: users.iter().map(ToString::to_string).collect(),
+        },
         tidewire::ClientEvent::Problem(problem) => problem.into(),
     };
     if event != ClientEvent::RoomsChanged || !events.contains(&event) {

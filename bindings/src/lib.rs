@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod message;
 mod mode;
+mod presence;
 mod room;
 mod runtime;
 mod settings;
@@ -31,6 +32,7 @@ pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
 pub use message::{FailReason, Message, MessageState, OutgoingMessage, Reach};
 pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
+pub use presence::{PeerPresence, Presence};
 pub use room::{Role, RoomKind, RoomSummary, UnreadBase};
 pub use settings::Settings;
 pub use timeline::{

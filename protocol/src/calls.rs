@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Epoch, Event, Member, Op, Page, Policy, Profile, ReceiptUpdate, RoomId,
-    RoomKind, RoomOps, RoomState, Sent, Seq, UserId, limits,
+    AppState, Cursor, Ephemeral, Epoch, Event, Member, Op, Page, Policy, Profile, ReceiptUpdate,
+    RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId, Watch, ephemeral,
+    limits,
 };
 
 /// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts
@@ -39,6 +40,17 @@ pub struct SyncRequest {
     /// How far the user is, at most 50: taken before reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<ReceiptUpdate>,
+    /// Which of the user's devices this is: a number that the client draws at its start. 0 stands
+    /// for all that draw none.
+    #[serde(default, skip_serializing_if = "ephemeral::is_zero")]
+    pub device: u32,
+    /// The rooms whose presence and typing the answer is to tell. A client with an open socket
+    /// leaves it out: there they are pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// Where the user types or has stopped, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub typing: Vec<TypingUpdate>,
 }
 
 impl SyncRequest {
@@ -65,6 +77,9 @@ pub struct EventsQuery {
     /// byte the client may take the connection for lost.
     #[serde(default = "SyncRequest::default_heartbeat_ms")]
     pub heartbeat_ms: u64,
+    /// Which of the user's devices this is, as in [`SyncRequest::device`].
+    #[serde(default, skip_serializing_if = "ephemeral::is_zero")]
+    pub device: u32,
 }
 
 /// The answer to `sync`.
@@ -84,6 +99,16 @@ pub struct SyncResponse<E = Event> {
     pub policy: Option<Policy>,
     /// The server's clock, in ms since 1970-01-01 UTC.
     pub now: i64,
+    /// Most members of a room in which watching brings presence and typing: at most 100, which is
+    /// also what an absent one means.
+    #[serde(
+        default = "ephemeral::default_members",
+        skip_serializing_if = "ephemeral::is_default_members"
+    )]
+    pub ephemeral_members: u32,
+    /// News of the rooms that the request watches; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
 }
 
 /// `GET /v1/bootstrap`: where a client without a valid cursor begins. The cursor was taken before
@@ -108,6 +133,13 @@ pub struct Bootstrap<E = Event> {
     /// What the server can carry; absent when it leaves the choice to the audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// Most members of a room in which watching brings presence and typing: at most 100, which is
+    /// also what an absent one means.
+    #[serde(
+        default = "ephemeral::default_members",
+        skip_serializing_if = "ephemeral::is_default_members"
+    )]
+    pub ephemeral_members: u32,
     /// How long event ids are remembered, in ms.
     pub idempotency_window_ms: u64,
     /// The server's clock, in ms since 1970-01-01 UTC.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Epoch, Event, Page, Policy, ReceiptUpdate, RoomId, RoomOps, RoomState, Sent,
-    Seq, SyncRequest, SyncResponse, UserId, WireError,
+    AppState, Cursor, Ephemeral, Epoch, Event, Page, Policy, ReceiptUpdate, RoomId, RoomOps,
+    RoomState, Sent, Seq, SyncRequest, SyncResponse, TypingUpdate, UserId, WireError, ephemeral,
 };
 
 /// What a client sends.
@@ -45,6 +45,16 @@ pub enum ClientFrame {
         /// At most 50.
         receipts: Vec<ReceiptUpdate>,
     },
+    /// The rooms to be watched from now on, in place of those before.
+    Watch {
+        /// At most 20, the most important first.
+        rooms: Vec<RoomId>,
+    },
+    /// Where the user types or has stopped. Not answered, and nobody minds if it is lost.
+    Ephemeral {
+        /// At most 20.
+        typing: Vec<TypingUpdate>,
+    },
     /// Is anybody there? Answered by `pong`.
     Ping,
     /// The answer to `ping`.
@@ -69,6 +79,13 @@ pub struct Hello {
     /// The rooms to be live, at most 20: those named before and not here are live no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live: Vec<LiveFrom>,
+    /// The rooms to be watched, at most 20, as in the frame `watch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<RoomId>,
+    /// Which of the user's devices this is: a number that the client draws at its start. 0 stands
+    /// for all that draw none.
+    #[serde(default, skip_serializing_if = "ephemeral::is_zero")]
+    pub device: u32,
     /// Where the app stands in its lifecycle.
     #[serde(default)]
     pub app_state: AppState,
@@ -106,6 +123,8 @@ pub enum ServerFrame<E = Event> {
     Sent(Sent),
     /// The answer to `sync`.
     Synced(Synced<E>),
+    /// Presence and typing in watched rooms: first of all members, then what changes.
+    Ephemeral(Ephemeral),
     /// The audience or the policy has changed.
     Policy {
         /// How many users are online on this deployment.
@@ -150,6 +169,13 @@ pub struct Welcome {
     /// What the server can carry; absent when it leaves the choice to the audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// Most members of a room in which watching brings presence and typing: at most 100, which is
+    /// also what an absent one means.
+    #[serde(
+        default = "ephemeral::default_members",
+        skip_serializing_if = "ephemeral::is_default_members"
+    )]
+    pub ephemeral_members: u32,
     /// How long event ids are remembered, in ms.
     pub idempotency_window_ms: u64,
     /// The server's clock, in ms since 1970-01-01 UTC.
@@ -226,6 +252,8 @@ impl ClientFrame {
             "send" => ClientFrame::Send(serde_json::from_str(json)?),
             "sync" => fields!(json, ClientFrame::Sync { request: u64, sync: SyncRequest }),
             "receipts" => fields!(json, ClientFrame::Receipts { receipts: Vec<ReceiptUpdate> }),
+            "watch" => fields!(json, ClientFrame::Watch { rooms: Vec<RoomId> }),
+            "ephemeral" => fields!(json, ClientFrame::Ephemeral { typing: Vec<TypingUpdate> }),
             "ping" => ClientFrame::Ping,
             "pong" => ClientFrame::Pong,
             other => ClientFrame::Unknown(other.to_owned()),
@@ -247,6 +275,7 @@ impl ServerFrame {
             "limited" => fields!(json, ServerFrame::Limited { room: RoomState }),
             "sent" => ServerFrame::Sent(serde_json::from_str(json)?),
             "synced" => ServerFrame::Synced(serde_json::from_str(json)?),
+            "ephemeral" => ServerFrame::Ephemeral(serde_json::from_str(json)?),
             "policy" => {
                 fields!(json, ServerFrame::Policy { online: u32, policy: Option<Policy> = default })
             }

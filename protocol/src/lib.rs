@@ -16,6 +16,7 @@
 
 mod calls;
 mod cursor;
+mod ephemeral;
 mod error;
 mod event;
 mod frame;
@@ -32,6 +33,7 @@ pub use calls::{
     OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoomPage, SyncRequest, SyncResponse,
 };
 pub use cursor::{Cursor, Epoch};
+pub use ephemeral::{Ephemeral, PeerPresence, PeerTyping, PresenceState, TypingUpdate, Watch};
 pub use error::{ErrorBody, ErrorCode, WireError};
 pub use event::{
     Body, Content, Event, EventKind, Member, MemberChange, MessageContent, Profile, RoomCreated,

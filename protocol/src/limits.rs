@@ -79,6 +79,28 @@ pub const RECEIPT_MEMBERS: u32 = 100;
 /// `max_concurrent_rooms` (5 by default); the server allows some more.
 pub const LIVE_ROOMS: usize = 20;
 
+/// Most rooms that one client may watch for presence and typing: what fits on a screen, with some
+/// room to scroll.
+pub const WATCHED_ROOMS: usize = 20;
+
+/// Most members of a room in which watching brings presence and typing, unless the server states
+/// less. One who comes or goes is news for all others, and so is one who types: 100 people who talk
+/// make 10,000 such news where 10 make 100. Not above [`RECEIPT_MEMBERS`]: a client knows the
+/// members of such a room by their receipts.
+pub const EPHEMERAL_MEMBERS: u32 = 100;
+
+/// Most entries of `typing` in one `sync` or one `ephemeral` frame: one for each watched room.
+pub const TYPING_PER_REQUEST: usize = 20;
+
+/// How long somebody is believed to type after the last word of it, in ms. A client repeats itself
+/// every 12 s while its user types and tells the end after 3 s of silence, so that nothing flickers
+/// in between. The end is told by the client, by the message or by the end of its socket: this time
+/// is only for who is cut off without any of them.
+pub const TYPING_TTL_MS: u64 = 15_000;
+
+/// Most users of one `ephemeral` frame: about 40 KiB. More come in further frames.
+pub const PRESENCE_PER_FRAME: usize = 500;
+
 /// Events, limited rooms and receipts that the server pushes beyond the last credited cursor before it waits for `credit`.
 pub const CREDIT_EVENTS: usize = 200;
 

@@ -17,8 +17,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewire::{
     AppState, Budget, BudgetReport, Change, Client, ClientEvent, Error, EventId, Message,
-    MessageContent, MessageState, Mode, Network, NetworkKind, Problem, ProfileUpdate, Recording,
-    Refreshed, RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate, UserId,
+    MessageContent, MessageState, Mode, Network, NetworkKind, Presence, Problem, ProfileUpdate,
+    Recording, Refreshed, RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate,
+    UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -133,6 +134,15 @@ enum Command {
     },
     Snapshot {
         room: Option<RoomId>,
+    },
+    Typing {
+        room: RoomId,
+    },
+    Typists {
+        room: RoomId,
+    },
+    Presence {
+        users: Vec<UserId>,
     },
     Members {
         room: RoomId,
@@ -365,6 +375,18 @@ impl Agent {
                 json!({"seq": seq})
             }
             Command::Snapshot { room } => self.snapshot(room),
+            Command::Typing { room } => {
+                client.room(room).typing();
+                json!({})
+            }
+            Command::Typists { room } => json!({"users": client.room(room).typists().await?}),
+            Command::Presence { users } => {
+                let presence = client.presence(users.clone()).await?;
+                let told = users.iter().zip(presence);
+                let told: Vec<Value> =
+                    told.map(|(user, presence)| presence_json(user, presence)).collect();
+                json!({"presence": told})
+            }
             Command::Members { room, after } => {
                 let (members, next) = client.room(room).members(after).await?;
                 json!({"members": members, "next": next})
@@ -494,6 +516,14 @@ async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
         match events.recv().await {
             Ok(ClientEvent::Mode(report)) => say(mode_json(report)),
             Ok(ClientEvent::RoomsChanged) => say(json!({"event": "rooms_changed"})),
+            Ok(ClientEvent::PresenceChanged(changes)) => {
+                let changes: Vec<Value> =
+                    changes.iter().map(|(user, presence)| presence_json(user, *presence)).collect();
+                say(json!({"event": "presence", "changes": changes}));
+            }
+            Ok(ClientEvent::TypingChanged { room, users }) => {
+                say(json!({"event": "typing", "room": room, "users": users}));
+            }
             Ok(ClientEvent::Problem(problem)) => say(problem_json(&problem)),
             Err(RecvError::Lagged(missed)) => {
                 say(json!({"event": "missed", "events": missed}));
@@ -501,6 +531,16 @@ async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
             Err(RecvError::Closed) => return,
         }
     }
+}
+
+fn presence_json(user: &UserId, presence: Presence) -> Value {
+    let (name, last_seen) = match presence {
+        Presence::Unknown => ("unknown", None),
+        Presence::Online => ("online", None),
+        Presence::Away => ("away", None),
+        Presence::Offline { last_seen } => ("offline", last_seen),
+    };
+    json!({"user": user, "presence": name, "last_seen": last_seen})
 }
 
 fn mode_json(report: tidewire::ModeReport) -> Value {

@@ -4,6 +4,9 @@
 //! cargo run -p tidewire --example chat -- --server http://127.0.0.1:8080 --user ada --token "$TOKEN" --data ada-data
 //! ```
 //!
+//! It shows who is there and who types. What one types oneself a terminal hands over only as whole
+//! lines, so that the others hear of it by `/typing`.
+//!
 //! Lines that begin with `/` are commands (`/help` lists them), all others are messages.
 
 use std::io::Write as _;
@@ -13,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tidewire::{
     AppState, Client, ClientEvent, Error, EventKind, Message, MessageState, ModeReport, Network,
-    NetworkKind, Problem, Room, Row, RowKey, Seq, Tier, Timeline, UserId,
+    NetworkKind, Presence, Problem, Room, RoomId, Row, RowKey, Seq, Tier, Timeline, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::error::RecvError;
@@ -41,6 +44,8 @@ const HELP: &str = "\
 /group NAME USER…  makes a group
 /older             loads older messages
 /gap               fetches what is missing in the newest gap
+/who               who of the open room is there
+/typing            lets the others know that a message is on its way
 /retry, /discard   the oldest message that the server refused
 /offline, /online  leaves the network, and comes back
 /away, /back       to the background, and back
@@ -116,6 +121,8 @@ impl Chat {
                             say_mode(report);
                         }
                     }
+                    Ok(ClientEvent::PresenceChanged(changes)) => self.say_presence(&changes),
+                    Ok(ClientEvent::TypingChanged { room, users }) => self.say_typing(room, &users),
                     Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
                     Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
@@ -154,6 +161,11 @@ impl Chat {
                 let room = self.client.create_group(name, members?).await?;
                 self.open(room).await?;
             }
+            "/who" => self.who().await?,
+            "/typing" => match &self.open {
+                Some(open) => open.room.typing(),
+                None => say("Open a room first."),
+            },
             "/why" => say_mode(self.client.mode()),
             "/offline" => {
                 self.client.set_network(Network { kind: NetworkKind::None, ..Network::default() });
@@ -229,12 +241,68 @@ impl Chat {
         Ok(())
     }
 
+    /// Who of the open room is there, at most 100 of them.
+    async fn who(&self) -> Result<(), Error> {
+        let Some(open) = &self.open else {
+            say("Open a room first.");
+            return Ok(());
+        };
+        let (members, _) = open.room.members(None).await?;
+        let users = members.into_iter().map(|member| member.user);
+        let users: Vec<UserId> = users.filter(|user| user != self.client.user()).collect();
+        let presence = self.client.presence(users.clone()).await?;
+        for (user, presence) in users.iter().zip(presence) {
+            say(&format!("  {user} {}", describe_presence(presence)));
+        }
+        Ok(())
+    }
+
+    fn say_presence(&self, changes: &[(UserId, Presence)]) {
+        // Somebody who stands at the screen wants to know who comes and goes, not a list of all.
+        if self.open.is_some() && changes.len() <= 3 {
+            let told = changes.iter().filter(|(_, presence)| *presence != Presence::Unknown);
+            for (user, presence) in told {
+                say(&format!("· {user} {}", describe_presence(*presence)));
+            }
+        }
+    }
+
+    fn say_typing(&self, room: RoomId, users: &[UserId]) {
+        let here = self.open.as_ref().is_some_and(|open| open.room.id() == room);
+        let names: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        match &names[..] {
+            _ if !here => {}
+            [] => {}
+            [one] => say(&format!("· {one} is typing …")),
+            more => say(&format!("· {} are typing …", more.join(", "))),
+        }
+    }
+
     async fn open(&mut self, room: Room) -> Result<(), Error> {
         let timeline = room.timeline().await?;
         say("───");
         let printed = std::collections::HashMap::new();
         self.open = Some(Open { room, timeline, rows: Vec::new(), printed });
         Ok(())
+    }
+}
+
+fn describe_presence(presence: Presence) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_millis() as i64);
+    match presence {
+        Presence::Unknown => "may be anywhere: nothing is known".into(),
+        Presence::Online => "is here".into(),
+        Presence::Away => "is away".into(),
+        Presence::Offline { last_seen: None } => "is not here".into(),
+        Presence::Offline { last_seen: Some(at) } => {
+            let minutes = (now - at).max(0) / 60_000;
+            match minutes {
+                0 => "was here a moment ago".into(),
+                1..120 => format!("was here {minutes} min ago"),
+                _ => format!("was here {} h ago", minutes / 60),
+            }
+        }
     }
 }
 

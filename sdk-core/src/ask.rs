@@ -1,8 +1,9 @@
 //! What the handles ask of the client's task, and the way to it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tidewire_protocol::{Profile, RoomState};
+use tidewire_protocol::{Profile, RoomId, RoomState};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Command, Reply, Signal, Subject, TimelineId, Why};
@@ -19,20 +20,46 @@ pub(crate) enum Ask {
     /// A command that has no answer.
     Tell(Command),
     Signal(Signal),
+    /// The user has pressed a key.
+    Key(Key),
     /// Answered once the engine has settled into what the signal asks for.
     Settle(Signal, oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
+}
+
+/// The rooms with keystrokes that the client's task has not heard of yet. A std mutex, because
+/// nothing awaits while it is held.
+type Keys = Arc<Mutex<BTreeSet<RoomId>>>;
+
+/// A keystroke on its way: while it is, others in the same room add nothing.
+#[derive(Debug)]
+pub(crate) struct Key {
+    room: RoomId,
+    keys: Keys,
+}
+
+impl Key {
+    pub(crate) fn room(&self) -> RoomId {
+        self.room
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.room);
+    }
 }
 
 /// The way to the client's task.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     asks: mpsc::UnboundedSender<Ask>,
+    keys: Keys,
 }
 
 impl Asker {
     pub(crate) fn new(asks: mpsc::UnboundedSender<Ask>) -> Self {
-        Self { asks }
+        Self { asks, keys: Keys::default() }
     }
 
     pub(crate) fn tell(&self, ask: Ask) -> Result<(), Error> {
@@ -43,6 +70,15 @@ impl Asker {
         let (reply, answer) = oneshot::channel();
         self.tell(Ask::Command(command, reply))?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Tells of a keystroke. However fast they come, one at a time waits for each room.
+    pub(crate) fn key(&self, room: RoomId) {
+        let fresh = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(room);
+        if fresh {
+            // After `close` nobody types any more.
+            let _ = self.tell(Ask::Key(Key { room, keys: self.keys.clone() }));
+        }
     }
 
     pub(crate) async fn room(&self, command: Command) -> Result<RoomState, Error> {

@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
 use crate::engine::{
-    Budget, BudgetReport, Command, ModeReport, Network, Refreshed, Reply, RoomSummary, Signal,
-    Stats, Subject, TimelineId, Why,
+    Budget, BudgetReport, Command, ModeReport, Network, Presence, Refreshed, Reply, RoomSummary,
+    Signal, Stats, Subject, TimelineId, Why,
 };
 use crate::error::Error;
 use crate::event::ClientEvent;
@@ -169,6 +169,22 @@ impl Client {
     pub async fn update_profile(&self, update: ProfileUpdate) -> Result<Profile, Error> {
         let profiles = self.inner.asker.profiles(Command::UpdateProfile(update)).await?;
         profiles.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// Where these users stand, in the order asked: from memory, as last told by
+    /// [`ClientEvent::PresenceChanged`]. Known are the members of watched rooms: the 20 that
+    /// are nearest to the eye (see [`Client::set_visible_rooms`]), each of at most 100 members unless
+    /// the server states less. All others are [`Presence::Unknown`], and so is everybody in the
+    /// background, without a network, and once the server was not heard for 30 s (or 2.5 polls, if
+    /// those are slower); the user himself always is.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn presence(&self, users: Vec<UserId>) -> Result<Vec<Presence>, Error> {
+        match self.inner.asker.ask(Command::Presence(users)).await? {
+            Reply::Presence(presence) => Ok(presence),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
     }
 
     /// Counters since the start.

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const MAX_CONCURRENT_ROOMS: usize = 5;
 
 /// Rooms nearest to the eye that are kept in order: a screen full. From the design.
-pub const MAX_WATCHED_ROOMS: usize = 20;
+pub const MAX_WATCHED_ROOMS: usize = tidewire_protocol::limits::WATCHED_ROOMS;
 
 /// In a burst, at most one timeline update in this time. A quiet room shows at once.
 pub const MESSAGE_BUFFER_TIME: Duration = Duration::from_millis(1_000);
@@ -163,6 +163,25 @@ pub const RECORDING_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a recording that may wait for the disk. Beyond it the disk does not keep up, and the
 /// recording ends: the chat must not wait for it.
 pub const RECORDING_QUEUE: usize = 4 * 1024 * 1024;
+
+/// How often the rooms that are watched for no other reason than that they are active are chosen
+/// anew: a list that people scroll moves slowly, and each choice may cost a frame.
+pub const WATCH_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long what is known of others holds without a word from the server: a reconnect and some polls
+/// long, or 2.5 polls if those are slower. After that it is `Unknown`.
+pub const PRESENCE_HOLDS: Duration = Duration::from_secs(30);
+
+/// The end of typing, after the last keystroke.
+pub const TYPING_SILENCE: Duration = Duration::from_secs(3);
+
+/// Least time between two starts in one room, whatever happens in between.
+pub const TYPING_PAUSE: Duration = Duration::from_secs(3);
+
+/// A start is repeated after this while the user types on. With [`TYPING_SILENCE`] it is the 15 s for
+/// which others believe it, so that it never lapses in between. Most messages are written in less:
+/// they cost one frame.
+pub const TYPING_AGAIN: Duration = Duration::from_secs(12);
 
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.

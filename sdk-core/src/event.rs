@@ -1,6 +1,8 @@
 //! What a client tells of itself.
 
-use crate::engine::{ModeReport, Problem};
+use tidewire_protocol::{RoomId, UserId};
+
+use crate::engine::{ModeReport, Presence, Problem};
 
 /// What a client tells of itself, besides its timelines.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +11,17 @@ pub enum ClientEvent {
     Mode(ModeReport),
     /// Some room of the list changed: ask [`crate::Client::rooms`] when it matters.
     RoomsChanged,
+    /// Where these users stand now, of those whose place has changed. They are members of the rooms
+    /// that the client watches: the 20 nearest to the eye, see
+    /// [`crate::Client::set_visible_rooms`].
+    PresenceChanged(Vec<(UserId, Presence)>),
+    /// All who type in a watched room now, the user excepted.
+    TypingChanged {
+        /// The room.
+        room: RoomId,
+        /// Who; empty when nobody does any more.
+        users: Vec<UserId>,
+    },
     /// Something the app or its user has to know.
     Problem(Problem),
 }

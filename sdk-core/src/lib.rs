@@ -56,9 +56,9 @@ pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Budget, BudgetReport, Change, Fact, FailReason, Lift, Message, MessageState, ModeReport,
-    Network, NetworkKind, Older, Problem, Reach, Reason, Refreshed, RoomSummary, Row, RowKey,
-    SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError, TokenStage,
-    Vehicle, Way, Why,
+    Network, NetworkKind, Older, Presence, Problem, Reach, Reason, Refreshed, RoomSummary, Row,
+    RowKey, SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError,
+    TokenStage, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

@@ -122,6 +122,28 @@ impl Room {
         self.client.asker().why(Subject::Message(self.id, id)).await
     }
 
+    /// The user types in this room: call it for each keystroke, and leave the rest to the client. The
+    /// others hear of it when it begins, and that it is over after 3 s without a call or with the
+    /// message. Returns at once and never fails: where nobody is to hear of it (offline, a room that
+    /// the user is not in or that has too many members), nothing happens. In polling it rides on the
+    /// next poll and causes none.
+    pub fn typing(&self) {
+        self.client.asker().key(self.id);
+    }
+
+    /// Who types in this room, the user excepted: from memory, as last told by
+    /// [`ClientEvent::TypingChanged`](crate::ClientEvent::TypingChanged). Nobody in a room that is not watched or
+    /// has too many members.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn typists(&self) -> Result<Vec<UserId>, Error> {
+        match self.client.asker().ask(Command::Typists(self.id)).await? {
+            Reply::Typists(users) => Ok(users),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
+    }
+
     /// A page of at most 100 members, by user id, and where the next one begins. Waits for the
     /// network.
     ///

@@ -23,7 +23,7 @@ pub(crate) struct App {
     pub(crate) cursors: Cursors,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) presence: Presence,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) limiter: RateLimiter,
     /// What is measured of the load.
     pub(crate) load: Load,

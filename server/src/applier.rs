@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::bus::{Bell, Bus};
 use crate::hub::Hub;
+use crate::presence::Presence;
 use crate::stop::Stop;
 use crate::store::{Change, Entry, News, Roster, Store, StoreError};
 
@@ -88,12 +89,18 @@ pub(crate) struct Applier {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     hub: Arc<Hub>,
+    presence: Arc<Presence>,
     rosters: HashMap<RoomId, Members>,
 }
 
 impl Applier {
-    pub(crate) fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>, hub: Arc<Hub>) -> Self {
-        Self { store, bus, hub, rosters: HashMap::new() }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        hub: Arc<Hub>,
+        presence: Arc<Presence>,
+    ) -> Self {
+        Self { store, bus, hub, presence, rosters: HashMap::new() }
     }
 
     /// Runs until `stop`.
@@ -154,6 +161,7 @@ impl Applier {
         }
         if let Some(members) = self.rosters.get_mut(&entry.room) {
             members.follow(&entry);
+            self.presence.follow(&entry);
             self.hub.dispatch(&entry, members.concerned(&entry));
             members.forget(&entry);
         }

@@ -87,6 +87,9 @@ pub struct Config {
     /// Most members of one room. Default 10,000: one event is looked up for each of them, about
     /// 1 ms at this size.
     pub max_members: u32,
+    /// Most members of a room in which watching brings presence and typing; above 100 counts as 100.
+    /// Default 100.
+    pub ephemeral_members: u32,
     /// Threads that read the database. Default 2: SQLite reads are short and mostly from memory.
     pub reader_threads: usize,
     /// Time from the opening of a socket to its `hello`. Default 5 s.
@@ -115,6 +118,7 @@ impl Config {
             rate_limit: Some(RateLimit::default()),
             cursor_max_age: Duration::from_millis(limits::CURSOR_AGE_MS),
             max_members: 10_000,
+            ephemeral_members: limits::EPHEMERAL_MEMBERS,
             reader_threads: 2,
             hello_timeout: Duration::from_millis(limits::HELLO_MS),
             write_timeout: Duration::from_secs(10),

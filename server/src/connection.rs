@@ -9,6 +9,7 @@ use tokio::time::Instant as Deadline;
 
 use crate::app::App;
 use crate::clock;
+use crate::presence::Sign;
 
 /// How far the return of clients is spread when the server stops, at least, in ms; above that it
 /// is 1 ms a connection, which is 1,000 reconnects a second.
@@ -60,18 +61,18 @@ impl Drop for Open {
 pub(crate) struct Online {
     app: Arc<App>,
     user: UserId,
-    pub(crate) heartbeat_ms: u64,
+    pub(crate) sign: Sign,
 }
 
 impl Online {
-    pub(crate) fn begin(app: &Arc<App>, user: &UserId, heartbeat_ms: u64) -> Self {
-        app.presence.socket_opened(user, Instant::now());
-        Self { app: app.clone(), user: user.clone(), heartbeat_ms }
+    pub(crate) fn begin(app: &Arc<App>, user: &UserId, sign: Sign) -> Self {
+        app.presence.socket_opened(user, sign, Instant::now());
+        Self { app: app.clone(), user: user.clone(), sign }
     }
 }
 
 impl Drop for Online {
     fn drop(&mut self) {
-        self.app.presence.socket_closed(&self.user, self.heartbeat_ms, Instant::now());
+        self.app.presence.socket_closed(&self.user, self.sign, Instant::now());
     }
 }

@@ -1,9 +1,11 @@
 //! What waits for one connection: what happened while it was busy. Bounded, and of no
 //! consequence: a queue that overflows is dropped, and the connection reads the log instead.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use tidewire_protocol::{PeerPresence, RoomId, UserId};
 use tokio::sync::Notify;
 
 use crate::store::Entry;
@@ -33,10 +35,47 @@ impl Queue {
     }
 }
 
+/// Users whose news wait for one connection, and as many who type: more than watched rooms have
+/// members, unless they are large.
+const MOMENTS: usize = 512;
+
+/// Presence and typing that wait: of each only the last. The first to go when there is too much.
+#[derive(Debug, Default)]
+pub(crate) struct Moments {
+    pub(crate) presence: HashMap<UserId, PeerPresence>,
+    /// Until when each is to be believed.
+    pub(crate) typing: HashMap<(RoomId, UserId), Instant>,
+    /// Whether something was left out.
+    pub(crate) shed: bool,
+}
+
+impl Moments {
+    fn is_empty(&self) -> bool {
+        self.presence.is_empty() && self.typing.is_empty() && !self.shed
+    }
+}
+
 #[derive(Default)]
 struct Queues {
     feed: Queue,
     live: Queue,
+    moments: Moments,
+}
+
+impl Queues {
+    /// Takes news of presence or typing, unless the connection has enough to do. Gives whether it is
+    /// to be woken.
+    fn moment(&mut self, put: impl FnOnce(&mut Moments)) -> bool {
+        let busy =
+            [&self.feed, &self.live].iter().any(|q| q.lost || q.entries.len() > CAPACITY / 2);
+        let full = self.moments.presence.len().max(self.moments.typing.len()) >= MOMENTS;
+        if busy || full || self.moments.shed {
+            self.moments = Moments { shed: true, ..Moments::default() };
+        } else {
+            put(&mut self.moments);
+        }
+        !busy
+    }
 }
 
 /// What a look into a queue finds.
@@ -80,6 +119,36 @@ impl Inbox {
         }
     }
 
+    /// A user stands elsewhere now.
+    pub(crate) fn push_presence(&self, news: &PeerPresence) {
+        let put = |moments: &mut Moments| {
+            moments.presence.insert(news.user.clone(), news.clone());
+        };
+        if self.lock().moment(put) {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Somebody types until then, or has stopped.
+    pub(crate) fn push_typing(&self, room: RoomId, user: &UserId, until: Instant) {
+        let put = |moments: &mut Moments| {
+            moments.typing.insert((room, user.clone()), until);
+        };
+        if self.lock().moment(put) {
+            self.bell.notify_one();
+        }
+    }
+
+    /// What there is of presence and typing.
+    pub(crate) fn take_moments(&self) -> Moments {
+        std::mem::take(&mut self.lock().moments)
+    }
+
+    /// Whether there is any of it.
+    pub(crate) fn has_moments(&self) -> bool {
+        !self.lock().moments.is_empty()
+    }
+
     /// Opens the queue of the feed, empty, or closes it.
     pub(crate) fn set_feed(&self, open: bool) {
         self.lock().feed = Queue { open, ..Queue::default() };
@@ -101,7 +170,7 @@ impl Inbox {
         take(&mut self.lock().live)
     }
 
-    /// Whether either queue has something.
+    /// Whether neither queue has an event. Presence and typing do not count.
     pub(crate) fn is_empty(&self) -> bool {
         let queues = self.lock();
         [&queues.feed, &queues.live].iter().all(|queue| queue.entries.is_empty() && !queue.lost)

@@ -58,6 +58,9 @@ struct Serve {
     /// Most members of one room.
     #[arg(long, env = "TIDEWIRE_MAX_MEMBERS", default_value_t = 10_000)]
     max_members: u32,
+    /// Most members of a room in which watching brings presence and typing, up to 100.
+    #[arg(long, env = "TIDEWIRE_EPHEMERAL_MEMBERS", default_value_t = 100)]
+    ephemeral_members: u32,
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
@@ -97,6 +100,7 @@ impl Serve {
         config.rate_limit = (self.ops_per_second > 0.0)
             .then_some(RateLimit { per_second: self.ops_per_second, burst: self.ops_burst });
         config.max_members = self.max_members;
+        config.ephemeral_members = self.ephemeral_members;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
         config
     }

@@ -129,7 +129,7 @@ mod tests {
         let mut last = Duration::from_secs(20);
         for _ in 0..3 {
             let now = Instant::now();
-            let presence = Presence::expecting(recall(folder.path()), now);
+            let presence = Presence::expecting(recall(folder.path()), 100, now);
             assert_eq!(presence.online(now), 1_234);
             let (online, left) = presence.to_remember(lasts(), now);
             remember(folder.path(), online, left).await;

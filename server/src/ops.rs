@@ -43,5 +43,8 @@ async fn try_apply(
     // What was not written costs nothing: a resend after a lost answer must not be punished.
     let written = appended.as_ref().map_or(0, |appended| appended.fresh);
     app.limiter.give_back(user, cost - written);
+    if written > 0 {
+        app.presence.sent(user, room, Instant::now());
+    }
     Ok(appended?)
 }

@@ -27,7 +27,7 @@ use crate::hub::Hub;
 use crate::load::{self, Bounds, Load};
 use crate::memory::{self, Diary};
 use crate::policy::Audience;
-use crate::presence::Presence;
+use crate::presence::{self, Presence};
 use crate::rate::RateLimiter;
 use crate::stall::Stalling;
 use crate::stop::Stop;
@@ -163,12 +163,15 @@ impl Server {
         let cursors =
             Cursors::new(keys.secret(), store.epoch(), store.shards(), config.cursor_max_age);
         let audience = Audience::of(config.policy, 0, 0, config.socket_capacity);
+        let expected = memory::recall(&config.data_dir);
+        let presence =
+            Arc::new(Presence::expecting(expected, config.ephemeral_members, Instant::now()));
         let app = Arc::new(App {
             keys: keys.clone(),
             cursors,
             store: store.clone(),
             hub: hub.clone(),
-            presence: Presence::expecting(memory::recall(&config.data_dir), Instant::now()),
+            presence: presence.clone(),
             limiter: RateLimiter::new(config.rate_limit),
             load: Load::new(
                 Bounds { lag: config.max_lag, database: config.max_database_time },
@@ -180,14 +183,15 @@ impl Server {
             stop: stopping.clone(),
             config,
         });
-        let applier = Applier::new(store.clone(), bus.clone(), hub);
+        let applier = Applier::new(store.clone(), bus.clone(), hub, presence);
         let running = Running {
             listener,
             app: app.clone(),
             tasks: vec![
                 tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
                 tokio::spawn(watch_lag(app.clone())),
-                tokio::spawn(tell_audience(app)),
+                tokio::spawn(tell_audience(app.clone())),
+                tokio::spawn(presence::keep(app)),
             ],
             store,
             lock,
@@ -311,6 +315,7 @@ impl Running {
             connections.shutdown().await;
         }
         remember_audience(&app).await;
+        presence::write_everybody(&app).await;
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server had ended before");

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
-    Cursor, ErrorCode, Page, ReceiptUpdate, RoomId, Seq, SyncRequest, SyncResponse, UserId,
-    WireError, limits,
+    Cursor, ErrorCode, Page, ReceiptUpdate, RoomId, Seq, SyncRequest, SyncResponse, TypingUpdate,
+    UserId, WireError, limits,
 };
 
 use crate::app::App;
@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::SYNC_ROOMS;
 use crate::cursor::Position;
 use crate::ops;
+use crate::presence::Sign;
 use crate::store::{EventJson, FeedPage, FeedQuery};
 
 /// A cursor older than this is written anew even if nothing happened, so that it never grows old
@@ -35,7 +36,13 @@ pub(crate) async fn sync(
     request: SyncRequest,
 ) -> Result<SyncResponse<EventJson>, WireError> {
     check(&request)?;
-    app.presence.seen(user, request.heartbeat_ms, Instant::now());
+    let sign = Sign {
+        device: request.device,
+        app_state: request.app_state,
+        heartbeat_ms: request.heartbeat_ms,
+    };
+    app.presence.seen(user, sign, Instant::now());
+    app.presence.typing(user, &request.typing, Instant::now());
     // Before the operations: a request with a cursor that is no good is refused as a whole.
     let from = match request.cursor {
         Some(cursor) => Some((app.cursors.decode(user, &cursor)?, cursor)),
@@ -59,6 +66,18 @@ pub(crate) async fn sync(
             Some(reading.page_after_wait(&position, cursor, wait_ms).await?)
         }
     };
+    // Last, so that a wait does not make it old.
+    let ephemeral = match request.watch {
+        Some(watch) => match app.presence.answer(user, &watch, app.store.as_ref()).await {
+            Ok(ephemeral) => ephemeral,
+            Err(error) => {
+                // The next poll asks again: the page does not suffer.
+                tracing::warn!(%error, "presence could not be told");
+                None
+            }
+        },
+        None => None,
+    };
     let audience = app.audience_now();
     Ok(SyncResponse {
         page,
@@ -66,6 +85,8 @@ pub(crate) async fn sync(
         online: audience.online,
         policy: audience.policy,
         now: clock::now_ms(),
+        ephemeral_members: app.presence.members(),
+        ephemeral,
     })
 }
 
@@ -92,8 +113,28 @@ fn check_receipts(receipts: &[ReceiptUpdate]) -> Result<(), WireError> {
     Ok(())
 }
 
+/// Whether so many rooms may be told of typing at once.
+pub(crate) fn check_typing(typing: &[TypingUpdate]) -> Result<(), WireError> {
+    if typing.len() > limits::TYPING_PER_REQUEST {
+        let text = format!("`typing` has at most {} entries", limits::TYPING_PER_REQUEST);
+        return Err(WireError::new(ErrorCode::InvalidContent, text));
+    }
+    Ok(())
+}
+
+/// Whether so many rooms may be watched.
+pub(crate) fn check_watch(rooms: &[RoomId]) -> Result<(), WireError> {
+    if rooms.len() > limits::WATCHED_ROOMS {
+        let text = format!("at most {} rooms are watched", limits::WATCHED_ROOMS);
+        return Err(WireError::new(ErrorCode::InvalidContent, text));
+    }
+    Ok(())
+}
+
 fn check(request: &SyncRequest) -> Result<(), WireError> {
     check_receipts(&request.receipts)?;
+    check_typing(&request.typing)?;
+    check_watch(request.watch.as_ref().map_or(&[], |watch| &watch.rooms))?;
     if request.ops.len() > SYNC_ROOMS {
         let text = format!("`ops` has at most {SYNC_ROOMS} entries: send the rest later");
         return Err(WireError::new(ErrorCode::InvalidContent, text));

@@ -202,6 +202,10 @@ pub struct View {
     pub modes: Vec<(String, String)>,
     /// The problems told, in order.
     pub problems: Vec<Value>,
+    /// Where others stand, as told last.
+    pub presence: HashMap<String, Value>,
+    /// Who types in which room, as told last.
+    pub typing: HashMap<String, Vec<String>>,
     /// How often it told that rooms changed.
     pub rooms_changed: u64,
     /// The timelines of rooms that are or were open.
@@ -228,6 +232,16 @@ impl View {
         self.timelines.get(room).unwrap_or_else(|| panic!("{room} was never open"))
     }
 
+    /// Whether a user was last told to stand there.
+    pub fn stands(&self, user: &str, presence: &str) -> bool {
+        self.presence.get(user).is_some_and(|told| told["presence"] == presence)
+    }
+
+    /// Who types in a room, as told last.
+    pub fn typists(&self, room: &str) -> Vec<&str> {
+        self.typing.get(room).into_iter().flatten().map(String::as_str).collect()
+    }
+
     /// Whether a problem of this name was told.
     pub fn has_problem(&self, name: &str) -> bool {
         self.problems.iter().any(|problem| problem["problem"] == name)
@@ -243,6 +257,15 @@ impl View {
             }
             Some("mode") => self.modes.push((text(&line["mode"]), text(&line["reason"]))),
             Some("problem") => self.problems.push(line.clone()),
+            Some("presence") => {
+                for change in line["changes"].as_array().unwrap() {
+                    self.presence.insert(text(&change["user"]), change.clone());
+                }
+            }
+            Some("typing") => {
+                let users = line["users"].as_array().unwrap().iter().map(text).collect();
+                self.typing.insert(text(&line["room"]), users);
+            }
             Some("rooms_changed") => self.rooms_changed += 1,
             Some("reply") => {
                 if let Some(id) = line["id"].as_u64() {

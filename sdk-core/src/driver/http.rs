@@ -148,7 +148,9 @@ fn events_query(query: &EventsQuery) -> String {
     let cursor = query.cursor.as_ref();
     let cursor = cursor.map(|cursor| format!("cursor={}&", escape(cursor.as_str())));
     let (state, heartbeat) = (query.app_state.as_str(), query.heartbeat_ms);
-    format!("?{}app_state={state}&heartbeat_ms={heartbeat}", cursor.unwrap_or_default())
+    let device =
+        if query.device == 0 { String::new() } else { format!("&device={}", query.device) };
+    format!("?{}app_state={state}&heartbeat_ms={heartbeat}{device}", cursor.unwrap_or_default())
 }
 
 struct Call<'a> {

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
     Command, CommandId, Effect, Engine, Input, ModeReport, Notice, Now, Reply, RequestError,
-    RequestId, Response, Rows, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
+    RequestId, Response, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
@@ -274,6 +274,12 @@ impl Driver {
             Ask::Signal(signal) => {
                 self.input(Input::Signal(signal));
             }
+            Ask::Key(key) => {
+                let typing = Signal::Typing(key.room());
+                // From here on the next one is worth another ask.
+                drop(key);
+                self.input(Input::Signal(typing));
+            }
             Ask::Settle(signal, done) => {
                 self.input(Input::Signal(signal));
                 self.settling.push(done);
@@ -510,6 +516,12 @@ impl Driver {
             }
             Notice::RoomsChanged => {
                 let _ = self.events.send(ClientEvent::RoomsChanged);
+            }
+            Notice::Presence(changes) => {
+                let _ = self.events.send(ClientEvent::PresenceChanged(changes));
+            }
+            Notice::Typing(room, users) => {
+                let _ = self.events.send(ClientEvent::TypingChanged { room, users });
             }
             Notice::Problem(problem) => {
                 let _ = self.events.send(ClientEvent::Problem(problem));

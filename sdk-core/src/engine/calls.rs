@@ -36,6 +36,14 @@ impl Engine {
             Command::UpdateProfile(update) => {
                 self.call(id, Request::UpdateProfile(update), false);
             }
+            Command::Presence(users) => {
+                let presence = self.presence_of(&users);
+                self.reply(id, Ok(Reply::Presence(presence)));
+            }
+            Command::Typists(room) => {
+                let typists = self.typists(room);
+                self.reply(id, Ok(Reply::Typists(typists)));
+            }
             Command::Refresh => self.refresh(id),
             Command::Why(subject) => self.why_loaded(id, subject),
             Command::Budget => {

@@ -13,6 +13,7 @@ use tidewire_protocol::{
 use super::budget::{Budget, BudgetReport};
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
+use super::peers::Presence;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
 use super::why::{Subject, Why};
@@ -250,6 +251,8 @@ pub enum Signal {
     Ceiling(Mode),
     /// What the client may spend.
     Budget(Budget),
+    /// The user has pressed a key, writing something in this room.
+    Typing(RoomId),
 }
 
 /// What the app asks for. Each is answered by one [`Notice::Reply`].
@@ -296,6 +299,10 @@ pub enum Command {
     Profiles(Vec<UserId>),
     /// Replace the user's own profile.
     UpdateProfile(ProfileUpdate),
+    /// Where these users stand, from memory.
+    Presence(Vec<UserId>),
+    /// Who types in a room, from memory.
+    Typists(RoomId),
     /// Counters since the start.
     Stats,
     /// What was spent in the last hour.
@@ -323,6 +330,10 @@ pub enum Reply {
     Members(Vec<Member>, Option<UserId>),
     /// Profiles, in the order asked.
     Profiles(Vec<Profile>),
+    /// Where the users stand, in the order asked.
+    Presence(Vec<Presence>),
+    /// Who types.
+    Typists(Vec<UserId>),
     /// Counters, in all and by mode.
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
     /// What was spent in the last hour.
@@ -377,6 +388,10 @@ pub enum Notice {
     Mode(ModeReport),
     /// Some room of the list changed.
     RoomsChanged,
+    /// Where these users stand now.
+    Presence(Vec<(UserId, Presence)>),
+    /// All who type in the room now.
+    Typing(RoomId, Vec<UserId>),
     /// Something the app or its user has to know.
     Problem(Problem),
 }

@@ -1,4 +1,5 @@
-//! Which rooms are nearest to the eye: they are live in hybrid before all others.
+//! Which rooms are nearest to the eye: they are live in hybrid before all others, and watched for
+//! presence and typing.
 
 use std::cmp::Reverse;
 
@@ -31,6 +32,7 @@ impl Engine {
         if self.interest.visible != rooms {
             self.interest.visible = rooms;
             self.interest.changed();
+            self.watching.again = true;
         }
     }
 

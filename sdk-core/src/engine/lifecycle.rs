@@ -91,6 +91,8 @@ impl Engine {
             self.handle_response(self.now, id, Err(error));
         }
         self.auth_rests();
+        self.forget_peers();
+        self.forget_typing();
         // What is on disk may be another process's by the time of waking.
         self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Start));
         for (command, deferred) in std::mem::take(&mut self.deferred) {
@@ -142,7 +144,9 @@ impl Engine {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
             Command::SetVisible(rooms) => self.set_visible(rooms),
-            Command::Stats | Command::Budget => self.command(id, command),
+            Command::Stats | Command::Budget | Command::Presence(_) | Command::Typists(_) => {
+                self.command(id, command);
+            }
             // Before the first load nothing is known of them.
             Command::Rooms if self.loaded_once => self.command(id, command),
             // Its reader takes nothing but the reset: it gets one on waking.

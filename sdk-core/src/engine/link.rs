@@ -36,6 +36,7 @@ pub(crate) struct Ready {
     feed: bool,
     app_state: AppState,
     live: BTreeSet<RoomId>,
+    watch: Vec<RoomId>,
     /// `hello`s not yet answered: until then, pages of an older `hello` may come in.
     hellos: u32,
     /// That of the token that the server knows this socket by.
@@ -71,6 +72,20 @@ impl Link {
     /// Whether this room's news are pushed as they happen.
     pub(crate) fn is_live(&self, room: &RoomId) -> bool {
         matches!(self, Link::Ready(ready) if ready.live.contains(room))
+    }
+
+    /// The rooms that the socket's server knows to be watched.
+    pub(crate) fn watched(&self) -> &[RoomId] {
+        match self {
+            Link::Greeting(ready) | Link::Ready(ready) => &ready.watch,
+            Link::Closed | Link::Opening(_) => &[],
+        }
+    }
+
+    pub(crate) fn watches(&mut self, rooms: Vec<RoomId>) {
+        if let Some(ready) = self.greeted() {
+            ready.watch = rooms;
+        }
     }
 
     /// Whether the feed is pushed, so that nobody polls it.
@@ -129,6 +144,7 @@ impl Engine {
             ServerFrame::Limited { room } => self.accept_state(room, Default::default()),
             ServerFrame::Sent(sent) => self.sent(sent, true),
             ServerFrame::Synced(synced) => self.synced(synced),
+            ServerFrame::Ephemeral(news) => self.take_ephemeral(news),
             ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
             ServerFrame::Ping => self.send_frame(ClientFrame::Pong),
             ServerFrame::Pong => {
@@ -157,6 +173,7 @@ impl Engine {
         self.server_clock.told(welcome.now, self.now);
         self.expire_outbox();
         self.told_crowd(welcome.online, welcome.policy);
+        self.told_ephemeral_members(welcome.ephemeral_members);
         true
     }
 
@@ -286,6 +303,7 @@ impl Engine {
         let Some(socket) = self.link.socket() else { return };
         tracing::debug!(reason, "socket closed");
         self.link = Link::Closed;
+        self.watching.again = true;
         self.outbox.lost(Carrier::Socket(socket));
         self.forget_told();
         self.sync_lost_with_socket();
@@ -319,7 +337,10 @@ impl Engine {
                     self.say_hello();
                 }
             }
-            Link::Ready(_) => self.update_live(),
+            Link::Ready(_) => {
+                self.update_live();
+                self.update_watch();
+            }
             _ => {}
         }
     }
@@ -368,6 +389,7 @@ impl Engine {
             feed: false,
             app_state: self.signals.app_state,
             live: BTreeSet::new(),
+            watch: Vec::new(),
             hellos: 0,
             token_generation: self.auth.generation(),
             greeted_at: now,
@@ -388,6 +410,8 @@ impl Engine {
             cursor: self.cursor.clone(),
             feed,
             live: live.iter().map(|room| self.live_from(*room)).collect(),
+            watch: self.watching.rooms().to_vec(),
+            device: self.device,
             app_state: self.signals.app_state,
             heartbeat_ms: self.heartbeat_ms(),
         };
@@ -396,6 +420,7 @@ impl Engine {
             ready.feed = feed;
             ready.app_state = app_state;
             ready.live = live;
+            ready.watch = self.watching.rooms().to_vec();
             ready.hellos += 1;
             ready.greeted_at = now;
             ready.uncredited = 0;
@@ -408,6 +433,7 @@ impl Engine {
         }
         self.send_frame(ClientFrame::Hello(hello));
         self.expect_answer();
+        self.forget_strangers();
     }
 
     /// A pushed page did not go on from the cursor. Unless it belongs to an older `hello`, the

@@ -134,7 +134,12 @@ impl Engine {
             if changed {
                 transaction.push(room.state_write());
                 transaction.push(room.receipts_write(&self.config.user));
+                self.watching.again = true;
                 self.show_receipts(after, event.room);
+            }
+            // By a poll a message may come long after its sender has begun the next one.
+            if source == Source::Ahead || self.link.pushes() {
+                self.has_written(event.room, &event.sender);
             }
             if self.is_mine(&event) {
                 self.outbox.settle(event.id, Fate::Arrived);
@@ -183,6 +188,7 @@ impl Engine {
             transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
         }
         room.take_state(state, &self.config.user);
+        self.watching.again = true;
         if source == Source::Feed && room.feed_seq < head {
             room.feed_seq = head;
         }

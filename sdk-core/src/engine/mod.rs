@@ -40,6 +40,7 @@ mod link;
 mod merge;
 mod mode;
 mod outbox;
+mod peers;
 mod profiles;
 mod ranges;
 mod reader;
@@ -54,6 +55,8 @@ mod tests;
 mod time;
 mod timelines;
 mod transaction;
+mod typing;
+mod watch;
 mod why;
 mod window;
 
@@ -85,6 +88,7 @@ pub use effect::{
 pub use input::Input;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
+pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
@@ -192,6 +196,15 @@ pub struct Engine {
     outbox: Outbox,
     profiles: ProfileCache,
 
+    /// What of others is known, and of the user's own typing is told.
+    watching: watch::Watching,
+    peers: peers::Peers,
+    typing: typing::OwnTyping,
+    /// Most members of a room that brings presence and typing.
+    ephemeral_members: u32,
+    /// Tells this run of the client from the user's other devices.
+    device: u32,
+
     link: Link,
     link_opened_at: Option<u64>,
     link_backoff: Backoff,
@@ -269,6 +282,12 @@ impl Engine {
             interest: interest::Interest::default(),
             outbox: Outbox::default(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
+            watching: watch::Watching::default(),
+            peers: peers::Peers::default(),
+            typing: typing::OwnTyping::default(),
+            ephemeral_members: tidewire_protocol::limits::EPHEMERAL_MEMBERS,
+            // Never 0, which stands for many.
+            device: fastrand::Rng::with_seed(seed).u32(1..),
             link: Link::default(),
             link_opened_at: None,
             link_backoff: Backoff::new(),
@@ -326,6 +345,7 @@ impl Engine {
             Signal::Power { low } => self.signals.low_power = low,
             Signal::Ceiling(mode) => self.signals.ceiling = mode,
             Signal::Budget(budget) => self.budget_changed(budget),
+            Signal::Typing(room) => self.key_pressed(room),
         }
         self.advance();
     }
@@ -378,10 +398,13 @@ impl Engine {
                 | Timer::OpsRetry
                 | Timer::FetchRetry
                 | Timer::Receipts
+                | Timer::Typing
+                | Timer::TypingEnds
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
                 Timer::Health => self.health_due(),
+                Timer::PresenceEnds => self.forget_presence(),
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::StreamAnswer => self.stream_silent(),
                 Timer::Heartbeat => self.heartbeat(),
@@ -461,6 +484,7 @@ impl Engine {
             self.interest.changed();
         }
         if self.phase == Phase::Ready {
+            self.advance_watch();
             // Before the socket: where that takes over, the stream ends first.
             self.advance_stream();
             self.advance_link();
@@ -468,6 +492,8 @@ impl Engine {
             self.advance_reader();
             // After it: what rides on a poll needs no frame of its own.
             self.advance_receipts();
+            self.advance_typing();
+            self.advance_peers();
             self.advance_windows();
             self.settle_refreshes();
         }

@@ -22,6 +22,8 @@ pub(crate) struct Sync {
     over_socket: bool,
     at_ms: u64,
     have: Vec<(RoomId, Seq)>,
+    /// The rooms that it watches.
+    watched: Option<Vec<RoomId>>,
 }
 
 /// A bootstrap on its way.
@@ -189,17 +191,25 @@ impl Engine {
             heartbeat_ms: self.declared_heartbeat_ms(),
             ops: Vec::new(),
             receipts: self.board_receipts(over_socket),
+            device: self.device,
+            watch: None,
+            typing: Vec::new(),
         };
+        // On a socket both have frames of their own.
+        let mut watched = None;
         if over_socket {
             self.send_frame(ClientFrame::Sync { request: id.0, sync });
             self.expect_answer();
         } else {
+            sync.watch = self.watching.for_poll();
+            watched = sync.watch.as_ref().map(|watch| watch.rooms.clone());
+            sync.typing = self.board_typing();
             if self.ages_are_known() {
                 sync.ops = self.board_ops(Carrier::Request(id));
             }
             self.request_as(id, Request::Sync(sync), Purpose::Sync);
         }
-        self.sync = Some(Sync { id, over_socket, at_ms: self.now.mono_ms, have });
+        self.sync = Some(Sync { id, over_socket, at_ms: self.now.mono_ms, have, watched });
     }
 
     /// In polling the next poll may come as late as the interval says, or the budget; peers must
@@ -225,10 +235,14 @@ impl Engine {
             heartbeat_ms: self.declared_heartbeat_ms(),
             ops: Vec::new(),
             receipts,
+            device: self.device,
+            watch: self.watching.for_poll(),
+            typing: self.board_typing(),
         };
+        let watched = sync.watch.as_ref().map(|watch| watch.rooms.clone());
         self.request_as(id, Request::Sync(sync), Purpose::Sync);
-        self.sync =
-            Some(Sync { id, over_socket: false, at_ms: self.now.mono_ms, have: Vec::new() });
+        let (at_ms, have) = (self.now.mono_ms, Vec::new());
+        self.sync = Some(Sync { id, over_socket: false, at_ms, have, watched });
     }
 
     /// Whether a `sync` is on its way.
@@ -300,7 +314,18 @@ impl Engine {
         }
     }
 
-    fn sync_succeeded(&mut self, current: Option<Sync>, response: SyncResponse) {
+    fn sync_succeeded(&mut self, mut current: Option<Sync>, mut response: SyncResponse) {
+        let watched = current.as_mut().and_then(|sync| sync.watched.take());
+        let news = response.ephemeral.take();
+        self.told_ephemeral_members(response.ephemeral_members);
+        self.page_came(current, response);
+        // After the page: who has sent what he typed, and types again, types.
+        if let Some(rooms) = watched {
+            self.told_by_poll(rooms, news);
+        }
+    }
+
+    fn page_came(&mut self, current: Option<Sync>, response: SyncResponse) {
         if self.http_backoff.failures() > 0 && self.signals.sockets_fail {
             // The server is back: sockets may be, too.
             self.retry_links();
@@ -369,6 +394,7 @@ impl Engine {
         boot.cursor = Some(first.cursor.clone());
         self.merge_bootstrap(Some(&first), rooms);
         self.told_crowd(first.online, first.policy);
+        self.told_ephemeral_members(first.ephemeral_members);
         self.boot_next(boot, next);
     }
 

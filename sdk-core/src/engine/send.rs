@@ -22,6 +22,7 @@ impl Engine {
             self.reply(command, Err(error));
             return;
         }
+        self.typing_sent(room);
         let row =
             OutboxRow { room, op, queued_at: self.now.wall_ms, attempted_at: None, failed: None };
         let mut transaction =

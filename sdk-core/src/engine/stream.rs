@@ -238,6 +238,7 @@ impl Engine {
             cursor: Some(cursor),
             app_state: self.signals.app_state,
             heartbeat_ms: self.heartbeat_ms(),
+            device: self.device,
         };
         self.effect(Effect::OpenStream(socket, query));
         let answer = self.now.mono_ms + millis(defaults::ANSWER_TIMEOUT);

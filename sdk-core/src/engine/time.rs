@@ -43,6 +43,12 @@ pub enum Timer {
     Calm,
     /// Receipts may be told over the socket again: the last ones were told a moment ago.
     Receipts,
+    /// A word about the user's own typing is due: a start that had to wait, or the end.
+    Typing,
+    /// Somebody else's typing is not to be believed any longer.
+    TypingEnds,
+    /// Where others stand is not known any longer: the server was not heard for a while.
+    PresenceEnds,
     /// A batched timeline update is due.
     Flush,
     /// The token has to be fetched: ahead of its expiry, or again after a failure.

@@ -153,6 +153,7 @@ impl Engine {
         let rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row, user)));
         self.rooms = rooms.collect();
         self.owing = self.rooms.keys().copied().collect();
+        self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);
         self.rooms_changed = true;
         self.poll_due = true;
@@ -203,6 +204,7 @@ impl Engine {
         self.interest.changed();
         let opened = self.windows_opened;
         let first = !self.windows.contains_key(&room);
+        self.watching.again = true;
         let window = self.windows.entry(room).or_insert_with(|| Window::new(opened));
         window.opened = opened;
         self.timelines.insert(id, room);
@@ -282,6 +284,7 @@ impl Engine {
         if !self.timelines.values().any(|other| *other == room) {
             self.windows.remove(&room);
             self.interest.changed();
+            self.watching.again = true;
         }
     }
 

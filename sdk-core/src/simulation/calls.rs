@@ -119,6 +119,8 @@ impl ModelServer {
             online: self.online,
             policy: self.policy,
             now: self.clock,
+            ephemeral_members: self.ephemeral_members,
+            ephemeral: request.watch.and(self.ephemeral.take()),
         })
     }
 

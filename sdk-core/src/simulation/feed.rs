@@ -102,6 +102,7 @@ impl ModelServer {
             next: None,
             online: self.online,
             policy: self.policy,
+            ephemeral_members: self.ephemeral_members,
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: self.clock,
         })

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
-    ClientFrame, Content, Cursor, Epoch, ErrorCode, Event, EventId, EventKind, MemberChange,
-    MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoomCreated, RoomId,
-    RoomKind, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError, limits,
+    ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
+    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoomCreated,
+    RoomId, RoomKind, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError, limits,
 };
 use uuid::Uuid;
 
@@ -125,6 +125,10 @@ pub struct ModelServer {
     /// Ids of its own events are numbered on from here.
     pub(crate) ids_taken: u64,
     pub(super) news: Vec<News>,
+    /// Most members of a room that brings presence and typing, as it tells them.
+    pub ephemeral_members: u32,
+    /// What the next poll that watches is told of others. Nobody is here for the model.
+    pub(crate) ephemeral: Option<Ephemeral>,
     /// Whether `heard`, `heard_syncs` and `credited` are kept.
     pub(crate) records: bool,
     /// The frames and `sync`s that arrived.
@@ -174,6 +178,8 @@ impl ModelServer {
             limited_at: HashMap::new(),
             ids_taken: 0,
             news: Vec::new(),
+            ephemeral_members: limits::EPHEMERAL_MEMBERS,
+            ephemeral: None,
             records: false,
             heard: Vec::new(),
             heard_syncs: Vec::new(),

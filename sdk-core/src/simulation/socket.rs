@@ -74,6 +74,7 @@ impl ModelServer {
                     epoch: self.epoch.clone(),
                     online: self.online,
                     policy: self.policy,
+                    ephemeral_members: self.ephemeral_members,
                     idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
                     now: self.clock,
                 })];

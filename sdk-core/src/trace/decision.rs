@@ -3,7 +3,7 @@
 
 use std::fmt::{Debug, Write as _};
 
-use tidewire_protocol::{ClientFrame, Op, ReceiptUpdate, SyncRequest};
+use tidewire_protocol::{ClientFrame, Op, ReceiptUpdate, SyncRequest, TypingUpdate};
 
 use crate::engine::{
     Change, Effect, Notice, Problem, Query, Reply, Request, TimelineUpdate, Transaction, Write,
@@ -54,6 +54,8 @@ fn of_frame(frame: &ClientFrame) -> String {
         ClientFrame::Unsubscribe { room } => format!("unsubscribe {room}"),
         ClientFrame::Send(ops) => format!("send {}", of_ops(&ops.room, &ops.ops)),
         ClientFrame::Sync { request, sync } => format!("sync {request}: {}", of_sync(sync)),
+        ClientFrame::Watch { rooms } => format!("watch {}", rooms.len()),
+        ClientFrame::Ephemeral { typing } => format!("ephemeral{}", of_typing(typing)),
         ClientFrame::Receipts { receipts } => format!("receipts{}", of_receipts(receipts)),
         other => name(other).to_lowercase(),
     }
@@ -83,6 +85,8 @@ fn of_sync(sync: &SyncRequest) -> String {
     for (room, seq) in &sync.have {
         let _ = write!(text, " {room}<={seq}");
     }
+    let watch = sync.watch.as_ref().map_or(0, |watch| watch.rooms.len());
+    let _ = write!(text, " watch={watch} typing{}", of_typing(&sync.typing));
     let _ = write!(text, " receipts{} ops", of_receipts(&sync.receipts));
     for room in &sync.ops {
         let _ = write!(text, " {}", of_ops(&room.room, &room.ops));
@@ -105,6 +109,11 @@ fn of_receipts(receipts: &[ReceiptUpdate]) -> String {
         let _ = write!(text, " {room}:{}/{}", number(*delivered), number(*read));
     }
     text
+}
+
+fn of_typing(typing: &[TypingUpdate]) -> String {
+    let update = |update: &TypingUpdate| format!(" {}:{}", update.room, update.typing);
+    typing.iter().map(update).collect()
 }
 
 fn of_query(query: &Query) -> String {
@@ -169,6 +178,8 @@ fn of_notice(notice: &Notice) -> String {
         }
         Notice::Problem(problem) => format!("problem {}", name(problem)),
         Notice::RoomsChanged => "rooms changed".into(),
+        Notice::Presence(changes) => format!("presence of {}", changes.len()),
+        Notice::Typing(room, users) => format!("typing {room}: {}", users.len()),
     }
 }
 

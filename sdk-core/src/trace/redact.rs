@@ -31,7 +31,7 @@ const WORDS: &[&str] = &[
 const WORDS_OF_FAILURES: &[&str] = &["disk_full", "superseded", "unknown"];
 
 /// Fields that name users, whatever their names look like.
-const USERS: &[&str] = &["user", "users", "sender", "peer", "profiles", "members"];
+const USERS: &[&str] = &["user", "users", "sender", "peer", "profiles", "presence", "members"];
 
 /// Fields that hold a room first and then users.
 const ROOM_AND_USERS: &[&str] = &["list_members", "add_members", "remove_member"];

@@ -28,6 +28,7 @@ use crate::http::extract::{Params, Token};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
 use crate::policy::Audience;
+use crate::presence::Sign;
 use crate::stop::Stop;
 use crate::store::EventJson;
 
@@ -49,7 +50,9 @@ pub(crate) async fn events(
     // An empty one is what a client sends that has not got any yet.
     let resumed = resumed.filter(|id| !id.is_empty()).map(Cursor::new);
     let cursor = resumed.or(query.cursor);
-    let session = Session::begin(app, verified, cursor, query.heartbeat_ms)?;
+    let sign =
+        Sign { device: query.device, app_state: query.app_state, heartbeat_ms: query.heartbeat_ms };
+    let session = Session::begin(app, verified, cursor, sign)?;
     let chunks = stream::unfold(session, async |mut session| {
         let text = session.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), session))
@@ -105,14 +108,14 @@ impl Session {
         app: Arc<App>,
         verified: Verified,
         cursor: Option<Cursor>,
-        heartbeat_ms: u64,
+        sign: Sign,
     ) -> Result<Self, WireError> {
         let Verified { user, expires } = verified;
         let inbox = Arc::new(Inbox::default());
         let attached = app.hub.attach(&user, &inbox);
         let feed = Feed::begin(&app, &user, &inbox, cursor)?;
         let (least, most) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
-        let keep_alive = Duration::from_millis(heartbeat_ms.clamp(least, most));
+        let keep_alive = Duration::from_millis(sign.heartbeat_ms.clamp(least, most));
         Ok(Self {
             feed,
             pages: VecDeque::new(),
@@ -123,7 +126,7 @@ impl Session {
             silent_until: Instant::now() + keep_alive,
             audience: app.audience.subscribe(),
             stop: app.stop.clone(),
-            _online: Online::begin(&app, &user, heartbeat_ms),
+            _online: Online::begin(&app, &user, sign),
             _attached: attached,
             _open: Open::count(app.clone()),
             inbox,
@@ -185,6 +188,7 @@ impl Session {
             epoch: self.app.store.epoch().clone(),
             online: audience.online,
             policy: audience.policy,
+            ephemeral_members: self.app.presence.members(),
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: clock::now_ms(),
         };

@@ -26,6 +26,7 @@ pub(super) async fn bootstrap(
         next: page.next,
         online: audience.online,
         policy: audience.policy,
+        ephemeral_members: app.presence.members(),
         idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
         now: clock::now_ms(),
         user,

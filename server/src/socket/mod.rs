@@ -1,6 +1,7 @@
 //! The socket: one task a connection, which owns it. Frames in, frames out, and no state that a
 //! client could not set anew with a single `hello`.
 
+mod ephemeral;
 mod live;
 mod peer;
 mod session;

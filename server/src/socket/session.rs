@@ -1,6 +1,7 @@
 //! One connection from `hello` to its end.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::ws::WebSocket;
 use futures::FutureExt;
@@ -20,6 +21,7 @@ use crate::feed::{Feed, FeedEnd};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
 use crate::policy::Audience;
+use crate::presence::{Sign, Watching};
 use crate::stop::Stop;
 use crate::{clock, ops, presence, sync};
 
@@ -32,7 +34,7 @@ pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
     let mut peer = Peer::new(socket);
     let end = match greet(&app, &mut peer).await {
         Ok((verified, hello)) => {
-            let mut session = Session::new(app, peer, verified);
+            let mut session = Session::new(app, peer, verified, &hello);
             let end = session.run(hello).await;
             peer = session.peer;
             end
@@ -84,6 +86,9 @@ pub(super) struct Session {
     pub(super) inbox: Arc<Inbox>,
     feed: Option<Feed>,
     pub(super) live: LiveRooms,
+    pub(super) watching: Watching,
+    /// Until when presence and typing wait: some were told a moment ago.
+    pub(super) calm_until: Deadline,
     online: Online,
     expires: Deadline,
     silent_at: Deadline,
@@ -94,14 +99,17 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn new(app: Arc<App>, peer: Peer, verified: Verified) -> Self {
+    fn new(app: Arc<App>, peer: Peer, verified: Verified, hello: &Hello) -> Self {
         let Verified { user, expires } = verified;
         let inbox = Arc::new(Inbox::default());
+        let sign = sign_of(hello, hello.device);
         Self {
             _attached: app.hub.attach(&user, &inbox),
             live: LiveRooms::new(app.hub.clone(), inbox.clone()),
             feed: None,
-            online: Online::begin(&app, &user, 0),
+            watching: Watching::new(app.presence.clone(), user.clone(), inbox.clone()),
+            calm_until: Deadline::now(),
+            online: Online::begin(&app, &user, sign),
             expires: deadline_of(expires),
             silent_at: Deadline::now(),
             audience: app.audience.subscribe(),
@@ -126,12 +134,16 @@ impl Session {
             let work = self.feed.as_ref().is_some_and(Feed::is_behind)
                 || self.live.is_behind()
                 || !self.inbox.is_empty();
+            let moments = self.watching.is_behind() || self.inbox.has_moments();
             tokio::select! {
                 () = self.stop.requested() => return Err(goaway(&self.app)),
                 inbound = self.peer.receive() => {
                     self.handle(inbound?).await?;
                 }
                 () = self.inbox.rung(), if !work => {}
+                () = sleep_until(self.calm_until), if !work && moments => {
+                    self.push_moments().await?;
+                }
                 () = std::future::ready(()), if work => {
                     self.push_feed().await?;
                     self.push_live().await?;
@@ -203,7 +215,7 @@ impl Session {
     }
 
     fn heard(&mut self) {
-        self.silent_at = Deadline::now() + presence::silence(self.online.heartbeat_ms);
+        self.silent_at = Deadline::now() + presence::silence(self.online.sign.heartbeat_ms);
     }
 
     async fn handle(&mut self, inbound: Inbound) -> Result<(), End> {
@@ -242,6 +254,8 @@ impl Session {
                     Err(error) => self.peer.tell(error, None).await,
                 }
             }
+            ClientFrame::Watch { rooms } => self.watch(rooms).await,
+            ClientFrame::Ephemeral { typing } => self.typing(&typing).await,
             ClientFrame::Ping => self.peer.send(&Outbound::Pong).await,
             ClientFrame::Pong | ClientFrame::Unknown(_) => Ok(()),
         }
@@ -249,7 +263,9 @@ impl Session {
 
     /// Sets everything that a `hello` says. What was before it is no more.
     async fn hello(&mut self, hello: Hello) -> Result<(), End> {
-        self.online.heartbeat_ms = hello.heartbeat_ms;
+        // A socket is one device's for as long as it lives.
+        self.online.sign = sign_of(&hello, self.online.sign.device);
+        self.app.presence.socket_said(&self.user, self.online.sign, Instant::now());
         self.heard();
         self.feed = None;
         self.inbox.set_feed(false);
@@ -261,6 +277,7 @@ impl Session {
             epoch: self.app.store.epoch().clone(),
             online: audience.online,
             policy: audience.policy,
+            ephemeral_members: self.app.presence.members(),
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: clock::now_ms(),
         });
@@ -272,7 +289,7 @@ impl Session {
         for from in hello.live {
             self.subscribe(from).await?;
         }
-        Ok(())
+        self.watch(hello.watch).await
     }
 
     /// Takes another token of the same user.
@@ -300,4 +317,9 @@ impl Session {
         let Audience { online, policy } = *self.audience.borrow_and_update();
         self.peer.send(&Outbound::Policy { online, policy }).await
     }
+}
+
+/// What a `hello` says of its device.
+fn sign_of(hello: &Hello, device: u32) -> Sign {
+    Sign { device, app_state: hello.app_state, heartbeat_ms: hello.heartbeat_ms }
 }

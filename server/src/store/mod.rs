@@ -302,6 +302,12 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// The profiles of these users, in order.
     async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError>;
 
+    /// Raises the moments at which these users were last seen, in ms since 1970-01-01 UTC.
+    async fn put_last_seen(&self, seen: Vec<(UserId, i64)>) -> Result<(), StoreError>;
+
+    /// When these users were last seen, in order; none of one who never was.
+    async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError>;
+
     /// Finishes what is queued and closes the files. Calls after it are `Unavailable`.
     async fn close(&self);
 }

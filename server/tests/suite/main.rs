@@ -8,6 +8,7 @@ mod events;
 mod harness;
 mod http;
 mod lifecycle;
+mod presence;
 mod receipts;
 mod slow;
 mod socket;

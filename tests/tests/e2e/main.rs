@@ -16,6 +16,7 @@ mod members;
 mod modes;
 mod offline;
 mod portal;
+mod presence;
 mod receipts;
 mod recorder;
 mod restarts;

@@ -61,6 +61,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "presence",
+        promise: "A peer is seen online, away and offline, and not at all where nothing is known",
+        not_in: &[],
+    },
+    Scenario {
+        id: "typing",
+        promise: "Who types is seen until a silence or the message",
+        not_in: &[],
+    },
+    Scenario {
         id: "cancelled-next",
         promise: "A cancelled wait for the next update loses none",
         not_in: &[],

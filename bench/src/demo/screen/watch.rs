@@ -63,7 +63,11 @@ pub(super) async fn rooms(client: Client, news: UnboundedSender<News>) {
                 Ok(ClientEvent::Problem(told)) => {
                     let _ = news.send(News::Notice(problem(&told)));
                 }
-                Ok(ClientEvent::Mode(_)) => {}
+                Ok(
+                    ClientEvent::Mode(_)
+                    | ClientEvent::PresenceChanged(_)
+                    | ClientEvent::TypingChanged { .. },
+                ) => {}
                 Err(RecvError::Closed) => return,
             }
         }

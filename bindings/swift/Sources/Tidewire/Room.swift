@@ -42,6 +42,27 @@ public struct Room: Sendable, Identifiable {
         try await client.markRead(room: id, seq: seq)
     }
 
+    /// The user types in this room: call it for each keystroke, and leave the rest to the client. The
+    /// others hear of it when it begins, and that it is over after 3 s without a call or with the
+    /// message. Returns at once and never fails: where nobody is to hear of it (offline, after the
+    /// close, a room that the user is not in or that has too many members), nothing happens.
+    public func typing() {
+        client.typing(room: id)
+    }
+
+    /// The ids of those who type in this room, the user excepted: at first as it is, then each newer
+    /// state. Nobody in a room that is not watched or has too many members. From memory. The loop
+    /// throws `InvalidId` if the room's id is none.
+    public var typists: Latest<[String]> {
+        Latest(
+            events: { [client, gate] in ClientEvents.begin(client, gate) },
+            concerns: { [id] in if case .typingChanged(id, _) = $0 { true } else { false } },
+            read: { [client, gate, id] in
+                try gate.pass()
+                return try await client.typists(room: id)
+            })
+    }
+
     /// Queues a failed message again. Goes on if the task is cancelled. Waits for the disk.
     ///
     /// - Parameter message: its id.

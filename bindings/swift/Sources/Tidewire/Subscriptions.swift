@@ -40,6 +40,13 @@ public struct ClientEvents: AsyncSequence, Sendable {
 
     let reader: BatchReader<EventSubscription>
 
+    /// Subscribes now.
+    static func begin(_ client: TidewireFFI.Client, _ gate: Gate) -> ClientEvents {
+        let subscription = client.events()
+        gate.ends(subscription)
+        return ClientEvents(reader: BatchReader(subscription, gate: gate))
+    }
+
     /// Begins an iteration, which goes on where the last one of this subscription ended.
     public func makeAsyncIterator() -> Iterator { Iterator(reader: reader) }
 

@@ -52,9 +52,7 @@ public final class TidewireClient: Sendable {
     /// begun after that, `AlreadyWaiting` if another task iterates the same subscription, and
     /// `Internal`. Waits for neither network nor disk.
     public var events: ClientEvents {
-        let subscription = client.events()
-        gate.ends(subscription)
-        return ClientEvents(reader: BatchReader(subscription, gate: gate))
+        ClientEvents.begin(client, gate)
     }
 
     /// The rooms, the most recently active first: from memory, also without a network.
@@ -63,6 +61,24 @@ public final class TidewireClient: Sendable {
     public func rooms() async throws -> [RoomSummary] {
         try gate.pass()
         return try await client.rooms()
+    }
+
+    /// Where users stand: at first as it is, then each newer state. Known are the members of watched
+    /// rooms: the 20 nearest to the eye (open, visible, unread, recently active), each of at most 100
+    /// members unless the server states less. All others are `.unknown`, and so is
+    /// everybody in the background, without a network, and once the server was not heard for a while;
+    /// the user's own presence always is. From memory.
+    ///
+    /// - Parameter users: their ids. One that is none makes the loop throw `InvalidId`.
+    public func presence(of users: [String]) -> Latest<[String: Presence]> {
+        Latest(
+            events: { [client, gate] in ClientEvents.begin(client, gate) },
+            concerns: { if case .presenceChanged = $0 { true } else { false } },
+            read: { [client, gate] in
+                try gate.pass()
+                let told = try await client.presence(users: users)
+                return Dictionary(zip(users, told), uniquingKeysWith: { first, _ in first })
+            })
     }
 
     /// A room by its id. Asks nobody whether it exists: its calls do.

@@ -80,6 +80,12 @@ public typealias Network = TidewireFFI.Network
 /// A kind of link.
 public typealias NetworkKind = TidewireFFI.NetworkKind
 
+/// Where another user stands, as far as this client knows: `.unknown`, `.online`, `.away` or
+/// `.offline`.
+public typealias Presence = TidewireFFI.Presence
+/// Where one user stands.
+public typealias PeerPresence = TidewireFFI.PeerPresence
+
 /// What a client tells of itself.
 public typealias ClientEvent = TidewireFFI.ClientEvent
 /// Events in their order, and how many were dropped before them because the reader was too slow.

@@ -2,6 +2,7 @@
 //! executor.
 
 mod budget;
+mod ephemeral;
 mod health;
 mod lifecycle;
 mod modes;

@@ -102,6 +102,8 @@ fn nothing_overtakes_a_failed_operation_not_even_while_the_failure_is_written() 
         online: 2,
         policy: None,
         now: world.server.clock,
+        ephemeral_members: 100,
+        ephemeral: None,
     };
     world.respond(id, Ok(crate::engine::Response::Sync(response)));
     world.run(60_000);

@@ -402,6 +402,7 @@ fn a_stream_of_another_user_is_no_stream() {
         epoch: world.server.epoch.clone(),
         online: 1,
         policy: None,
+        ephemeral_members: 100,
         idempotency_window_ms: 1,
         now: 0,
     };

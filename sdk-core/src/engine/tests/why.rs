@@ -187,8 +187,15 @@ fn a_failed_message_tells_the_servers_words_and_those_behind_it_what_they_wait_f
     let outcome = tidewire_protocol::OpOutcome::Refused { error };
     let results = vec![tidewire_protocol::OpResult { id: first, outcome }];
     let results = vec![tidewire_protocol::Sent { room, results, error: None }];
-    let response =
-        tidewire_protocol::SyncResponse { page: None, results, online: 2, policy: None, now: 0 };
+    let response = tidewire_protocol::SyncResponse {
+        page: None,
+        results,
+        online: 2,
+        policy: None,
+        now: 0,
+        ephemeral_members: 100,
+        ephemeral: None,
+    };
     world.respond(id, Ok(crate::engine::Response::Sync(response)));
     while world.store_step() {}
     let failed = why(&mut world, Subject::Message(room, first));

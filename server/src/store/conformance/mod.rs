@@ -1,6 +1,7 @@
 //! What every store must do, as one suite: each promise is a function named after it.
 
 mod feed;
+mod last_seen;
 mod log;
 mod receipts;
 mod rooms;
@@ -78,6 +79,8 @@ pub(crate) async fn suite(open: Opener<'_>) {
         rooms::the_room_list_misses_no_room_that_becomes_active,
         rooms::members_come_in_pages,
         rooms::profiles_are_replaced_as_a_whole,
+        last_seen::a_user_was_last_seen_at_the_latest_moment_told,
+        last_seen::to_be_seen_is_no_news_in_the_log,
     );
 }
 

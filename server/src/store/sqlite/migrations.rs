@@ -10,7 +10,8 @@ use rusqlite::Connection;
 ///
 /// `receipt_ord` of a member is the one place of the delivery log where the member's receipt stands,
 /// 0 while it has not moved since the member came; that of a room is the highest of its members.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE meta(epoch TEXT NOT NULL, created_at INTEGER NOT NULL);
 CREATE TABLE shards(shard INTEGER PRIMARY KEY, head_ord INTEGER NOT NULL);
 INSERT INTO shards VALUES(0, 0);
@@ -70,7 +71,11 @@ CREATE TABLE profiles(
     avatar_url TEXT,
     updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE last_seen(user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+",
+];
 
 /// Why a database cannot be brought to this version's schema.
 #[derive(Debug)]

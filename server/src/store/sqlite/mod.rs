@@ -2,6 +2,7 @@
 
 mod append;
 mod feed;
+mod last_seen;
 mod migrations;
 mod read;
 mod reader;
@@ -295,6 +296,14 @@ impl Store for SqliteStore {
 
     async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError> {
         self.read(move |conn| read::profiles(conn, users)).await
+    }
+
+    async fn put_last_seen(&self, seen: Vec<(UserId, i64)>) -> Result<(), StoreError> {
+        self.write(move |tx| last_seen::put(tx, &seen)).await
+    }
+
+    async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError> {
+        self.read(move |conn| last_seen::of(conn, &users)).await
     }
 
     async fn close(&self) {

@@ -31,7 +31,8 @@ struct Person: Sendable {
         let name = name
         let settings = Settings(
             url: world.url, user: name, dataDir: folder,
-            messageBufferTimeMs: 0, backgroundHeartbeatIntervalMs: 1_000, pollingIntervalMs: 200)
+            messageBufferTimeMs: 0, presenceHeartbeatIntervalMs: 1_000,
+            backgroundHeartbeatIntervalMs: 1_000, pollingIntervalMs: 200)
         return try await TidewireClient.open(settings) { try await tokens(name) }
     }
 }

@@ -71,6 +71,30 @@ func label(of message: Message) -> String {
 }
 // end snippet
 
+// snippet: presence
+func header(of room: Room, with peer: String, _ client: TidewireClient) async throws {
+    for try await presence in client.presence(of: [peer]) {
+        switch presence[peer] {
+        case .online: print("online")
+        case .away: print("away")
+        case .offline(let lastSeen?): print("last seen", Date(timeIntervalSince1970: Double(lastSeen) / 1_000))
+        case .offline(nil): print("offline")
+        case .unknown, nil: print("")
+        }
+    }
+}
+
+func footer(of room: Room) async throws {
+    for try await users in room.typists {
+        print(users.isEmpty ? "" : "\(users.joined(separator: ", ")) typing …")
+    }
+}
+
+func textChanged(in room: Room) {
+    room.typing()
+}
+// end snippet
+
 // snippet: older
 func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async throws {
     if timeline.hasOlder {
@@ -125,6 +149,7 @@ func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) 
             case .storeFailed(let reason): print("nothing new is read: \(reason)")
             case .storeRecovered: print("the store works again")
             case .roomsChanged: print(try await client.rooms().count, "rooms")
+            case .presenceChanged, .typingChanged: break
             }
         }
     }

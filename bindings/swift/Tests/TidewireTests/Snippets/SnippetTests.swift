@@ -56,6 +56,9 @@ struct SnippetTests {
         let rows = try await timeline.rows("it is sent") { $0.messages.last?.state.isSent == true }
         #expect(rows.messages.last.map(label(of:)) == "sent")
         try await loadWhatIsMissing(in: timeline, shown: rows)
+        let heading = Task { try await header(of: room, with: grace.name, client) }
+        let footing = Task { try await footer(of: room) }
+        textChanged(in: room)
         try await within("the model shows it") {
             while await model.rows.texts != ["Hello"] { await Task.yield() }
         }
@@ -77,6 +80,9 @@ struct SnippetTests {
             // It may be asking for the rooms at that moment.
             do { try await signedIn.value } catch TidewireError.Closed {}
             try await watching.value
+            for loop in [heading, footing] {
+                do { try await loop.value } catch TidewireError.Closed {}
+            }
             await showing.value
         }
         #expect(await model.problem == nil)

@@ -6,6 +6,18 @@ public sealed interface ClientEvent {
     public data object RoomsChanged : ClientEvent
 
     /**
+     * Where these users stand now, of those whose place has changed: members of watched rooms. See
+     * [TidewireClient.presence].
+     */
+    public data class PresenceChanged(val changes: Map<String, Presence>) : ClientEvent
+
+    /** All who type in [room] now, the user excepted; empty when nobody does any more. */
+    public data class TypingChanged(
+        val room: String,
+        val users: List<String>,
+    ) : ClientEvent
+
+    /**
      * No token is to be had, or the server takes none of them: sends wait, reading stops. Told
      * again after each attempt, which the client makes by itself with growing delays.
      */

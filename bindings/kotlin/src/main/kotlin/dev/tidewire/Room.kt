@@ -1,5 +1,7 @@
 package dev.tidewire
 
+import kotlinx.coroutines.flow.Flow
+
 /**
  * A room: a light handle, which needs no closing. Whether there is such a room is checked by each
  * call.
@@ -39,6 +41,22 @@ public class Room internal constructor(
      *   those of the store.
      */
     public suspend fun markRead(seq: Long): Unit = client.markRead(id, seq)
+
+    /**
+     * The user types in this room: call it for each keystroke, and leave the rest to the client. The
+     * others hear of it when it begins, and that it is over after 3 s without a call or with the
+     * message. Returns at once and never fails: where nobody is to hear of it (offline, after the
+     * close, a room that the user is not in or that has too many members), nothing happens.
+     */
+    public fun typing(): Unit = client.typing(id)
+
+    /**
+     * The ids of those who type in this room, the user excepted: at first as it is, then each newer
+     * state. Nobody in a room that is not watched or has too many members. From memory. Ends when
+     * the client is closed. Fails with [TidewireException] `InvalidId`, and with `Closed` if it was
+     * closed before.
+     */
+    public val typists: Flow<List<String>> get() = client.typists(id)
 
     /**
      * Queues the failed message [message] again. Goes on if the caller is cancelled. Waits for the

@@ -3,6 +3,7 @@ package dev.tidewire
 import dev.tidewire.internal.AppTokens
 import dev.tidewire.internal.deciding
 import dev.tidewire.internal.follow
+import dev.tidewire.internal.latest
 import dev.tidewire.internal.making
 import dev.tidewire.internal.reading
 import dev.tidewire.internal.readingOrEnd
@@ -23,6 +24,7 @@ import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicReference
 import kotlin.time.Duration
 import dev.tidewire.ffi.Client as FfiClient
+import dev.tidewire.ffi.ClientEvent as FfiClientEvent
 import dev.tidewire.ffi.EventSubscription as FfiEvents
 import dev.tidewire.ffi.OutgoingMessage as FfiOutgoingMessage
 
@@ -113,6 +115,25 @@ public class TidewireClient private constructor(
         valid("peer", peer)
         return room(scope.deciding { live().directRoom(peer) })
     }
+
+    /**
+     * Where these [users] stand, by their ids: at first as it is, then each newer state, without
+     * those that were passed meanwhile. Known are the members of watched rooms: the 20 nearest to
+     * the eye (open, visible, unread, recently active), each of at most 100 members unless the
+     * server states less. All others are [Presence.Unknown], and so is everybody in the
+     * background, without a network, and once the server was not heard for a while; the user's own
+     * presence always is. From memory. Ends when the client is closed. Fails with
+     * [TidewireException] `InvalidText`, `InvalidId`, and with `Closed` if it was closed before.
+     */
+    public fun presence(users: List<String>): Flow<Map<String, Presence>> =
+        latest(
+            subscribe = { live().events() },
+            concerns = { event -> event is FfiClientEvent.PresenceChanged },
+            read = {
+                val asked = valid("users", users)
+                asked.zip(live().presence(asked).map { it.toApi() }).toMap()
+            },
+        )
 
     /**
      * The room with this id, whether it exists or not: its calls find out. Waits for nothing.
@@ -239,6 +260,21 @@ public class TidewireClient private constructor(
             )
         return scope.deciding { live().send(room, message) }
     }
+
+    internal fun typing(room: String) {
+        try {
+            translated { live().typing(room) }
+        } catch (_: TidewireException.Closed) {
+            // Nobody types any more.
+        }
+    }
+
+    internal fun typists(room: String): Flow<List<String>> =
+        latest(
+            subscribe = { live().events() },
+            concerns = { event -> event is FfiClientEvent.TypingChanged && event.room == room },
+            read = { live().typists(room) },
+        )
 
     internal suspend fun markRead(room: String, seq: Long) {
         scope.deciding { live().markRead(room, seq.coerceAtLeast(0).toULong()) }

@@ -13,6 +13,7 @@ import dev.tidewire.ModeStatus
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
 import dev.tidewire.Older
+import dev.tidewire.Presence
 import dev.tidewire.Reach
 import dev.tidewire.Refreshed
 import dev.tidewire.Role
@@ -40,6 +41,7 @@ import dev.tidewire.ffi.ModeReason as FfiModeReason
 import dev.tidewire.ffi.Network as FfiNetwork
 import dev.tidewire.ffi.NetworkKind as FfiNetworkKind
 import dev.tidewire.ffi.Older as FfiOlder
+import dev.tidewire.ffi.Presence as FfiPresence
 import dev.tidewire.ffi.Refreshed as FfiRefreshed
 import dev.tidewire.ffi.Role as FfiRole
 import dev.tidewire.ffi.RoomKind as FfiRoomKind
@@ -173,11 +175,22 @@ private fun FfiAppState.toApi(): AppState =
 internal fun FfiClientEvent.toApi(): ClientEvent =
     when (this) {
         FfiClientEvent.RoomsChanged -> ClientEvent.RoomsChanged
+        is FfiClientEvent.PresenceChanged ->
+            ClientEvent.PresenceChanged(changes.associate { it.user to it.presence.toApi() })
+        is FfiClientEvent.TypingChanged -> ClientEvent.TypingChanged(room, users)
         is FfiClientEvent.AuthRequired -> ClientEvent.AuthRequired(reason)
         is FfiClientEvent.WrongUser -> ClientEvent.WrongUser(tokenUser)
         is FfiClientEvent.StoreFailed -> ClientEvent.StoreFailed(reason)
         FfiClientEvent.StoreRecovered -> ClientEvent.StoreRecovered
         is FfiClientEvent.SendFailed -> ClientEvent.SendFailed(room, id, reason.toApi())
+    }
+
+internal fun FfiPresence.toApi(): Presence =
+    when (this) {
+        FfiPresence.Unknown -> Presence.Unknown
+        FfiPresence.Online -> Presence.Online
+        FfiPresence.Away -> Presence.Away
+        is FfiPresence.Offline -> Presence.Offline(lastSeenMs)
     }
 
 internal fun FfiRoomSummary.toApi(): RoomSummary =

@@ -65,6 +65,8 @@ class ExamplesTest {
             val state = timeline.awaitSent(listOf("Hello"))
             assertEquals("✓", mark(state.messages.last()))
             scrollUp(timeline, state)
+            val heading = launch { header(client, room, grace) }
+            onKey(room)
             onStop(client)
             client.mode.await("polling") { it.mode == Mode.POLLING }
             onStart(client)
@@ -75,6 +77,7 @@ class ExamplesTest {
             client.mode.await("real-time") { it.mode == Mode.REAL_TIME }
             val watching = launch(start = CoroutineStart.UNDISPATCHED) { watch(client) { } }
             watching.cancelAndJoin()
+            heading.cancelAndJoin()
             onSignOut(client)
             client.shutdown()
             withTimeout(PATIENCE) { showing.join() }

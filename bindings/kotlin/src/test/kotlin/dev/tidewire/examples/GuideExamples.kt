@@ -8,6 +8,7 @@ import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
+import dev.tidewire.Presence
 import dev.tidewire.Recording
 import dev.tidewire.Room
 import dev.tidewire.Settings
@@ -16,6 +17,8 @@ import dev.tidewire.TidewireException
 import dev.tidewire.Timeline
 import dev.tidewire.TimelineRow
 import dev.tidewire.TimelineState
+import kotlinx.coroutines.flow.combine
+import java.util.Date
 
 // snippet: open
 suspend fun open(url: String, user: String, folder: String): TidewireClient {
@@ -59,6 +62,25 @@ fun mark(message: Message): String =
         is MessageState.Waiting -> " (waits for one before it)"
         is MessageState.Failed -> " (${state.reason.text})"
     }
+// end
+
+// snippet: presence
+suspend fun header(client: TidewireClient, room: Room, peer: String) {
+    combine(client.presence(listOf(peer)), room.typists) { presence, typists ->
+        if (peer in typists) {
+            "$peer is typing …"
+        } else {
+            when (val where = presence[peer]) {
+                Presence.Online -> "online"
+                Presence.Away -> "away"
+                is Presence.Offline -> where.lastSeenMs?.let { "last seen ${Date(it)}" } ?: "offline"
+                else -> ""
+            }
+        }
+    }.collect { line -> println(line) }
+}
+
+fun onKey(room: Room) = room.typing()
 // end
 
 // snippet: older

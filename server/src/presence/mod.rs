@@ -1,0 +1,202 @@
+//! Presence and typing: who is here, who hears of it, and when somebody was last seen.
+//!
+//! `users` knows devices and heartbeats, `watched` the rooms that somebody looks at. Between the two
+//! passes nothing but changes, so that those of other instances can come in at the same place.
+
+mod ledger;
+mod users;
+mod watched;
+mod watching;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tidewire_protocol::{
+    AppState, PeerPresence, PresenceState, RoomId, TypingUpdate, UserId, limits,
+};
+
+use crate::clock;
+use crate::config::RateLimit;
+use crate::rate::RateLimiter;
+use crate::store::Entry;
+use ledger::Ledger;
+use users::{Change, Users};
+use watched::Watched;
+
+pub(crate) use ledger::{keep, write_everybody};
+pub(crate) use watched::left_ms;
+pub(crate) use watching::Watching;
+
+/// How often one user may say that he types or has stopped: a start and a stop for a message every
+/// second. What is beyond it is ignored.
+const TYPING_RATE: RateLimit = RateLimit { per_second: 2.0, burst: 10 };
+
+/// How long after the last sign of life somebody with this heartbeat counts.
+pub(crate) fn silence(heartbeat_ms: u64) -> Duration {
+    let (low, high) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
+    Duration::from_millis(heartbeat_ms.clamp(low, high) * 5 / 2)
+}
+
+/// What a device says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sign {
+    pub(crate) device: u32,
+    pub(crate) app_state: AppState,
+    pub(crate) heartbeat_ms: u64,
+}
+
+struct State {
+    users: Users,
+    watched: Watched,
+    ledger: Ledger,
+}
+
+impl State {
+    /// A user's state is another one: those who watch hear of it, and it is on its way to the disk.
+    fn changed(&mut self, change: Change, now: Instant) {
+        let Change { user, state, seen } = change;
+        let ago = i64::try_from(now.saturating_duration_since(seen).as_millis());
+        let seen_at = clock::now_ms().saturating_sub(ago.unwrap_or(i64::MAX));
+        // Also of those who come: so a crash of the server makes nobody look gone for days.
+        self.ledger.seen(&user, seen_at);
+        let last_seen = (state == PresenceState::Offline).then_some(seen_at);
+        self.watched.changed(&PeerPresence { user, state, last_seen });
+    }
+
+    fn expire(&mut self, now: Instant) {
+        for change in self.users.expire(now) {
+            self.changed(change, now);
+        }
+    }
+}
+
+/// Who is here, and who hears of it.
+pub(crate) struct Presence {
+    // A std mutex: nothing awaits while it is held.
+    state: Mutex<State>,
+    /// As many were online before the start, and count until then unless more are heard of.
+    expected: Option<(u32, Instant)>,
+    typing: RateLimiter,
+    members: u32,
+}
+
+impl Presence {
+    /// Nobody has been heard of, and `expected` users were online a moment ago. Rooms of more than
+    /// `members` bring no presence.
+    pub(crate) fn expecting(expected: Option<(u32, Duration)>, members: u32, now: Instant) -> Self {
+        let expected = expected.map(|(online, left)| (online, now + left));
+        let members = members.min(limits::EPHEMERAL_MEMBERS);
+        let state = State {
+            users: Users::default(),
+            watched: Watched::new(members, fastrand::u32(..)),
+            ledger: Ledger::default(),
+        };
+        let typing = RateLimiter::new(Some(TYPING_RATE));
+        Self { state: Mutex::new(state), expected, typing, members }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Most members of a room that brings presence and typing.
+    pub(crate) fn members(&self) -> u32 {
+        self.members
+    }
+
+    /// A sign of life over HTTP.
+    pub(crate) fn seen(&self, user: &UserId, sign: Sign, now: Instant) {
+        self.update(user, sign, now + silence(sign.heartbeat_ms), now, 0);
+    }
+
+    /// A socket of the user's begins.
+    pub(crate) fn socket_opened(&self, user: &UserId, sign: Sign, now: Instant) {
+        self.update(user, sign, now, now, 1);
+    }
+
+    /// It tells anew where the app stands.
+    pub(crate) fn socket_said(&self, user: &UserId, sign: Sign, now: Instant) {
+        self.update(user, sign, now, now, 0);
+    }
+
+    /// It ends: the user counts for a while longer, for the time of a reconnect.
+    pub(crate) fn socket_closed(&self, user: &UserId, sign: Sign, now: Instant) {
+        self.update(user, sign, now + silence(sign.heartbeat_ms), now, -1);
+        self.lock().watched.stops(user, now);
+    }
+
+    fn update(&self, user: &UserId, sign: Sign, until: Instant, now: Instant, sockets: i32) {
+        let mut state = self.lock();
+        let change = state.users.update(user, sign.device, until, now, |device| {
+            device.sockets = device.sockets.saturating_add_signed(sockets);
+            device.foreground = sign.app_state == AppState::Foreground;
+        });
+        if let Some(change) = change {
+            state.changed(change, now);
+        }
+    }
+
+    /// Lets go of those whose time has run out, and of rooms that nobody asks for any more.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut state = self.lock();
+        state.expire(now);
+        state.watched.expire(now);
+    }
+
+    /// How many users are online.
+    pub(crate) fn online(&self, now: Instant) -> u32 {
+        let heard_of = self.heard_of(now);
+        self.still_expected(heard_of, now).map_or(heard_of, |(expected, _)| expected)
+    }
+
+    /// The same number, and for how long it counts after a restart: one that was itself only
+    /// remembered keeps its end, any other counts for `fresh` from now.
+    pub(crate) fn to_remember(&self, fresh: Duration, now: Instant) -> (u32, Duration) {
+        let heard_of = self.heard_of(now);
+        match self.still_expected(heard_of, now) {
+            Some((expected, until)) => (expected, until.saturating_duration_since(now)),
+            None => (heard_of, fresh),
+        }
+    }
+
+    /// The number of before the start and its end, while it is the one that counts.
+    fn still_expected(&self, heard_of: u32, now: Instant) -> Option<(u32, Instant)> {
+        self.expected.filter(|(expected, until)| now < *until && *expected > heard_of)
+    }
+
+    fn heard_of(&self, now: Instant) -> u32 {
+        let mut state = self.lock();
+        state.expire(now);
+        u32::try_from(state.users.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Follows what an entry of the log does to the members of a watched room. Called before anybody
+    /// hears of the entry, so that whoever acts on it finds it here.
+    pub(crate) fn follow(&self, entry: &Entry) {
+        let Some(change) = entry.change() else { return };
+        let mut state = self.lock();
+        for user in state.watched.follow(entry.room, entry.ord, change) {
+            let standing = state.users.state(&user);
+            state.watched.changed(&PeerPresence { user, state: standing, last_seen: None });
+        }
+    }
+
+    /// Where a user types or has stopped. What is too much, and what is of rooms that the user is
+    /// not in, is ignored: nobody misses it.
+    pub(crate) fn typing(&self, user: &UserId, updates: &[TypingUpdate], now: Instant) {
+        for update in updates {
+            if self.typing.take(user, 1, now).is_err() {
+                return;
+            }
+            self.lock().watched.typing(user, update.room, update.typing, now);
+        }
+    }
+
+    /// A message has been sent: its sender does not type any more.
+    pub(crate) fn sent(&self, user: &UserId, room: RoomId, now: Instant) {
+        self.lock().watched.typing(user, room, false, now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

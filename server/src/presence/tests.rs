@@ -1,0 +1,276 @@
+use std::sync::Arc;
+
+use tidewire_protocol::Ephemeral;
+use uuid::Uuid;
+
+use super::*;
+use crate::inbox::Inbox;
+use crate::store::{Change as Membership, Logged, News, Roster};
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+fn room() -> RoomId {
+    RoomId::from_uuid(Uuid::nil())
+}
+
+fn sign(device: u32, app_state: AppState, heartbeat_ms: u64) -> Sign {
+    Sign { device, app_state, heartbeat_ms }
+}
+
+fn beat(heartbeat_ms: u64) -> Sign {
+    sign(0, AppState::Foreground, heartbeat_ms)
+}
+
+fn presence() -> Presence {
+    Presence::expecting(None, 100, Instant::now())
+}
+
+/// A change of a room's members at this place of the log.
+fn entry(ord: u64, change: Membership) -> Entry {
+    let json = serde_json::value::RawValue::from_string("{}".into()).unwrap().into();
+    let seq = tidewire_protocol::Seq::new(ord);
+    let news = News::Event(Logged { seq, json, change: Some(change) });
+    Entry { shard: 0, ord, room: room(), news }
+}
+
+/// A room that is watched by the first of its members, read at place 10 of the log.
+fn watched(presence: &Presence, members: &[&str]) -> Arc<Inbox> {
+    let inbox = Arc::new(Inbox::default());
+    let mut state = presence.lock();
+    state.watched.add(room(), &user(members[0]), &inbox);
+    let members = members.iter().map(|name| (user(name), 1, None)).collect();
+    state.watched.loaded(room(), Roster { as_of: 10, members });
+    inbox
+}
+
+fn told(presence: &Presence, reader: &str, since: Option<&str>, now: Instant) -> Ephemeral {
+    let state = presence.lock();
+    state.watched.told(&state.users, &user(reader), &[room()], since, now).ephemeral
+}
+
+fn states(inbox: &Inbox) -> Vec<(String, PresenceState)> {
+    let news = inbox.take_moments().presence.into_values();
+    let mut states: Vec<_> = news.map(|news| (news.user.to_string(), news.state)).collect();
+    states.sort_by(|a, b| a.0.cmp(&b.0));
+    states
+}
+
+#[test]
+fn a_user_counts_for_two_and_a_half_heartbeats() {
+    let presence = presence();
+    let start = Instant::now();
+    presence.seen(&user("ada"), beat(10_000), start);
+    presence.seen(&user("ada"), beat(2_000), start);
+    assert_eq!(presence.online(start + Duration::from_millis(24_999)), 1);
+    assert_eq!(presence.online(start + Duration::from_millis(25_000)), 0);
+}
+
+#[test]
+fn a_user_with_sockets_counts_once_and_a_while_after_the_last_one() {
+    let presence = presence();
+    let start = Instant::now();
+    let ada = user("ada");
+    presence.socket_opened(&ada, beat(1_000), start);
+    presence.socket_opened(&ada, beat(1_000), start);
+    presence.seen(&ada, beat(1_000), start);
+    let later = start + Duration::from_secs(3_600);
+    assert_eq!(presence.online(later), 1);
+    presence.socket_closed(&ada, beat(1_000), later);
+    assert_eq!(presence.online(later + Duration::from_secs(60)), 1);
+    presence.socket_closed(&ada, beat(1_000), later + Duration::from_secs(60));
+    assert_eq!(presence.online(later + Duration::from_secs(61)), 1);
+    assert_eq!(presence.online(later + Duration::from_millis(62_500)), 0);
+}
+
+#[test]
+fn those_of_before_a_restart_count_until_their_time_runs_out() {
+    let start = Instant::now();
+    let presence = Presence::expecting(Some((2, Duration::from_secs(75))), 100, start);
+    let users = ["ada", "bob", "cyd"].map(user);
+    presence.socket_opened(&users[0], beat(1_000), start);
+    assert_eq!(presence.online(start), 2);
+    let fresh = Duration::from_secs(75);
+    let later = start + Duration::from_secs(70);
+    let remembered = presence.to_remember(fresh, later);
+    assert_eq!(remembered, (2, Duration::from_secs(5)), "it is as old as before");
+    presence.socket_opened(&users[1], beat(1_000), start);
+    presence.socket_opened(&users[2], beat(1_000), start);
+    assert_eq!(presence.online(start), 3);
+    assert_eq!(presence.to_remember(fresh, later), (3, fresh));
+    presence.socket_closed(&users[1], beat(1_000), start);
+    presence.socket_closed(&users[2], beat(1_000), start);
+    assert_eq!(presence.online(start + Duration::from_secs(74)), 2);
+    assert_eq!(presence.online(start + Duration::from_secs(75)), 1);
+}
+
+#[test]
+fn a_declared_heartbeat_outside_of_the_limits_is_cut() {
+    assert_eq!(silence(0), Duration::from_millis(2_500));
+    assert_eq!(silence(u64::MAX), Duration::from_secs(1_500));
+}
+
+#[test]
+fn a_user_is_away_when_every_device_is_in_the_background() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let bob = user("bob");
+    let at = |seconds| start + Duration::from_secs(seconds);
+    presence.socket_opened(&bob, sign(1, AppState::Foreground, 30_000), start);
+    assert_eq!(states(&inbox), [("bob".into(), PresenceState::Online)]);
+    presence.seen(&bob, sign(2, AppState::Foreground, 30_000), at(1));
+    presence.socket_said(&bob, sign(1, AppState::Background, 60_000), at(2));
+    assert_eq!(states(&inbox), [], "the other device is in the foreground");
+    presence.seen(&bob, sign(2, AppState::Background, 60_000), at(3));
+    assert_eq!(states(&inbox), [("bob".into(), PresenceState::Away)]);
+    presence.socket_closed(&bob, sign(1, AppState::Background, 60_000), at(4));
+    presence.expire(at(150));
+    assert_eq!(states(&inbox), []);
+    presence.expire(at(4 + 150));
+    let news = inbox.take_moments().presence.into_values().next().unwrap();
+    assert_eq!(news.state, PresenceState::Offline);
+    assert!(news.last_seen.is_some());
+}
+
+#[test]
+fn a_heartbeat_that_changes_nothing_is_told_to_nobody() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob", "cyd"]);
+    let start = Instant::now();
+    for second in 0..100 {
+        presence.seen(&user("bob"), beat(30_000), start + Duration::from_secs(second));
+    }
+    assert_eq!(states(&inbox), [("bob".into(), PresenceState::Online)]);
+    assert!(!inbox.has_moments());
+    presence.seen(&user("eve"), beat(30_000), start);
+    presence.seen(&user("ada"), beat(30_000), start);
+    assert!(!inbox.has_moments(), "neither strangers nor oneself");
+}
+
+#[test]
+fn who_asks_gets_everybody_first_and_then_what_has_changed() {
+    let presence = presence();
+    let start = Instant::now();
+    let _inbox = watched(&presence, &["ada", "bob", "cyd"]);
+    presence.seen(&user("bob"), beat(1_000), start);
+    let first = told(&presence, "ada", None, start);
+    assert_eq!(first.presence.len(), 2);
+    let mark = first.to.unwrap();
+    assert_eq!(told(&presence, "ada", Some(&mark), start), Ephemeral::default());
+    presence.typing(&user("cyd"), &[TypingUpdate { room: room(), typing: true }], start);
+    presence.expire(start + Duration::from_millis(2_500));
+    let next = told(&presence, "ada", Some(&mark), start + Duration::from_secs(3));
+    assert_eq!(next.presence.len(), 1);
+    assert_eq!(next.presence[0].state, PresenceState::Offline);
+    assert_eq!((&next.typing[0].user, next.typing[0].ttl_ms), (&user("cyd"), 12_000));
+    let mark = next.to.unwrap();
+    presence.sent(&user("cyd"), room(), start + Duration::from_secs(4));
+    let stopped = told(&presence, "ada", Some(&mark), start + Duration::from_secs(5));
+    assert_eq!((stopped.presence.len(), stopped.typing[0].ttl_ms), (0, 0));
+    for rubbish in ["", "7", "x.y", "0.0", "ffffffff.ffff"] {
+        assert_eq!(told(&presence, "ada", Some(rubbish), start).presence.len(), 2, "{rubbish}");
+    }
+}
+
+#[test]
+fn strangers_and_former_members_neither_hear_nor_are_heard() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let types = |name: &str| {
+        presence.typing(&user(name), &[TypingUpdate { room: room(), typing: true }], start);
+        !inbox.take_moments().typing.is_empty()
+    };
+    assert!(types("bob") && !types("eve") && !types("ada"));
+    assert_eq!(told(&presence, "eve", None, start).presence, []);
+    presence.follow(&entry(11, Membership::Left(user("bob"))));
+    assert!(!types("bob"));
+    presence.seen(&user("bob"), beat(1_000), start);
+    assert!(!inbox.has_moments());
+    presence.follow(&entry(12, Membership::Joined(user("eve"))));
+    assert_eq!(states(&inbox), [("eve".into(), PresenceState::Offline)]);
+    assert!(types("eve"));
+    // A change that was read with the roster is none.
+    presence.follow(&entry(9, Membership::Left(user("eve"))));
+    assert!(types("eve"));
+    presence.follow(&entry(13, Membership::Left(user("ada"))));
+    assert!(!types("eve"), "the watcher is out");
+}
+
+#[test]
+fn what_happens_while_the_members_are_read_is_not_lost() {
+    let presence = presence();
+    let inbox = Arc::new(Inbox::default());
+    let start = Instant::now();
+    presence.lock().watched.add(room(), &user("ada"), &inbox);
+    presence.follow(&entry(9, Membership::Joined(user("bob"))));
+    presence.follow(&entry(11, Membership::Joined(user("cyd"))));
+    presence.follow(&entry(12, Membership::Left(user("bob"))));
+    let members = vec![(user("ada"), 1, None), (user("bob"), 9, None), (user("old"), 1, Some(5))];
+    presence.lock().watched.loaded(room(), Roster { as_of: 10, members });
+    let here = told(&presence, "ada", None, start).presence;
+    assert_eq!(here.iter().map(|p| p.user.as_str()).collect::<Vec<_>>(), ["cyd"]);
+}
+
+#[test]
+fn a_room_above_the_limit_brings_nothing_until_it_is_small_again() {
+    let presence = Presence::expecting(None, 3, Instant::now());
+    assert_eq!(presence.members(), 3);
+    let inbox = watched(&presence, &["ada", "bob", "cyd"]);
+    let start = Instant::now();
+    presence.follow(&entry(11, Membership::Joined(user("dan"))));
+    presence.seen(&user("bob"), beat(1_000), start);
+    presence.typing(&user("bob"), &[TypingUpdate { room: room(), typing: true }], start);
+    assert!(!inbox.has_moments());
+    assert_eq!(told(&presence, "ada", None, start).presence, []);
+    presence.follow(&entry(12, Membership::Left(user("dan"))));
+    let expected = [("bob".into(), PresenceState::Online), ("cyd".into(), PresenceState::Offline)];
+    assert_eq!(states(&inbox), expected);
+    assert_eq!(Presence::expecting(None, u32::MAX, start).members(), 100);
+}
+
+#[test]
+fn a_thousand_typing_updates_a_second_are_told_as_a_few() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let mut told = 0;
+    for n in 0..1_000 {
+        let update = TypingUpdate { room: room(), typing: n % 2 == 0 };
+        presence.typing(&user("bob"), &[update], start + Duration::from_millis(n));
+        told += usize::from(inbox.has_moments());
+        inbox.take_moments();
+    }
+    assert!(told <= 12, "{told}");
+}
+
+#[test]
+fn nothing_is_kept_of_rooms_that_nobody_watches_any_more() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    presence.lock().watched.lease(room(), start);
+    presence.lock().watched.remove(room(), &inbox);
+    assert_eq!(presence.lock().watched.sizes(), (1, 2, 1));
+    presence.expire(start + Duration::from_secs(3_600));
+    assert_eq!(presence.lock().watched.sizes(), (0, 0, 0));
+}
+
+#[test]
+fn a_user_with_ever_new_devices_does_not_fill_the_memory() {
+    let presence = presence();
+    let start = Instant::now();
+    for device in 0..100_000 {
+        presence.seen(&user("ada"), sign(device, AppState::Foreground, 600_000), start);
+        presence.socket_opened(&user("eve"), sign(device, AppState::Foreground, 1_000), start);
+    }
+    assert_eq!(presence.lock().users.devices(), 32);
+    for device in 0..100_000 {
+        presence.socket_closed(&user("eve"), sign(device, AppState::Foreground, 1_000), start);
+    }
+    presence.expire(start + Duration::from_secs(3_600));
+    assert_eq!(presence.lock().users.devices(), 0);
+    assert_eq!(presence.online(start + Duration::from_secs(3_600)), 0);
+}

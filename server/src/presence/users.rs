@@ -1,0 +1,148 @@
+//! Who is here, by their devices: those with a socket, and those heard of within 2.5 of the
+//! heartbeats that they declared. Devices are kept in the order in which their time runs out, so
+//! that nothing is ever scanned.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use tidewire_protocol::{PresenceState, UserId};
+
+/// Devices of one user that count. A client that draws another number at each request must not
+/// fill the memory.
+const DEVICES: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Device {
+    id: u32,
+    pub(super) sockets: u32,
+    pub(super) foreground: bool,
+    /// Without a socket, the end of its time.
+    until: Instant,
+}
+
+#[derive(Debug)]
+struct User {
+    devices: Vec<Device>,
+    /// The last sign of life.
+    seen: Instant,
+}
+
+impl User {
+    fn state(&self) -> PresenceState {
+        match (self.devices.iter().any(|device| device.foreground), self.devices.is_empty()) {
+            (true, _) => PresenceState::Online,
+            (false, false) => PresenceState::Away,
+            (false, true) => PresenceState::Offline,
+        }
+    }
+
+    /// The device with this number; none if so many others count that there is no place.
+    fn device(
+        &mut self,
+        id: u32,
+        name: &UserId,
+        until: Instant,
+        ends: &mut Ends,
+    ) -> Option<&mut Device> {
+        let known = self.devices.iter().position(|device| device.id == id);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                if self.devices.len() >= DEVICES {
+                    let silent = self.devices.iter().enumerate().filter(|(_, d)| d.sockets == 0);
+                    let (oldest, _) = silent.min_by_key(|(_, device)| device.until)?;
+                    let gone = self.devices.swap_remove(oldest);
+                    ends.remove(&(gone.until, name.clone(), gone.id));
+                }
+                self.devices.push(Device { id, sockets: 0, foreground: false, until });
+                self.devices.len() - 1
+            }
+        };
+        self.devices.get_mut(at)
+    }
+}
+
+type Ends = BTreeSet<(Instant, UserId, u32)>;
+
+/// A user whose state is another one than before.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change {
+    pub(super) user: UserId,
+    pub(super) state: PresenceState,
+    /// The last sign of life.
+    pub(super) seen: Instant,
+}
+
+/// Everybody who is here.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    users: HashMap<UserId, User>,
+    /// Devices without a socket, by when their time runs out.
+    ends: Ends,
+}
+
+impl Users {
+    pub(super) fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &UserId> {
+        self.users.keys()
+    }
+
+    pub(super) fn state(&self, user: &UserId) -> PresenceState {
+        self.users.get(user).map_or(PresenceState::Offline, User::state)
+    }
+
+    /// A sign of life of a device, which counts until then at least.
+    pub(super) fn update(
+        &mut self,
+        user: &UserId,
+        device: u32,
+        until: Instant,
+        now: Instant,
+        change: impl FnOnce(&mut Device),
+    ) -> Option<Change> {
+        let Self { users, ends } = self;
+        let before = users.get(user).map_or(PresenceState::Offline, User::state);
+        let entry =
+            users.entry(user.clone()).or_insert_with(|| User { devices: Vec::new(), seen: now });
+        entry.seen = entry.seen.max(now);
+        if let Some(device) = entry.device(device, user, until, ends) {
+            if device.sockets == 0 {
+                ends.remove(&(device.until, user.clone(), device.id));
+            }
+            device.until = device.until.max(until);
+            change(device);
+            if device.sockets == 0 {
+                ends.insert((device.until, user.clone(), device.id));
+            }
+        }
+        let (state, seen) = (entry.state(), entry.seen);
+        (state != before).then(|| Change { user: user.clone(), state, seen })
+    }
+
+    #[cfg(test)]
+    pub(super) fn devices(&self) -> usize {
+        self.users.values().map(|user| user.devices.len()).sum()
+    }
+
+    /// Lets go of the devices whose time has run out.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while self.ends.first().is_some_and(|(until, ..)| *until <= now) {
+            let Some((_, name, device)) = self.ends.pop_first() else { break };
+            let Some(user) = self.users.get_mut(&name) else { continue };
+            let before = user.state();
+            user.devices.retain(|other| other.id != device);
+            let (state, seen) = (user.state(), user.seen);
+            if user.devices.is_empty() {
+                self.users.remove(&name);
+            }
+            if state != before {
+                changes.push(Change { user: name, state, seen });
+            }
+        }
+        changes
+    }
+}

@@ -1,0 +1,411 @@
+//! The rooms that somebody watches, who is in them, and what has changed of whom. Of rooms that
+//! nobody watches nothing is known, so that a change of a user costs as much as there are rooms to
+//! tell it in.
+//!
+//! Every change has a number. So whoever asks instead of listening gets what came after the number
+//! that he has.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidewire_protocol::{
+    Ephemeral, PeerPresence, PeerTyping, PresenceState, RoomId, UserId, limits,
+};
+
+use super::users::Users;
+use crate::inbox::Inbox;
+use crate::store::{Change, Roster};
+
+/// How long a room is followed after somebody asked for it: two polls of the background, with
+/// some to spare.
+const LEASE: Duration = Duration::from_secs(180);
+
+/// How long somebody is believed to type.
+const TYPING_TTL: Duration = Duration::from_millis(limits::TYPING_TTL_MS);
+
+/// Who has stopped typing is remembered for so long, for those who ask: a poll of a slow network.
+const TYPED: Duration = Duration::from_secs(15);
+
+enum Members {
+    /// Being read. What happened meanwhile.
+    Loading(Vec<(u64, Change)>),
+    Known {
+        /// Changes up to there are in it.
+        as_of: u64,
+        users: HashSet<UserId>,
+    },
+}
+
+struct Watcher {
+    user: UserId,
+    inbox: Arc<Inbox>,
+}
+
+struct Typed {
+    until: Instant,
+    version: u64,
+}
+
+struct Room {
+    members: Members,
+    watchers: Vec<Watcher>,
+    /// Until when it is followed for those who ask.
+    lease: Option<Instant>,
+    /// Of changes before it nothing is known.
+    since: u64,
+    /// The last change of any of its members.
+    version: u64,
+    typing: HashMap<UserId, Typed>,
+}
+
+impl Room {
+    /// The members, if presence and typing are to be had of them.
+    fn small(&self, most: usize) -> Option<&HashSet<UserId>> {
+        match &self.members {
+            Members::Known { users, .. } if users.len() <= most => Some(users),
+            _ => None,
+        }
+    }
+
+    /// Those who are to hear of `user`.
+    fn hearers<'a>(
+        &'a self,
+        members: &'a HashSet<UserId>,
+        user: &'a UserId,
+    ) -> impl Iterator<Item = &'a Inbox> {
+        let others = self.watchers.iter().filter(move |watcher| watcher.user != *user);
+        let inside = others.filter(|watcher| members.contains(&watcher.user));
+        inside.map(|watcher| watcher.inbox.as_ref())
+    }
+}
+
+/// A member of a room that is followed.
+#[derive(Default)]
+struct Peer {
+    rooms: Vec<RoomId>,
+    version: u64,
+    /// As far as is known here.
+    last_seen: Option<i64>,
+}
+
+/// The rooms that somebody watches.
+pub(super) struct Watched {
+    rooms: HashMap<RoomId, Room>,
+    peers: HashMap<UserId, Peer>,
+    leases: BTreeSet<(Instant, RoomId)>,
+    version: u64,
+    /// Tells the numbers of this instance from those of any other.
+    nonce: u32,
+    /// Most members of a room that brings anything.
+    most: usize,
+}
+
+/// What one reader is to be told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) ephemeral: Ephemeral,
+    /// Those of it who are offline since nobody here knows when.
+    pub(super) unseen: Vec<UserId>,
+}
+
+impl Watched {
+    pub(super) fn new(most: u32, nonce: u32) -> Self {
+        Self {
+            rooms: HashMap::new(),
+            peers: HashMap::new(),
+            leases: BTreeSet::new(),
+            version: 0,
+            nonce,
+            most: most as usize,
+        }
+    }
+
+    /// The text of a number, for those who ask.
+    fn mark(&self, version: u64) -> String {
+        format!("{:x}.{version:x}", self.nonce)
+    }
+
+    fn version_of(&self, mark: &str) -> Option<u64> {
+        let (nonce, version) = mark.split_once('.')?;
+        let version = u64::from_str_radix(version, 16).ok()?;
+        let ours = u32::from_str_radix(nonce, 16).ok()? == self.nonce;
+        (ours && version <= self.version).then_some(version)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    fn room(&mut self, id: RoomId) -> &mut Room {
+        self.rooms.entry(id).or_insert_with(|| Room {
+            members: Members::Loading(Vec::new()),
+            watchers: Vec::new(),
+            lease: None,
+            since: 0,
+            version: 0,
+            typing: HashMap::new(),
+        })
+    }
+
+    pub(super) fn add(&mut self, id: RoomId, user: &UserId, inbox: &Arc<Inbox>) {
+        let watcher = Watcher { user: user.clone(), inbox: inbox.clone() };
+        self.room(id).watchers.push(watcher);
+    }
+
+    pub(super) fn remove(&mut self, id: RoomId, inbox: &Arc<Inbox>) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.watchers.retain(|watcher| !Arc::ptr_eq(&watcher.inbox, inbox));
+            self.forget_unused(id);
+        }
+    }
+
+    /// Follows the room for a while.
+    pub(super) fn lease(&mut self, id: RoomId, now: Instant) {
+        let room = self.room(id);
+        // Renewed only when half of it is over: most polls change nothing here.
+        if room.lease.is_none_or(|until| until < now + LEASE / 2) {
+            let before = room.lease.replace(now + LEASE);
+            if let Some(before) = before {
+                self.leases.remove(&(before, id));
+            }
+            self.leases.insert((now + LEASE, id));
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        while self.leases.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, id)) = self.leases.pop_first() else { break };
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.lease = None;
+                self.forget_unused(id);
+            }
+        }
+    }
+
+    fn forget_unused(&mut self, id: RoomId) {
+        if self.rooms.get(&id).is_some_and(|room| room.watchers.is_empty() && room.lease.is_none())
+            && let Some(room) = self.rooms.remove(&id)
+            && let Some(members) = room.small(self.most)
+        {
+            members.iter().for_each(|user| self.unindex(user, id));
+        }
+    }
+
+    pub(super) fn is_loading(&self, id: RoomId) -> bool {
+        self.rooms.get(&id).is_some_and(|room| matches!(room.members, Members::Loading(_)))
+    }
+
+    /// The members of a room have been read.
+    pub(super) fn loaded(&mut self, id: RoomId, roster: Roster) {
+        let version = self.version;
+        let most = self.most;
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Members::Loading(changes) = &mut room.members else { return };
+        let here = roster.members.into_iter().filter(|(_, _, left)| left.is_none());
+        let mut users: HashSet<UserId> = here.map(|(user, ..)| user).collect();
+        let mut as_of = roster.as_of;
+        for (ord, change) in std::mem::take(changes) {
+            if ord > as_of {
+                as_of = ord;
+                apply(&mut users, &change);
+            }
+        }
+        room.members = Members::Known { as_of, users };
+        (room.since, room.version) = (version, version);
+        let members: Vec<UserId> = room.small(most).into_iter().flatten().cloned().collect();
+        members.iter().for_each(|user| self.index(user, id));
+    }
+
+    fn index(&mut self, user: &UserId, room: RoomId) {
+        let version = self.version;
+        let peer = self.peers.entry(user.clone()).or_default();
+        peer.version = peer.version.max(version);
+        peer.rooms.push(room);
+    }
+
+    fn unindex(&mut self, user: &UserId, room: RoomId) {
+        if let Some(peer) = self.peers.get_mut(user) {
+            peer.rooms.retain(|other| *other != room);
+            if peer.rooms.is_empty() {
+                self.peers.remove(user);
+            }
+        }
+    }
+
+    /// Follows a change of a room's members. Gives those whose presence is news by it.
+    pub(super) fn follow(&mut self, id: RoomId, ord: u64, change: &Change) -> Vec<UserId> {
+        let most = self.most;
+        let Some(room) = self.rooms.get_mut(&id) else { return Vec::new() };
+        let (as_of, users) = match &mut room.members {
+            Members::Loading(changes) => {
+                changes.push((ord, change.clone()));
+                return Vec::new();
+            }
+            Members::Known { as_of, users } => (as_of, users),
+        };
+        if ord <= *as_of {
+            return Vec::new();
+        }
+        *as_of = ord;
+        let was_small = users.len() <= most;
+        if !apply(users, change) {
+            return Vec::new();
+        }
+        let is_small = users.len() <= most;
+        let all: Vec<UserId> =
+            if was_small == is_small { Vec::new() } else { users.iter().cloned().collect() };
+        let member = match change {
+            Change::Joined(user) | Change::Left(user) => user.clone(),
+            Change::Created => return Vec::new(),
+        };
+        room.typing.remove(&member);
+        match (was_small, is_small, change) {
+            (true, true, Change::Joined(_)) => {
+                self.index(&member, id);
+                vec![member]
+            }
+            (true, true, _) => {
+                self.unindex(&member, id);
+                Vec::new()
+            }
+            (true, false, _) => {
+                room.typing.clear();
+                all.iter().for_each(|user| self.unindex(user, id));
+                Vec::new()
+            }
+            (false, true, _) => {
+                all.iter().for_each(|user| self.index(user, id));
+                all
+            }
+            (false, false, _) => Vec::new(),
+        }
+    }
+
+    /// Tells those who watch that a user stands elsewhere now.
+    pub(super) fn changed(&mut self, news: &PeerPresence) {
+        let version = self.next();
+        let most = self.most;
+        let Some(peer) = self.peers.get_mut(&news.user) else { return };
+        peer.version = version;
+        if news.last_seen.is_some() {
+            peer.last_seen = news.last_seen;
+        }
+        for id in &peer.rooms {
+            let Some(room) = self.rooms.get_mut(id) else { continue };
+            room.version = version;
+            if let Some(members) = room.small(most) {
+                room.hearers(members, &news.user).for_each(|inbox| inbox.push_presence(news));
+            }
+        }
+    }
+
+    /// Somebody types, or has stopped. Counts for members of small rooms.
+    pub(super) fn typing(&mut self, user: &UserId, id: RoomId, types: bool, now: Instant) {
+        let (most, version) = (self.most, self.version + 1);
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if !room.small(most).is_some_and(|members| members.contains(user)) {
+            return;
+        }
+        let typed = room.typing.get(user).is_some_and(|typed| typed.until > now);
+        if !types && !typed {
+            return;
+        }
+        self.version = version;
+        room.version = version;
+        let until = if types { now + TYPING_TTL } else { now };
+        room.typing.retain(|_, typed| typed.until + TYPED > now);
+        room.typing.insert(user.clone(), Typed { until, version });
+        if let Some(members) = room.small(most) {
+            room.hearers(members, user).for_each(|inbox| inbox.push_typing(id, user, until));
+        }
+    }
+
+    /// A connection of the user's has ended: whatever was being typed on it is over.
+    pub(super) fn stops(&mut self, user: &UserId, now: Instant) {
+        let rooms = self.peers.get(user).map(|peer| peer.rooms.clone()).unwrap_or_default();
+        rooms.into_iter().for_each(|room| self.typing(user, room, false, now));
+    }
+
+    /// What `reader` is to be told of these rooms: everything, or what came after a mark.
+    pub(super) fn told(
+        &self,
+        users: &Users,
+        reader: &UserId,
+        rooms: &[RoomId],
+        since: Option<&str>,
+        now: Instant,
+    ) -> Told {
+        let since = since.and_then(|mark| self.version_of(mark));
+        let mut told = Told::default();
+        let mut seen = HashSet::new();
+        let followed = rooms.iter().filter_map(|id| Some((*id, self.rooms.get(id)?)));
+        for (id, room) in followed {
+            let Some(members) = room.small(self.most).filter(|m| m.contains(reader)) else {
+                continue;
+            };
+            let since = since.filter(|since| *since >= room.since);
+            let is_news = |version: u64| since.is_none_or(|since| version > since);
+            if !is_news(room.version) {
+                continue;
+            }
+            for user in members.iter().filter(|user| *user != reader) {
+                let Some(peer) = self.peers.get(user).filter(|peer| is_news(peer.version)) else {
+                    continue;
+                };
+                if !seen.insert(user) {
+                    continue;
+                }
+                let state = users.state(user);
+                let offline = state == PresenceState::Offline;
+                let last_seen = peer.last_seen.filter(|_| offline);
+                if offline && last_seen.is_none() {
+                    told.unseen.push(user.clone());
+                }
+                told.ephemeral.presence.push(PeerPresence { user: user.clone(), state, last_seen });
+            }
+            for (user, typed) in room.typing.iter().filter(|(user, _)| *user != reader) {
+                let ttl_ms = left_ms(typed.until, now);
+                if is_news(typed.version) && (ttl_ms > 0 || since.is_some()) {
+                    told.ephemeral.typing.push(PeerTyping { room: id, user: user.clone(), ttl_ms });
+                }
+            }
+        }
+        // Those who hold a mark that still serves go on from it.
+        if since.is_none() || !told.ephemeral.is_empty() {
+            told.ephemeral.to = Some(self.mark(self.version));
+        }
+        told
+    }
+
+    /// The database knew when these were last seen.
+    pub(super) fn last_seen(&mut self, users: &[UserId], seen: &[Option<i64>]) {
+        for (user, seen) in users.iter().zip(seen) {
+            if let Some(peer) = self.peers.get_mut(user)
+                && peer.last_seen < *seen
+            {
+                peer.last_seen = *seen;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        (self.rooms.len(), self.peers.len(), self.leases.len())
+    }
+}
+
+/// How much is left, in ms.
+pub(crate) fn left_ms(until: Instant, now: Instant) -> u64 {
+    u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Gives whether it changed anything.
+fn apply(users: &mut HashSet<UserId>, change: &Change) -> bool {
+    match change {
+        Change::Joined(user) => users.insert(user.clone()),
+        Change::Left(user) => users.remove(user),
+        Change::Created => false,
+    }
+}

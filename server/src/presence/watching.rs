@@ -1,0 +1,133 @@
+//! The rooms that one connection watches, and what anybody who watches is told first.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidewire_protocol::{Ephemeral, RoomId, UserId, Watch, limits};
+
+use super::Presence;
+use crate::inbox::Inbox;
+use crate::store::{Store, StoreError};
+
+/// Users that the database is asked about at once. Of more it is not told when they were last seen.
+const LOOKUPS: usize = 500;
+
+/// The rooms that one connection watches, while it lives.
+pub(crate) struct Watching {
+    presence: Arc<Presence>,
+    user: UserId,
+    inbox: Arc<Inbox>,
+    rooms: Vec<RoomId>,
+    /// Those of them of which nothing has been told yet.
+    fresh: Vec<RoomId>,
+}
+
+impl Watching {
+    pub(crate) fn new(presence: Arc<Presence>, user: UserId, inbox: Arc<Inbox>) -> Self {
+        Self { presence, user, inbox, rooms: Vec::new(), fresh: Vec::new() }
+    }
+
+    /// Watches these rooms and no others.
+    pub(crate) fn set(&mut self, mut rooms: Vec<RoomId>) {
+        let mut seen = std::collections::HashSet::new();
+        rooms.retain(|room| seen.insert(*room));
+        let mut state = self.presence.lock();
+        for room in self.rooms.iter().filter(|room| !rooms.contains(room)) {
+            state.watched.remove(*room, &self.inbox);
+        }
+        // Registered before anything is read, so that nothing falls between the two.
+        for room in rooms.iter().filter(|room| !self.rooms.contains(room)) {
+            state.watched.add(*room, &self.user, &self.inbox);
+            self.fresh.push(*room);
+        }
+        drop(state);
+        self.fresh.retain(|room| rooms.contains(room));
+        self.rooms = rooms;
+    }
+
+    /// Changes were left out: everything has to be told again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.fresh = self.rooms.clone();
+    }
+
+    /// Whether something has to be told of everybody in some room.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// What is to be told first of the rooms that are new. Waits for the disk.
+    pub(crate) async fn first(&mut self, store: &dyn Store) -> Result<Ephemeral, StoreError> {
+        let rooms = std::mem::take(&mut self.fresh);
+        self.presence.load(&rooms, store).await?;
+        let told = self.presence.told(&self.user, &rooms, None, store).await?;
+        Ok(Ephemeral { to: None, ..told })
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut state = self.presence.lock();
+        for room in &self.rooms {
+            state.watched.remove(*room, &self.inbox);
+        }
+    }
+}
+
+impl Presence {
+    /// What somebody who asks instead of listening is to be told. Waits for the disk when a room
+    /// has not been watched for a while.
+    pub(crate) async fn answer(
+        &self,
+        user: &UserId,
+        watch: &Watch,
+        store: &dyn Store,
+    ) -> Result<Option<Ephemeral>, StoreError> {
+        let rooms: Vec<RoomId> = watch.rooms.iter().copied().take(limits::WATCHED_ROOMS).collect();
+        let now = Instant::now();
+        {
+            let mut state = self.lock();
+            rooms.iter().for_each(|room| state.watched.lease(*room, now));
+        }
+        self.load(&rooms, store).await?;
+        let told = self.told(user, &rooms, watch.since.as_deref(), store).await?;
+        Ok(told.to.is_some().then_some(told))
+    }
+
+    /// Reads the members of those rooms that are not followed yet.
+    async fn load(&self, rooms: &[RoomId], store: &dyn Store) -> Result<(), StoreError> {
+        let loading: Vec<RoomId> = {
+            let state = self.lock();
+            rooms.iter().copied().filter(|room| state.watched.is_loading(*room)).collect()
+        };
+        for room in loading {
+            let roster = store.roster(room).await?;
+            self.lock().watched.loaded(room, roster);
+        }
+        Ok(())
+    }
+
+    async fn told(
+        &self,
+        user: &UserId,
+        rooms: &[RoomId],
+        since: Option<&str>,
+        store: &dyn Store,
+    ) -> Result<Ephemeral, StoreError> {
+        let mut told = {
+            let state = self.lock();
+            state.watched.told(&state.users, user, rooms, since, Instant::now())
+        };
+        told.unseen.truncate(LOOKUPS);
+        if !told.unseen.is_empty() {
+            let seen = store.last_seen(told.unseen.clone()).await?;
+            self.lock().watched.last_seen(&told.unseen, &seen);
+            let found: std::collections::HashMap<_, _> = told.unseen.iter().zip(seen).collect();
+            for presence in &mut told.ephemeral.presence {
+                if let Some(seen) = found.get(&presence.user) {
+                    presence.last_seen = *seen;
+                }
+            }
+        }
+        Ok(told.ephemeral)
+    }
+}
