@@ -2,6 +2,8 @@
 //! share with the end-to-end tests.
 
 pub mod demo;
+pub mod figures;
+pub mod modes;
 pub mod proxy;
 
 // The programs of README and guide are tests of this crate, which has all that they use.

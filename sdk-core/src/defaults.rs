@@ -18,7 +18,8 @@ pub const QUIET_MESSAGES: u32 = 20;
 /// Longest silence of a client in the foreground: after 2.5 of them peers see it offline.
 pub const PRESENCE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The same in the background, and how often the feed is polled there.
+/// The same in the background, and how often the feed is polled there: jittered upward, to 1.2 of
+/// it, so that the radio wakes at most 60 times an hour.
 pub const BACKGROUND_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the feed is polled in hybrid and polling; jittered downward, to 0.8 of it.

@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay`. Only the standard
-//! library, so that it is built in a second or two and never stands in the way.
+//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay | bench`. Only the
+//! standard library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
 mod checks;
@@ -29,8 +29,10 @@ The project's commands.
   cargo xtask replay FILE [--quiet]
       Goes through a client's recording again, prints each input and each decision, and says whether
       the decisions are those that were recorded.
-  cargo xtask bench [NAME]
-      Benchmarks. There are none yet.
+  cargo xtask bench NAME [--json]
+      A benchmark, built with all optimisations: a table, and as the last line one JSON object. There is
+      `modes`: what each mode costs, counted in a simulation of 5,000 users, and how fast it is over real
+      sockets. `bench modes --help` has every flag.
   cargo xtask help
       This text.
 ";
@@ -59,10 +61,8 @@ fn main() -> ExitCode {
         },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
-        ["bench", ..] => {
-            eprintln!("xtask: there are no benchmarks yet");
-            ExitCode::FAILURE
-        }
+        ["bench"] => wrong("`bench` takes the name of a benchmark: modes"),
+        ["bench", rest @ ..] => replace_by(suites::bench(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),
     }
 }

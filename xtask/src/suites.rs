@@ -84,6 +84,13 @@ fn run_demo(packages: &[&str], args: &[&str]) -> Command {
     command
 }
 
+/// A benchmark, with these arguments.
+pub(crate) fn bench(args: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--quiet", "--profile", "measure", "-p", "tidewire-bench"]);
+    command.args(["--bin", "bench", "--"]).args(args);
+    command
+}
+
 /// Runs every step of a part, also after one has failed.
 pub(crate) fn test(part: Part) -> ExitCode {
     let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true" || ci == "1");

@@ -9,6 +9,8 @@ use tidewire::{EventId, Message, Mode, RoomId, Row, Stats, UserId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::figures::latencies;
+
 /// Numbers of one mode.
 #[derive(Debug, Clone)]
 pub(crate) struct ModeTally {
@@ -31,7 +33,7 @@ impl Default for ModeTally {
             lost: 0,
             repeated: 0,
             out_of_order: 0,
-            latency_ms: Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed")),
+            latency_ms: latencies(),
             spent: Stats::default(),
         }
     }

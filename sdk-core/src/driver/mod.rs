@@ -6,6 +6,7 @@ mod http;
 mod recorder;
 mod socket;
 mod sse;
+mod stored;
 mod stream;
 mod tls;
 mod traffic;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, EventsQuery, ServerFrame};
+use tidewire_protocol::{ClientFrame, EventsQuery, ServerFrame, UserId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -34,6 +35,7 @@ use crate::store::Store;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
 pub(crate) use recorder::Recorder;
+use stored::Stored;
 use traffic::Traffic;
 
 pub(crate) use address::Address;
@@ -73,6 +75,7 @@ struct OpenStream {
 
 struct Driver {
     engine: Engine,
+    user: UserId,
     start: Instant,
     http: Arc<Http>,
     traffic: Arc<Traffic>,
@@ -124,6 +127,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         recorder.engine(&engine, &parts.config, seed, begin);
     }
     let driver = Driver {
+        user: parts.config.user.clone(),
         engine,
         start,
         http: Arc::new(http),
@@ -376,7 +380,11 @@ impl Driver {
                 }
                 Effect::Commit(token, transaction) => {
                     let outcomes = self.outcomes.clone();
+                    let stored = Stored::of(&self.user, &transaction);
                     self.store.commit(transaction, move |result| {
+                        if result.is_ok() {
+                            stored.tell();
+                        }
                         let _ = outcomes.send(Outcome::Committed(token, result));
                     });
                 }

@@ -167,10 +167,16 @@ impl Engine {
         })
     }
 
-    /// Until the next poll: jittered downward, so that it never comes later than promised.
+    /// Until the next poll. Jittered downward where somebody looks, so that it never comes later than
+    /// promised; upward in the background, so that the radio never wakes more often than promised.
     fn poll_wait(&mut self) -> u64 {
         let interval = self.poll_interval_ms();
-        interval - self.rng.u64(0..=interval / 5)
+        let jitter = self.rng.u64(0..=interval / 5);
+        if self.signals.app_state == AppState::Background {
+            interval + jitter
+        } else {
+            interval - jitter
+        }
     }
 
     fn poll(&mut self) {
@@ -219,7 +225,12 @@ impl Engine {
         let slowest = self.config.slow_polling_interval.max(self.config.polling_interval);
         let most = *limits::HEARTBEAT_MS.end();
         let planned = self.budget_wait_after_read().unwrap_or(most);
-        self.heartbeat_ms().max(millis(slowest)).max(planned).min(most)
+        let background = millis(self.config.background_heartbeat_interval);
+        let latest = match self.signals.app_state {
+            AppState::Background => background + background / 5,
+            AppState::Foreground | AppState::Suspended => self.heartbeat_ms(),
+        };
+        latest.max(millis(slowest)).max(planned).min(most)
     }
 
     /// Tells receipts by a request that reads nothing: the feed is pushed by a stream, which hears

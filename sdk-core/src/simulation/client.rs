@@ -2,6 +2,7 @@
 //! of the network is left to whoever moves time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
     ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId, UserId,
@@ -68,6 +69,8 @@ pub struct SimClient {
     pub switches: u64,
     /// Inputs that the engine was given.
     pub inputs: u64,
+    /// Real time that the engine took for them, in a crowd that is only counted.
+    pub engine_time: Duration,
     /// Transactions that were committed.
     pub commits: u64,
     mode: Option<tidewire_protocol::Mode>,
@@ -113,6 +116,7 @@ impl SimClient {
             problems: Vec::new(),
             switches: 0,
             inputs: 0,
+            engine_time: Duration::ZERO,
             commits: 0,
             mode: None,
             number,
@@ -152,8 +156,15 @@ impl SimClient {
         if let Some(tape) = &mut self.tape {
             tape.input(self.now, &input);
         }
+        if self.looks {
+            let given = self.engine.handle(self.now, input);
+            self.collect();
+            return given;
+        }
+        let begin = Instant::now();
         let given = self.engine.handle(self.now, input);
         self.collect();
+        self.engine_time += begin.elapsed();
         given
     }
 

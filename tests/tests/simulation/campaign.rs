@@ -288,7 +288,7 @@ impl Life {
             client.app_state(states[self.rng.usize(0..3)]);
             client.ceiling([Mode::RealTime, Mode::Hybrid, Mode::Polling][self.rng.usize(0..3)]);
         }
-        simulation.run_for(180_000);
+        simulation.run_for(240_000);
         for (number, app) in self.apps.iter_mut().enumerate() {
             app.clear_away(simulation.client(number));
         }
@@ -305,7 +305,7 @@ impl Life {
                 break;
             }
         }
-        simulation.run_for(65_000);
+        simulation.run_for(150_000);
         simulation.check_settled()
     }
 

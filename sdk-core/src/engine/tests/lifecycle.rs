@@ -32,9 +32,9 @@ fn a_glance_at_another_app_keeps_the_socket_and_a_longer_stay_closes_it() {
     assert_eq!((report.mode, report.reason), (Mode::Polling, Reason::App(AppState::Background)));
     let polls = world.engine.stats().polls;
     world.run(600_000);
-    // At 60 s with jitter down to 0.8 of it: 10 to 13 polls in ten minutes.
+    // At 60 s with jitter up to 1.2 of it: 8 to 10 polls in ten minutes.
     let polled = world.engine.stats().polls - polls;
-    assert!((10..=13).contains(&polled), "{polled} polls");
+    assert!((8..=10).contains(&polled), "{polled} polls");
     assert_eq!(world.engine.stats().sockets, sockets);
 }
 
