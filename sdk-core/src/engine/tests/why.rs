@@ -382,3 +382,21 @@ fn at_any_moment_of_a_random_schedule_the_first_fact_is_the_truth() {
         }
     }
 }
+
+#[test]
+fn a_mode_that_a_stream_carries_says_so_and_a_room_on_it_is_fresh() {
+    let mut world = World::new(31);
+    world.sockets_work = false;
+    world.server.join(room_id(1));
+    world.run(60_000);
+    let carried = why(&mut world, Subject::Mode);
+    assert_eq!(carried.facts[0], Fact::Mode { mode: Mode::RealTime, reason: Reason::EventStream });
+    let binds: Vec<_> = ceilings(&carried).into_iter().filter(|(.., binds, _)| *binds).collect();
+    assert!(matches!(binds[..], [(Reason::EventStream, Mode::RealTime, true, _)]), "{binds:?}");
+    let start =
+        "Real-time because sockets fail on this network, and an event stream does their work";
+    assert!(carried.sentence.starts_with(start), "{}", carried.sentence);
+    assert!(carried.sentence.contains("the socket"), "when one is tried: {}", carried.sentence);
+    let room = why(&mut world, Subject::Room(room_id(1)));
+    assert_eq!(room.facts[0], Fact::Room { complete: true, fresh: true }, "{}", room.sentence);
+}
