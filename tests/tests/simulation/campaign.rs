@@ -288,7 +288,7 @@ impl Life {
             client.app_state(states[self.rng.usize(0..3)]);
             client.ceiling([Mode::RealTime, Mode::Hybrid, Mode::Polling][self.rng.usize(0..3)]);
         }
-        simulation.run_for(240_000);
+        simulation.run_for(300_000);
         for (number, app) in self.apps.iter_mut().enumerate() {
             app.clear_away(simulation.client(number));
         }
@@ -305,7 +305,9 @@ impl Life {
                 break;
             }
         }
-        simulation.run_for(150_000);
+        // In the background a poll comes every 72 s at the latest: one takes up what was cleared away,
+        // the next brings it to the others, one more tells that it is there, and one brings that.
+        simulation.run_for(4 * 72_000 + 10_000);
         simulation.check_settled()
     }
 
