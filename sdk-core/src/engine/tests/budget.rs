@@ -297,8 +297,8 @@ fn what_was_asked_for_and_pushed_is_no_excuse_for_a_later_read() {
     world.signal(Signal::AppState(AppState::Foreground));
     world.run(10_000);
     assert_eq!(world.engine.mode().mode, Mode::RealTime);
-    world.signal(wakeups(0));
     let polls = world.engine.stats().polls;
+    world.signal(wakeups(0));
     world.run(HOUR);
     assert_eq!(world.engine.stats().polls, polls);
 }

@@ -29,6 +29,7 @@ fn run(seed: u64, recording: Recording) -> String {
     world.server.join(rooms[1]);
     world.settle();
     let mut traffic = Traffic::default();
+    let mut timelines = Vec::new();
     for _ in 0..STEPS {
         let room = rooms[rng.usize(0..rooms.len())];
         let word = SAID[rng.usize(0..SAID.len())];
@@ -41,7 +42,13 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             16..24 => drop(world.send(room, &format!("my {word}"))),
             24..26 => world.server.join(room),
-            26..29 => drop(world.open(room)),
+            26..28 => timelines.push(world.open(room)),
+            28 => {
+                // Several on their way to the disk at once.
+                for timeline in &timelines {
+                    world.command(Command::LoadOlder(*timeline, 5));
+                }
+            }
             29..33 => {
                 let modes = [Mode::RealTime, Mode::Hybrid, Mode::Polling];
                 world.signal(Signal::Ceiling(modes[rng.usize(0..3)]));
