@@ -5,6 +5,11 @@
 //! cargo run -p tidewire --example agent -- --server http://127.0.0.1:7070 --user ada --token "$TOKEN" --data ada-data
 //! ```
 
+#[path = "agent/command.rs"]
+mod command;
+#[path = "agent/json.rs"]
+mod json;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
@@ -13,16 +18,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tidewire::{
-    AppState, Budget, BudgetReport, Change, Client, ClientEvent, Error, EventId, Message,
-    MessageContent, MessageState, Mode, Network, NetworkKind, Presence, Problem, ProfileUpdate,
-    Recording, Refreshed, RoomId, RoomState, Row, Seq, Spent, Tier, Timeline, TimelineUpdate,
-    UserId,
+    AppState, Budget, Client, ClientEvent, Error, MessageContent, Network, ProfileUpdate,
+    Recording, Refreshed, RoomId, Row, Seq, Timeline, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
+
+use command::{Command, Line};
+use json::{
+    budget_json, change_json, error_json, mode_json, older_json, presence_json, problem_json,
+    room_json, row_json, stats_json,
+};
 
 #[derive(Parser)]
 struct Args {
@@ -77,143 +85,6 @@ struct Args {
 
 fn app_state(name: &str) -> Result<AppState, String> {
     serde_json::from_value(name.into()).map_err(|error| error.to_string())
-}
-
-/// What stdin asks for: `cmd` names it, `id` comes back in the answer.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default)]
-    id: Value,
-    #[serde(flatten)]
-    command: Command,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "cmd", rename_all = "snake_case")]
-enum Command {
-    CreateRoom {
-        name: Option<String>,
-        members: Option<Vec<UserId>>,
-        peer: Option<UserId>,
-    },
-    Rooms,
-    OpenRoom {
-        room: RoomId,
-    },
-    CloseRoom {
-        room: RoomId,
-    },
-    Send {
-        room: RoomId,
-        text: String,
-        metadata: Option<Value>,
-        #[serde(default)]
-        mentions: Vec<UserId>,
-    },
-    Retry {
-        room: RoomId,
-        message: EventId,
-    },
-    Discard {
-        room: RoomId,
-        message: EventId,
-    },
-    History {
-        room: RoomId,
-        #[serde(default = "fifty")]
-        count: usize,
-    },
-    FillGap {
-        room: RoomId,
-        from: Seq,
-        to: Seq,
-    },
-    MarkRead {
-        room: RoomId,
-        seq: Option<Seq>,
-    },
-    Snapshot {
-        room: Option<RoomId>,
-    },
-    Typing {
-        room: RoomId,
-    },
-    Typists {
-        room: RoomId,
-    },
-    Presence {
-        users: Vec<UserId>,
-    },
-    Members {
-        room: RoomId,
-        after: Option<UserId>,
-    },
-    AddMembers {
-        room: RoomId,
-        users: Vec<UserId>,
-    },
-    RemoveMember {
-        room: RoomId,
-        user: UserId,
-    },
-    Leave {
-        room: RoomId,
-    },
-    Profiles {
-        users: Vec<UserId>,
-    },
-    SetProfile {
-        name: Option<String>,
-        avatar_url: Option<String>,
-    },
-    SetAppState {
-        state: AppState,
-    },
-    SetNetwork {
-        kind: Kind,
-        #[serde(default)]
-        metered: bool,
-        #[serde(default)]
-        constrained: bool,
-    },
-    SetPower {
-        low: bool,
-    },
-    RefreshOnce {
-        deadline_ms: u64,
-    },
-    SetCeiling {
-        mode: Mode,
-    },
-    SetVisible {
-        rooms: Vec<RoomId>,
-    },
-    SetBudget {
-        max_wakeups_per_hour: Option<u32>,
-        max_bytes_per_hour: Option<u64>,
-    },
-    Budget,
-    Why {
-        room: Option<RoomId>,
-        message: Option<EventId>,
-    },
-    Stats,
-    Quit,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    None,
-    #[serde(rename = "cellular_2g")]
-    Cellular2G,
-    Cellular,
-    Wifi,
-    Other,
-}
-
-fn fifty() -> usize {
-    50
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -408,14 +279,7 @@ impl Agent {
                 json!({})
             }
             Command::SetNetwork { kind, metered, constrained } => {
-                let kind = match kind {
-                    Kind::None => NetworkKind::None,
-                    Kind::Cellular2G => NetworkKind::Cellular2G,
-                    Kind::Cellular => NetworkKind::Cellular,
-                    Kind::Wifi => NetworkKind::Wifi,
-                    Kind::Other => NetworkKind::Other,
-                };
-                client.set_network(Network { kind, metered, constrained });
+                client.set_network(Network { kind: kind.into(), metered, constrained });
                 json!({})
             }
             Command::SetPower { low } => {
@@ -531,165 +395,6 @@ async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-fn presence_json(user: &UserId, presence: Presence) -> Value {
-    let (name, last_seen) = match presence {
-        Presence::Unknown => ("unknown", None),
-        Presence::Online => ("online", None),
-        Presence::Away => ("away", None),
-        Presence::Offline { last_seen } => ("offline", last_seen),
-    };
-    json!({"user": user, "presence": name, "last_seen": last_seen})
-}
-
-fn mode_json(report: tidewire::ModeReport) -> Value {
-    json!({"event": "mode", "mode": report.mode, "reason": report.reason.to_string()})
-}
-
-fn problem_json(problem: &Problem) -> Value {
-    let (name, detail) = match problem {
-        Problem::AuthRequired { reason } => ("auth_required", json!({"message": reason})),
-        Problem::WrongUser { token_user } => ("wrong_user", json!({"token_user": token_user})),
-        Problem::StoreFailed(error) => ("store_failed", error_json(&Error::Store(error.clone()))),
-        Problem::StoreRecovered => ("store_recovered", json!({})),
-        Problem::SendFailed { room, id, reason } => {
-            ("send_failed", json!({"room": room, "message": id, "reason": reason.to_string()}))
-        }
-    };
-    json!({"event": "problem", "problem": name, "detail": detail})
-}
-
-fn change_json(change: &Change) -> Value {
-    match change {
-        Change::Insert { index, row } => {
-            json!({"op": "insert", "index": index, "row": row_json(row)})
-        }
-        Change::Set { index, row } => json!({"op": "set", "index": index, "row": row_json(row)}),
-        Change::Remove { index } => json!({"op": "remove", "index": index}),
-    }
-}
-
-fn row_json(row: &Row) -> Value {
-    match row {
-        Row::Message(message) => message_json(message),
-        Row::Gap { from, to } => json!({"gap": [from, to]}),
-    }
-}
-
-fn message_json(message: &Message) -> Value {
-    let content: Value = message.content.parse().unwrap_or_default();
-    let mut json = json!({
-        "id": message.id,
-        "sender": message.sender,
-        "seq": message.seq,
-        "at": message.at,
-        "kind": message.kind,
-        "content": content,
-    });
-    match &message.state {
-        MessageState::Sending => json["state"] = "sending".into(),
-        MessageState::Waiting(behind) => {
-            json["state"] = "waiting".into();
-            json["behind"] = behind.to_string().into();
-        }
-        MessageState::Failed(reason) => {
-            json["state"] = "failed".into();
-            json["reason"] = reason.to_string().into();
-        }
-        MessageState::Sent => json["state"] = "sent".into(),
-        MessageState::Delivered => json["state"] = "delivered".into(),
-        MessageState::Read => json["state"] = "read".into(),
-    }
-    if let Some(reach) = message.reach {
-        json["delivered_to"] = reach.delivered_to.into();
-        json["read_by"] = reach.read_by.into();
-        json["of"] = reach.of.into();
-    }
-    json
-}
-
-fn room_json(state: RoomState) -> Value {
-    json!({"state": state})
-}
-
-fn older_json(older: tidewire::Older) -> Value {
-    json!({"added": older.added, "tier": tier_name(older.tier), "more": older.more})
-}
-
-fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Memory => "memory",
-        Tier::Disk => "disk",
-        Tier::Server => "server",
-    }
-}
-
-fn stats_json(stats: &tidewire::Stats) -> Value {
-    let tier = |tier: &tidewire::TierStats| json!({"reads": tier.reads, "total_ms": tier.total_ms});
-    json!({
-        "requests": stats.requests,
-        "polls": stats.polls,
-        "sockets": stats.sockets,
-        "streams": stats.streams,
-        "frames_sent": stats.frames_sent,
-        "frames_received": stats.frames_received,
-        "bytes_sent": stats.bytes_sent,
-        "bytes_received": stats.bytes_received,
-        "wakeups": stats.wakeups,
-        "pages": stats.pages,
-        "pages_dropped": stats.pages_dropped,
-        "events": stats.events,
-        "events_repeated": stats.events_repeated,
-        "bootstraps": stats.bootstraps,
-        "tiers": {
-            "memory": tier(&stats.memory),
-            "disk": tier(&stats.disk),
-            "server": tier(&stats.server),
-        },
-        "last_tier": stats.last_tier.map(tier_name),
-    })
-}
-
-fn budget_json(report: BudgetReport) -> Value {
-    let spent = |spent: Spent| json!({"spent": spent.spent, "limit": spent.limit});
-    json!({
-        "wakeups": spent(report.wakeups),
-        "bytes": spent(report.bytes),
-        "window_ms": report.window_ms,
-        "next_read_ms": report.next_read_ms,
-        "exceeded": report.exceeded,
-    })
-}
-
-fn error_json(error: &Error) -> Value {
-    let name = match error {
-        Error::Store(store) => match store {
-            tidewire::StoreError::FolderInUse { .. } => "folder_in_use",
-            tidewire::StoreError::FolderUnusable { .. } => "folder_unusable",
-            tidewire::StoreError::NotADatabase { .. } => "not_a_database",
-            tidewire::StoreError::Newer { .. } => "newer_database",
-            tidewire::StoreError::DiskFull => "disk_full",
-            tidewire::StoreError::Superseded => "superseded",
-            tidewire::StoreError::Io(_) => "io",
-        },
-        Error::InvalidOp(_) => "invalid_op",
-        Error::InvalidId(_) => "invalid_id",
-        Error::InvalidConfig(_) => "invalid_config",
-        Error::InvalidUrl { .. } => "invalid_url",
-        Error::UnknownRoom(_) => "unknown_room",
-        Error::NotAMember(_) => "not_a_member",
-        Error::UnknownMessage(_) => "unknown_message",
-        Error::OutboxFull { .. } => "outbox_full",
-        Error::WindowFull { .. } => "window_full",
-        Error::Offline => "offline",
-        Error::Network(_) => "network",
-        Error::Refused(error) => error.code.as_str(),
-        Error::AuthRequired(_) => "auth_required",
-        Error::Suspended => "suspended",
-        Error::Closed => "closed",
-    };
-    json!({"error": name, "message": error.to_string(), "temporary": error.is_temporary()})
 }
 
 /// One line, whole: several tasks tell.

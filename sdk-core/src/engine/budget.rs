@@ -245,6 +245,10 @@ impl Engine {
         let now = self.now.mono_ms;
         let total = self.stats.bytes_sent.saturating_add(self.stats.bytes_received);
         self.ledger.carried(total, now);
+        if self.link.is_ready() && self.link.pushes() {
+            // Whoever asked has the feed by now.
+            self.read_asked = false;
+        }
         let before = self.signals.budget;
         if !self.ledger.is_limited() {
             self.signals.budget = Mode::RealTime;

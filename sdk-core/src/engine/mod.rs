@@ -28,8 +28,10 @@ mod auth;
 mod backoff;
 mod budget;
 mod calls;
+mod calm;
 mod clock;
 mod commit;
+mod crowd;
 mod dwell;
 mod effect;
 mod health;
@@ -62,7 +64,7 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use tidewire_protocol::{Cursor, Epoch, Mode, Policy, RoomId};
+use tidewire_protocol::{Cursor, Epoch, Mode, RoomId};
 
 use crate::config::{Config, millis};
 use crate::error::StoreError;
@@ -238,7 +240,7 @@ pub struct Engine {
 impl Engine {
     /// A client that begins. `seed` is its source of randomness, for jitter.
     pub fn new(config: Config, seed: u64, now: Now) -> Self {
-        let point = point_of(config.user.as_str());
+        let point = crowd::point_of(config.user.as_str());
         let mut engine = Self {
             rng: fastrand::Rng::with_seed(seed),
             now,
@@ -503,90 +505,6 @@ impl Engine {
         }
     }
 
-    /// How many users are online and what the server can carry, as just told.
-    fn told_crowd(&mut self, online: u32, policy: Option<Policy>) {
-        self.signals.online = Some(online);
-        // A policy that makes no sense is none: the audience decides.
-        self.signals.policy = policy.filter(|policy| policy.validate().is_ok());
-        match self.signals.policy {
-            Some(policy) => {
-                self.timers.arm(Timer::PolicyExpiry, self.now.mono_ms + policy.ttl_ms);
-            }
-            None => self.timers.disarm(Timer::PolicyExpiry),
-        }
-        self.crowd_told();
-    }
-
-    fn crowd_told(&mut self) {
-        match self.signals.crowd_change() {
-            mode::CrowdChange::None => {
-                self.timers.disarm(Timer::Spread);
-                self.signals.refresh_crowd_reason();
-            }
-            mode::CrowdChange::First => self.signals.follow_crowd(),
-            mode::CrowdChange::Later { rises } => {
-                let spread = self.rng.u64(0..=millis(self.config.spread));
-                let at = self.now.mono_ms + spread;
-                if !rises {
-                    // Also where a rise is armed that is not wanted any more.
-                    self.timers.arm_no_later(Timer::Spread, at);
-                } else if self.timers.get(Timer::Spread).is_none() {
-                    self.timers.arm(Timer::Spread, at.max(self.dwell.until()));
-                }
-            }
-        }
-    }
-
-    /// This client's moment to follow the crowd has come.
-    fn crowd_due(&mut self) {
-        match self.signals.crowd_change() {
-            mode::CrowdChange::None => {}
-            // What was armed was a way down, and the crowd has turned meanwhile.
-            mode::CrowdChange::Later { rises: true } if self.now.mono_ms < self.dwell.until() => {
-                self.timers.arm(Timer::Spread, self.dwell.until());
-            }
-            mode::CrowdChange::First => self.signals.follow_crowd(),
-            mode::CrowdChange::Later { rises } => {
-                self.signals.follow_crowd();
-                self.dwell.changed(self.now.mono_ms, rises);
-            }
-        }
-    }
-
-    /// The surroundings changed: what that asks of the network is done at once, and not twice
-    /// within [`crate::defaults::CALM`], however often a platform tells of it.
-    fn look_again(&mut self) {
-        if self.calms_down(self.looked_at) {
-            self.look_due = true;
-        } else {
-            self.looked_at = Some(self.now.mono_ms);
-            self.look_due = false;
-            self.retry_everything();
-        }
-    }
-
-    /// Whether something was done so lately that it has to wait; then it is tried again in time.
-    fn calms_down(&mut self, done_at: Option<u64>) -> bool {
-        let until = done_at.map_or(0, |at| at + millis(crate::defaults::CALM));
-        let waits = self.now.mono_ms < until;
-        if waits {
-            self.timers.arm_no_later(Timer::Calm, until);
-        }
-        waits
-    }
-
-    /// Nothing waits out an old failure.
-    fn retry_everything(&mut self) {
-        self.http_backoff.reset();
-        self.retry_links();
-        self.forget_health();
-        // A slot that the server gave stands: the crowd it spreads came back as well.
-        if self.now.mono_ms >= self.http_slot_until {
-            self.timers.disarm(Timer::HttpRetry);
-        }
-        self.poll_due = true;
-    }
-
     /// The client itself uses the network.
     fn reach_out(&mut self) {
         if self.radio.used(self.now.mono_ms) {
@@ -615,15 +533,4 @@ impl Engine {
     fn reply(&mut self, command: CommandId, reply: Result<Reply, crate::error::Error>) {
         self.notify(Notice::Reply(command, reply));
     }
-}
-
-/// Where a user stands in `[0, 1)`: FNV-1a, which spreads short names evenly and stays the same
-/// over versions, so that a policy always moves the same share.
-fn point_of(name: &str) -> f64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    // The upper bits of FNV of short names are poor: fold once more.
-    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -291,6 +291,19 @@ fn what_was_spent_outlives_a_suspension() {
 }
 
 #[test]
+fn what_was_asked_for_and_pushed_is_no_excuse_for_a_later_read() {
+    let mut world = awake(11);
+    world.signal(Signal::AppState(AppState::Background));
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.run(10_000);
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+    let polls = world.engine.stats().polls;
+    world.signal(wakeups(0));
+    world.run(HOUR);
+    assert_eq!(world.engine.stats().polls, polls);
+}
+
+#[test]
 fn mark_read_rides_along_and_costs_nothing() {
     let mut world = awake(10);
     let room = room_id(1);

@@ -186,6 +186,25 @@ fn in_polling_typing_rides_on_the_polls_and_causes_none() {
 }
 
 #[test]
+fn beside_an_event_stream_it_rides_on_what_goes_out_anyway() {
+    let mut world = World::new(19);
+    world.sockets_work = false;
+    world.server.join(room_id(1));
+    world.run(60_000);
+    assert!(world.has_stream());
+    let requests = world.engine.stats().requests;
+    type_for(&mut world, 3_000);
+    assert_eq!(world.engine.stats().requests, requests, "no request of its own");
+    world.server.heard_syncs.clear();
+    world.server.say(room_id(1), "somebody owes a receipt for this");
+    type_for(&mut world, 6_000);
+    let sync = &world.server.heard_syncs[0];
+    assert!(!sync.receipts.is_empty());
+    assert_eq!(sync.typing, [TypingUpdate { room: room_id(1), typing: true }]);
+    assert_eq!(sync.watch.as_ref().unwrap().rooms, [room_id(1)]);
+}
+
+#[test]
 fn where_nobody_is_to_hear_of_it_nothing_is_told() {
     let mut world = with_rooms(5, 2);
     world.server.ephemeral_members = 3;

@@ -1,6 +1,9 @@
 //! What is recorded replays to the same decisions, and tells no secrets.
 
-use tidewire_protocol::{AppState, Mode, ReceiptUpdate, RoomId, Seq, ServerFrame};
+use tidewire_protocol::{
+    AppState, Ephemeral, Mode, PeerPresence, PeerTyping, PresenceState, ReceiptUpdate, RoomId, Seq,
+    ServerFrame, UserId,
+};
 
 use super::model::room_id;
 use super::world::World;
@@ -26,6 +29,7 @@ fn run(seed: u64, recording: Recording) -> String {
     world.server.join(rooms[1]);
     world.settle();
     let mut traffic = Traffic::default();
+    let mut timelines = Vec::new();
     for _ in 0..STEPS {
         let room = rooms[rng.usize(0..rooms.len())];
         let word = SAID[rng.usize(0..SAID.len())];
@@ -38,7 +42,13 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             16..24 => drop(world.send(room, &format!("my {word}"))),
             24..26 => world.server.join(room),
-            26..29 => drop(world.open(room)),
+            26..28 => timelines.push(world.open(room)),
+            28 => {
+                // Several on their way to the disk at once.
+                for timeline in &timelines {
+                    world.command(Command::LoadOlder(*timeline, 5));
+                }
+            }
             29..33 => {
                 let modes = [Mode::RealTime, Mode::Hybrid, Mode::Polling];
                 world.signal(Signal::Ceiling(modes[rng.usize(0..3)]));
@@ -84,6 +94,23 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             54 => drop(world.command(Command::Refresh)),
             55 => drop(world.command(Command::Why(Subject::Room(room)))),
+            95 => world.signal(Signal::Typing(room)),
+            96 => {
+                let users = vec![UserId::new("bob").unwrap(), UserId::new("zoe").unwrap()];
+                world.command(Command::Presence(users));
+            }
+            97 if world.inbound() > 0 => {
+                let user = UserId::new(["bob", "eve"][rng.usize(0..2)]).unwrap();
+                let states = [PresenceState::Online, PresenceState::Offline];
+                let state = states[rng.usize(0..2)];
+                let last_seen = Some(1_700_000_000_000);
+                let news = Ephemeral {
+                    presence: vec![PeerPresence { user: user.clone(), state, last_seen }],
+                    typing: vec![PeerTyping { room, user, ttl_ms: rng.u64(0..6_000) }],
+                    to: None,
+                };
+                world.inject(ServerFrame::Ephemeral(news));
+            }
             56..60 if !world.requests.is_empty() => {
                 let index = rng.usize(0..world.requests.len());
                 world.lose(index, rng.bool());
@@ -95,7 +122,7 @@ fn run(seed: u64, recording: Recording) -> String {
             68..76 => drop(world.store_step()),
             76..82 => drop(world.server_step()),
             82..90 => drop(world.client_step()),
-            90..94 => drop(world.grant_token() | world.open_socket()),
+            90..95 => drop(world.grant_token() | world.open_socket()),
             _ => world.pass(rng.u64(1..20_000)),
         }
     }
@@ -135,6 +162,7 @@ fn a_redacted_recording_holds_no_text_no_name_and_no_word_about_a_token() {
             "\"ada\"",
             "\"bob\"",
             "\"eve\"",
+            "\"zoe\"",
             "no token",
             "\"room\":\"room\"",
         ]) {

@@ -1,0 +1,156 @@
+//! The lines that the agent reads.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tidewire::{AppState, EventId, Mode, NetworkKind, RoomId, Seq, UserId};
+
+/// What stdin asks for: `cmd` names it, `id` comes back in the answer.
+#[derive(Deserialize)]
+pub(crate) struct Line {
+    #[serde(default)]
+    pub(crate) id: Value,
+    #[serde(flatten)]
+    pub(crate) command: Command,
+}
+
+/// A command, as `docs/agent.md` lists them.
+#[derive(Deserialize)]
+#[serde(tag = "cmd", rename_all = "snake_case")]
+pub(crate) enum Command {
+    CreateRoom {
+        name: Option<String>,
+        members: Option<Vec<UserId>>,
+        peer: Option<UserId>,
+    },
+    Rooms,
+    OpenRoom {
+        room: RoomId,
+    },
+    CloseRoom {
+        room: RoomId,
+    },
+    Send {
+        room: RoomId,
+        text: String,
+        metadata: Option<Value>,
+        #[serde(default)]
+        mentions: Vec<UserId>,
+    },
+    Retry {
+        room: RoomId,
+        message: EventId,
+    },
+    Discard {
+        room: RoomId,
+        message: EventId,
+    },
+    History {
+        room: RoomId,
+        #[serde(default = "fifty")]
+        count: usize,
+    },
+    FillGap {
+        room: RoomId,
+        from: Seq,
+        to: Seq,
+    },
+    MarkRead {
+        room: RoomId,
+        seq: Option<Seq>,
+    },
+    Snapshot {
+        room: Option<RoomId>,
+    },
+    Typing {
+        room: RoomId,
+    },
+    Typists {
+        room: RoomId,
+    },
+    Presence {
+        users: Vec<UserId>,
+    },
+    Members {
+        room: RoomId,
+        after: Option<UserId>,
+    },
+    AddMembers {
+        room: RoomId,
+        users: Vec<UserId>,
+    },
+    RemoveMember {
+        room: RoomId,
+        user: UserId,
+    },
+    Leave {
+        room: RoomId,
+    },
+    Profiles {
+        users: Vec<UserId>,
+    },
+    SetProfile {
+        name: Option<String>,
+        avatar_url: Option<String>,
+    },
+    SetAppState {
+        state: AppState,
+    },
+    SetNetwork {
+        kind: Kind,
+        #[serde(default)]
+        metered: bool,
+        #[serde(default)]
+        constrained: bool,
+    },
+    SetPower {
+        low: bool,
+    },
+    RefreshOnce {
+        deadline_ms: u64,
+    },
+    SetCeiling {
+        mode: Mode,
+    },
+    SetVisible {
+        rooms: Vec<RoomId>,
+    },
+    SetBudget {
+        max_wakeups_per_hour: Option<u32>,
+        max_bytes_per_hour: Option<u64>,
+    },
+    Budget,
+    Why {
+        room: Option<RoomId>,
+        message: Option<EventId>,
+    },
+    Stats,
+    Quit,
+}
+
+/// A kind of network.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    None,
+    #[serde(rename = "cellular_2g")]
+    Cellular2G,
+    Cellular,
+    Wifi,
+    Other,
+}
+
+fn fifty() -> usize {
+    50
+}
+
+impl From<Kind> for NetworkKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::None => Self::None,
+            Kind::Cellular2G => Self::Cellular2G,
+            Kind::Cellular => Self::Cellular,
+            Kind::Wifi => Self::Wifi,
+            Kind::Other => Self::Other,
+        }
+    }
+}
