@@ -42,7 +42,10 @@ pub struct Crowd {
     /// None where the platform does not tell, and where memory of an earlier crowd is used again.
     pub(crate) state_bytes: Option<f64>,
     pub(crate) wall: Duration,
+    /// What of that this process had a core for, where the platform tells: others run beside it.
+    pub(crate) cpu: Duration,
     pub(crate) inputs: u64,
+    /// The engines' part of `cpu`.
     pub(crate) engine_time: Duration,
     /// The lowest mode that anybody is in at the end, and the share of those who are.
     pub(crate) lowest: (Mode, f64),
@@ -70,6 +73,7 @@ impl Sum {
 /// Lets a crowd live for so many virtual minutes.
 pub(super) fn run(choice: Choice, users: usize, minutes: u64) -> Crowd {
     let begin = Instant::now();
+    let cpu_before = cpu_time();
     let resident = resident_bytes();
     let mut simulation = Simulation::new(1).counting().disks(|_| Box::new(NoDisk));
     simulation.set_policy(policy(choice));
@@ -129,6 +133,12 @@ pub(super) fn run(choice: Choice, users: usize, minutes: u64) -> Crowd {
     let modes: Vec<Mode> = (0..users).map(|number| simulation.client(number).mode().mode).collect();
     let lowest = modes.iter().copied().min().unwrap_or(Mode::Offline);
     let share = modes.iter().filter(|mode| **mode == lowest).count() as f64 / users as f64;
+    let wall = begin.elapsed();
+    let cpu = match (cpu_before, cpu_time()) {
+        (Some(before), Some(after)) if wall > Duration::from_secs(1) => (after - before).min(wall),
+        _ => wall,
+    };
+    let had = cpu.as_secs_f64() / wall.as_secs_f64();
     Crowd {
         users,
         sockets: sockets / steps.div_ceil(10) as f64,
@@ -139,9 +149,10 @@ pub(super) fn run(choice: Choice, users: usize, minutes: u64) -> Crowd {
         bytes_per_hour: per_client_hour((bytes(&after.counts) - bytes(&before.counts)) as f64),
         wakeups_per_hour: per_client_hour((after.wakeups - before.wakeups) as f64),
         state_bytes,
-        wall: begin.elapsed(),
+        wall,
+        cpu,
         inputs: after.counts.inputs,
-        engine_time: after.engine_time,
+        engine_time: after.engine_time.mul_f64(had),
         lowest: (lowest, share),
     }
 }
@@ -161,6 +172,16 @@ fn rooms(simulation: &mut Simulation, users: usize, size: usize) -> Vec<RoomId> 
         .step_by(size)
         .map(|first| simulation.add_room(first..(first + size).min(users)))
         .collect()
+}
+
+/// How long this process has had a core, where the platform tells.
+fn cpu_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name, which may hold anything: user and system time are the 12th and 13th field, in
+    // ticks of 10 ms.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// What this process holds, where the platform tells.

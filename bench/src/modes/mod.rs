@@ -67,6 +67,7 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
     for choice in CHOICES {
         eprintln!("{}: {} users, {} min", choice.name(), plan.users, plan.minutes);
         let crowd = counted::run(choice, plan.users, plan.minutes);
+        eprintln!("  {:.1} s, {} inputs", crowd.wall.as_secs_f64(), crowd.inputs);
         put_crowd(&mut figures, choice, &crowd);
     }
     if plan.live_users > 0 {
@@ -127,9 +128,10 @@ fn put_crowd(figures: &mut Figures, choice: Choice, crowd: &Crowd) {
         figures.put(name("state_bytes_per_client"), bytes, "B", Goal::None);
     }
     figures.put(name("wall_seconds"), crowd.wall.as_secs_f64(), "s", Goal::None);
+    figures.put(name("cpu_seconds"), crowd.cpu.as_secs_f64(), "s", Goal::None);
     let rate = crowd.inputs as f64 / crowd.engine_time.as_secs_f64().max(f64::MIN_POSITIVE);
     figures.put(name("engine_inputs_per_second"), rate, "1/s", Goal::AtLeast(100_000.0));
-    let whole = crowd.inputs as f64 / crowd.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+    let whole = crowd.inputs as f64 / crowd.cpu.as_secs_f64().max(f64::MIN_POSITIVE);
     figures.put(name("simulated_inputs_per_second"), whole, "1/s", Goal::None);
     figures.put(name("share_in_lowest_mode"), crowd.lowest.1, lowest(crowd), Goal::None);
 }

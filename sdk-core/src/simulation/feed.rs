@@ -159,13 +159,17 @@ fn news_of(
     if quiet || member.joined_ord > horizon || member.left.is_some_and(|(ord, _)| ord <= start) {
         return;
     }
-    if member.left.is_none() {
-        let from = start.max(member.joined_ord);
-        let shared = room.shares_receipts();
-        let moved = room.receipts.values().filter(|(receipt, ord)| {
-            *ord > from && *ord <= horizon && (shared || receipt.user == *user)
-        });
-        items.extend(moved.map(|(receipt, ord)| (*ord, Item::Receipt(receipt.clone()))));
+    let from = start.max(member.joined_ord);
+    if member.left.is_none() && room.receipt_ord > from {
+        let moved = |(receipt, ord): &(Receipt, u64)| {
+            (*ord > from && *ord <= horizon).then(|| (*ord, Item::Receipt(receipt.clone())))
+        };
+        if room.shares_receipts() {
+            items.extend(room.receipts.values().filter_map(moved));
+        } else {
+            // The others of a large room are not looked at.
+            items.extend(room.receipts.get(user).and_then(moved));
+        }
     }
     if member.joined_ord > start {
         // Joined since: the state says all up to the head.
