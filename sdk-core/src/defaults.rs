@@ -106,6 +106,10 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub const RETRY_MOST: Duration = Duration::from_secs(25);
 
+/// The longest slot of the server's that is waited for: an hour. One beyond it is a mistake, and
+/// must not keep a client away for good.
+pub const SLOT_MOST: Duration = Duration::from_secs(3_600);
+
 /// A socket that lived this long was no failure: the delays start anew.
 pub const STABLE_AFTER: Duration = Duration::from_secs(60);
 

@@ -155,6 +155,12 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
     Ok(())
 }
 
+/// Why a text is no frame, without any of what it says: that may be somebody's words.
+fn no_frame(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    format!("a frame that is none: {:?} error at {line}:{column}", error.classify())
+}
+
 fn now(start: Instant) -> Now {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now {
@@ -205,6 +211,8 @@ impl Driver {
             }
         };
         if let Some(recorder) = &mut self.recorder {
+            // Also what was held while the app was suspended.
+            recorder.wake();
             recorder.end("closed");
         }
         self.close_socket();

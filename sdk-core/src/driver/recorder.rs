@@ -138,7 +138,8 @@ impl Recorder {
         };
         if self.given > defaults::RECORDING_BYTES {
             self.end("too_large");
-        } else if waiting + line.len() > defaults::RECORDING_QUEUE {
+        } else if waiting > 0 && waiting + line.len() > defaults::RECORDING_QUEUE {
+            // One line alone may be longer: a large account is loaded in one.
             self.end("too_slow");
         } else {
             self.queue_or_hold(line.as_bytes());

@@ -101,7 +101,7 @@ pub(crate) async fn carry(
                         traffic.receives(text.len());
                         match ServerFrame::parse(text.as_str()) {
                             Ok(frame) => waiting = Some(frame),
-                            Err(error) => return format!("a frame that is none: {error}"),
+                            Err(error) => return super::no_frame(&error),
                         }
                     }
                     // tungstenite answers pings by itself.

@@ -43,7 +43,7 @@ pub(crate) async fn carry(
                 Told::Comment => ServerFrame::Ping,
                 Told::Event(data) => match ServerFrame::parse(&data) {
                     Ok(frame) => frame,
-                    Err(error) => return format!("a frame that is none: {error}"),
+                    Err(error) => return super::no_frame(&error),
                 },
             };
             if inbound.send(frame).await.is_err() {

@@ -32,7 +32,7 @@ impl Backoff {
     pub(crate) fn fail(&mut self, slot_ms: Option<u64>, rng: &mut fastrand::Rng) -> u64 {
         self.failures += 1;
         let most = self.delays.next().unwrap_or(defaults::RETRY_MOST);
-        slot_ms.unwrap_or_else(|| jitter(most, rng))
+        slot_ms.map_or_else(|| jitter(most, rng), slot)
     }
 
     pub(crate) fn reset(&mut self) {
@@ -42,6 +42,11 @@ impl Backoff {
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
+}
+
+/// A slot of the server's, in ms, as far as it makes sense.
+pub(crate) fn slot(ms: u64) -> u64 {
+    ms.min(crate::config::millis(defaults::SLOT_MOST))
 }
 
 fn jitter(most: Duration, rng: &mut fastrand::Rng) -> u64 {

@@ -87,6 +87,10 @@ pub(crate) struct Ledger {
     minutes: VecDeque<Minute>,
     /// Bytes counted so far.
     bytes_seen: u64,
+    /// Bytes counted when the read went out that is on its way.
+    read_from: Option<u64>,
+    /// What a read takes, in bytes: a mean in which the last one counts for a quarter.
+    bytes_of_read: Option<u64>,
     /// Before a socket is tried again that was too dear.
     dwell: Dwell,
 }
@@ -154,17 +158,30 @@ impl Ledger {
         Some((oldest.start_ms + KEPT_MS).saturating_sub(now_ms))
     }
 
-    /// Bytes of a read, as measured in this hour.
-    fn bytes_per_read(&self, now_ms: u64) -> u64 {
-        let (bytes, reads) = (self.bytes(now_ms).spent, self.wakeups(now_ms).spent);
-        let measured = bytes.checked_div(reads).filter(|mean| *mean > 0);
-        measured.unwrap_or(defaults::BUDGET_READ_BYTES)
+    /// Bytes of a read, as measured: of reads alone, not of what else passed in the hour.
+    fn bytes_per_read(&self) -> u64 {
+        self.bytes_of_read.unwrap_or(defaults::BUDGET_READ_BYTES).max(1)
+    }
+
+    /// A read goes out.
+    fn read_begins(&mut self) {
+        self.read_from = Some(self.bytes_seen);
+    }
+
+    /// It is answered, or lost.
+    fn read_ends(&mut self, total: u64) {
+        let Some(from) = self.read_from.take() else { return };
+        let took = total.saturating_sub(from);
+        if took > 0 {
+            let before = self.bytes_of_read.unwrap_or(took);
+            self.bytes_of_read = Some((3 * before + took) / 4);
+        }
     }
 
     /// Reads that are left of wake-ups and of bytes, each with the time until more come free.
     fn left(&self, now_ms: u64) -> [Option<(u64, Option<u64>)>; 2] {
         let wakeups = self.wakeups(now_ms).left();
-        let bytes = self.bytes(now_ms).left().map(|left| left / self.bytes_per_read(now_ms));
+        let bytes = self.bytes(now_ms).left().map(|left| left / self.bytes_per_read());
         [
             wakeups.map(|left| (left, self.frees_in(now_ms, |minute| minute.wakeups))),
             bytes.map(|left| (left, self.frees_in(now_ms, |minute| minute.bytes))),
@@ -187,16 +204,37 @@ impl Ledger {
             };
             longest = longest.max(wait);
         }
-        let never = self.budget.max_wakeups_per_hour == Some(0);
-        (!never).then_some(longest)
+        (!self.reads_never()).then_some(longest)
+    }
+
+    /// Whether nothing is ever read by the client's own decision.
+    fn reads_never(&self) -> bool {
+        self.budget.max_wakeups_per_hour == Some(0) || self.budget.max_bytes_per_hour == Some(0)
+    }
+
+    /// Until time alone may lift the ceiling; none where only another budget does.
+    fn lifts_in(&self, now_ms: u64, heartbeat_ms: u64) -> Option<u64> {
+        let beats = HOUR_MS.div_ceil(heartbeat_ms.max(1));
+        let too_small = self.wakeups(now_ms).limit.is_some_and(|limit| limit < beats);
+        if too_small || self.reads_never() {
+            return None;
+        }
+        let kinds: [(Option<u64>, fn(&Minute) -> u64); 2] = [
+            (self.wakeups(now_ms).limit, |minute| minute.wakeups),
+            (self.bytes(now_ms).limit, |minute| minute.bytes),
+        ];
+        let frees = kinds
+            .into_iter()
+            .filter(|(limit, _)| limit.is_some())
+            .filter_map(|(_, spent)| self.frees_in(now_ms, spent));
+        Some(frees.max().unwrap_or(0).max(self.dwell.until().saturating_sub(now_ms)))
     }
 
     /// Whether one read fits. One that rides on a radio that is awake wakes nobody.
     fn allows(&self, now_ms: u64, awake: bool) -> bool {
         let [wakeups, bytes] = self.left(now_ms);
         let none = |left: Option<(u64, Option<u64>)>| left.is_some_and(|(left, _)| left == 0);
-        let never = self.budget.max_wakeups_per_hour == Some(0);
-        !never && (awake || !none(wakeups)) && !none(bytes)
+        !self.reads_never() && (awake || !none(wakeups)) && !none(bytes)
     }
 
     /// The highest mode whose costs fit. `now` is the one in force: a socket that is open is kept
@@ -213,7 +251,7 @@ impl Ledger {
             }
         }
         if let Some(left) = self.bytes(now_ms).left() {
-            if left < self.bytes_per_read(now_ms) {
+            if left < self.bytes_per_read() {
                 return Mode::Polling;
             }
             let since = now_ms.saturating_sub(millis(defaults::BUDGET_MEASURE));
@@ -259,6 +297,22 @@ impl Engine {
             self.signals.budget = wanted;
             self.ledger.dwell.changed(now, wanted > before);
         }
+    }
+
+    /// A read goes out, or has come to its end: what it takes is measured.
+    pub(crate) fn reading(&mut self, begins: bool) {
+        let total = self.stats.bytes_sent.saturating_add(self.stats.bytes_received);
+        if begins {
+            self.ledger.carried(total, self.now.mono_ms);
+            self.ledger.read_begins();
+        } else {
+            self.ledger.read_ends(total);
+        }
+    }
+
+    /// Until time alone may lift the budget's ceiling.
+    pub(crate) fn budget_lifts_in(&self) -> Option<u64> {
+        self.ledger.lifts_in(self.now.mono_ms, self.heartbeat_ms())
     }
 
     /// Whether the feed may be read now: somebody asked for it, or the budget allows it.
@@ -357,6 +411,8 @@ mod tests {
         let mut ledger = ledger(None, Some(100_000));
         for n in 1..=5 {
             ledger.woke(0);
+            ledger.read_begins();
+            ledger.read_ends(n * 10_000);
             ledger.carried(n * 10_000, 0);
         }
         assert_eq!(ledger.wait(0, 0), Some(KEPT_MS / 6), "five more of 10,000 each");
@@ -364,6 +420,30 @@ mod tests {
         assert!(!ledger.allows(1_000, false));
         assert_eq!(ledger.wait(1_000, 0), Some(KEPT_MS - 1_000));
         assert!(ledger.allows(KEPT_MS, false));
+    }
+
+    #[test]
+    fn what_else_passed_in_the_hour_is_not_taken_for_the_price_of_a_read() {
+        let mut ledger = ledger(None, Some(1_000_000));
+        // A bootstrap, and history that somebody opened, in one wake-up.
+        ledger.woke(0);
+        ledger.carried(600_000, 0);
+        ledger.read_begins();
+        ledger.read_ends(600_500);
+        ledger.carried(600_500, 0);
+        assert!(ledger.allows(1_000, false), "there is room for hundreds of reads");
+        assert!(ledger.wait(1_000, 0).unwrap() < 10_000);
+    }
+
+    #[test]
+    fn time_lifts_no_ceiling_of_a_budget_that_is_too_small_for_a_socket() {
+        let mut small = ledger(Some(60), None);
+        small.woke(0);
+        assert_eq!(small.lifts_in(0, 30_000), None, "60 wake-ups carry no 120 heartbeats");
+        let mut spent = ledger(Some(120), None);
+        spent.woke(0);
+        assert_eq!(spent.lifts_in(1_000, 30_000), Some(KEPT_MS - 1_000));
+        assert_eq!(ledger(None, Some(0)).lifts_in(0, 30_000), None);
     }
 
     #[test]

@@ -36,9 +36,14 @@ struct Limit {
 }
 
 impl Health {
+    /// Something came through.
+    fn works(&mut self) {
+        self.broken = false;
+    }
+
     /// A question was answered after `took_ms`.
     fn answered(&mut self, now_ms: u64, took_ms: u64) {
-        self.broken = false;
+        self.works();
         self.answers.push_back((now_ms, took_ms));
         if self.answers.len() > defaults::HEALTH_ANSWERS {
             self.answers.pop_front();
@@ -96,7 +101,17 @@ impl Engine {
     /// A question that was asked at `asked_ms` is answered.
     pub(crate) fn answered(&mut self, asked_ms: u64) {
         let now = self.now.mono_ms;
-        self.signals.health.answered(now, now.saturating_sub(asked_ms));
+        if self.lagged_at.is_some_and(|lagged| lagged >= asked_ms) {
+            // It may have waited here, for the disk.
+            self.way_works();
+        } else {
+            self.signals.health.answered(now, now.saturating_sub(asked_ms));
+        }
+    }
+
+    /// Something came through, though nobody knows how long it took.
+    pub(crate) fn way_works(&mut self) {
+        self.signals.health.works();
     }
 
     /// What was on its way is lost, and the client did not end it itself.

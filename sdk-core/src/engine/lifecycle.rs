@@ -103,13 +103,16 @@ impl Engine {
         }
         self.forget_health();
         // After all transactions given before.
+        self.releases += 1;
         self.effect(Effect::Release);
     }
 
     /// The store is released and what was on its way is gone.
     pub fn handle_released(&mut self, now: Now) {
         self.now = now;
-        if self.rest == Rest::Settling {
+        self.releases = self.releases.saturating_sub(1);
+        // One of an earlier rest says nothing: the files were opened again since.
+        if self.rest == Rest::Settling && self.releases == 0 {
             self.rest = Rest::Asleep;
         }
         self.advance();
@@ -143,7 +146,6 @@ impl Engine {
     pub(crate) fn command_at_rest(&mut self, id: CommandId, command: Command) {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
-            Command::SetVisible(rooms) => self.set_visible(rooms),
             Command::Stats | Command::Budget | Command::Presence(_) | Command::Typists(_) => {
                 self.command(id, command);
             }

@@ -155,7 +155,7 @@ impl Engine {
             ServerFrame::Error { error, room } => self.link_refused(&error, room),
             ServerFrame::Goaway { retry_after_ms, .. } => {
                 self.close_link("the server asked to come back later");
-                self.link_slot_until = self.now.mono_ms + retry_after_ms;
+                self.link_slot_until = self.now.mono_ms + super::backoff::slot(retry_after_ms);
                 self.timers.arm(Timer::SocketRetry, self.link_slot_until);
             }
             ServerFrame::Unknown(_) => {}
@@ -170,8 +170,7 @@ impl Engine {
         }
         self.auth.accepted();
         self.idempotency_window_ms = welcome.idempotency_window_ms;
-        self.server_clock.told(welcome.now, self.now);
-        self.expire_outbox();
+        self.hear_time(welcome.now);
         self.told_crowd(welcome.online, welcome.policy);
         self.told_ephemeral_members(welcome.ephemeral_members);
         true

@@ -154,6 +154,8 @@ pub struct Engine {
     /// Whether somebody waits for the feed to be read: then it is read whatever the budget says.
     read_asked: bool,
     rest: lifecycle::Rest,
+    /// Releases of the store on their way.
+    releases: u32,
     refreshes: Vec<refresh::Refresh>,
 
     phase: Phase,
@@ -196,6 +198,8 @@ pub struct Engine {
     windows_opened: u64,
     interest: interest::Interest,
     outbox: Outbox,
+    /// What this process has sent before the server told its time.
+    undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
 
     /// What of others is known, and of the user's own typing is told.
@@ -212,6 +216,10 @@ pub struct Engine {
     link_backoff: Backoff,
     /// When the surroundings last changed, and whether they have since.
     looked_at: Option<u64>,
+    /// When the network last became another one.
+    moved_at: Option<u64>,
+    /// When the disk last lagged behind what came in.
+    lagged_at: Option<u64>,
     look_due: bool,
     /// Sockets in a row that never came to be while the server could be reached.
     sockets_failed: u32,
@@ -256,6 +264,7 @@ impl Engine {
             // Whoever opens a client wants to see what is new.
             read_asked: true,
             rest: lifecycle::Rest::Awake,
+            releases: 0,
             refreshes: Vec::new(),
             phase: Phase::Loading,
             store_backoff: Backoff::new(),
@@ -283,6 +292,7 @@ impl Engine {
             windows_opened: 0,
             interest: interest::Interest::default(),
             outbox: Outbox::default(),
+            undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             watching: watch::Watching::default(),
             peers: peers::Peers::default(),
@@ -294,6 +304,8 @@ impl Engine {
             link_opened_at: None,
             link_backoff: Backoff::new(),
             looked_at: None,
+            moved_at: None,
+            lagged_at: None,
             look_due: false,
             sockets_failed: 0,
             probes: 0,
@@ -339,6 +351,7 @@ impl Engine {
                     // Whatever was open belongs to the network that is gone.
                     self.close_link("the network changed");
                     self.close_stream("the network changed");
+                    self.leave_network();
                     self.sockets_may_work();
                     self.look_again();
                 }
@@ -359,6 +372,12 @@ impl Engine {
         if let Command::Why(subject) = &command
             && self.why_now(id, subject)
         {
+            self.advance();
+            return;
+        }
+        if let Command::SetVisible(rooms) = command {
+            // Whether or not they are known yet.
+            self.set_visible(rooms);
             self.advance();
             return;
         }
@@ -407,6 +426,8 @@ impl Engine {
                 Timer::Calm => {}
                 Timer::Health => self.health_due(),
                 Timer::PresenceEnds => self.forget_presence(),
+                // The answer may be among what waits for the disk.
+                Timer::SocketAnswer if !self.wants_frames() => self.expect_answer(),
                 Timer::SocketAnswer => self.link_failed("no answer in time"),
                 Timer::StreamAnswer => self.stream_silent(),
                 Timer::Heartbeat => self.heartbeat(),
@@ -466,6 +487,9 @@ impl Engine {
 
     /// Compares what should be with what is, and asks for the difference.
     fn advance(&mut self) {
+        if !self.wants_frames() {
+            self.lagged_at = Some(self.now.mono_ms);
+        }
         self.advance_health();
         self.advance_budget();
         self.ceilings_since.note(self.signals.ceilings(), self.now.mono_ms);

@@ -261,12 +261,21 @@ impl Outbox {
         self.lanes.values().flat_map(|lane| &lane.rows).any(|row| row.attempted_at.is_some())
     }
 
+    /// These were first sent at `at`, by a better clock than the one that dated them.
+    pub(crate) fn date(&mut self, ids: &[EventId], at: i64) {
+        for row in self.lanes.values_mut().flat_map(|lane| &mut lane.rows) {
+            if row.attempted_at.is_some() && ids.contains(&row.op.id) {
+                row.attempted_at = Some(at);
+            }
+        }
+    }
+
     /// Rows first sent before `before` that have not failed yet.
     pub(crate) fn attempted_before(&self, before: i64) -> Vec<EventId> {
         self.lanes
             .values()
             .flat_map(|lane| &lane.rows)
-            .filter(|row| row.failed.is_none())
+            .filter(|row| row.failed.is_none() && !self.settled.contains_key(&row.op.id))
             .filter(|row| row.attempted_at.is_some_and(|at| at < before))
             .map(|row| row.op.id)
             .collect()

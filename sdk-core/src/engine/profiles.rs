@@ -1,7 +1,7 @@
 //! Profiles: fresh from memory or disk within `cache_ttl`, else from the server in one batch,
 //! else as they were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{Profile, ProfilesRequest, UserId, limits};
 
@@ -20,21 +20,29 @@ const CACHED: usize = 2_000;
 pub(crate) struct ProfileCache {
     ttl_ms: i64,
     known: BTreeMap<UserId, (Profile, i64)>,
+    /// In the order in which they came: the oldest goes first.
+    order: VecDeque<UserId>,
 }
 
 impl ProfileCache {
     pub(crate) fn new(ttl_ms: u64) -> Self {
-        Self { ttl_ms: i64::try_from(ttl_ms).unwrap_or(i64::MAX), known: BTreeMap::new() }
+        Self {
+            ttl_ms: i64::try_from(ttl_ms).unwrap_or(i64::MAX),
+            known: BTreeMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     fn put(&mut self, profile: Profile, fetched_at: i64) {
-        if self.known.len() >= CACHED && !self.known.contains_key(&profile.user) {
-            let oldest = self.known.iter().min_by_key(|(_, (_, at))| *at);
-            if let Some(user) = oldest.map(|(user, _)| user.clone()) {
-                self.known.remove(&user);
+        let user = profile.user.clone();
+        if self.known.insert(user.clone(), (profile, fetched_at)).is_none() {
+            self.order.push_back(user);
+            if self.known.len() > CACHED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
             }
         }
-        self.known.insert(profile.user.clone(), (profile, fetched_at));
     }
 
     /// Whether a profile is known and was fetched within the time to live. A clock that went

@@ -92,6 +92,8 @@ impl Engine {
             // What takes its time at the server says little of the way: pages of history, the calls
             // of the app, a bootstrap.
             Ok(Response::Sync(_) | Response::Ops(_)) => self.answered(asked.at_ms),
+            // One of the network that is gone says nothing of this one.
+            Err(_) if self.moved_at.is_some_and(|moved| asked.at_ms <= moved) => {}
             Err(RequestError::Network(_)) => self.way_broke(),
             Err(RequestError::Refused(error))
                 if error.temporary && error.retry_after_ms.is_none() =>
@@ -183,6 +185,7 @@ impl Engine {
         self.poll_due = false;
         self.timers.disarm(Timer::Poll);
         self.stats.polls += 1;
+        self.reading(true);
         self.refreshes_asked();
         let over_socket = self.link.is_ready();
         let id = RequestId(self.id());
@@ -256,6 +259,26 @@ impl Engine {
         self.sync = Some(Sync { id, over_socket: false, at_ms, have, watched });
     }
 
+    /// The network is another one: what was asked over the old one and can be asked again is asked
+    /// again at once, rather than after the time that an answer may take. A late one is heard by
+    /// nobody.
+    pub(crate) fn leave_network(&mut self) {
+        self.moved_at = Some(self.now.mono_ms);
+        let again = |asked: &Asked| {
+            matches!(asked.purpose, Purpose::Sync | Purpose::Boot | Purpose::Ops(_))
+        };
+        let mut lost: Vec<RequestId> =
+            self.requests.iter().filter(|(_, asked)| again(asked)).map(|(id, _)| *id).collect();
+        lost.sort_unstable();
+        for id in lost {
+            self.requests.remove(&id);
+            self.outbox.lost(Carrier::Request(id));
+        }
+        self.sync = None;
+        self.boot = None;
+        self.forget_told();
+    }
+
     /// Whether a `sync` is on its way.
     pub(crate) fn is_syncing(&self) -> bool {
         self.sync.is_some()
@@ -301,6 +324,9 @@ impl Engine {
         // An answer from before the socket was lost or the store failed: its page is too late,
         // what it says of operations is still true.
         let current = self.sync.take_if(|sync| sync.id == id);
+        if current.is_some() {
+            self.reading(false);
+        }
         match answer {
             Ok(Response::Sync(response)) => self.sync_succeeded(current, response),
             Ok(_) => {}
@@ -342,12 +368,12 @@ impl Engine {
             self.retry_links();
         }
         self.http_backoff.reset();
-        self.server_clock.told(response.now, self.now);
-        self.expire_outbox();
         self.told_crowd(response.online, response.policy);
         for sent in response.results {
             self.sent(sent, false);
         }
+        // After the results: what was accepted just now is not too old.
+        self.hear_time(response.now);
         let Some(page) = response.page else { return };
         let more = page.more;
         let Some(sync) = current else {
@@ -397,8 +423,7 @@ impl Engine {
         }
         self.http_backoff.reset();
         self.idempotency_window_ms = first.idempotency_window_ms;
-        self.server_clock.told(first.now, self.now);
-        self.expire_outbox();
+        self.hear_time(first.now);
         let rooms = std::mem::take(&mut first.rooms);
         let next = first.next.take();
         boot.saw(&rooms);

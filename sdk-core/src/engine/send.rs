@@ -229,11 +229,27 @@ impl Engine {
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
         let at = self.server_clock.now(self.now);
         let first = self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
+        if !self.server_clock.is_told() {
+            self.undated.extend_from_slice(&first);
+        }
         if !first.is_empty() {
             let mut transaction = Transaction { independent: true, ..Transaction::default() };
             transaction.push(Write::Attempted(first, at));
             self.commit(transaction, After::default());
         }
+    }
+
+    /// The server told its time. What this process sent before it knew is as old as that at most.
+    pub(crate) fn hear_time(&mut self, at: i64) {
+        self.server_clock.told(at, self.now);
+        let undated = std::mem::take(&mut self.undated);
+        if !undated.is_empty() {
+            self.outbox.date(&undated, at);
+            let mut transaction = Transaction { independent: true, ..Transaction::default() };
+            transaction.push(Write::Attempted(undated, at));
+            self.commit(transaction, After::default());
+        }
+        self.expire_outbox();
     }
 
     /// Operations that were sent before the server's memory of ids begins are never sent blindly

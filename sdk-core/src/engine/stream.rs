@@ -71,6 +71,7 @@ impl Engine {
                 if !self.greeted(&welcome) {
                     return;
                 }
+                self.way_works();
                 self.signals.streams_work = true;
                 self.stream_failures = 0;
                 self.stream = match std::mem::take(&mut self.stream) {
@@ -100,7 +101,7 @@ impl Engine {
             ServerFrame::Error { error, .. } => self.stream_refused(&error),
             ServerFrame::Goaway { retry_after_ms, .. } => {
                 self.close_stream("the server asked to come back later");
-                self.put_off_links(retry_after_ms);
+                self.put_off_links(super::backoff::slot(retry_after_ms));
             }
             // A sign of life, or of no meaning here.
             _ => {}

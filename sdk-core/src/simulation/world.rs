@@ -348,6 +348,10 @@ impl World {
         true
     }
 
+    pub(crate) fn has_socket(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// How many frames are on their way to the client.
     pub(crate) fn inbound(&self) -> usize {
         self.socket.as_ref().map_or(0, |(_, wire)| wire.to_client.len())

@@ -6,7 +6,7 @@ use tidewire_protocol::{AppState, Mode, Policy, ServerFrame};
 
 use super::model::room_id;
 use super::world::World;
-use crate::engine::{Command, ModeReport, Network, NetworkKind, Reason, Signal};
+use crate::engine::{Command, ModeReport, Network, NetworkKind, Reason, RequestError, Signal};
 
 fn awake(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -239,4 +239,42 @@ fn live_are_the_rooms_nearest_to_the_eye_open_then_visible_then_unread_then_rece
     world.command(Command::SetVisible(Vec::new()));
     world.run(2_000);
     assert_eq!(live(&world), [3, 4, 10, 11, 12]);
+}
+
+#[test]
+fn what_was_asked_over_the_old_network_is_asked_again_over_the_new_one_at_once() {
+    let mut world = awake(10);
+    world.signal(Signal::Ceiling(Mode::Polling));
+    world.run(3_000);
+    let sent = world.send(room_id(1), "in the lift");
+    while world.store_step() {}
+    // On its way, and never answered: that network is gone.
+    assert!(!world.requests.is_empty());
+    let lost = world.requests.len();
+    wait(&mut world, 2_000);
+    let wifi = Network { kind: NetworkKind::Wifi, ..Network::default() };
+    world.signal(Signal::Network(wifi));
+    assert!(world.requests.len() > lost, "nothing waits for the old one to give up");
+    let old: Vec<_> = world.requests.drain(..lost).map(|(id, _)| id).collect();
+    world.settle();
+    let log = &world.server.rooms[&room_id(1)].log;
+    assert!(log.iter().any(|event| event.id == sent));
+    for id in old {
+        world.respond(id, Err(RequestError::Network("no answer in time".into())));
+    }
+    world.run(20_000);
+    assert_eq!(world.engine.signals.health.ceiling().0, Mode::RealTime);
+    assert!(world.start().outbox.is_empty());
+}
+
+#[test]
+fn a_slot_beyond_all_sense_is_an_hour_at_most() {
+    let mut world = awake(11);
+    let goaway = ServerFrame::Goaway { retry_after_ms: u64::MAX, reason: "never".into() };
+    world.inject(goaway);
+    world.run(60_000);
+    assert!(world.engine.poll_timeout().is_some());
+    world.run(3_600_000);
+    assert_eq!(world.live_rooms().len(), 0);
+    assert!(world.has_socket(), "an hour later it is tried again");
 }

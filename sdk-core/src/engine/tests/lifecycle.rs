@@ -228,3 +228,18 @@ fn in_the_foreground_the_news_are_there_within_two_round_trips() {
         }
     }
 }
+
+#[test]
+fn a_second_rest_holds_only_when_its_own_release_is_done() {
+    let mut world = awake(12);
+    world.signal(Signal::AppState(AppState::Suspended));
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.signal(Signal::AppState(AppState::Suspended));
+    // The store does its jobs in order: let go, load, let go.
+    let mut settled = Vec::new();
+    while world.store_step() {
+        settled.push(world.engine.is_settled());
+    }
+    assert_eq!(settled.pop(), Some(true));
+    assert!(settled.iter().all(|settled| !settled), "{settled:?}");
+}

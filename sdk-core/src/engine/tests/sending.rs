@@ -198,3 +198,26 @@ fn a_clock_that_jumps_fails_nothing_and_sends_nothing_twice() {
         }
     }
 }
+
+#[test]
+fn what_a_process_sends_before_it_knows_the_time_is_not_taken_for_old() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    let (mut world, room) = world_with_room();
+    ceiling(&mut world, Mode::Polling);
+    world.settle();
+    // The device believes in a date long gone, and the process begins.
+    world.now.wall_ms -= 400 * DAY_MS;
+    world.restart(2);
+    ceiling(&mut world, Mode::Polling);
+    while world.store_step() {}
+    let sent = world.send(room, "first of all");
+    while world.store_step() || world.grant_token() {}
+    assert_eq!(world.requests.len(), 1, "it rides on the first read");
+    // The answer is lost: the next one tells the time.
+    world.lose(0, true);
+    world.run(120_000);
+    assert!(world.problems.is_empty(), "{:?}", world.problems);
+    assert!(world.start().outbox.is_empty());
+    let log = &world.server.rooms[&room].log;
+    assert_eq!(log.iter().filter(|event| event.id == sent).count(), 1);
+}

@@ -95,7 +95,7 @@ impl Engine {
             }
             Reason::LowPower => Lift::PowerSavingOff,
             Reason::Ceiling => Lift::App,
-            Reason::Budget => Lift::Budget { in_ms: self.budget_wait() },
+            Reason::Budget => Lift::Budget { in_ms: self.budget_lifts_in() },
         }
     }
 
