@@ -80,6 +80,10 @@ pub struct EventsQuery {
     /// Which of the user's devices this is, as in [`SyncRequest::device`].
     #[serde(default, skip_serializing_if = "ephemeral::is_zero")]
     pub device: u32,
+    /// The rooms whose presence and typing the stream is to tell: at most 20, the most important
+    /// first. On the wire one text, with commas between the ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "ephemeral::comma_separated")]
+    pub watch: Vec<RoomId>,
 }
 
 /// The answer to `sync`.

@@ -97,3 +97,21 @@ pub(crate) fn is_default_members(members: &u32) -> bool {
 pub(crate) fn is_zero(number: &u32) -> bool {
     *number == 0
 }
+
+/// Rooms in a query, which holds no lists: their ids with commas between them.
+pub(crate) mod comma_separated {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    use crate::RoomId;
+
+    pub(crate) fn serialize<S: Serializer>(rooms: &[RoomId], to: S) -> Result<S::Ok, S::Error> {
+        let ids: Vec<String> = rooms.iter().map(ToString::to_string).collect();
+        to.serialize_str(&ids.join(","))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RoomId>, D::Error> {
+        let text = String::deserialize(from)?;
+        let ids = text.split(',').filter(|_| !text.is_empty());
+        ids.map(|id| id.parse().map_err(D::Error::custom)).collect()
+    }
+}

@@ -23,6 +23,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.bootstrap.response", json::<Bootstrap>),
     ("call.bootstrap.response.least", json::<Bootstrap>),
     ("call.events.query", json::<EventsQuery>),
+    ("call.events.query.watch", json::<EventsQuery>),
     ("call.history.query", json::<HistoryQuery>),
     ("call.history.query.after", json::<HistoryQuery>),
     ("call.history.query.around", json::<HistoryQuery>),

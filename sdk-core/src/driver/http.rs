@@ -150,7 +150,11 @@ fn events_query(query: &EventsQuery) -> String {
     let (state, heartbeat) = (query.app_state.as_str(), query.heartbeat_ms);
     let device =
         if query.device == 0 { String::new() } else { format!("&device={}", query.device) };
-    format!("?{}app_state={state}&heartbeat_ms={heartbeat}{device}", cursor.unwrap_or_default())
+    let watch: Vec<String> = query.watch.iter().map(ToString::to_string).collect();
+    let watch =
+        if watch.is_empty() { String::new() } else { format!("&watch={}", watch.join(",")) };
+    let cursor = cursor.unwrap_or_default();
+    format!("?{cursor}app_state={state}&heartbeat_ms={heartbeat}{device}{watch}")
 }
 
 struct Call<'a> {

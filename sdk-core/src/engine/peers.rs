@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Keeps only what can be relied on: those who have typed long enough stop, and what was heard
-    /// of before a socket was lost holds for a while.
+    /// of before a socket or stream was lost holds for a while.
     pub(crate) fn advance_peers(&mut self) {
         self.end_typing();
         let ends = self.peers.typing.values().flat_map(BTreeMap::values).min();
@@ -125,8 +125,9 @@ impl Engine {
             Some(at) => self.timers.arm(Timer::TypingEnds, *at),
             None => self.timers.disarm(Timer::TypingEnds),
         }
-        let pushed = !self.link.watched().is_empty();
-        if self.peers.known.is_empty() || pushed && self.link.is_ready() {
+        let by_socket = self.link.is_ready() && !self.link.watched().is_empty();
+        let by_stream = self.stream.is_open() && !self.stream.watched().is_empty();
+        if self.peers.known.is_empty() || by_socket || by_stream {
             self.timers.disarm(Timer::PresenceEnds);
         } else if self.timers.get(Timer::PresenceEnds).is_none() {
             self.presence_holds();

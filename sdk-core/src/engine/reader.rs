@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use tidewire_protocol::{
-    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, ReceiptUpdate, RoomId, RoomOps,
-    RoomPage, RoomState, Seq, SyncRequest, SyncResponse, Synced, WireError, limits,
+    AppState, Bootstrap, ClientFrame, Cursor, ErrorCode, Mode, RoomId, RoomOps, RoomPage,
+    RoomState, Seq, SyncRequest, SyncResponse, Synced, WireError, limits,
 };
 
 use super::effect::{Effect, Request, RequestError, RequestId, Response};
@@ -236,9 +236,14 @@ impl Engine {
         latest.max(millis(slowest)).max(planned).min(most)
     }
 
-    /// Tells receipts by a request that reads nothing: the feed is pushed by a stream, which hears
-    /// nothing.
-    pub(crate) fn tell_by_request(&mut self, receipts: Vec<ReceiptUpdate>) {
+    /// Whether a request may go out that only tells.
+    pub(crate) fn may_tell(&self) -> bool {
+        self.sync.is_none() && self.http_is_open() && self.may_read()
+    }
+
+    /// Tells receipts and typing by one request that reads nothing: the feed is pushed by a stream,
+    /// which hears nothing. Whichever of the two is due takes the other along.
+    pub(crate) fn tell_by_request(&mut self) {
         let id = RequestId(self.id());
         let sync = SyncRequest {
             cursor: None,
@@ -246,17 +251,18 @@ impl Engine {
             wait_ms: 0,
             have: Default::default(),
             app_state: self.signals.app_state,
-            heartbeat_ms: self.declared_heartbeat_ms(),
+            // The stream is the heartbeat, however rare polls would be.
+            heartbeat_ms: self.heartbeat_ms(),
             ops: Vec::new(),
-            receipts,
+            receipts: self.tell_untold(),
             device: self.device,
-            watch: self.watching.for_poll(),
-            typing: self.board_typing(),
+            // The stream tells of them.
+            watch: None,
+            typing: self.due_typing(),
         };
-        let watched = sync.watch.as_ref().map(|watch| watch.rooms.clone());
         self.request_as(id, Request::Sync(sync), Purpose::Sync);
         let (at_ms, have) = (self.now.mono_ms, Vec::new());
-        self.sync = Some(Sync { id, over_socket: false, at_ms, have, watched });
+        self.sync = Some(Sync { id, over_socket: false, at_ms, have, watched: None });
     }
 
     /// The network is another one: what was asked over the old one and can be asked again is asked
@@ -277,11 +283,6 @@ impl Engine {
         self.sync = None;
         self.boot = None;
         self.forget_told();
-    }
-
-    /// Whether a `sync` is on its way.
-    pub(crate) fn is_syncing(&self) -> bool {
-        self.sync.is_some()
     }
 
     /// Operations that ride on a `sync`.

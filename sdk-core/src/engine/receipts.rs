@@ -339,7 +339,7 @@ impl Engine {
     }
 
     /// Takes what nothing carries yet, and notes that something does now.
-    fn tell_untold(&mut self) -> Vec<ReceiptUpdate> {
+    pub(crate) fn tell_untold(&mut self) -> Vec<ReceiptUpdate> {
         let (user, now) = (&self.config.user, self.now.mono_ms);
         let mut updates = Vec::new();
         for id in &self.owing {
@@ -389,19 +389,18 @@ impl Engine {
             self.timers.arm(Timer::Receipts, due);
             return;
         }
-        if !socket && (self.is_syncing() || !self.http_is_open() || !self.may_read()) {
+        if !socket {
+            // Its answer is the moment to look for more.
+            if self.may_tell() {
+                self.tell_by_request();
+            }
             return;
         }
         let receipts = self.tell_untold();
-        let more = receipts.len() == limits::RECEIPTS_PER_REQUEST;
-        if socket {
-            self.send_frame(ClientFrame::Receipts { receipts });
-        } else {
-            self.tell_by_request(receipts);
-        }
-        if more {
+        if receipts.len() == limits::RECEIPTS_PER_REQUEST {
             self.timers.arm(Timer::Receipts, now + pause);
         }
+        self.send_frame(ClientFrame::Receipts { receipts });
     }
 }
 

@@ -1,8 +1,10 @@
 //! The event stream: carries the pushed feed where sockets fail and HTTP works. It only speaks:
-//! what the client has to say goes by requests. Sockets are tried beside it, and the first one that
-//! greets takes its place.
+//! what the client has to say goes by requests, and the rooms that it watches when it opens another
+//! one. Sockets are tried beside it, and the first one that greets takes its place.
 
-use tidewire_protocol::{Cursor, ErrorCode, EventsQuery, Mode, ServerFrame, WireError};
+use tidewire_protocol::{
+    AppState, Cursor, ErrorCode, EventsQuery, Mode, RoomId, ServerFrame, WireError,
+};
 
 use super::Engine;
 use super::effect::{Effect, SocketEvent, SocketId};
@@ -29,6 +31,8 @@ pub(crate) struct Opened {
     welcomed_at: u64,
     /// That of the token that it was opened with.
     token_generation: u64,
+    app_state: AppState,
+    watch: Vec<RoomId>,
     /// Pages taken.
     pages: u64,
 }
@@ -48,6 +52,14 @@ impl Stream {
     /// Whether the feed is pushed by it, so that nobody polls it.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Stream::Open(_))
+    }
+
+    /// The rooms that its server knows to be watched.
+    pub(crate) fn watched(&self) -> &[RoomId] {
+        match self {
+            Stream::Closed => &[],
+            Stream::Opening(opened) | Stream::Open(opened) => &opened.watch,
+        }
     }
 }
 
@@ -97,6 +109,7 @@ impl Engine {
                     self.stream_failed("a page does not go on from the cursor");
                 }
             }
+            ServerFrame::Ephemeral(news) if self.stream.is_open() => self.take_ephemeral(news),
             ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
             ServerFrame::Error { error, .. } => self.stream_refused(&error),
             ServerFrame::Goaway { retry_after_ms, .. } => {
@@ -187,11 +200,19 @@ impl Engine {
 
     /// Closes the stream, if there is one.
     pub(crate) fn close_stream(&mut self, reason: &str) {
+        if self.stream.opened().is_some() {
+            self.watching.again = true;
+            self.leave_stream(reason);
+        }
+    }
+
+    fn leave_stream(&mut self, reason: &str) {
         let Some(socket) = self.stream.opened().map(|opened| opened.socket) else { return };
         tracing::debug!(reason, "event stream closed");
         self.stream = Stream::Closed;
         self.timers.disarm(Timer::StreamAnswer);
         self.effect(Effect::CloseStream(socket));
+        self.typing_lost();
         // Whatever was on its way is in the log: read it.
         self.poll_due = true;
     }
@@ -210,6 +231,9 @@ impl Engine {
         {
             // It ends with its token, and cannot be told another one.
             self.close_stream("there is another token");
+        }
+        if self.stream_is_outdated() {
+            self.leave_stream("something else is to be told");
         }
         let waits = self.timers.get(Timer::StreamRetry).is_some();
         // A page of a poll on its way would make the first page of the stream too late.
@@ -233,6 +257,8 @@ impl Engine {
             from: cursor.clone(),
             welcomed_at: 0,
             token_generation: generation,
+            app_state: self.signals.app_state,
+            watch: self.watching.rooms().to_vec(),
             pages: 0,
         });
         let query = EventsQuery {
@@ -240,10 +266,26 @@ impl Engine {
             app_state: self.signals.app_state,
             heartbeat_ms: self.heartbeat_ms(),
             device: self.device,
+            watch: self.watching.rooms().to_vec(),
         };
         self.effect(Effect::OpenStream(socket, query));
+        self.forget_strangers();
         let answer = self.now.mono_ms + millis(defaults::ANSWER_TIMEOUT);
         self.timers.arm(Timer::StreamAnswer, answer);
+    }
+
+    /// Whether another stream is to take the place of this one because other rooms are watched, or
+    /// the app stands elsewhere: what a socket is told in a frame. Only where nothing keeps the next
+    /// one from opening at once, and never before this one has brought the feed forward.
+    fn stream_is_outdated(&mut self) -> bool {
+        let Stream::Open(opened) = &self.stream else { return false };
+        let same =
+            opened.watch == self.watching.rooms() && opened.app_state == self.signals.app_state;
+        let may_open = self.auth.is_ready()
+            && self.sync.is_none()
+            && self.now.mono_ms >= self.link_slot_until
+            && self.timers.get(Timer::StreamRetry).is_none();
+        !same && may_open && opened.pages > 0 && !self.calms_down(self.stream_opened_at)
     }
 
     /// Whether the stream is opened again where streams have worked: then reads wait for it.

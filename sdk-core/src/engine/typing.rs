@@ -47,6 +47,11 @@ impl Keys {
         }
     }
 
+    /// Whether a start or a stop is to be told. A start is repeated by a key, never by the clock.
+    fn is_due(&self, now: u64) -> bool {
+        if self.typing { now >= self.start_due() } else { self.told.is_some() }
+    }
+
     fn tell(&mut self, now: u64) -> bool {
         if self.typing {
             self.started = Some(now);
@@ -85,7 +90,15 @@ impl Engine {
         }
     }
 
-    /// Tells over an open socket what is due. Without one it waits for the next poll.
+    /// What carried the user's presence is closed: the server takes that for the end of typing.
+    pub(crate) fn typing_lost(&mut self) {
+        for keys in self.typing.rooms.values_mut() {
+            keys.told = None;
+        }
+    }
+
+    /// Tells what is due over an open socket, or, while a stream pushes the feed, by a request.
+    /// Without either it waits for the next poll.
     pub(crate) fn advance_typing(&mut self) {
         if self.typing.rooms.is_empty() {
             return;
@@ -99,31 +112,42 @@ impl Engine {
             let here = all.get(id).is_some_and(|room| room.is_ephemeral(most));
             here && (keys.typing || keys.told.is_some() || recent)
         });
-        if !self.link.is_ready() {
+        let socket = self.link.is_ready();
+        if !socket && !self.stream.is_open() {
             self.timers.disarm(Timer::Typing);
             return;
         }
-        let mut typing = Vec::new();
-        let mut next: Option<u64> = None;
-        for (room, keys) in &mut self.typing.rooms {
-            // A start is repeated by a key, never by the clock.
-            let starts = keys.typing && now >= keys.start_due();
-            if starts || !keys.typing && keys.told.is_some() {
-                typing.push(TypingUpdate { room: *room, typing: keys.tell(now) });
-            }
-            if keys.typing {
-                let silent = keys.last_key + millis(defaults::TYPING_SILENCE);
-                let due = if keys.told.is_none() { silent.min(keys.start_due()) } else { silent };
-                next = Some(next.map_or(due, |next| next.min(due)));
+        if self.typing.rooms.values().any(|keys| keys.is_due(now)) {
+            if socket {
+                let typing = self.due_typing();
+                self.send_frame(ClientFrame::Ephemeral { typing });
+            } else if self.may_tell() {
+                self.tell_by_request();
             }
         }
-        match next {
+        let next = self.typing.rooms.values().filter(|keys| keys.typing).map(|keys| {
+            let silent = keys.last_key + millis(defaults::TYPING_SILENCE);
+            // One that is due already waits for something else than time.
+            let start = Some(keys.start_due()).filter(|due| keys.told.is_none() && *due > now);
+            start.map_or(silent, |start| start.min(silent))
+        });
+        match next.min() {
             Some(at) => self.timers.arm(Timer::Typing, at),
             None => self.timers.disarm(Timer::Typing),
         }
-        if !typing.is_empty() {
-            self.send_frame(ClientFrame::Ephemeral { typing });
+    }
+
+    /// Takes what is due, and notes that it is told now.
+    pub(crate) fn due_typing(&mut self) -> Vec<TypingUpdate> {
+        let now = self.now.mono_ms;
+        let mut due = Vec::new();
+        for (room, keys) in &mut self.typing.rooms {
+            keys.settle(now);
+            if keys.is_due(now) {
+                due.push(TypingUpdate { room: *room, typing: keys.tell(now) });
+            }
         }
+        due
     }
 
     /// What rides on a poll: where the user types now, and where no more.

@@ -1,6 +1,6 @@
 //! Which rooms are watched: of their members the app hears presence, and of the rooms who types.
-//! What should be watched is chosen here and nowhere else; whether a socket or the polls say so to
-//! the server follows from the mode.
+//! What should be watched is chosen here and nowhere else; whether a socket, an event stream or the
+//! polls say so to the server follows from the mode.
 
 use std::collections::BTreeSet;
 
@@ -113,10 +113,10 @@ impl Engine {
     }
 
     /// The rooms of which the server tells at this moment, or will: also those that the open socket
-    /// was told of and that are not wanted any more. What comes of them is true.
+    /// or stream was told of and that are not wanted any more. What comes of them is true.
     pub(crate) fn heard_of(&self) -> BTreeSet<RoomId> {
         let mut rooms: BTreeSet<RoomId> = self.watching.rooms.iter().copied().collect();
-        rooms.extend(self.link.watched().iter().copied());
+        rooms.extend(self.link.watched().iter().chain(self.stream.watched()).copied());
         rooms
     }
 

@@ -120,7 +120,7 @@ impl ModelServer {
             policy: self.policy,
             now: self.clock,
             ephemeral_members: self.ephemeral_members,
-            ephemeral: request.watch.and(self.ephemeral.take()),
+            ephemeral: request.watch.and_then(|_| self.ephemeral.take()),
         })
     }
 

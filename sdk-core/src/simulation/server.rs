@@ -127,7 +127,7 @@ pub struct ModelServer {
     pub(super) news: Vec<News>,
     /// Most members of a room that brings presence and typing, as it tells them.
     pub ephemeral_members: u32,
-    /// What the next poll that watches is told of others. Nobody is here for the model.
+    /// What the next who watches is told of others, by poll, socket or stream. Nobody is here for the model.
     pub(crate) ephemeral: Option<Ephemeral>,
     /// Whether `heard`, `heard_syncs` and `credited` are kept.
     pub(crate) records: bool,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{
-    ClientFrame, Cursor, ErrorCode, EventsQuery, Hello, Live, LiveFrom, RoomId, Seq, ServerFrame,
-    Synced, UserId, Welcome, WireError, limits,
+    ClientFrame, Cursor, Ephemeral, ErrorCode, EventsQuery, Hello, Live, LiveFrom, RoomId, Seq,
+    ServerFrame, Synced, UserId, Welcome, WireError, limits,
 };
 
 use super::server::{ModelServer, not_a_member};
@@ -28,6 +28,8 @@ pub struct ModelSocket {
     feed: Option<Feed>,
     /// Up to where each has been sent, and whether the user was found to be in it.
     live: BTreeMap<RoomId, (Seq, bool)>,
+    /// Whether rooms are watched on it.
+    watches: bool,
     /// Whether it is an event stream: then whatever was pushed counts as credited.
     pub(super) stream: bool,
     /// Whether a `hello` was heard.
@@ -47,8 +49,17 @@ impl ModelServer {
     /// Begins an event stream: what it says at first, and what pushes into it.
     pub fn stream(&mut self, user: &UserId, query: EventsQuery) -> (ModelSocket, Vec<ServerFrame>) {
         let mut socket = ModelSocket { stream: true, ..ModelSocket::default() };
-        let EventsQuery { cursor, heartbeat_ms, .. } = query;
-        let hello = Hello { cursor, feed: true, heartbeat_ms, ..Hello::default() };
+        let EventsQuery { cursor, app_state, heartbeat_ms, device, watch } = query;
+        let hello = Hello {
+            cursor,
+            app_state,
+            heartbeat_ms,
+            device,
+            watch,
+            feed: true,
+            live: Vec::new(),
+            token: None,
+        };
         let frames = self.frame(user, &mut socket, ClientFrame::Hello(hello));
         (socket, frames)
     }
@@ -68,6 +79,7 @@ impl ModelServer {
             ClientFrame::Hello(hello) => {
                 socket.greeted = true;
                 socket.heartbeat_ms = hello.heartbeat_ms;
+                socket.watches = !hello.watch.is_empty();
                 socket.feed = None;
                 let mut frames = vec![ServerFrame::Welcome(Welcome {
                     user: user.clone(),
@@ -116,6 +128,10 @@ impl ModelServer {
                 Ok(()) => Vec::new(),
                 Err(error) => tell(error, None),
             },
+            ClientFrame::Watch { rooms } => {
+                socket.watches = !rooms.is_empty();
+                Vec::new()
+            }
             ClientFrame::Ping => vec![ServerFrame::Pong],
             ClientFrame::Credit { cursor } => {
                 if self.records {
@@ -156,6 +172,12 @@ impl ModelServer {
         let rooms: Vec<RoomId> = socket.live.keys().copied().collect();
         for id in rooms {
             self.push_live(user, socket, id, &mut frames);
+        }
+        // Behind everything else.
+        if socket.watches
+            && let Some(news) = self.ephemeral.take()
+        {
+            frames.push(ServerFrame::Ephemeral(Ephemeral { to: None, ..news }));
         }
         frames
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::{Debug, Write as _};
 
-use tidewire_protocol::{ClientFrame, Op, ReceiptUpdate, SyncRequest, TypingUpdate};
+use tidewire_protocol::{ClientFrame, EventsQuery, Op, ReceiptUpdate, SyncRequest, TypingUpdate};
 
 use crate::engine::{
     Change, Effect, Notice, Problem, Query, Reply, Request, TimelineUpdate, Transaction, Write,
@@ -14,8 +14,13 @@ pub(super) fn decision(effect: &Effect) -> String {
         Effect::OpenSocket(id) => format!("open socket {}", id.0),
         Effect::CloseSocket(id) => format!("close socket {}", id.0),
         Effect::OpenStream(id, query) => {
-            let (cursor, state) = (query.cursor.is_some(), query.app_state.as_str());
-            format!("open stream {} cursor={cursor} app_state={state}", id.0)
+            let EventsQuery { cursor, app_state, heartbeat_ms, device: _, watch } = query;
+            let (cursor, state, watch) = (cursor.is_some(), app_state.as_str(), watch.len());
+            let id = id.0;
+            format!(
+                "open stream {id} cursor={cursor} app_state={state} \
+                 heartbeat_ms={heartbeat_ms} watch={watch}"
+            )
         }
         Effect::CloseStream(id) => format!("close stream {}", id.0),
         Effect::SendFrame(id, frame) => format!("send on {}: {}", id.0, of_frame(frame)),

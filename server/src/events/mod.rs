@@ -1,6 +1,7 @@
 //! `GET /v1/events`: the pushed feed as an event stream, for networks that let HTTP through and
 //! break WebSockets. It says the same frames as a socket whose `hello` asked for the feed, and hears
-//! nothing: everything that a client has to say goes by other calls.
+//! nothing: everything that a client has to say goes by other calls, and the rooms that it watches
+//! are those of its query.
 
 mod format;
 
@@ -14,7 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use tidewire_protocol::{Cursor, EventsQuery, Page, UserId, Welcome, WireError, limits};
+use tidewire_protocol::{Cursor, EventsQuery, RoomId, UserId, Welcome, WireError, limits};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -28,9 +29,10 @@ use crate::http::extract::{Params, Token};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
 use crate::policy::Audience;
-use crate::presence::Sign;
+use crate::presence::{Sign, Watching};
 use crate::stop::Stop;
 use crate::store::EventJson;
+use crate::sync;
 
 /// What is said, in the words of a socket.
 type Frame = tidewire_protocol::ServerFrame<EventJson>;
@@ -45,6 +47,7 @@ pub(crate) async fn events(
     Params(query): Params<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    sync::check_watch(&query.watch)?;
     connection::admit(&app)?;
     let resumed = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
     // An empty one is what a client sends that has not got any yet.
@@ -52,7 +55,7 @@ pub(crate) async fn events(
     let cursor = resumed.or(query.cursor);
     let sign =
         Sign { device: query.device, app_state: query.app_state, heartbeat_ms: query.heartbeat_ms };
-    let session = Session::begin(app, verified, cursor, sign)?;
+    let session = Session::begin(app, verified, cursor, sign, query.watch)?;
     let chunks = stream::unfold(session, async |mut session| {
         let text = session.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), session))
@@ -73,8 +76,9 @@ struct Session {
     user: UserId,
     inbox: Arc<Inbox>,
     feed: Feed,
+    watching: Watching,
     /// Made and not given to the connection yet.
-    pages: VecDeque<Page<EventJson>>,
+    frames: VecDeque<Frame>,
     welcomed: bool,
     ended: bool,
     expires: Instant,
@@ -109,16 +113,20 @@ impl Session {
         verified: Verified,
         cursor: Option<Cursor>,
         sign: Sign,
+        watch: Vec<RoomId>,
     ) -> Result<Self, WireError> {
         let Verified { user, expires } = verified;
         let inbox = Arc::new(Inbox::default());
         let attached = app.hub.attach(&user, &inbox);
         let feed = Feed::begin(&app, &user, &inbox, cursor)?;
+        let mut watching = Watching::new(app.presence.clone(), user.clone(), inbox.clone());
+        watching.set(watch);
         let (least, most) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
         let keep_alive = Duration::from_millis(sign.heartbeat_ms.clamp(least, most));
         Ok(Self {
             feed,
-            pages: VecDeque::new(),
+            watching,
+            frames: VecDeque::new(),
             welcomed: false,
             ended: false,
             expires: deadline_of(expires),
@@ -156,17 +164,27 @@ impl Session {
             return Ok(self.welcome());
         }
         loop {
-            if let Some(page) = self.pages.pop_front() {
-                let to = page.to.clone();
-                return Ok(text("batch", Some(&to), &Frame::Batch(page)));
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(match &frame {
+                    Frame::Batch(page) => text("batch", Some(&page.to), &frame),
+                    _ => text("ephemeral", None, &frame),
+                });
             }
             // The connection has taken all that there was: its own back-pressure stands for credit.
             self.feed.confirm_all();
             let work = self.feed.is_behind() || !self.inbox.is_empty();
+            let moments = self.watching.has_news();
             tokio::select! {
                 () = self.stop.requested() => return Err(End::Stop),
                 () = self.inbox.rung(), if !work => {}
-                pages = self.feed.pages(), if work => self.pages = pages?.into(),
+                pages = self.feed.pages(), if work => {
+                    self.frames = pages?.into_iter().map(Frame::Batch).collect();
+                }
+                () = sleep_until(self.watching.calm_until()), if !work && moments => {
+                    let news = self.watching.news(self.app.store.as_ref()).await;
+                    let news = news.map_err(|error| End::Error(error.into()))?;
+                    self.frames = news.into_iter().map(Frame::Ephemeral).collect();
+                }
                 Ok(()) = self.audience.changed() => {
                     let Audience { online, policy } = *self.audience.borrow_and_update();
                     return Ok(text("policy", None, &Frame::Policy { online, policy }));

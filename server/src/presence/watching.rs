@@ -1,13 +1,20 @@
-//! The rooms that one connection watches, and what anybody who watches is told first.
+//! The rooms that one connection watches, and what it is told of them: everything first, then what
+//! changes, conflated, and everything again where changes were left out. Makes frames; what carries
+//! them is not its affair. Also what anybody who asks instead of listening is told.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tidewire_protocol::{Ephemeral, RoomId, UserId, Watch, limits};
+use tidewire_protocol::{Ephemeral, PeerTyping, RoomId, UserId, Watch, limits};
+use tokio::time::Instant as Deadline;
 
-use super::Presence;
-use crate::inbox::Inbox;
+use super::{Presence, left_ms};
+use crate::inbox::{Inbox, Moments};
 use crate::store::{Store, StoreError};
+
+/// Pause between two tellings: what happens meanwhile goes together. An eye takes 200 ms for at
+/// once, and a crowd that comes back makes 5 frames a second here instead of hundreds.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Users that the database is asked about at once. Of more it is not told when they were last seen.
 const LOOKUPS: usize = 500;
@@ -20,11 +27,14 @@ pub(crate) struct Watching {
     rooms: Vec<RoomId>,
     /// Those of them of which nothing has been told yet.
     fresh: Vec<RoomId>,
+    /// Until when there is a pause: something was told a moment ago.
+    calm_until: Deadline,
 }
 
 impl Watching {
     pub(crate) fn new(presence: Arc<Presence>, user: UserId, inbox: Arc<Inbox>) -> Self {
-        Self { presence, user, inbox, rooms: Vec::new(), fresh: Vec::new() }
+        let (rooms, fresh, calm_until) = (Vec::new(), Vec::new(), Deadline::now());
+        Self { presence, user, inbox, rooms, fresh, calm_until }
     }
 
     /// Watches these rooms and no others.
@@ -45,23 +55,60 @@ impl Watching {
         self.rooms = rooms;
     }
 
-    /// Changes were left out: everything has to be told again.
-    pub(crate) fn begin_anew(&mut self) {
-        self.fresh = self.rooms.clone();
+    /// Whether there is something to tell, of changes or of everybody in some room.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.fresh.is_empty() || self.inbox.has_moments()
     }
 
-    /// Whether something has to be told of everybody in some room.
-    pub(crate) fn is_behind(&self) -> bool {
-        !self.fresh.is_empty()
+    /// When it may be told. What carries it lets everything else pass first.
+    pub(crate) fn calm_until(&self) -> Deadline {
+        self.calm_until
+    }
+
+    /// What there is to tell now, in frames of the size that the wire allows. Waits for the disk
+    /// when rooms are new.
+    pub(crate) async fn news(&mut self, store: &dyn Store) -> Result<Vec<Ephemeral>, StoreError> {
+        let Moments { presence, typing, shed } = self.inbox.take_moments();
+        if shed {
+            // Changes were left out: everything has to be told again.
+            self.fresh = self.rooms.clone();
+        }
+        let now = Instant::now();
+        let typing = typing.into_iter().map(|((room, user), until)| {
+            let ttl_ms = left_ms(until, now);
+            PeerTyping { room, user, ttl_ms }
+        });
+        let news = Ephemeral {
+            presence: presence.into_values().collect(),
+            typing: typing.collect(),
+            to: None,
+        };
+        let mut frames = in_frames(news);
+        if !self.fresh.is_empty() {
+            // After the news: it is newer than they are.
+            frames.extend(in_frames(self.first(store).await?));
+        }
+        self.calm_until = Deadline::now() + PAUSE;
+        Ok(frames)
     }
 
     /// What is to be told first of the rooms that are new. Waits for the disk.
-    pub(crate) async fn first(&mut self, store: &dyn Store) -> Result<Ephemeral, StoreError> {
+    async fn first(&mut self, store: &dyn Store) -> Result<Ephemeral, StoreError> {
         let rooms = std::mem::take(&mut self.fresh);
         self.presence.load(&rooms, store).await?;
         let told = self.presence.told(&self.user, &rooms, None, store).await?;
         Ok(Ephemeral { to: None, ..told })
     }
+}
+
+fn in_frames(mut news: Ephemeral) -> Vec<Ephemeral> {
+    let mut frames = Vec::new();
+    while !news.is_empty() {
+        let most = news.presence.len().min(limits::PRESENCE_PER_FRAME);
+        let rest = Ephemeral { presence: news.presence.split_off(most), ..Ephemeral::default() };
+        frames.push(std::mem::replace(&mut news, rest));
+    }
+    frames
 }
 
 impl Drop for Watching {

@@ -87,8 +87,6 @@ pub(super) struct Session {
     feed: Option<Feed>,
     pub(super) live: LiveRooms,
     pub(super) watching: Watching,
-    /// Until when presence and typing wait: some were told a moment ago.
-    pub(super) calm_until: Deadline,
     online: Online,
     expires: Deadline,
     silent_at: Deadline,
@@ -108,7 +106,6 @@ impl Session {
             live: LiveRooms::new(app.hub.clone(), inbox.clone()),
             feed: None,
             watching: Watching::new(app.presence.clone(), user.clone(), inbox.clone()),
-            calm_until: Deadline::now(),
             online: Online::begin(&app, &user, sign),
             expires: deadline_of(expires),
             silent_at: Deadline::now(),
@@ -134,14 +131,14 @@ impl Session {
             let work = self.feed.as_ref().is_some_and(Feed::is_behind)
                 || self.live.is_behind()
                 || !self.inbox.is_empty();
-            let moments = self.watching.is_behind() || self.inbox.has_moments();
+            let moments = self.watching.has_news();
             tokio::select! {
                 () = self.stop.requested() => return Err(goaway(&self.app)),
                 inbound = self.peer.receive() => {
                     self.handle(inbound?).await?;
                 }
                 () = self.inbox.rung(), if !work => {}
-                () = sleep_until(self.calm_until), if !work && moments => {
+                () = sleep_until(self.watching.calm_until()), if !work && moments => {
                     self.push_moments().await?;
                 }
                 () = std::future::ready(()), if work => {

@@ -5,6 +5,7 @@
 
 mod binary;
 mod events;
+mod events_watch;
 mod harness;
 mod http;
 mod lifecycle;

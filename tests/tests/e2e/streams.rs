@@ -141,3 +141,50 @@ async fn a_suspended_app_leaves_its_stream_and_comes_back_to_it() {
     in_mode_because(&ada, "real_time", STREAMS).await;
     world.agree(&room, &[&ada, &bob], 4).await;
 }
+
+async fn sees(agent: &Agent, user: &str, presence: &str) {
+    agent.until(&format!("{user} is {presence}"), |view| view.stands(user, presence)).await;
+}
+
+#[tokio::test]
+async fn two_behind_streams_see_each_other_come_type_look_away_and_go() {
+    let world = World::start().await;
+    let network = world.network().await;
+    network.set(Fault::NoSockets);
+    let over_stream =
+        |user| world.client_over(&network, user).knob("presence-heartbeat-interval-ms", 1_000);
+    let ada = Agent::start(&over_stream("ada")).await;
+    let bob = Agent::start(&over_stream("bob")).await;
+    in_mode_because(&ada, "real_time", STREAMS).await;
+    in_mode_because(&bob, "real_time", STREAMS).await;
+    let polls = [ada.stat("/polls").await, bob.stat("/polls").await];
+    // Rooms that come to be while the streams are open are watched as well.
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    sees(&ada, "bob", "online").await;
+    sees(&bob, "ada", "online").await;
+    let types = async |agent: &Agent, who: &[&str]| {
+        agent.until(&format!("{who:?} types"), |view| view.typists(&room) == who).await;
+    };
+    for (who, name, other) in [(&ada, "ada", &bob), (&bob, "bob", &ada)] {
+        who.must(json!({"cmd": "typing", "room": room})).await;
+        types(other, &[name]).await;
+        // Silence.
+        types(other, &[]).await;
+        who.must(json!({"cmd": "typing", "room": room})).await;
+        types(other, &[name]).await;
+        let said = who.send(&room, "here it is").await;
+        types(other, &[]).await;
+        other.sees(&room, &[said]).await;
+    }
+    world.agree(&room, &[&ada, &bob], 3).await;
+    assert_eq!([ada.stat("/polls").await, bob.stat("/polls").await], polls, "all was pushed");
+    assert_eq!(ada.stat("/frames_sent").await + bob.stat("/frames_sent").await, 0);
+    bob.must(json!({"cmd": "set_app_state", "state": "background"})).await;
+    sees(&ada, "bob", "away").await;
+    bob.must(json!({"cmd": "set_app_state", "state": "foreground"})).await;
+    sees(&ada, "bob", "online").await;
+    bob.kill().await;
+    sees(&ada, "bob", "offline").await;
+    ada.quit().await;
+}

@@ -3,6 +3,7 @@
 
 mod budget;
 mod ephemeral;
+mod ephemeral_streams;
 mod health;
 mod lifecycle;
 mod modes;

@@ -9,7 +9,7 @@ use super::world::World;
 use crate::engine::{Command, Network, NetworkKind, Problem, Reason, Request, Signal, TokenInfo};
 
 /// A client on a network where no socket opens, until its stream does.
-fn streaming(seed: u64) -> World {
+pub(super) fn streaming(seed: u64) -> World {
     let mut world = World::new(seed);
     world.sockets_work = false;
     world.server.join(room_id(1));
@@ -272,6 +272,7 @@ fn a_stream_ends_where_a_socket_would() {
     }
     let mut world = streaming(10);
     world.signal(Signal::AppState(AppState::Background));
+    world.settle();
     assert!(world.has_stream(), "a glance at another app");
     world.run(6_000);
     assert!(!world.has_stream());
