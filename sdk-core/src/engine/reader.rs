@@ -256,6 +256,14 @@ impl Engine {
         self.sync = Some(Sync { id, over_socket: false, at_ms, have, watched });
     }
 
+    /// Polls go on only from what was told of the rooms that stay; also the one that is on its way.
+    pub(crate) fn retain_told(&mut self, stays: impl Fn(&RoomId) -> bool) {
+        self.watching.retain_told(&stays);
+        if let Some(rooms) = self.sync.as_mut().and_then(|sync| sync.watched.as_mut()) {
+            rooms.retain(stays);
+        }
+    }
+
     /// Whether a `sync` is on its way.
     pub(crate) fn is_syncing(&self) -> bool {
         self.sync.is_some()

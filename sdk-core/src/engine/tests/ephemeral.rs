@@ -422,6 +422,70 @@ fn polls_ask_for_what_has_changed_and_for_everything_when_a_room_is_new() {
 }
 
 #[test]
+fn polls_ask_for_everything_again_after_it_was_forgotten() {
+    let offline = Network { kind: NetworkKind::None, ..Network::default() };
+    let back = Signal::AppState(AppState::Foreground);
+    let pauses = [
+        (Signal::AppState(AppState::Background), back.clone()),
+        (Signal::AppState(AppState::Suspended), back),
+        (Signal::Network(offline), Signal::Network(Network::default())),
+    ];
+    for (gone, back) in pauses {
+        let what = format!("{gone:?}");
+        let mut world = with_rooms(21, 2);
+        world.signal(Signal::Ceiling(Mode::Polling));
+        world.run(20_000);
+        let bob = || vec![presence("bob", PresenceState::Online, None)];
+        let to = |mark: &str| Ephemeral { presence: bob(), typing: vec![], to: Some(mark.into()) };
+        let since = |world: &World| {
+            let syncs = world.server.heard_syncs.iter().rev();
+            syncs.filter_map(|sync| sync.watch.clone()).map(|watch| watch.since).next()
+        };
+        world.server.ephemeral = Some(to("m1"));
+        world.run(30_000);
+        assert_eq!(since(&world), Some(Some("m1".into())), "{what}");
+        assert_eq!(of(&world, "bob"), Presence::Online, "{what}");
+        world.signal(gone);
+        world.settle();
+        assert_eq!(of(&world, "bob"), Presence::Unknown, "{what}");
+        world.run(3_000);
+        world.server.heard_syncs.clear();
+        world.signal(back);
+        while since(&world).is_none() {
+            world.run(100);
+        }
+        assert_eq!(since(&world), Some(None), "{what}");
+        world.server.ephemeral = Some(to("m2"));
+        world.run(20_000);
+        assert_eq!(of(&world, "bob"), Presence::Online, "{what}");
+        assert_eq!(since(&world), Some(Some("m2".into())), "{what}");
+    }
+}
+
+#[test]
+fn polls_ask_for_everything_again_after_a_silence_of_the_server() {
+    let mut world = with_rooms(22, 1);
+    world.signal(Signal::Ceiling(Mode::Polling));
+    let bob = vec![presence("bob", PresenceState::Online, None)];
+    world.server.ephemeral =
+        Some(Ephemeral { presence: bob, typing: vec![], to: Some("m1".into()) });
+    world.run(30_000);
+    assert_eq!(of(&world, "bob"), Presence::Online);
+    // Nobody answers.
+    while of(&world, "bob") != Presence::Unknown {
+        world.pass(1_000);
+    }
+    // A poll that was on its way meanwhile hears of changes at last. They are not enough.
+    world.server.heard_syncs.clear();
+    world.server.ephemeral =
+        Some(Ephemeral { presence: vec![], typing: vec![], to: Some("m2".into()) });
+    world.run(60_000);
+    let syncs = world.server.heard_syncs.iter();
+    let since: Vec<_> = syncs.filter_map(|sync| sync.watch.clone()).map(|w| w.since).collect();
+    assert_eq!(since[..2], [Some("m1".into()), None]);
+}
+
+#[test]
 fn somebody_types_until_the_time_ends_a_message_comes_or_he_stops() {
     let mut world = with_rooms(12, 2);
     let room = room_id(1);
