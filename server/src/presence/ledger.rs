@@ -33,8 +33,22 @@ impl Ledger {
         }
     }
 
-    fn take(&mut self) -> Vec<(UserId, i64)> {
-        std::mem::take(&mut self.unwritten).into_iter().collect()
+    /// What the disk does not have yet of a user.
+    pub(super) fn last(&self, user: &UserId) -> Option<i64> {
+        self.unwritten.get(user).copied()
+    }
+
+    pub(super) fn all(&self) -> Vec<(UserId, i64)> {
+        self.unwritten.iter().map(|(user, at)| (user.clone(), *at)).collect()
+    }
+
+    /// These are on the disk. What has come since stays.
+    pub(super) fn written(&mut self, seen: &[(UserId, i64)]) {
+        for (user, at) in seen {
+            if self.last(user).is_some_and(|last| last <= *at) {
+                self.unwritten.remove(user);
+            }
+        }
     }
 }
 
@@ -71,18 +85,20 @@ pub(crate) async fn write_everybody(app: &App) {
 
 impl Presence {
     fn unwritten(&self) -> Vec<(UserId, i64)> {
-        self.lock().ledger.take()
+        self.lock().ledger.all()
     }
 }
 
 async fn write(app: &App, mut seen: Vec<(UserId, i64)>) {
     while !seen.is_empty() {
         let rest = seen.split_off(seen.len().min(BATCH));
-        // A help, not a promise: what is lost is written when the user comes or goes again.
-        if let Err(error) = app.store.put_last_seen(seen).await {
+        if let Err(error) = app.store.put_last_seen(seen.clone()).await {
+            // The next look tries again.
             tracing::warn!(%error, "when users were last seen could not be written");
             return;
         }
+        // Not before: whoever asks the disk meanwhile does not find them there.
+        app.presence.lock().ledger.written(&seen);
         seen = rest;
     }
 }

@@ -31,6 +31,10 @@ pub(crate) use watching::Watching;
 /// second. What is beyond it is ignored.
 const TYPING_RATE: RateLimit = RateLimit { per_second: 2.0, burst: 10 };
 
+/// How often the members of a room are read for one user: those of all that he may watch, several
+/// times. Of the others he is told later.
+const READING_RATE: RateLimit = RateLimit { per_second: 10.0, burst: 60 };
+
 /// How long after the last sign of life somebody with this heartbeat counts.
 pub(crate) fn silence(heartbeat_ms: u64) -> Duration {
     let (low, high) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
@@ -77,6 +81,7 @@ pub(crate) struct Presence {
     /// As many were online before the start, and count until then unless more are heard of.
     expected: Option<(u32, Instant)>,
     typing: RateLimiter,
+    reading: RateLimiter,
     members: u32,
 }
 
@@ -92,7 +97,8 @@ impl Presence {
             ledger: Ledger::default(),
         };
         let typing = RateLimiter::new(Some(TYPING_RATE));
-        Self { state: Mutex::new(state), expected, typing, members }
+        let reading = RateLimiter::new(Some(READING_RATE));
+        Self { state: Mutex::new(state), expected, typing, reading, members }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -177,7 +183,9 @@ impl Presence {
         let mut state = self.lock();
         for user in state.watched.follow(entry.room, entry.ord, change) {
             let standing = state.users.state(&user);
-            state.watched.changed(&PeerPresence { user, state: standing, last_seen: None });
+            let known = state.ledger.last(&user).max(state.watched.known_of(&user));
+            let last_seen = known.filter(|_| standing == PresenceState::Offline);
+            state.watched.changed(&PeerPresence { user, state: standing, last_seen });
         }
     }
 
@@ -198,5 +206,7 @@ impl Presence {
     }
 }
 
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;
