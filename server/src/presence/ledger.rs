@@ -1,5 +1,5 @@
-//! When somebody was last seen: all that is written of presence. Those who came or went since the
-//! last look are written together, once a minute, so that nobody is written more often.
+//! When somebody was last seen: all that is written of presence. Those who are here, or were
+//! since the last look, are written together, once a minute, so that nobody is written more often.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tidewire_protocol::UserId;
 use tokio::time::MissedTickBehavior;
 
-use super::Presence;
+use super::{Presence, State, time_of};
 use crate::app::App;
 use crate::clock;
 
@@ -67,6 +67,7 @@ pub(crate) async fn keep(app: Arc<App>) {
         ticks += 1;
         if ticks >= WRITE_TICKS {
             ticks = 0;
+            app.presence.note_everybody(Instant::now());
             write(&app, app.presence.unwritten()).await;
         }
     }
@@ -84,6 +85,13 @@ pub(crate) async fn write_everybody(app: &App) {
 }
 
 impl Presence {
+    /// Also those who stay are written, so that a crash makes nobody look gone for hours.
+    pub(super) fn note_everybody(&self, now: Instant) {
+        let mut state = self.lock();
+        let State { users, ledger, .. } = &mut *state;
+        users.signs(now).for_each(|(user, seen)| ledger.seen(user, time_of(seen, now)));
+    }
+
     fn unwritten(&self) -> Vec<(UserId, i64)> {
         self.lock().ledger.all()
     }

@@ -285,6 +285,44 @@ fn a_thousand_typing_updates_a_second_are_told_as_a_few() {
 }
 
 #[test]
+fn a_thousand_changes_of_the_app_a_second_are_told_as_a_few() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let mut told = 0;
+    for n in 0..1_000 {
+        let app_state = if n % 2 == 0 { AppState::Foreground } else { AppState::Background };
+        presence.seen(&user("bob"), sign(1, app_state, 30_000), start + Duration::from_millis(n));
+        told += usize::from(inbox.has_moments());
+        inbox.take_moments();
+    }
+    assert!(told <= 12, "{told}");
+    presence.expire(start + Duration::from_secs(1));
+    assert_eq!(
+        states(&inbox),
+        [("bob".into(), PresenceState::Away)],
+        "the last one, with the tick"
+    );
+    presence.expire(start + Duration::from_secs(2));
+    assert!(!inbox.has_moments());
+}
+
+#[test]
+fn who_is_here_for_long_is_written_too() {
+    let presence = presence();
+    let start = Instant::now();
+    presence.socket_opened(&user("ada"), beat(30_000), start);
+    presence.seen(&user("bob"), beat(600_000), start);
+    let last = |name: &str| presence.lock().ledger.last(&user(name));
+    let writing = presence.lock().ledger.all();
+    presence.lock().ledger.written(&writing);
+    assert_eq!((last("ada"), last("bob")), (None, None));
+    presence.note_everybody(start + Duration::from_secs(600));
+    let (ada, bob) = (last("ada").unwrap(), last("bob").unwrap());
+    assert!((599_000..601_000).contains(&(ada - bob)), "a socket is a sign of life: {}", ada - bob);
+}
+
+#[test]
 fn nothing_is_kept_of_rooms_that_nobody_watches_any_more() {
     let presence = presence();
     let inbox = watched(&presence, &["ada", "bob"]);
