@@ -139,6 +139,13 @@ impl Inbox {
         }
     }
 
+    /// Everything has to be told again of presence and typing.
+    pub(crate) fn tell_again(&self) {
+        if self.lock().moment(|moments| moments.shed = true) {
+            self.bell.notify_one();
+        }
+    }
+
     /// What there is of presence and typing.
     pub(crate) fn take_moments(&self) -> Moments {
         std::mem::take(&mut self.lock().moments)

@@ -156,6 +156,9 @@ impl Engine {
 
     /// A poll that watched these rooms was answered.
     pub(crate) fn told_by_poll(&mut self, rooms: Vec<RoomId>, news: Option<Ephemeral>) {
+        if rooms.is_empty() {
+            return;
+        }
         let mut news = news.unwrap_or_default();
         self.watching.polled(rooms, news.to.take());
         self.take_ephemeral(news);
@@ -167,6 +170,7 @@ impl Engine {
     /// Where anybody stands is not known any more.
     pub(crate) fn forget_presence(&mut self) {
         self.retain_known(|_| false);
+        self.retain_told(|_| false);
     }
 
     /// Nothing is known any more of anybody.
@@ -179,6 +183,7 @@ impl Engine {
     /// Forgets who is in no watched room any more, and who types elsewhere.
     pub(crate) fn forget_strangers(&mut self) {
         let heard_of = self.heard_of();
+        self.retain_told(|room| heard_of.contains(room));
         let watched: Vec<_> = heard_of.iter().filter_map(|id| self.rooms.get(id)).collect();
         // Who is in a room has to be known to say who is not.
         if watched.iter().all(|room| room.receipts.is_whole()) {

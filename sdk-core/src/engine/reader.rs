@@ -285,6 +285,14 @@ impl Engine {
         self.forget_told();
     }
 
+    /// Polls go on only from what was told of the rooms that stay; also the one that is on its way.
+    pub(crate) fn retain_told(&mut self, stays: impl Fn(&RoomId) -> bool) {
+        self.watching.retain_told(&stays);
+        if let Some(rooms) = self.sync.as_mut().and_then(|sync| sync.watched.as_mut()) {
+            rooms.retain(stays);
+        }
+    }
+
     /// Operations that ride on a `sync`.
     fn board_ops(&mut self, carrier: Carrier) -> Vec<RoomOps> {
         let mut bytes = 0;

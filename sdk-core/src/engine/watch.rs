@@ -49,6 +49,14 @@ impl Watching {
         let rooms = rooms.into_iter().collect();
         self.since = to.or(before).map(|mark| (mark, rooms));
     }
+
+    /// What was told of rooms that do not stay has been forgotten: changes alone would not bring it
+    /// back.
+    pub(crate) fn retain_told(&mut self, stays: impl Fn(&RoomId) -> bool) {
+        if let Some((_, rooms)) = &mut self.since {
+            rooms.retain(stays);
+        }
+    }
 }
 
 impl Room {

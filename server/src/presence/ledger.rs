@@ -1,5 +1,5 @@
-//! When somebody was last seen: all that is written of presence. Those who came or went since the
-//! last look are written together, once a minute, so that nobody is written more often.
+//! When somebody was last seen: all that is written of presence. Those who are here, or were
+//! since the last look, are written together, once a minute, so that nobody is written more often.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tidewire_protocol::UserId;
 use tokio::time::MissedTickBehavior;
 
-use super::Presence;
+use super::{Presence, State, time_of};
 use crate::app::App;
 use crate::clock;
 
@@ -33,8 +33,22 @@ impl Ledger {
         }
     }
 
-    fn take(&mut self) -> Vec<(UserId, i64)> {
-        std::mem::take(&mut self.unwritten).into_iter().collect()
+    /// What the disk does not have yet of a user.
+    pub(super) fn last(&self, user: &UserId) -> Option<i64> {
+        self.unwritten.get(user).copied()
+    }
+
+    pub(super) fn all(&self) -> Vec<(UserId, i64)> {
+        self.unwritten.iter().map(|(user, at)| (user.clone(), *at)).collect()
+    }
+
+    /// These are on the disk. What has come since stays.
+    pub(super) fn written(&mut self, seen: &[(UserId, i64)]) {
+        for (user, at) in seen {
+            if self.last(user).is_some_and(|last| last <= *at) {
+                self.unwritten.remove(user);
+            }
+        }
     }
 }
 
@@ -53,6 +67,7 @@ pub(crate) async fn keep(app: Arc<App>) {
         ticks += 1;
         if ticks >= WRITE_TICKS {
             ticks = 0;
+            app.presence.note_everybody(Instant::now());
             write(&app, app.presence.unwritten()).await;
         }
     }
@@ -70,19 +85,28 @@ pub(crate) async fn write_everybody(app: &App) {
 }
 
 impl Presence {
+    /// Also those who stay are written, so that a crash makes nobody look gone for hours.
+    pub(super) fn note_everybody(&self, now: Instant) {
+        let mut state = self.lock();
+        let State { users, ledger, .. } = &mut *state;
+        users.signs(now).for_each(|(user, seen)| ledger.seen(user, time_of(seen, now)));
+    }
+
     fn unwritten(&self) -> Vec<(UserId, i64)> {
-        self.lock().ledger.take()
+        self.lock().ledger.all()
     }
 }
 
 async fn write(app: &App, mut seen: Vec<(UserId, i64)>) {
     while !seen.is_empty() {
         let rest = seen.split_off(seen.len().min(BATCH));
-        // A help, not a promise: what is lost is written when the user comes or goes again.
-        if let Err(error) = app.store.put_last_seen(seen).await {
+        if let Err(error) = app.store.put_last_seen(seen.clone()).await {
+            // The next look tries again.
             tracing::warn!(%error, "when users were last seen could not be written");
             return;
         }
+        // Not before: whoever asks the disk meanwhile does not find them there.
+        app.presence.lock().ledger.written(&seen);
         seen = rest;
     }
 }

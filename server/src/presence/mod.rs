@@ -8,6 +8,7 @@ mod users;
 mod watched;
 mod watching;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,10 +32,24 @@ pub(crate) use watching::Watching;
 /// second. What is beyond it is ignored.
 const TYPING_RATE: RateLimit = RateLimit { per_second: 2.0, burst: 10 };
 
+/// How often the members of a room are read for one user: those of all that he may watch, several
+/// times. Of the others he is told later.
+const READING_RATE: RateLimit = RateLimit { per_second: 10.0, burst: 60 };
+
+/// How often a user's comings and goings are told at once. What is beyond it is told with the next
+/// tick, however often it changed until then.
+const FLIP_RATE: RateLimit = RateLimit { per_second: 0.5, burst: 10 };
+
 /// How long after the last sign of life somebody with this heartbeat counts.
 pub(crate) fn silence(heartbeat_ms: u64) -> Duration {
     let (low, high) = (*limits::HEARTBEAT_MS.start(), *limits::HEARTBEAT_MS.end());
     Duration::from_millis(heartbeat_ms.clamp(low, high) * 5 / 2)
+}
+
+/// A moment in ms since 1970-01-01 UTC.
+fn time_of(moment: Instant, now: Instant) -> i64 {
+    let ago = i64::try_from(now.saturating_duration_since(moment).as_millis());
+    clock::now_ms().saturating_sub(ago.unwrap_or(i64::MAX))
 }
 
 /// What a device says of itself.
@@ -49,18 +64,27 @@ struct State {
     users: Users,
     watched: Watched,
     ledger: Ledger,
+    /// Those whose state changed too often to tell it at once, and their last sign of life.
+    late: HashMap<UserId, Instant>,
 }
 
 impl State {
     /// A user's state is another one: those who watch hear of it, and it is on its way to the disk.
     fn changed(&mut self, change: Change, now: Instant) {
         let Change { user, state, seen } = change;
-        let ago = i64::try_from(now.saturating_duration_since(seen).as_millis());
-        let seen_at = clock::now_ms().saturating_sub(ago.unwrap_or(i64::MAX));
+        self.late.remove(&user);
+        let seen_at = time_of(seen, now);
         // Also of those who come: so a crash of the server makes nobody look gone for days.
         self.ledger.seen(&user, seen_at);
         let last_seen = (state == PresenceState::Offline).then_some(seen_at);
         self.watched.changed(&PeerPresence { user, state, last_seen });
+    }
+
+    fn tell_late(&mut self, now: Instant) {
+        for (user, seen) in std::mem::take(&mut self.late) {
+            let state = self.users.state(&user);
+            self.changed(Change { user, state, seen }, now);
+        }
     }
 
     fn expire(&mut self, now: Instant) {
@@ -77,6 +101,8 @@ pub(crate) struct Presence {
     /// As many were online before the start, and count until then unless more are heard of.
     expected: Option<(u32, Instant)>,
     typing: RateLimiter,
+    reading: RateLimiter,
+    flips: RateLimiter,
     members: u32,
 }
 
@@ -90,9 +116,12 @@ impl Presence {
             users: Users::default(),
             watched: Watched::new(members, fastrand::u32(..)),
             ledger: Ledger::default(),
+            late: HashMap::new(),
         };
         let typing = RateLimiter::new(Some(TYPING_RATE));
-        Self { state: Mutex::new(state), expected, typing, members }
+        let reading = RateLimiter::new(Some(READING_RATE));
+        let flips = RateLimiter::new(Some(FLIP_RATE));
+        Self { state: Mutex::new(state), expected, typing, reading, flips, members }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,14 +160,17 @@ impl Presence {
             device.sockets = device.sockets.saturating_add_signed(sockets);
             device.foreground = sign.app_state == AppState::Foreground;
         });
-        if let Some(change) = change {
-            state.changed(change, now);
+        match change {
+            Some(change) if self.flips.take(user, 1, now).is_ok() => state.changed(change, now),
+            Some(change) => drop(state.late.insert(change.user, change.seen)),
+            None => {}
         }
     }
 
     /// Lets go of those whose time has run out, and of rooms that nobody asks for any more.
     pub(crate) fn expire(&self, now: Instant) {
         let mut state = self.lock();
+        state.tell_late(now);
         state.expire(now);
         state.watched.expire(now);
     }
@@ -177,7 +209,9 @@ impl Presence {
         let mut state = self.lock();
         for user in state.watched.follow(entry.room, entry.ord, change) {
             let standing = state.users.state(&user);
-            state.watched.changed(&PeerPresence { user, state: standing, last_seen: None });
+            let known = state.ledger.last(&user).max(state.watched.known_of(&user));
+            let last_seen = known.filter(|_| standing == PresenceState::Offline);
+            state.watched.changed(&PeerPresence { user, state: standing, last_seen });
         }
     }
 
@@ -198,5 +232,7 @@ impl Presence {
     }
 }
 
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::*;
 use crate::inbox::Inbox;
 use crate::store::{Change as Membership, Logged, News, Roster};
 
-fn user(name: &str) -> UserId {
+pub(super) fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
 
@@ -19,7 +19,7 @@ fn sign(device: u32, app_state: AppState, heartbeat_ms: u64) -> Sign {
     Sign { device, app_state, heartbeat_ms }
 }
 
-fn beat(heartbeat_ms: u64) -> Sign {
+pub(super) fn beat(heartbeat_ms: u64) -> Sign {
     sign(0, AppState::Foreground, heartbeat_ms)
 }
 
@@ -200,6 +200,44 @@ fn strangers_and_former_members_neither_hear_nor_are_heard() {
 }
 
 #[test]
+fn who_comes_into_a_watched_room_hears_of_everybody_in_it() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let mark = told(&presence, "ada", None, start).to.unwrap();
+    presence.follow(&entry(11, Membership::Left(user("ada"))));
+    presence.seen(&user("bob"), beat(1_000), start);
+    assert!(!inbox.has_moments());
+    let since = told(&presence, "ada", Some(&mark), start).to.unwrap_or(mark);
+    presence.follow(&entry(12, Membership::Joined(user("ada"))));
+    assert!(inbox.take_moments().shed, "the connection is told everything again");
+    let news = told(&presence, "ada", Some(&since), start).presence;
+    assert_eq!((news.len(), news[0].state), (1, PresenceState::Online));
+}
+
+#[test]
+fn who_joins_is_told_with_the_last_sign_of_life_that_is_known() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada"]);
+    let start = Instant::now();
+    presence.seen(&user("bob"), beat(1_000), start);
+    presence.expire(start + Duration::from_secs(3));
+    presence.follow(&entry(11, Membership::Joined(user("bob"))));
+    let news = inbox.take_moments().presence.into_values().next().unwrap();
+    assert_eq!(news.state, PresenceState::Offline);
+    assert!(news.last_seen.is_some());
+}
+
+#[test]
+fn a_room_that_is_read_later_is_news_to_all_who_hold_a_mark() {
+    let presence = presence();
+    let start = Instant::now();
+    let mark = told(&presence, "ada", None, start).to.unwrap();
+    let _inbox = watched(&presence, &["ada", "bob"]);
+    assert_eq!(told(&presence, "ada", Some(&mark), start).presence.len(), 1);
+}
+
+#[test]
 fn what_happens_while_the_members_are_read_is_not_lost() {
     let presence = presence();
     let inbox = Arc::new(Inbox::default());
@@ -247,11 +285,49 @@ fn a_thousand_typing_updates_a_second_are_told_as_a_few() {
 }
 
 #[test]
+fn a_thousand_changes_of_the_app_a_second_are_told_as_a_few() {
+    let presence = presence();
+    let inbox = watched(&presence, &["ada", "bob"]);
+    let start = Instant::now();
+    let mut told = 0;
+    for n in 0..1_000 {
+        let app_state = if n % 2 == 0 { AppState::Foreground } else { AppState::Background };
+        presence.seen(&user("bob"), sign(1, app_state, 30_000), start + Duration::from_millis(n));
+        told += usize::from(inbox.has_moments());
+        inbox.take_moments();
+    }
+    assert!(told <= 12, "{told}");
+    presence.expire(start + Duration::from_secs(1));
+    assert_eq!(
+        states(&inbox),
+        [("bob".into(), PresenceState::Away)],
+        "the last one, with the tick"
+    );
+    presence.expire(start + Duration::from_secs(2));
+    assert!(!inbox.has_moments());
+}
+
+#[test]
+fn who_is_here_for_long_is_written_too() {
+    let presence = presence();
+    let start = Instant::now();
+    presence.socket_opened(&user("ada"), beat(30_000), start);
+    presence.seen(&user("bob"), beat(600_000), start);
+    let last = |name: &str| presence.lock().ledger.last(&user(name));
+    let writing = presence.lock().ledger.all();
+    presence.lock().ledger.written(&writing);
+    assert_eq!((last("ada"), last("bob")), (None, None));
+    presence.note_everybody(start + Duration::from_secs(600));
+    let (ada, bob) = (last("ada").unwrap(), last("bob").unwrap());
+    assert!((599_000..601_000).contains(&(ada - bob)), "a socket is a sign of life: {}", ada - bob);
+}
+
+#[test]
 fn nothing_is_kept_of_rooms_that_nobody_watches_any_more() {
     let presence = presence();
     let inbox = watched(&presence, &["ada", "bob"]);
     let start = Instant::now();
-    presence.lock().watched.lease(room(), start);
+    presence.lock().watched.lease(room(), &user("ada"), start);
     presence.lock().watched.remove(room(), &inbox);
     assert_eq!(presence.lock().watched.sizes(), (1, 2, 1));
     presence.expire(start + Duration::from_secs(3_600));

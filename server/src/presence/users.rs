@@ -90,6 +90,14 @@ impl Users {
         self.users.keys()
     }
 
+    /// Everybody with the last sign of life; an open socket is one.
+    pub(super) fn signs(&self, now: Instant) -> impl Iterator<Item = (&UserId, Instant)> {
+        self.users.iter().map(move |(name, user)| {
+            let open = user.devices.iter().any(|device| device.sockets > 0);
+            (name, if open { now } else { user.seen })
+        })
+    }
+
     pub(super) fn state(&self, user: &UserId) -> PresenceState {
         self.users.get(user).map_or(PresenceState::Offline, User::state)
     }

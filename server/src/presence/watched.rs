@@ -21,6 +21,9 @@ use crate::store::{Change, Roster};
 /// some to spare.
 const LEASE: Duration = Duration::from_secs(180);
 
+/// Most rooms that are followed for those who ask. Beyond it a room brings nothing until others end.
+const LEASED: usize = 100_000;
+
 /// How long somebody is believed to type.
 const TYPING_TTL: Duration = Duration::from_millis(limits::TYPING_TTL_MS);
 
@@ -66,6 +69,10 @@ impl Room {
             Members::Known { users, .. } if users.len() <= most => Some(users),
             _ => None,
         }
+    }
+
+    fn has(&self, user: &UserId) -> bool {
+        matches!(&self.members, Members::Known { users, .. } if users.contains(user))
     }
 
     /// Those who are to hear of `user`.
@@ -161,8 +168,14 @@ impl Watched {
         }
     }
 
-    /// Follows the room for a while.
-    pub(super) fn lease(&mut self, id: RoomId, now: Instant) {
+    /// Follows the room for a while for `user`, unless he is known not to be in it. Gives whether
+    /// that is new: then it has to be looked, once the members are known, whether he is.
+    pub(super) fn lease(&mut self, id: RoomId, user: &UserId, now: Instant) -> bool {
+        let leased = self.rooms.get(&id).is_some_and(|room| room.lease.is_some());
+        let stranger = !self.is_loading(id) && self.rooms.get(&id).is_some_and(|r| !r.has(user));
+        if stranger || !leased && self.leases.len() >= LEASED {
+            return false;
+        }
         let room = self.room(id);
         // Renewed only when half of it is over: most polls change nothing here.
         if room.lease.is_none_or(|until| until < now + LEASE / 2) {
@@ -171,6 +184,17 @@ impl Watched {
                 self.leases.remove(&(before, id));
             }
             self.leases.insert((now + LEASE, id));
+        }
+        !leased
+    }
+
+    /// Ends the time of a room that turned out not to have this user, or could not be read.
+    pub(super) fn release_stranger(&mut self, id: RoomId, user: &UserId) {
+        if let Some(room) = self.rooms.get_mut(&id).filter(|room| !room.has(user)) {
+            if let Some(until) = room.lease.take() {
+                self.leases.remove(&(until, id));
+            }
+            self.forget_unused(id);
         }
     }
 
@@ -199,10 +223,16 @@ impl Watched {
 
     /// The members of a room have been read.
     pub(super) fn loaded(&mut self, id: RoomId, roster: Roster) {
-        let version = self.version;
+        // A number of its own: of a room that is new, everybody is news to all who hold an older one.
+        let version = self.next();
         let most = self.most;
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let Members::Loading(changes) = &mut room.members else { return };
+        let as_of = roster.as_of;
+        if changes.iter().any(|(ord, change)| *ord > as_of && *change == Change::Created) {
+            // Read before the room began: it stays to be read.
+            return;
+        }
         let here = roster.members.into_iter().filter(|(_, _, left)| left.is_none());
         let mut users: HashSet<UserId> = here.map(|(user, ..)| user).collect();
         let mut as_of = roster.as_of;
@@ -249,6 +279,14 @@ impl Watched {
             return Vec::new();
         }
         *as_of = ord;
+        if *change == Change::Created {
+            // Watched before it was there: whom it begins with is to be read.
+            let members: Vec<UserId> = users.drain().collect();
+            room.members = Members::Loading(Vec::new());
+            room.watchers.iter().for_each(|watcher| watcher.inbox.tell_again());
+            members.iter().for_each(|user| self.unindex(user, id));
+            return Vec::new();
+        }
         let was_small = users.len() <= most;
         if !apply(users, change) {
             return Vec::new();
@@ -264,6 +302,7 @@ impl Watched {
         match (was_small, is_small, change) {
             (true, true, Change::Joined(_)) => {
                 self.index(&member, id);
+                self.tell_again(id, &member);
                 vec![member]
             }
             (true, true, _) => {
@@ -281,6 +320,16 @@ impl Watched {
             }
             (false, false, _) => Vec::new(),
         }
+    }
+
+    /// Somebody came into a room that he may have watched before: he has heard of nobody in it.
+    fn tell_again(&mut self, id: RoomId, user: &UserId) {
+        let version = self.next();
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        // Those who ask do not say who they were before: all of them are told.
+        (room.since, room.version) = (version, version);
+        let own = room.watchers.iter().filter(|watcher| watcher.user == *user);
+        own.for_each(|watcher| watcher.inbox.tell_again());
     }
 
     /// Tells those who watch that a user stands elsewhere now.
@@ -377,6 +426,11 @@ impl Watched {
             told.ephemeral.to = Some(self.mark(self.version));
         }
         told
+    }
+
+    /// When a user was last seen, as far as is known here.
+    pub(super) fn known_of(&self, user: &UserId) -> Option<i64> {
+        self.peers.get(user).and_then(|peer| peer.last_seen)
     }
 
     /// The database knew when these were last seen.

@@ -95,7 +95,12 @@ impl Watching {
     /// What is to be told first of the rooms that are new. Waits for the disk.
     async fn first(&mut self, store: &dyn Store) -> Result<Ephemeral, StoreError> {
         let rooms = std::mem::take(&mut self.fresh);
-        self.presence.load(&rooms, store).await?;
+        self.presence.load(&self.user, &rooms, store).await?;
+        // Those that could not be read now are told a moment later.
+        self.fresh = {
+            let state = self.presence.lock();
+            rooms.iter().copied().filter(|room| state.watched.is_loading(*room)).collect()
+        };
         let told = self.presence.told(&self.user, &rooms, None, store).await?;
         Ok(Ephemeral { to: None, ..told })
     }
@@ -131,22 +136,37 @@ impl Presence {
     ) -> Result<Option<Ephemeral>, StoreError> {
         let rooms: Vec<RoomId> = watch.rooms.iter().copied().take(limits::WATCHED_ROOMS).collect();
         let now = Instant::now();
-        {
+        let begun: Vec<RoomId> = {
             let mut state = self.lock();
-            rooms.iter().for_each(|room| state.watched.lease(*room, now));
+            rooms.iter().copied().filter(|room| state.watched.lease(*room, user, now)).collect()
+        };
+        let loaded = self.load(user, &rooms, store).await;
+        {
+            // Whether the user is in them is known only now.
+            let mut state = self.lock();
+            begun.iter().for_each(|room| state.watched.release_stranger(*room, user));
         }
-        self.load(&rooms, store).await?;
+        loaded?;
         let told = self.told(user, &rooms, watch.since.as_deref(), store).await?;
         Ok(told.to.is_some().then_some(told))
     }
 
-    /// Reads the members of those rooms that are not followed yet.
-    async fn load(&self, rooms: &[RoomId], store: &dyn Store) -> Result<(), StoreError> {
+    /// Reads the members of those rooms that are not followed yet, as many as the user may have read
+    /// now.
+    async fn load(
+        &self,
+        user: &UserId,
+        rooms: &[RoomId],
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
         let loading: Vec<RoomId> = {
             let state = self.lock();
             rooms.iter().copied().filter(|room| state.watched.is_loading(*room)).collect()
         };
         for room in loading {
+            if self.reading.take(user, 1, Instant::now()).is_err() {
+                break;
+            }
             let roster = store.roster(room).await?;
             self.lock().watched.loaded(room, roster);
         }
@@ -160,13 +180,18 @@ impl Presence {
         since: Option<&str>,
         store: &dyn Store,
     ) -> Result<Ephemeral, StoreError> {
-        let mut told = {
+        // What is on its way to the disk is read before the disk is, so that it is found in one.
+        let (mut told, unwritten) = {
             let state = self.lock();
-            state.watched.told(&state.users, user, rooms, since, Instant::now())
+            let mut told = state.watched.told(&state.users, user, rooms, since, Instant::now());
+            told.unseen.truncate(LOOKUPS);
+            let unwritten: Vec<_> =
+                told.unseen.iter().map(|user| state.ledger.last(user)).collect();
+            (told, unwritten)
         };
-        told.unseen.truncate(LOOKUPS);
         if !told.unseen.is_empty() {
-            let seen = store.last_seen(told.unseen.clone()).await?;
+            let mut seen = store.last_seen(told.unseen.clone()).await?;
+            seen.iter_mut().zip(unwritten).for_each(|(seen, last)| *seen = last.max(*seen));
             self.lock().watched.last_seen(&told.unseen, &seen);
             let found: std::collections::HashMap<_, _> = told.unseen.iter().zip(seen).collect();
             for presence in &mut told.ephemeral.presence {

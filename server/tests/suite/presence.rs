@@ -266,6 +266,21 @@ async fn nothing_of_it_stands_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_watched_before_it_begins_tells_once_it_is_there() {
+    let server = start().await;
+    let id = RoomId::from_uuid(Uuid::now_v7());
+    let mut ada = server.hello("ada", watching(id)).await;
+    assert_eq!(ada.until_pong().await, []);
+    let room = serde_json::json!({ "id": id, "kind": "group", "members": ["bob"] });
+    server.post("cyd", "/v1/rooms", &room).await;
+    let members = serde_json::json!({ "users": ["ada"] });
+    server.post("cyd", &format!("/v1/rooms/{id}/members"), &members).await;
+    let expected = [("bob", PresenceState::Offline), ("cyd", PresenceState::Offline)];
+    while states(&ephemeral(&mut ada).await) != expected {}
+    server.server.stop().await;
+}
+
+#[tokio::test]
 async fn when_somebody_was_last_seen_is_known_after_a_restart() {
     let server = start().await;
     let room = server.group("ada", &["bob"]).await;

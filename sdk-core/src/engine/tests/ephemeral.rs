@@ -186,25 +186,6 @@ fn in_polling_typing_rides_on_the_polls_and_causes_none() {
 }
 
 #[test]
-fn beside_an_event_stream_it_rides_on_what_goes_out_anyway() {
-    let mut world = World::new(19);
-    world.sockets_work = false;
-    world.server.join(room_id(1));
-    world.run(60_000);
-    assert!(world.has_stream());
-    let requests = world.engine.stats().requests;
-    type_for(&mut world, 3_000);
-    assert_eq!(world.engine.stats().requests, requests, "no request of its own");
-    world.server.heard_syncs.clear();
-    world.server.say(room_id(1), "somebody owes a receipt for this");
-    type_for(&mut world, 6_000);
-    let sync = &world.server.heard_syncs[0];
-    assert!(!sync.receipts.is_empty());
-    assert_eq!(sync.typing, [TypingUpdate { room: room_id(1), typing: true }]);
-    assert_eq!(sync.watch.as_ref().unwrap().rooms, [room_id(1)]);
-}
-
-#[test]
 fn where_nobody_is_to_hear_of_it_nothing_is_told() {
     let mut world = with_rooms(5, 2);
     world.server.ephemeral_members = 3;
@@ -419,6 +400,70 @@ fn polls_ask_for_what_has_changed_and_for_everything_when_a_room_is_new() {
     world.command(Command::CloseTimeline(timeline));
     assert_eq!(next(&mut world), None, "and another one instead");
     assert_eq!(of(&world, "bob"), Presence::Offline { last_seen: None }, "told an hour ago or now");
+}
+
+#[test]
+fn polls_ask_for_everything_again_after_it_was_forgotten() {
+    let offline = Network { kind: NetworkKind::None, ..Network::default() };
+    let back = Signal::AppState(AppState::Foreground);
+    let pauses = [
+        (Signal::AppState(AppState::Background), back.clone()),
+        (Signal::AppState(AppState::Suspended), back),
+        (Signal::Network(offline), Signal::Network(Network::default())),
+    ];
+    for (gone, back) in pauses {
+        let what = format!("{gone:?}");
+        let mut world = with_rooms(21, 2);
+        world.signal(Signal::Ceiling(Mode::Polling));
+        world.run(20_000);
+        let bob = || vec![presence("bob", PresenceState::Online, None)];
+        let to = |mark: &str| Ephemeral { presence: bob(), typing: vec![], to: Some(mark.into()) };
+        let since = |world: &World| {
+            let syncs = world.server.heard_syncs.iter().rev();
+            syncs.filter_map(|sync| sync.watch.clone()).map(|watch| watch.since).next()
+        };
+        world.server.ephemeral = Some(to("m1"));
+        world.run(30_000);
+        assert_eq!(since(&world), Some(Some("m1".into())), "{what}");
+        assert_eq!(of(&world, "bob"), Presence::Online, "{what}");
+        world.signal(gone);
+        world.settle();
+        assert_eq!(of(&world, "bob"), Presence::Unknown, "{what}");
+        world.run(3_000);
+        world.server.heard_syncs.clear();
+        world.signal(back);
+        while since(&world).is_none() {
+            world.run(100);
+        }
+        assert_eq!(since(&world), Some(None), "{what}");
+        world.server.ephemeral = Some(to("m2"));
+        world.run(20_000);
+        assert_eq!(of(&world, "bob"), Presence::Online, "{what}");
+        assert_eq!(since(&world), Some(Some("m2".into())), "{what}");
+    }
+}
+
+#[test]
+fn polls_ask_for_everything_again_after_a_silence_of_the_server() {
+    let mut world = with_rooms(22, 1);
+    world.signal(Signal::Ceiling(Mode::Polling));
+    let bob = vec![presence("bob", PresenceState::Online, None)];
+    world.server.ephemeral =
+        Some(Ephemeral { presence: bob, typing: vec![], to: Some("m1".into()) });
+    world.run(30_000);
+    assert_eq!(of(&world, "bob"), Presence::Online);
+    // Nobody answers.
+    while of(&world, "bob") != Presence::Unknown {
+        world.pass(1_000);
+    }
+    // A poll that was on its way meanwhile hears of changes at last. They are not enough.
+    world.server.heard_syncs.clear();
+    world.server.ephemeral =
+        Some(Ephemeral { presence: vec![], typing: vec![], to: Some("m2".into()) });
+    world.run(60_000);
+    let syncs = world.server.heard_syncs.iter();
+    let since: Vec<_> = syncs.filter_map(|sync| sync.watch.clone()).map(|w| w.since).collect();
+    assert_eq!(since[..2], [Some("m1".into()), None]);
 }
 
 #[test]
