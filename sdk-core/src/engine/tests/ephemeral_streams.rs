@@ -148,6 +148,8 @@ fn a_stream_that_is_slow_to_open_brings_the_feed_forward_before_another_one_take
             world.settle_but_streams();
             world.pass(100);
         }
+        // By then something else is shown than it was asked for.
+        world.command(Command::SetVisible(vec![room_id(n % 9 + 3)]));
         world.open_stream();
         while world.stream_step() | world.stream_arrival() {}
         assert_eq!(world.engine.cursor(), Some(&world.server.head()));
