@@ -219,14 +219,7 @@ impl Ledger {
         if too_small || self.reads_never() {
             return None;
         }
-        let kinds: [(Option<u64>, fn(&Minute) -> u64); 2] = [
-            (self.wakeups(now_ms).limit, |minute| minute.wakeups),
-            (self.bytes(now_ms).limit, |minute| minute.bytes),
-        ];
-        let frees = kinds
-            .into_iter()
-            .filter(|(limit, _)| limit.is_some())
-            .filter_map(|(_, spent)| self.frees_in(now_ms, spent));
+        let frees = self.left(now_ms).into_iter().flatten().filter_map(|(_, frees_in)| frees_in);
         Some(frees.max().unwrap_or(0).max(self.dwell.until().saturating_sub(now_ms)))
     }
 

@@ -177,8 +177,11 @@ impl Session {
             tokio::select! {
                 () = self.stop.requested() => return Err(End::Stop),
                 () = self.inbox.rung(), if !work => {}
-                pages = self.feed.pages(), if work => {
-                    self.frames = pages?.into_iter().map(Frame::Batch).collect();
+                // Not cut off by anything else: a read that begins anew whenever the audience
+                // changes never ends under load.
+                () = std::future::ready(()), if work => {
+                    let pages = self.feed.pages().await?;
+                    self.frames = pages.into_iter().map(Frame::Batch).collect();
                 }
                 () = sleep_until(self.watching.calm_until()), if !work && moments => {
                     let news = self.watching.news(self.app.store.as_ref()).await;

@@ -407,7 +407,7 @@ fn polls_ask_for_everything_again_after_it_was_forgotten() {
     let offline = Network { kind: NetworkKind::None, ..Network::default() };
     let back = Signal::AppState(AppState::Foreground);
     let pauses = [
-        (Signal::AppState(AppState::Background), back.clone()),
+        (Signal::AppState(AppState::Background), back),
         (Signal::AppState(AppState::Suspended), back),
         (Signal::Network(offline), Signal::Network(Network::default())),
     ];
