@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AppState, Cursor, Ephemeral, Epoch, Event, Member, Op, Page, Policy, Profile, ReceiptUpdate,
-    RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId, Watch, ephemeral,
+    Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId, Watch, ephemeral,
     limits,
 };
 
@@ -296,4 +296,12 @@ pub struct ProfileUpdate {
     /// The picture to show: at most 1024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
+}
+
+/// `PUT /v1/rooms/{room}/members/{user}`: gives a member another role. Answers with the
+/// [`RoomState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleUpdate {
+    /// What the member may do from now on.
+    pub role: Role,
 }

@@ -13,6 +13,12 @@ pub const METADATA_BYTES: usize = 4 * 1024;
 /// Most users that one message may mention.
 pub const MENTIONS: usize = 50;
 
+/// Longest key of a reaction, in bytes: the longest emoji of many parts has 35.
+pub const REACTION_KEY_BYTES: usize = 64;
+
+/// Most users whom a folded message names for each key of its reactions.
+pub const REACTION_USERS: usize = 10;
+
 /// Where the count of unread messages of one room stops. An app shows "99+"; a bound keeps the
 /// list of rooms cheap for a reader who was away for a year.
 pub const UNREAD_COUNT: u32 = 1_000;

@@ -72,7 +72,7 @@ impl ModelServer {
             }
         }
         let to = if to == start { from.clone() } else { cursor_at(to) };
-        Ok(Page { from: from.clone(), events, to, more, limited, receipts })
+        Ok(Page { from: from.clone(), events, to, more, limited, receipts, settings: Vec::new() })
     }
 
     /// The state of a room as the feed tells it: gaps are allowed up to its head.

@@ -344,6 +344,7 @@ impl ModelServer {
             at: head as i64,
             kind: op.kind,
             content: op.content,
+            fold: None,
         };
         room.ids.insert(event.id, room.log.len());
         room.log.push(event.clone());
@@ -388,6 +389,8 @@ impl ModelServer {
             id,
             kind: room.kind,
             name: room.name.clone(),
+            avatar_url: None,
+            settings: tidewire_protocol::RoomSettings::default(),
             peer: peer.filter(|_| room.kind == RoomKind::Direct).cloned(),
             created_at: 1,
             members: room.receipts.len() as u32,
@@ -398,6 +401,7 @@ impl ModelServer {
             unread_base: room.receipts.get(user).filter(|_| joined).map(base),
             receipts: receipts.filter(|_| joined && room.shares_receipts()).collect(),
             last_event: room.log.get(head.previous().get() as usize).cloned(),
+            last_message: None,
         })
     }
 
