@@ -188,6 +188,11 @@ impl Content {
         RawValue::from_string(json).map(Self)
     }
 
+    /// `{}`: what is left of something that says nothing.
+    pub(crate) fn empty() -> Self {
+        Self(serde_json::value::RawValue::from_string("{}".into()).unwrap_or_default())
+    }
+
     /// The JSON text.
     pub fn as_json(&self) -> &str {
         self.0.get()

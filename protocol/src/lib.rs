@@ -44,7 +44,9 @@ pub use event::{
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
 pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
-pub use mutation::{Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread};
+pub use mutation::{
+    Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
+};
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
 pub use receipt::{Receipt, ReceiptUpdate};

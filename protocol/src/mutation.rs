@@ -1,9 +1,12 @@
 //! What changes a message after it was written (edits, deletions, reactions, replies in its thread),
 //! and what they come to when a history is folded.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-use crate::{EventId, MessageContent, Seq, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Content, EventId, MessageContent, Seq, UserId};
 
 /// The content of an `edit`: a `message` of the same sender says something else from here on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +38,48 @@ pub struct ReactionContent {
     pub removed: bool,
 }
 
+/// What a message says after an edit: `edit` is the content of the `edit`, `original` that of the
+/// message. Nothing of what this version does not know is lost, and where neither of them names a
+/// quote or a thread it is the edit's text byte for byte.
+///
+/// # Errors
+/// What `serde_json` says of a content that does not have the shape of its kind.
+pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Edit<'a> {
+        #[serde(borrow)]
+        content: &'a RawValue,
+    }
+    let now = edit.parse::<Edit<'_>>()?.content;
+    let kept = original.parse::<BTreeMap<String, &RawValue>>()?;
+    let mut fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(now.get())?;
+    let mut same = true;
+    for name in ["reply_to", "thread"] {
+        same &= match kept.get(name) {
+            Some(value) => {
+                fields.insert(name.into(), value).is_some_and(|was| was.get() == value.get())
+            }
+            None => fields.remove(name).is_none(),
+        };
+    }
+    if same { Content::from_json(now.get().into()) } else { Content::of(&fields) }
+}
+
+/// What is left of a message that was deleted: in which thread it stands, if it does, so that it is
+/// not taken for one of the room itself. Else `{}`.
+pub fn deleted(original: &Content) -> Content {
+    #[derive(Serialize, Deserialize)]
+    struct Left<'a> {
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        thread: Option<&'a RawValue>,
+    }
+    let left = original.parse().unwrap_or(Left { thread: None });
+    Content::of(&left).unwrap_or_else(|_| Content::empty())
+}
+
 /// What later events have made of a message, up to some seq. Where it stands, the event's `content`
-/// is that of the last edit, and `{}` if the message was deleted.
+/// is that of the last edit ([`edited`]), and if the message was deleted nothing but its `thread`
+/// ([`deleted`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fold {
     /// The last edit.
@@ -45,7 +88,7 @@ pub struct Fold {
     /// The deletion. What is deleted has neither an edit nor reactions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Change>,
-    /// The reactions, by the seq of each key's first one.
+    /// The reactions, at most 20 keys, by the seq since which each key is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reactions>,
     /// The messages of its thread, the deleted ones too.
@@ -72,7 +115,7 @@ pub struct Reactions {
     /// Whether the reader is one of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mine: bool,
-    /// Some of them, at most 10.
+    /// Those of them who have it for the longest time, at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<UserId>,
 }
