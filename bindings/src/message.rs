@@ -104,7 +104,12 @@ impl OutgoingMessage {
     pub(crate) fn content(self) -> Result<MessageContent, TidewireError> {
         let metadata = self.metadata_json.map(|json| parse(&json)).transpose()?;
         let mentions: Result<Vec<UserId>, _> = self.mentions.into_iter().map(UserId::new).collect();
-        Ok(MessageContent { text: self.text, metadata, mentions: mentions? })
+        Ok(MessageContent {
+            text: self.text,
+            metadata,
+            mentions: mentions?,
+            ..MessageContent::default()
+        })
     }
 }
 

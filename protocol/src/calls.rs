@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Ephemeral, Epoch, Event, Member, Op, Page, Policy, Profile, ReceiptUpdate,
-    RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId, Watch, ephemeral,
-    limits,
+    AppState, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy, Profile,
+    ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId,
+    Watch, ephemeral, limits,
 };
 
 /// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts
@@ -226,12 +226,20 @@ pub struct HistoryQuery {
     /// The messages around this seq.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub around: Option<Seq>,
+    /// Only the message of this id and those that stand in its thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventId>,
     /// How many, 1 to 200; 100 unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
 impl HistoryQuery {
+    /// The same of one thread alone.
+    pub fn of_thread(self, root: EventId) -> Self {
+        Self { thread: Some(root), ..self }
+    }
+
     /// A query for `limit` messages at `anchor`.
     pub fn at(anchor: HistoryAnchor, limit: usize) -> Self {
         let mut query = Self { limit: Some(limit), ..Self::default() };
@@ -256,14 +264,16 @@ impl HistoryQuery {
     }
 }
 
-/// A page of a room's history, folded as of `as_of`.
+/// A page of a room's history, folded as of `as_of`; and the answer to
+/// `GET /v1/rooms/{room}/messages/{event}`, which is a page of that message alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
 pub struct History<E = Event> {
     /// What is left of the events of `covers` after folding, by seq.
     pub messages: Vec<E>,
     /// First and last seq that this page speaks of, both included: what is not in `messages` of
-    /// these does not exist. Absent when there is nothing there.
+    /// these does not exist, or has gone into what does. In a page of a thread that is said of the
+    /// thread alone. Absent when there is nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covers: Option<(Seq, Seq)>,
     /// The room's head when this was read: later changes are not folded in.
@@ -296,4 +306,12 @@ pub struct ProfileUpdate {
     /// The picture to show: at most 1024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
+}
+
+/// `PUT /v1/rooms/{room}/members/{user}`: gives a member another role. Answers with the
+/// [`RoomState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleUpdate {
+    /// What the member may do from now on.
+    pub role: Role,
 }

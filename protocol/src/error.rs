@@ -105,10 +105,16 @@ codes! {
     Forbidden = "forbidden", 403;
     /// There is no such call.
     NotFound = "not_found", 404;
+    /// The room has no message of this id that the user can see.
+    UnknownMessage = "unknown_message", 404;
     /// The call exists, with another method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The id stands for something else already: take another.
     IdTaken = "id_taken", 409;
+    /// The message was deleted: it can be neither edited nor reacted to.
+    MessageDeleted = "message_deleted", 409;
+    /// It is so already: the reaction is there (or gone), the message is deleted. Nothing was written.
+    NoChange = "no_change", 409;
     /// The cursor is older than the log reaches, or of another epoch: bootstrap.
     CursorExpired = "cursor_expired", 410;
     /// The body or the frame is over its limit.

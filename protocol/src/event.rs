@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{EventId, Role, RoomId, RoomKind, Seq, UserId};
+use crate::{
+    DeleteContent, EditContent, EventId, Fold, ReactionContent, Role, RoomId, RoomKind, Seq, UserId,
+};
 
 /// One event of a room's log, as every reader gets it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,10 @@ pub struct Event {
     pub kind: EventKind,
     /// The content, kept byte for byte: kinds that this version does not know pass through.
     pub content: Content,
+    /// In a folded history: what later events have made of it. Absent where nothing has, and on every
+    /// event that stands for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Box<Fold>>,
 }
 
 impl Event {
@@ -36,9 +42,14 @@ impl Event {
         }
         match self.kind {
             EventKind::Message => typed(&self.content, Body::Message),
+            EventKind::Edit => typed(&self.content, Body::Edit),
+            EventKind::Delete => typed(&self.content, Body::Delete),
+            EventKind::Reaction => typed(&self.content, Body::Reaction),
             EventKind::RoomCreated => typed(&self.content, Body::RoomCreated),
             EventKind::MemberJoined => typed(&self.content, Body::MemberJoined),
+            EventKind::RoomUpdated => typed(&self.content, Body::RoomUpdated),
             EventKind::MemberLeft => typed(&self.content, Body::MemberLeft),
+            EventKind::MemberRole => typed(&self.content, Body::MemberRole),
             EventKind::Other(_) => Body::Opaque,
         }
     }
@@ -49,12 +60,22 @@ impl Event {
 pub enum Body {
     /// Somebody said something.
     Message(MessageContent),
+    /// Somebody said it better.
+    Edit(EditContent),
+    /// Somebody took back what was said.
+    Delete(DeleteContent),
+    /// Somebody marked a message, or took the mark away.
+    Reaction(ReactionContent),
     /// The first event of every room.
     RoomCreated(RoomCreated),
+    /// The room looks different.
+    RoomUpdated(RoomUpdate),
     /// Somebody was added.
     MemberJoined(MemberChange),
     /// Somebody left or was removed.
     MemberLeft(MemberChange),
+    /// Somebody may do more or less.
+    MemberRole(RoleChange),
     /// A kind or a shape that this version does not know.
     Opaque,
 }
@@ -65,12 +86,22 @@ pub enum Body {
 pub enum EventKind {
     /// `message`: [`MessageContent`].
     Message,
+    /// `edit`: [`EditContent`].
+    Edit,
+    /// `delete`: [`DeleteContent`].
+    Delete,
+    /// `reaction`: [`ReactionContent`].
+    Reaction,
     /// `room.created`: [`RoomCreated`]. Only the server writes it.
     RoomCreated,
+    /// `room.updated`: [`RoomUpdate`]. Only the server writes it.
+    RoomUpdated,
     /// `member.joined`: [`MemberChange`]. Only the server writes it.
     MemberJoined,
     /// `member.left`: [`MemberChange`]. Only the server writes it.
     MemberLeft,
+    /// `member.role`: [`RoleChange`]. Only the server writes it.
+    MemberRole,
     /// Any other kind, carried opaque.
     Other(Arc<str>),
 }
@@ -80,9 +111,14 @@ impl EventKind {
     pub fn as_str(&self) -> &str {
         match self {
             EventKind::Message => "message",
+            EventKind::Edit => "edit",
+            EventKind::Delete => "delete",
+            EventKind::Reaction => "reaction",
             EventKind::RoomCreated => "room.created",
+            EventKind::RoomUpdated => "room.updated",
             EventKind::MemberJoined => "member.joined",
             EventKind::MemberLeft => "member.left",
+            EventKind::MemberRole => "member.role",
             EventKind::Other(name) => name,
         }
     }
@@ -98,9 +134,14 @@ impl From<&str> for EventKind {
     fn from(name: &str) -> Self {
         match name {
             "message" => EventKind::Message,
+            "edit" => EventKind::Edit,
+            "delete" => EventKind::Delete,
+            "reaction" => EventKind::Reaction,
             "room.created" => EventKind::RoomCreated,
+            "room.updated" => EventKind::RoomUpdated,
             "member.joined" => EventKind::MemberJoined,
             "member.left" => EventKind::MemberLeft,
+            "member.role" => EventKind::MemberRole,
             other => EventKind::Other(other.into()),
         }
     }
@@ -147,6 +188,11 @@ impl Content {
         RawValue::from_string(json).map(Self)
     }
 
+    /// `{}`: what is left of something that says nothing.
+    pub(crate) fn empty() -> Self {
+        Self(serde_json::value::RawValue::from_string("{}".into()).unwrap_or_default())
+    }
+
     /// The JSON text.
     pub fn as_json(&self) -> &str {
         self.0.get()
@@ -185,6 +231,13 @@ pub struct MessageContent {
     /// Whom the message calls by name: at most 50 users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<UserId>,
+    /// The message of the same room that this one quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<EventId>,
+    /// The message of the same room in whose thread this one stands. Such a message is not shown in
+    /// the room itself; it cannot have a thread of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<EventId>,
 }
 
 impl MessageContent {
@@ -211,6 +264,27 @@ pub struct RoomCreated {
 pub struct MemberChange {
     /// Whom it concerns.
     pub user: UserId,
+}
+
+/// The content of `member.role`. Who gave the role is the event's sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoleChange {
+    /// Whom it concerns.
+    pub user: UserId,
+    /// What the user may do now.
+    pub role: Role,
+}
+
+/// How a group looks: the body of `PUT /v1/rooms/{room}`, and the content of `room.updated`. What is
+/// absent, the room has not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RoomUpdate {
+    /// The name: at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The picture: at most 1024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
 }
 
 /// A member of a room.

@@ -23,6 +23,7 @@ mod frame;
 mod ids;
 pub mod limits;
 mod mode;
+mod mutation;
 mod op;
 mod page;
 mod receipt;
@@ -30,18 +31,23 @@ mod room;
 
 pub use calls::{
     Bootstrap, EventsQuery, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom,
-    OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoomPage, SyncRequest, SyncResponse,
+    OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomPage, SyncRequest,
+    SyncResponse,
 };
 pub use cursor::{Cursor, Epoch};
 pub use ephemeral::{Ephemeral, PeerPresence, PeerTyping, PresenceState, TypingUpdate, Watch};
 pub use error::{ErrorBody, ErrorCode, WireError};
 pub use event::{
-    Body, Content, Event, EventKind, Member, MemberChange, MessageContent, Profile, RoomCreated,
+    Body, Content, Event, EventKind, Member, MemberChange, MessageContent, Profile, RoleChange,
+    RoomCreated, RoomUpdate,
 };
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
 pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
+pub use mutation::{
+    Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
+};
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
 pub use receipt::{Receipt, ReceiptUpdate};
-pub use room::{Role, RoomKind, RoomState, UnreadBase};
+pub use room::{Role, RoomKind, RoomSettings, RoomState, SettingsNews, UnreadBase};

@@ -13,6 +13,16 @@ pub const METADATA_BYTES: usize = 4 * 1024;
 /// Most users that one message may mention.
 pub const MENTIONS: usize = 50;
 
+/// Longest key of a reaction, in bytes: the longest emoji of many parts has 35.
+pub const REACTION_KEY_BYTES: usize = 64;
+
+/// Most different keys of reactions on one message: what a bar of them can show, and a bound on
+/// what one message drags along.
+pub const REACTION_KEYS: usize = 20;
+
+/// Most users whom a folded message names for each key of its reactions.
+pub const REACTION_USERS: usize = 10;
+
 /// Where the count of unread messages of one room stops. An app shows "99+"; a bound keeps the
 /// list of rooms cheap for a reader who was away for a year.
 pub const UNREAD_COUNT: u32 = 1_000;
@@ -43,7 +53,7 @@ pub const BODY_BYTES: usize = 256 * 1024;
 /// the room states around them, with room to spare). More is treated as network trouble.
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Most events, limited rooms and receipts of one page of the feed, together.
+/// Most events, limited rooms, receipts and settings of one page of the feed, together.
 pub const PAGE_EVENTS: usize = 50;
 
 /// A page also ends once its events have this many bytes (256 KiB).
@@ -58,6 +68,10 @@ pub const HISTORY_DEFAULT: usize = 100;
 
 /// Most messages of one history page.
 pub const HISTORY_MAX: usize = 200;
+
+/// A page of history also ends once its messages have this many bytes (2 MiB): far below what a
+/// client reads, whatever hangs on a message.
+pub const HISTORY_BYTES: usize = 2 * 1024 * 1024;
 
 /// Rooms of one page of the room list.
 pub const ROOMS_PAGE: usize = 30;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, EventId, EventKind, MessageContent, RoomId, Seq, WireError, limits};
+use crate::{
+    Content, DeleteContent, EditContent, EventId, EventKind, MessageContent, ReactionContent,
+    RoomId, Seq, WireError, limits,
+};
 
 /// One operation. If the server takes it, it becomes the event with the same id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,12 @@ pub enum InvalidOp {
     /// The content does not have the shape of its kind.
     #[error("the content does not have the shape of its kind `{0}`")]
     Malformed(String),
+    /// A reaction's key has 1 to 64 bytes.
+    #[error("the key of a reaction has 1 to {max} bytes", max = limits::REACTION_KEY_BYTES)]
+    ReactionKeyLength,
+    /// An operation cannot concern itself.
+    #[error("an operation cannot concern itself: name the id of another message")]
+    TargetsItself,
     /// Kinds that start with `room.` or `member.` are the server's.
     #[error(
         "the kind `{0}` is the server's: use one that starts with neither `room.` nor `member.`"
@@ -61,15 +70,47 @@ impl Op {
             return Err(InvalidOp::KindReserved(kind.into()));
         }
         let bytes = self.content.as_json().len();
-        if self.kind == EventKind::Message {
-            let message: MessageContent =
-                self.content.parse().map_err(|_| InvalidOp::Malformed(kind.into()))?;
-            message.validate()?;
+        match self.kind {
+            EventKind::Message => {
+                let message: MessageContent = self.parse()?;
+                message.validate()?;
+                self.check_targets([message.reply_to, message.thread])?;
+            }
+            EventKind::Edit => {
+                let edit: EditContent = self.parse()?;
+                edit.content.validate()?;
+                self.check_targets([Some(edit.target)])?;
+            }
+            EventKind::Delete => {
+                let delete: DeleteContent = self.parse()?;
+                self.check_targets([Some(delete.target)])?;
+            }
+            EventKind::Reaction => {
+                let reaction: ReactionContent = self.parse()?;
+                if !(1..=limits::REACTION_KEY_BYTES).contains(&reaction.key.len()) {
+                    return Err(InvalidOp::ReactionKeyLength);
+                }
+                self.check_targets([Some(reaction.target)])?;
+            }
+            _ => {}
         }
         if bytes > limits::CONTENT_BYTES {
             return Err(InvalidOp::ContentTooLong(bytes));
         }
         Ok(())
+    }
+
+    /// The content as the type of its kind.
+    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, InvalidOp> {
+        self.content.parse().map_err(|_| InvalidOp::Malformed(self.kind.to_string()))
+    }
+
+    fn check_targets(
+        &self,
+        targets: impl IntoIterator<Item = Option<EventId>>,
+    ) -> Result<(), InvalidOp> {
+        let itself = targets.into_iter().flatten().any(|target| target == self.id);
+        if itself { Err(InvalidOp::TargetsItself) } else { Ok(()) }
     }
 
     /// About how many bytes this takes in a request.

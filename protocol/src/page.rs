@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Event, Receipt, RoomState};
+use crate::{Cursor, Event, Receipt, RoomState, SettingsNews};
 
 /// A page of the feed of one user: all events of all the user's rooms between two cursors, in the
 /// order of the log, those of one room in the order of their `seq`.
@@ -28,4 +28,8 @@ pub struct Page<E = Event> {
     /// too. Only the newest of each member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Receipt>,
+    /// The user's own settings of rooms, where they have changed since `from`: each room at most
+    /// once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<SettingsNews>,
 }

@@ -42,6 +42,9 @@ pub struct RoomState<E = Event> {
     /// The name, for groups that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The picture, for groups that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
     /// In a direct room, the other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<UserId>,
@@ -53,6 +56,9 @@ pub struct RoomState<E = Event> {
     pub role: Role,
     /// Whether the reader still is a member. After leaving, the room keeps its last state.
     pub joined: bool,
+    /// What the reader has set for this room, on whatever device.
+    #[serde(default, skip_serializing_if = "RoomSettings::is_default")]
+    pub settings: RoomSettings,
     /// The oldest event that can be read.
     pub first_seq: Seq,
     /// The newest event that the reader may see.
@@ -67,6 +73,10 @@ pub struct RoomState<E = Event> {
     /// The event at `head_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<E>,
+    /// The newest message of the room that stands in no thread, folded: what a list of rooms shows.
+    /// Absent when it is `last_event`, and in a room without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_message: Option<E>,
 }
 
 /// How much of a room its reader has not read, as counted by the server. Only messages of others
@@ -83,4 +93,34 @@ pub struct UnreadBase {
     /// The reader's read watermark: everything up to there is read. It begins at the event that
     /// brought the reader into the room.
     pub read: Seq,
+}
+
+/// What a user has set for a room, for all of the user's devices. Nobody else learns of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct RoomSettings {
+    /// No notifications: the room's messages do not count for the badge, mentions do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
+    /// Above all rooms that are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Out of sight, unless asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
+}
+
+impl RoomSettings {
+    /// Whether nothing is set.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The settings of one room, as news for the user's other devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsNews {
+    /// Which room.
+    pub room: RoomId,
+    /// All of them.
+    pub settings: RoomSettings,
 }

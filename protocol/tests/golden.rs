@@ -100,9 +100,14 @@ fn every_kind_of_event_has_a_golden_file() {
         .collect();
     let known = [
         EventKind::Message,
+        EventKind::Edit,
+        EventKind::Delete,
+        EventKind::Reaction,
         EventKind::RoomCreated,
+        EventKind::RoomUpdated,
         EventKind::MemberJoined,
         EventKind::MemberLeft,
+        EventKind::MemberRole,
     ];
     assert_eq!(seen, known.map(|kind| kind.to_string()).into());
 }

@@ -219,7 +219,8 @@ impl Agent {
                 json!({})
             }
             Command::Send { room, text, metadata, mentions } => {
-                let message = MessageContent { text, metadata, mentions };
+                let message =
+                    MessageContent { text, metadata, mentions, ..MessageContent::default() };
                 let id = client.room(room).send_message(message).await?;
                 json!({"message": id})
             }

@@ -191,7 +191,7 @@ impl Feed {
             self.inbox.set_feed(false);
             self.behind = true;
         }
-        Page { from, events, to: next, more, limited, receipts }
+        Page { from, events, to: next, more, limited, receipts, settings: Vec::new() }
     }
 }
 

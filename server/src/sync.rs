@@ -181,7 +181,15 @@ impl Reading<'_> {
             let old = clock::now_ms().saturating_sub(position.issued_at) > RENEW_MS;
             let to = if old { app.cursors.encode(user, &position.ords) } else { from.clone() };
             let (events, limited, receipts) = Default::default();
-            return Ok(Page { from, events, to, more: false, limited, receipts });
+            return Ok(Page {
+                from,
+                events,
+                to,
+                more: false,
+                limited,
+                receipts,
+                settings: Vec::new(),
+            });
         }
         let query = FeedQuery {
             user: (*user).clone(),
@@ -197,6 +205,6 @@ impl Reading<'_> {
             app.cursors.encode(user, &page.to)
         };
         let FeedPage { events, limited, receipts, more, .. } = page;
-        Ok(Page { from, events, to, more, limited, receipts })
+        Ok(Page { from, events, to, more, limited, receipts, settings: Vec::new() })
     }
 }

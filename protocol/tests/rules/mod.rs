@@ -3,5 +3,6 @@
 mod codes;
 mod frames;
 mod ids;
+mod mutations;
 mod ops;
 mod policy;

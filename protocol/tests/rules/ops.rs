@@ -11,7 +11,8 @@ fn op(kind: &str, content: Content) -> Op {
 fn message(text: &str, metadata: Option<serde_json::Value>) -> Op {
     op(
         "message",
-        Content::of(&MessageContent { text: text.into(), metadata, mentions: Vec::new() }).unwrap(),
+        Content::of(&MessageContent { text: text.into(), metadata, ..MessageContent::default() })
+            .unwrap(),
     )
 }
 

@@ -82,6 +82,22 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/members/{}", escape(user.as_str()));
                 call.make(Method::DELETE, &path, none).await.map(R::Room)
             }
+            Request::SetRole(room, user, update) => {
+                let path = format!("/v1/rooms/{room}/members/{}", escape(user.as_str()));
+                call.make(Method::PUT, &path, Some(update)).await.map(R::Room)
+            }
+            Request::UpdateRoom(room, update) => call
+                .make(Method::PUT, &format!("/v1/rooms/{room}"), Some(update))
+                .await
+                .map(R::Room),
+            Request::SetSettings(room, settings) => {
+                let path = format!("/v1/rooms/{room}/settings");
+                call.make(Method::PUT, &path, Some(settings)).await.map(R::Settings)
+            }
+            Request::Message(room, event) => {
+                let path = format!("/v1/rooms/{room}/messages/{event}");
+                call.make(Method::GET, &path, none).await.map(R::History)
+            }
             Request::History(room, query) => {
                 let path = format!("/v1/rooms/{room}/messages{}", history_query(query));
                 call.make(Method::GET, &path, none).await.map(R::History)
@@ -221,6 +237,7 @@ fn history_query(query: &HistoryQuery) -> String {
         query.before.map(|seq| format!("before={seq}")),
         query.after.map(|seq| format!("after={seq}")),
         query.around.map(|seq| format!("around={seq}")),
+        query.thread.map(|root| format!("thread={root}")),
         query.limit.map(|limit| format!("limit={limit}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

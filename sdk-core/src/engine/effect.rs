@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
-    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoomId, RoomPage, RoomState, Sent, Seq,
-    SyncRequest, SyncResponse, UserId, WireError,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomId, RoomPage, RoomSettings,
+    RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};
@@ -100,8 +100,16 @@ pub enum Request {
     AddMembers(RoomId, NewMembers),
     /// `DELETE /v1/rooms/{room}/members/{user}`
     RemoveMember(RoomId, UserId),
+    /// `PUT /v1/rooms/{room}/members/{user}`
+    SetRole(RoomId, UserId, RoleUpdate),
+    /// `PUT /v1/rooms/{room}`
+    UpdateRoom(RoomId, RoomUpdate),
+    /// `PUT /v1/rooms/{room}/settings`
+    SetSettings(RoomId, RoomSettings),
     /// `GET /v1/rooms/{room}/messages`
     History(RoomId, HistoryQuery),
+    /// `GET /v1/rooms/{room}/messages/{event}`
+    Message(RoomId, EventId),
     /// `POST /v1/rooms/{room}/ops`
     Ops(RoomId, OpsRequest),
     /// `POST /v1/profiles:batch`
@@ -121,11 +129,13 @@ pub enum Response {
     /// To [`Request::Rooms`].
     Rooms(RoomPage),
     /// To [`Request::Room`], [`Request::CreateRoom`], [`Request::AddMembers`],
-    /// [`Request::RemoveMember`].
+    /// [`Request::RemoveMember`], [`Request::SetRole`], [`Request::UpdateRoom`].
     Room(RoomState),
+    /// To [`Request::SetSettings`].
+    Settings(RoomSettings),
     /// To [`Request::Members`].
     Members(MemberPage),
-    /// To [`Request::History`].
+    /// To [`Request::History`], [`Request::Message`].
     History(History),
     /// To [`Request::Ops`].
     Ops(Sent),

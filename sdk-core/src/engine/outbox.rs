@@ -293,6 +293,7 @@ impl OutboxRow {
             at,
             kind: self.op.kind.clone(),
             content: self.op.content.clone(),
+            fold: None,
         }
     }
 }

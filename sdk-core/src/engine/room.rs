@@ -50,16 +50,19 @@ impl RoomRow {
             id,
             kind: RoomKind::Group,
             name: None,
+            avatar_url: None,
             peer: None,
             created_at: at,
             members: 0,
             role: Role::Member,
             joined: true,
+            settings: tidewire_protocol::RoomSettings::default(),
             first_seq: Seq::new(1),
             head_seq: Seq::ZERO,
             unread_base: None,
             receipts: Vec::new(),
             last_event: None,
+            last_message: None,
         }
     }
 }

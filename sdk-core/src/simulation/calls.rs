@@ -1,7 +1,7 @@
 //! The model server's calls: what a request is answered.
 
 use tidewire_protocol::{
-    ErrorCode, Member, MemberPage, Op, OpOutcome, OpResult, Profile, Profiles, ReceiptUpdate, Role,
+    ErrorCode, Member, MemberPage, Op, OpOutcome, OpResult, Profile, Profiles, ReceiptUpdate,
     RoomId, RoomOps, RoomPage, Sent, SyncRequest, SyncResponse, UserId, WireError, limits,
 };
 
@@ -53,6 +53,7 @@ impl ModelServer {
         }
         self.seen_by(user, room)?;
         let joined = self.rooms[&room].has(user);
+        let role = self.rooms[&room].members[user].role;
         let mut results = Vec::with_capacity(ops.len());
         let mut refused = false;
         for op in ops {
@@ -68,10 +69,13 @@ impl ModelServer {
                     Err(error) => {
                         refuse(WireError::new(ErrorCode::InvalidContent, error.to_string()))
                     }
-                    Ok(()) => {
-                        let event = self.write(room, user, op);
-                        OpOutcome::Accepted { seq: event.seq, at: event.at }
-                    }
+                    Ok(()) => match self.rooms[&room].judge(user, role, &op) {
+                        Err(error) => refuse(error),
+                        Ok(()) => {
+                            let event = self.write(room, user, op);
+                            OpOutcome::Accepted { seq: event.seq, at: event.at }
+                        }
+                    },
                 },
             };
             refused |= matches!(outcome, OpOutcome::Refused { .. });
@@ -124,15 +128,6 @@ impl ModelServer {
         })
     }
 
-    fn owned_by(&self, user: &UserId, room: RoomId) -> Result<(), WireError> {
-        let (_, member) = self.seen_by(user, room)?;
-        match (member.left, member.role) {
-            (Some(_), _) => Err(not_a_member()),
-            (None, Role::Owner) => Ok(()),
-            (None, _) => Err(WireError::new(ErrorCode::Forbidden, "only an owner may do this")),
-        }
-    }
-
     /// Carries out a user's request.
     ///
     /// # Errors
@@ -170,6 +165,16 @@ impl ModelServer {
                 self.remove_member(room, user, &other);
                 Response::Room(self.state_for(user, room)?)
             }
+            Request::SetRole(room, other, role) => {
+                Response::Room(self.set_role(user, room, &other, role)?)
+            }
+            Request::UpdateRoom(room, update) => {
+                Response::Room(self.update_room(user, room, update)?)
+            }
+            Request::SetSettings(room, settings) => {
+                Response::Settings(self.set_settings(user, room, settings)?)
+            }
+            Request::Message(room, event) => Response::History(self.message(user, room, event)?),
             Request::History(room, query) => Response::History(self.history(user, room, query)?),
             Request::Ops(room, ops) => {
                 let mut sent = self.apply(user, RoomOps { room, ops: ops.ops });

@@ -1,10 +1,10 @@
-//! What a user reads of the model server's log: pages of the feed, history, the list of rooms.
+//! What a user reads of the model server's log: pages of the feed, the list of rooms.
 
 use std::collections::BTreeMap;
 
 use tidewire_protocol::{
-    Bootstrap, Cursor, ErrorCode, Event, History, HistoryAnchor, HistoryQuery, Page, Receipt,
-    RoomId, RoomState, Seq, UserId, WireError, limits,
+    Bootstrap, Cursor, ErrorCode, Event, Page, Receipt, RoomId, RoomState, Seq, SettingsNews,
+    UserId, WireError, limits,
 };
 
 use super::server::{ModelRoom, ModelServer, cursor_at, ord_of};
@@ -13,6 +13,7 @@ enum Item {
     Event(Event),
     Limited(RoomId),
     Receipt(Receipt),
+    Settings(SettingsNews),
 }
 
 impl ModelServer {
@@ -63,16 +64,18 @@ impl ModelServer {
         let more = items.len() > limit;
         let to = if more { items[limit].0 - 1 } else { horizon };
         items.truncate(limit);
-        let (mut events, mut limited, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut limited) = (Vec::new(), Vec::new());
+        let (mut receipts, mut settings) = (Vec::new(), Vec::new());
         for (_, item) in items {
             match item {
                 Item::Event(event) => events.push(event),
                 Item::Limited(id) => limited.push(self.limited(user, id)?),
                 Item::Receipt(receipt) => receipts.push(receipt),
+                Item::Settings(news) => settings.push(news),
             }
         }
         let to = if to == start { from.clone() } else { cursor_at(to) };
-        Ok(Page { from: from.clone(), events, to, more, limited, receipts })
+        Ok(Page { from: from.clone(), events, to, more, limited, receipts, settings })
     }
 
     /// The state of a room as the feed tells it: gaps are allowed up to its head.
@@ -107,41 +110,6 @@ impl ModelServer {
             now: self.clock,
         })
     }
-
-    pub(super) fn history(
-        &self,
-        user: &UserId,
-        room: RoomId,
-        query: HistoryQuery,
-    ) -> Result<History, WireError> {
-        let (room, member) = self.seen_by(user, room)?;
-        let as_of = room.last_seen_by(member);
-        let head = as_of.get();
-        let limit = query.limit.unwrap_or(limits::HISTORY_DEFAULT).clamp(1, limits::HISTORY_MAX);
-        let limit = limit as u64;
-        let anchor = query.anchor().ok_or_else(|| {
-            WireError::new(ErrorCode::BadRequest, "at most one of `before`, `after`, `around`")
-        })?;
-        let (first, last) = match anchor {
-            HistoryAnchor::Newest => (head.saturating_sub(limit) + 1, head),
-            HistoryAnchor::Before(seq) => {
-                let last = seq.previous().get().min(head);
-                (last.saturating_sub(limit) + 1, last)
-            }
-            HistoryAnchor::After(seq) => (seq.get() + 1, (seq.get() + limit).min(head)),
-            HistoryAnchor::Around(seq) => {
-                let first = seq.get().saturating_sub(limit / 2).max(1);
-                let last = (first + limit - 1).min(head);
-                ((last.saturating_sub(limit) + 1).min(first), last)
-            }
-        };
-        let covers = (first <= last).then(|| (Seq::new(first), Seq::new(last)));
-        let messages = match covers {
-            Some(_) => room.log[first as usize - 1..last as usize].to_vec(),
-            None => Vec::new(),
-        };
-        Ok(History { messages, covers, as_of, first_seq: Seq::new(1) })
-    }
 }
 
 /// What one room has for a user between two places of the log.
@@ -155,7 +123,8 @@ fn news_of(
     items: &mut Vec<(u64, Item)>,
 ) {
     let Some(member) = room.members.get(user) else { return };
-    let quiet = room.ords.last().is_none_or(|ord| *ord <= start) && room.receipt_ord <= start;
+    let quiet = room.ords.last().is_none_or(|ord| *ord <= start)
+        && room.receipt_ord.max(room.settings_ord) <= start;
     if quiet || member.joined_ord > horizon || member.left.is_some_and(|(ord, _)| ord <= start) {
         return;
     }
@@ -170,6 +139,11 @@ fn news_of(
             // The others of a large room are not looked at.
             items.extend(room.receipts.get(user).and_then(moved));
         }
+    }
+    if let Some((settings, ord)) = room.settings.get(user)
+        && (*ord > from && *ord <= horizon)
+    {
+        items.push((*ord, Item::Settings(SettingsNews { room: id, settings: *settings })));
     }
     if member.joined_ord > start {
         // Joined since: the state says all up to the head.

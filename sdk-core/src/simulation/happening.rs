@@ -526,11 +526,15 @@ fn request_bytes(request: &Request) -> u64 {
         Request::Ops(_, body) => json_bytes(body),
         Request::Profiles(body) => json_bytes(body),
         Request::UpdateProfile(body) => json_bytes(body),
+        Request::SetRole(_, _, body) => json_bytes(body),
+        Request::UpdateRoom(_, body) => json_bytes(body),
+        Request::SetSettings(_, body) => json_bytes(body),
         Request::Bootstrap
         | Request::Rooms(_)
         | Request::Room(_)
         | Request::Members(..)
         | Request::RemoveMember(..)
+        | Request::Message(..)
         | Request::History(..) => 0,
     }
 }
@@ -546,5 +550,6 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Ops(body) => json_bytes(body),
         Response::Profiles(body) => json_bytes(body),
         Response::Profile(body) => json_bytes(body),
+        Response::Settings(body) => json_bytes(body),
     }
 }

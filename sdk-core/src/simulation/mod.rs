@@ -35,6 +35,7 @@
 
 mod audience;
 mod calls;
+mod changes;
 mod checks;
 mod client;
 mod connection;
@@ -42,7 +43,9 @@ mod disk;
 mod feed;
 mod handle;
 mod happening;
+mod history;
 mod network;
+mod rooms;
 pub(crate) mod server;
 #[allow(clippy::module_inception)]
 mod simulation;

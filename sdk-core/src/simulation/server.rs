@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidewire_protocol::{
     ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
     MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoomCreated,
-    RoomId, RoomKind, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError, limits,
+    RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError,
+    limits,
 };
 use uuid::Uuid;
+
+use super::changes::named_by;
 
 /// The membership of somebody who is or was in a room.
 #[derive(Debug, Clone, Copy)]
@@ -22,32 +25,44 @@ pub(super) struct Membership {
 /// A room and its log.
 #[derive(Debug)]
 pub struct ModelRoom {
+    pub(super) id: RoomId,
     /// The events, the one of seq 1 first.
     pub log: Vec<Event>,
     /// The place of each in the delivery log.
     pub(super) ords: Vec<u64>,
-    kind: RoomKind,
-    name: Option<String>,
+    pub(super) kind: RoomKind,
+    pub(super) name: Option<String>,
+    pub(super) avatar_url: Option<String>,
     created_by: Option<UserId>,
     pub(super) members: BTreeMap<UserId, Membership>,
     /// Of the members, each with its place in the delivery log.
     pub receipts: BTreeMap<UserId, (Receipt, u64)>,
     pub(super) receipt_ord: u64,
-    ids: HashMap<EventId, usize>,
+    /// What members have set for themselves, each with its place in the delivery log.
+    pub(super) settings: BTreeMap<UserId, (RoomSettings, u64)>,
+    pub(super) settings_ord: u64,
+    pub(super) ids: HashMap<EventId, usize>,
+    /// The events that change a message or stand in its thread, by the message.
+    pub(super) named: HashMap<EventId, Vec<usize>>,
 }
 
 impl ModelRoom {
-    fn new(kind: RoomKind, name: Option<String>, created_by: Option<UserId>) -> Self {
+    fn new(id: RoomId, kind: RoomKind, name: Option<String>, created_by: Option<UserId>) -> Self {
         Self {
+            id,
             log: Vec::new(),
             ords: Vec::new(),
             kind,
             name,
+            avatar_url: None,
             created_by,
             members: BTreeMap::new(),
             receipts: BTreeMap::new(),
             receipt_ord: 0,
+            settings: BTreeMap::new(),
+            settings_ord: 0,
             ids: HashMap::new(),
+            named: HashMap::new(),
         }
     }
 
@@ -245,7 +260,7 @@ impl ModelServer {
         }
         let created =
             RoomCreated { kind: new.kind, name: new.name.clone(), members: members.clone() };
-        let room = ModelRoom::new(new.kind, new.name, Some(by.clone()));
+        let room = ModelRoom::new(new.id, new.kind, new.name, Some(by.clone()));
         self.rooms.insert(new.id, room);
         self.append(new.id, by, EventKind::RoomCreated, &created);
         for user in members {
@@ -285,6 +300,7 @@ impl ModelServer {
         let head = self.head;
         if let Some(log) = self.rooms.get_mut(&room) {
             log.receipts.remove(user);
+            log.settings.remove(user);
             if let Some(member) = log.members.get_mut(user) {
                 member.left = Some((head, seq));
             }
@@ -334,7 +350,7 @@ impl ModelServer {
     pub(super) fn write(&mut self, id: RoomId, sender: &UserId, op: Op) -> Event {
         self.head += 1;
         let head = self.head;
-        let new = || ModelRoom::new(RoomKind::Group, Some("room".into()), None);
+        let new = || ModelRoom::new(id, RoomKind::Group, Some("room".into()), None);
         let room = self.rooms.entry(id).or_insert_with(new);
         let event = Event {
             id: op.id,
@@ -344,8 +360,12 @@ impl ModelServer {
             at: head as i64,
             kind: op.kind,
             content: op.content,
+            fold: None,
         };
         room.ids.insert(event.id, room.log.len());
+        if let Some(named) = named_by(&event) {
+            room.named.entry(named).or_default().push(room.log.len());
+        }
         room.log.push(event.clone());
         room.ords.push(head);
         self.news.push(News::Room { room: id, also: None });
@@ -388,6 +408,8 @@ impl ModelServer {
             id,
             kind: room.kind,
             name: room.name.clone(),
+            avatar_url: room.avatar_url.clone(),
+            settings: room.settings.get(user).map(|(now, _)| *now).unwrap_or_default(),
             peer: peer.filter(|_| room.kind == RoomKind::Direct).cloned(),
             created_at: 1,
             members: room.receipts.len() as u32,
@@ -398,6 +420,7 @@ impl ModelServer {
             unread_base: room.receipts.get(user).filter(|_| joined).map(base),
             receipts: receipts.filter(|_| joined && room.shares_receipts()).collect(),
             last_event: room.log.get(head.previous().get() as usize).cloned(),
+            last_message: room.last_message(head, user),
         })
     }
 

@@ -199,7 +199,10 @@ impl ModelServer {
             let limit = (credit.min(limits::PAGE_EVENTS), limits::PAGE_EVENTS);
             match self.page(user, &feed.position, limit, &BTreeMap::new()) {
                 Ok(mut page) => {
-                    let weight = page.events.len() + page.limited.len() + page.receipts.len();
+                    let weight = page.events.len()
+                        + page.limited.len()
+                        + page.receipts.len()
+                        + page.settings.len();
                     feed.position = page.to.clone();
                     let more = page.more;
                     if weight > 0 || feed.fresh {

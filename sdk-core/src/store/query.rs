@@ -189,6 +189,7 @@ fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
         at: row.get(at + 3)?,
         kind: kind.as_str().into(),
         content: content(row, at + 5)?,
+        fold: None,
     })
 }
 

@@ -71,6 +71,12 @@ fn of_request(request: &Request) -> String {
         Request::Sync(sync) => format!("sync {}", of_sync(sync)),
         Request::Room(room) | Request::Members(room, _) => format!("{} {room}", name(request)),
         Request::AddMembers(room, new) => format!("AddMembers {room} {}", new.users.len()),
+        Request::SetRole(room, ..)
+        | Request::UpdateRoom(room, _)
+        | Request::SetSettings(room, _) => {
+            format!("{} {room}", name(request))
+        }
+        Request::Message(room, event) => format!("Message {room} {event}"),
         Request::RemoveMember(room, _) => format!("RemoveMember {room}"),
         Request::CreateRoom(new) => format!("CreateRoom {} {}", new.id, new.members.len()),
         Request::History(room, query) => format!("History {room} {query:?}"),

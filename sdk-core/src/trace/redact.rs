@@ -383,7 +383,7 @@ mod tests {
         ) {
             let metadata = Some(serde_json::json!({ "first": value, "second": [number, true, null] }));
             let mentions = vec!["grace".parse().unwrap()];
-            let content = MessageContent { text: text.clone(), metadata, mentions };
+            let content = MessageContent { text: text.clone(), metadata, mentions, ..MessageContent::default() };
             let op = Op {
                 id: tidewire_protocol::EventId::from_uuid(Uuid::nil()),
                 kind: EventKind::Message,

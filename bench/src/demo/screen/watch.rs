@@ -93,7 +93,13 @@ fn room_line(room: &RoomSummary) -> RoomLine {
         Body::Message(message) => format!("{}: {}", event.sender, message.text),
         Body::MemberJoined(change) => format!("{} joined", change.user),
         Body::MemberLeft(change) => format!("{} left", change.user),
-        Body::RoomCreated(_) | Body::Opaque => String::new(),
+        Body::Edit(_)
+        | Body::Delete(_)
+        | Body::Reaction(_)
+        | Body::RoomCreated(_)
+        | Body::RoomUpdated(_)
+        | Body::MemberRole(_)
+        | Body::Opaque => String::new(),
     });
     let peer = state.peer.as_ref().map(ToString::to_string);
     let name = state.name.clone().or(peer);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 use tidewire_protocol::{
     Body, Content, Event, EventId, EventKind, History, HistoryAnchor, Member, MemberPage, Profile,
-    Role, RoomId, RoomKind, RoomState, Seq, UnreadBase, UserId, limits,
+    Role, RoomId, RoomKind, RoomSettings, RoomState, Seq, UnreadBase, UserId, limits,
 };
 use uuid::Uuid;
 
@@ -177,6 +177,8 @@ fn state_of(
         id: row.id,
         kind: row.kind,
         name: row.name.clone(),
+        avatar_url: None,
+        settings: RoomSettings::default(),
         peer: peer.and_then(|name| UserId::new(name).ok()),
         created_at: row.created_at,
         members: row.members,
@@ -193,6 +195,7 @@ fn state_of(
             Some(_) => Vec::new(),
         },
         last_event: last.map(|event| event.json),
+        last_message: None,
     })
 }
 
@@ -231,6 +234,7 @@ fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
         at: row.get(4)?,
         kind: EventKind::from(row.get_ref(5)?.as_str()?),
         content: Content::from_json(row.get(6)?).map_err(|error| bad(6, Type::Text, error))?,
+        fold: None,
     };
     let change = match &event.kind {
         EventKind::RoomCreated => Some(Change::Created),

@@ -104,6 +104,16 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::RemoveMember(room, user) => {
             ("DELETE", format!("/v1/rooms/{room}/members/{user}"), None)
         }
+        Request::SetRole(room, user, body) => {
+            ("PUT", format!("/v1/rooms/{room}/members/{user}"), Some(json(body)))
+        }
+        Request::UpdateRoom(room, body) => ("PUT", format!("/v1/rooms/{room}"), Some(json(body))),
+        Request::SetSettings(room, body) => {
+            ("PUT", format!("/v1/rooms/{room}/settings"), Some(json(body)))
+        }
+        Request::Message(room, event) => {
+            ("GET", format!("/v1/rooms/{room}/messages/{event}"), None)
+        }
         Request::History(room, query) => {
             ("GET", format!("/v1/rooms/{room}/messages?{}", history(query)), None)
         }
@@ -117,7 +127,8 @@ fn history(query: &HistoryQuery) -> String {
     let seqs = [("before", query.before), ("after", query.after), ("around", query.around)];
     let seqs = seqs.into_iter().filter_map(|(name, seq)| Some(format!("{name}={}", seq?.get())));
     let limit = query.limit.map(|limit| format!("limit={limit}"));
-    seqs.chain(limit).collect::<Vec<_>>().join("&")
+    let thread = query.thread.map(|root| format!("thread={root}"));
+    seqs.chain(thread).chain(limit).collect::<Vec<_>>().join("&")
 }
 
 fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
@@ -128,9 +139,14 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         Request::Room(_)
         | Request::CreateRoom(_)
         | Request::AddMembers(..)
-        | Request::RemoveMember(..) => Response::Room(serde_json::from_str(text)?),
+        | Request::RemoveMember(..)
+        | Request::SetRole(..)
+        | Request::UpdateRoom(..) => Response::Room(serde_json::from_str(text)?),
         Request::Members(..) => Response::Members(serde_json::from_str(text)?),
-        Request::History(..) => Response::History(serde_json::from_str(text)?),
+        Request::SetSettings(..) => Response::Settings(serde_json::from_str(text)?),
+        Request::History(..) | Request::Message(..) => {
+            Response::History(serde_json::from_str(text)?)
+        }
         Request::Ops(..) => Response::Ops(serde_json::from_str(text)?),
         Request::Profiles(_) => Response::Profiles(serde_json::from_str(text)?),
         Request::UpdateProfile(_) => Response::Profile(serde_json::from_str(text)?),

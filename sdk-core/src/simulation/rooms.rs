@@ -1,0 +1,102 @@
+//! How rooms of the model server look, who may do what in them, and what users set for themselves.
+
+use tidewire_protocol::{
+    ErrorCode, EventKind, Role, RoleChange, RoleUpdate, RoomId, RoomKind, RoomSettings, RoomState,
+    RoomUpdate, UserId, WireError, limits,
+};
+
+use super::server::{ModelServer, News, not_a_member};
+
+impl ModelServer {
+    /// A group of the user's, who owns it.
+    pub(super) fn owned_by(&self, user: &UserId, room: RoomId) -> Result<(), WireError> {
+        let (log, member) = self.seen_by(user, room)?;
+        let no = |text: &str| Err(WireError::new(ErrorCode::Forbidden, text));
+        match (member.left, member.role) {
+            (Some(_), _) => Err(not_a_member()),
+            (None, _) if log.kind == RoomKind::Direct => no("a direct room never changes"),
+            (None, Role::Owner) => Ok(()),
+            (None, _) => no("only an owner may do this"),
+        }
+    }
+
+    /// Changes how a group looks.
+    ///
+    /// # Errors
+    /// As the wire tells them.
+    pub fn update_room(
+        &mut self,
+        by: &UserId,
+        id: RoomId,
+        update: RoomUpdate,
+    ) -> Result<RoomState, WireError> {
+        self.owned_by(by, id)?;
+        let long = |text: &Option<String>, most| text.as_ref().is_some_and(|t| t.len() > most);
+        if long(&update.name, limits::NAME_BYTES) || long(&update.avatar_url, limits::URL_BYTES) {
+            return Err(WireError::new(ErrorCode::InvalidContent, "too long"));
+        }
+        if let Some(room) = self.rooms.get_mut(&id)
+            && (&room.name, &room.avatar_url) != (&update.name, &update.avatar_url)
+        {
+            (room.name, room.avatar_url) = (update.name.clone(), update.avatar_url.clone());
+            self.append(id, by, EventKind::RoomUpdated, &update);
+        }
+        self.state_for(by, id)
+    }
+
+    /// Gives a member another role.
+    ///
+    /// # Errors
+    /// As the wire tells them.
+    pub fn set_role(
+        &mut self,
+        by: &UserId,
+        id: RoomId,
+        user: &UserId,
+        RoleUpdate { role }: RoleUpdate,
+    ) -> Result<RoomState, WireError> {
+        self.owned_by(by, id)?;
+        let invalid = |text: &str| Err(WireError::new(ErrorCode::InvalidContent, text));
+        if role == Role::Other {
+            return invalid("a role is `owner` or `member`");
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return Err(not_a_member()) };
+        let owners = room.members.values().filter(|m| m.left.is_none() && m.role == Role::Owner);
+        let last = owners.count() == 1;
+        match room.members.get_mut(user).filter(|member| member.left.is_none()) {
+            None => return invalid("the user is not a member of the room"),
+            Some(member) if member.role == role => {}
+            Some(member) if member.role == Role::Owner && last => {
+                return Err(WireError::new(ErrorCode::Forbidden, "a group always has an owner"));
+            }
+            Some(member) => {
+                member.role = role;
+                let change = RoleChange { user: user.clone(), role };
+                self.append(id, by, EventKind::MemberRole, &change);
+            }
+        }
+        self.state_for(by, id)
+    }
+
+    /// Replaces a user's settings of a room.
+    ///
+    /// # Errors
+    /// `not_a_member`.
+    pub fn set_settings(
+        &mut self,
+        user: &UserId,
+        id: RoomId,
+        settings: RoomSettings,
+    ) -> Result<RoomSettings, WireError> {
+        let room = self.rooms.get_mut(&id).filter(|room| room.has(user));
+        let room = room.ok_or_else(not_a_member)?;
+        let (now, ord) = room.settings.entry(user.clone()).or_default();
+        if *now != settings {
+            self.head += 1;
+            (*now, *ord) = (settings, self.head);
+            room.settings_ord = self.head;
+            self.news.push(News::User(user.clone()));
+        }
+        Ok(settings)
+    }
+}
