@@ -107,14 +107,16 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Nobody has been heard of, and `expected` users were online a moment ago. Rooms of more than
-    /// `members` bring no presence.
+    /// Nobody has been heard of, and `expected` users were online a moment ago: until their time is
+    /// over nobody is told of as offline who has not been heard of. Rooms of more than `members` bring
+    /// no presence.
     pub(crate) fn expecting(expected: Option<(u32, Duration)>, members: u32, now: Instant) -> Self {
         let expected = expected.map(|(online, left)| (online, now + left));
+        let early_until = expected.filter(|(online, _)| *online > 0).map(|(_, until)| until);
         let members = members.min(limits::EPHEMERAL_MEMBERS);
         let state = State {
             users: Users::default(),
-            watched: Watched::new(members, fastrand::u32(..)),
+            watched: Watched::new(members, fastrand::u32(..), early_until),
             ledger: Ledger::default(),
             late: HashMap::new(),
         };

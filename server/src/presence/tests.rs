@@ -350,3 +350,26 @@ fn a_user_with_ever_new_devices_does_not_fill_the_memory() {
     assert_eq!(presence.lock().users.devices(), 0);
     assert_eq!(presence.online(start + Duration::from_secs(3_600)), 0);
 }
+
+#[test]
+fn right_after_a_restart_nobody_is_told_of_as_gone_who_has_not_had_the_time_to_come_back() {
+    let start = Instant::now();
+    let lasts = Duration::from_secs(75);
+    let presence = Presence::expecting(Some((3, lasts)), 100, start);
+    let inbox = watched(&presence, &["ada", "bob", "eve"]);
+    presence.socket_opened(&user("bob"), beat(30_000), start);
+    let names = |told: &Ephemeral| {
+        let names = told.presence.iter().map(|news| (news.user.to_string(), news.state));
+        names.collect::<Vec<_>>()
+    };
+    let early = told(&presence, "ada", None, start);
+    assert_eq!(names(&early), [("bob".to_owned(), PresenceState::Online)]);
+    assert!(!inbox.take_moments().shed);
+
+    presence.expire(start + lasts);
+    assert!(inbox.take_moments().shed, "those who listen are told everything anew");
+    let mut late = names(&told(&presence, "ada", early.to.as_deref(), start + lasts));
+    late.sort_by(|a, b| a.0.cmp(&b.0));
+    let (online, offline) = (PresenceState::Online, PresenceState::Offline);
+    assert_eq!(late, [("bob".to_owned(), online), ("eve".to_owned(), offline)]);
+}

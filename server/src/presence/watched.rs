@@ -106,6 +106,9 @@ pub(super) struct Watched {
     nonce: u32,
     /// Most members of a room that brings anything.
     most: usize,
+    /// Until when nobody is told of as offline: right after a start those who are still there have not
+    /// been heard of yet.
+    early_until: Option<Instant>,
 }
 
 /// What one reader is to be told.
@@ -117,7 +120,7 @@ pub(super) struct Told {
 }
 
 impl Watched {
-    pub(super) fn new(most: u32, nonce: u32) -> Self {
+    pub(super) fn new(most: u32, nonce: u32, early_until: Option<Instant>) -> Self {
         Self {
             rooms: HashMap::new(),
             peers: HashMap::new(),
@@ -125,6 +128,7 @@ impl Watched {
             version: 0,
             nonce,
             most: most as usize,
+            early_until,
         }
     }
 
@@ -205,6 +209,19 @@ impl Watched {
                 room.lease = None;
                 self.forget_unused(id);
             }
+        }
+        if self.early_until.is_some_and(|until| until <= now) {
+            self.early_until = None;
+            self.tell_all_again();
+        }
+    }
+
+    /// Who has not been heard of by now is offline: all who watch are told everything anew.
+    fn tell_all_again(&mut self) {
+        let version = self.next();
+        for room in self.rooms.values_mut() {
+            (room.since, room.version) = (version, version);
+            room.watchers.iter().for_each(|watcher| watcher.inbox.tell_again());
         }
     }
 
@@ -409,6 +426,10 @@ impl Watched {
                 let state = users.state(user);
                 let offline = state == PresenceState::Offline;
                 let last_seen = peer.last_seen.filter(|_| offline);
+                if offline && last_seen.is_none() && self.early_until.is_some() {
+                    // Not heard of since the start: whoever held him for online goes on to do so.
+                    continue;
+                }
                 if offline && last_seen.is_none() {
                     told.unseen.push(user.clone());
                 }
