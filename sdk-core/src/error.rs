@@ -109,11 +109,15 @@ pub enum StoreError {
         /// What the system says.
         reason: String,
     },
-    /// The file is no database, or a damaged one. It was left as it is.
-    #[error("the file {path} is no database or is damaged: move it away to begin anew")]
-    NotADatabase {
+    /// What exists nowhere else, the pending sends, can not be read to its end: the file is damaged.
+    /// It was left as it is. [`crate::ClientBuilder::accept_loss`] goes on with what can be read. A
+    /// damaged cache alone is never an error: it is filled again.
+    #[error("the file {path} is damaged: {reason}")]
+    Damaged {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A newer version of the SDK wrote this. It was left as it is.
     #[error("the database has version {found}, this SDK knows {known}: update the app")]

@@ -198,6 +198,16 @@ pub enum Query {
     Event(RoomId, EventId),
     /// Profiles. Answered by [`Rows::Profiles`].
     Profiles(Vec<UserId>),
+    /// How large everything is. Answered by [`Rows::Sizes`].
+    Sizes,
+}
+
+impl Query {
+    /// Whether this may be answered beside the transactions on their way, of which it then shows
+    /// any that are done. All others show what was given before them, and nothing that comes after.
+    pub(crate) fn may_overtake(&self) -> bool {
+        matches!(self, Query::Event(..) | Query::Sizes)
+    }
 }
 
 /// The store's answer.
@@ -210,6 +220,35 @@ pub enum Rows {
     Events(Vec<Event>),
     /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
     Profiles(Vec<(Profile, i64)>),
+    /// To [`Query::Sizes`].
+    Sizes(Sizes),
+}
+
+/// How large the store's files are, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Of the cache's database, what is in use: what retention bounds.
+    pub used: u64,
+    /// The cache's database, with the pages that are free to be used again.
+    pub database: u64,
+    /// Its write-ahead log.
+    pub log: u64,
+    /// The outbox's database.
+    pub outbox: u64,
+}
+
+/// What was found damaged on disk, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Repair {
+    /// What was wrong, for the log.
+    pub reason: String,
+    /// Whether the cache was set aside: rooms and messages come from the server again.
+    pub cache: bool,
+    /// If the outbox was damaged: how many pending operations were read from it, and are kept.
+    pub outbox: Option<u64>,
+    /// Whether that was all of them. Without it something is lost, which the app has accepted
+    /// (`ClientBuilder::accept_loss`).
+    pub complete: bool,
 }
 
 /// What is committed: where a client goes on after a start.
@@ -223,6 +262,9 @@ pub struct StartRows {
     pub rooms: Vec<RoomRow>,
     /// The outbox, in the order in which it was filled.
     pub outbox: Vec<OutboxRow>,
+    /// What was mended since the store last told.
+    #[serde(default)]
+    pub repair: Option<Repair>,
 }
 
 /// A room as it is stored.
@@ -242,6 +284,9 @@ pub struct RoomRow {
     pub receipts: Vec<Receipt>,
     /// Up to where the user has read, as marked on this device.
     pub marked: Seq,
+    /// When the room was last opened here: wall clock, ms; 0 if it never was.
+    #[serde(default)]
+    pub opened: i64,
 }
 
 /// What the platform or the app tells the engine about its surroundings.
@@ -423,6 +468,8 @@ pub enum Problem {
     StoreFailed(StoreError),
     /// The store works again.
     StoreRecovered,
+    /// Something on disk was damaged. What is told here has been done; nothing is left to do.
+    Repaired(Repair),
     /// An operation was refused by the server.
     SendFailed {
         /// The room.

@@ -48,6 +48,7 @@ mod ranges;
 mod reader;
 mod receipts;
 mod refresh;
+mod retention;
 mod room;
 mod send;
 mod stats;
@@ -83,9 +84,9 @@ use window::Window;
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
 pub use effect::{
-    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Reply, Request,
-    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
-    StartRows, StoreToken, TimelineId,
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Repair, Reply, Request,
+    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes, SocketEvent,
+    SocketId, StartRows, StoreToken, TimelineId,
 };
 pub use input::Input;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
@@ -197,6 +198,7 @@ pub struct Engine {
     timelines: HashMap<TimelineId, RoomId>,
     windows_opened: u64,
     interest: interest::Interest,
+    retention: retention::Retention,
     outbox: Outbox,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
@@ -291,6 +293,7 @@ impl Engine {
             timelines: HashMap::new(),
             windows_opened: 0,
             interest: interest::Interest::default(),
+            retention: retention::Retention::default(),
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
@@ -521,6 +524,7 @@ impl Engine {
             self.advance_typing();
             self.advance_peers();
             self.advance_windows();
+            self.advance_retention();
             self.settle_refreshes();
         }
         self.flush_windows();

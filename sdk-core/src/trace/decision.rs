@@ -167,6 +167,8 @@ fn of_write(write: &Write) -> String {
         | Write::Range { .. }
         | Write::Stale { .. }
         | Write::MarkRead { .. }
+        | Write::Opened(..)
+        | Write::Drop { .. }
         | Write::Attempted(..)
         | Write::Dequeue(_) => format!("{write:?}"),
         Write::WipeCache(_) | Write::Epoch(_) | Write::ForgetCursor | Write::Cursor(_) => {
