@@ -52,7 +52,14 @@ macro_rules! knobs {
 
 impl ClientBuilder {
     pub(crate) fn new(url: String, user: UserId) -> Self {
-        Self { url, config: Config::new(user), tokens: None, data_dir: None, recording: None, accept_loss: false }
+        Self {
+            url,
+            config: Config::new(user),
+            tokens: None,
+            data_dir: None,
+            recording: None,
+            accept_loss: false,
+        }
     }
 
     /// Where tokens come from. Without it, and without [`ClientBuilder::token`], the client works
@@ -138,6 +145,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::InvalidUrl`], [`Error::InvalidConfig`], [`Error::Store`].
     pub async fn open(self) -> Result<Client, Error> {
+        let opened = tokio::time::Instant::now();
         self.config.validate()?;
         let address = Address::parse(&self.url)?;
         let store = match &self.data_dir {
@@ -160,6 +168,7 @@ impl ClientBuilder {
             address,
             tokens,
             store,
+            opened,
             recorder,
             mode,
             events,

@@ -63,6 +63,13 @@ pub enum Error {
     /// The app gave no token, or the server takes none of those given: sign in again.
     #[error("a valid token is needed: {0}")]
     AuthRequired(String),
+    /// There are messages that were not sent yet, and the logout was to keep them: send, retry or discard them
+    /// first, or give them up with [`crate::Logout::Discard`].
+    #[error("{pending} messages were not sent yet")]
+    PendingSends {
+        /// How many.
+        pending: usize,
+    },
     /// The app said that it is suspended, and this needs the disk or the network.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
     Suspended,
@@ -75,7 +82,10 @@ impl Error {
     /// Whether the same call can succeed later without any change by the caller.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Offline | Error::Network(_) | Error::OutboxFull { .. } => true,
+            Error::Offline
+            | Error::Network(_)
+            | Error::OutboxFull { .. }
+            | Error::PendingSends { .. } => true,
             Error::Refused(error) => error.temporary,
             Error::Store(error) => matches!(error, StoreError::DiskFull | StoreError::Io(_)),
             _ => false,

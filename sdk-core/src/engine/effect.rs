@@ -11,9 +11,11 @@ use tidewire_protocol::{
 };
 
 use super::budget::{Budget, BudgetReport};
+use super::logout::Logout;
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::peers::Presence;
+use super::report::CacheReport;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
 use super::why::{Subject, Why};
@@ -77,6 +79,9 @@ pub enum Effect {
     Release,
     /// Fetch a token from the app. Answered by `handle_token`.
     FetchToken,
+    /// End the client, delete everything that the store has of the account, and answer the command.
+    /// Nothing is done after it.
+    Erase(CommandId),
     /// Tell the app.
     Notify(Notice),
 }
@@ -364,6 +369,10 @@ pub enum Command {
     Budget,
     /// Send what waits and read the feed to its end.
     Refresh,
+    /// End the account on this device. Answered by the driver, at the very end.
+    Logout(Logout),
+    /// Which tier answered how many reads.
+    CacheReport,
     /// Why something is as it is. Also answered while the app is suspended.
     Why(Subject),
 }
@@ -395,6 +404,8 @@ pub enum Reply {
     Budget(BudgetReport),
     /// A refresh is done.
     Refreshed(Refreshed),
+    /// How the tiers do.
+    Cache(Box<CacheReport>),
     /// The facts, and what they say.
     Why(Box<Why>),
 }

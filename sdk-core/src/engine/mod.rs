@@ -39,6 +39,7 @@ mod input;
 mod interest;
 mod lifecycle;
 mod link;
+mod logout;
 mod merge;
 mod mode;
 mod outbox;
@@ -48,6 +49,7 @@ mod ranges;
 mod reader;
 mod receipts;
 mod refresh;
+mod report;
 mod retention;
 mod room;
 mod send;
@@ -89,10 +91,12 @@ pub use effect::{
     SocketId, StartRows, StoreToken, TimelineId,
 };
 pub use input::Input;
+pub use logout::Logout;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
+pub use report::{CacheReport, TierReport};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
@@ -243,6 +247,7 @@ pub struct Engine {
     idempotency_window_ms: u64,
 
     stats: Stats,
+    tiers: report::Tiers,
     mode_stats: stats::ModeStats,
     radio: stats::Radio,
 }
@@ -324,6 +329,7 @@ impl Engine {
             link_slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
+            tiers: report::Tiers::since(now.mono_ms),
             mode_stats: stats::ModeStats::default(),
             radio: stats::Radio::default(),
             config,
@@ -382,6 +388,11 @@ impl Engine {
             // Whether or not they are known yet.
             self.set_visible(rooms);
             self.advance();
+            return;
+        }
+        if command == Command::Logout(Logout::Discard) {
+            // Whatever the store holds or fails with.
+            self.log_out(id, Logout::Discard);
             return;
         }
         if self.rests() {
@@ -527,6 +538,7 @@ impl Engine {
             self.advance_retention();
             self.settle_refreshes();
         }
+        self.advance_report();
         self.flush_windows();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);

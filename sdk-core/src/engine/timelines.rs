@@ -6,8 +6,8 @@ use tidewire_protocol::{EventId, History, HistoryAnchor, HistoryQuery, RoomId, S
 
 use super::commit::After;
 use super::effect::{
-    Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError, Response, Rows,
-    StartRows, StoreToken, TimelineId,
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError,
+    Response, Rows, StartRows, StoreToken, TimelineId,
 };
 use super::outbox::Outbox;
 use super::profiles::Lookup;
@@ -44,6 +44,8 @@ pub(crate) enum LoadPurpose {
     Why(CommandId, RoomId, EventId),
     /// How large the cache is.
     Sizes,
+    /// The same, for the app.
+    Report(CommandId),
 }
 
 /// A page of history on its way.
@@ -64,14 +66,17 @@ impl Engine {
         match (self.loads.remove(&token), rows) {
             (Some(LoadPurpose::Start), Rows::Start(rows)) => self.started(*rows),
             (Some(LoadPurpose::Window { room, waiting, since }), Rows::Events(events)) => {
-                self.stats.read(Tier::Disk, now.mono_ms - since);
+                // With nothing there the server is asked next.
+                if !events.is_empty() {
+                    self.read(Tier::Disk, now.mono_ms - since);
+                }
                 self.fill_window(room, events, waiting);
             }
             (
                 Some(LoadPurpose::Older { room, command, before, start, limit, since }),
                 Rows::Events(events),
             ) => {
-                self.stats.read(Tier::Disk, now.mono_ms - since);
+                self.read(Tier::Disk, now.mono_ms - since);
                 // Fewer than asked for: the rest of the range was folded away.
                 let oldest = if events.len() < limit { None } else { events.first() };
                 let from = oldest.map_or(start, |event| event.seq);
@@ -91,6 +96,9 @@ impl Engine {
                 self.profiles_loaded(lookup, found);
             }
             (Some(LoadPurpose::Sizes), Rows::Sizes(sizes)) => self.sizes_told(Some(sizes)),
+            (Some(LoadPurpose::Report(command)), Rows::Sizes(sizes)) => {
+                self.tell_report(command, sizes);
+            }
             (Some(LoadPurpose::Why(command, room, id)), Rows::Events(events)) => {
                 self.why_event(command, room, id, events.first());
             }
@@ -135,7 +143,9 @@ impl Engine {
             }
             Some(LoadPurpose::Older { command, .. }) => self.load_refused(command, error),
             Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
-            Some(LoadPurpose::Why(command, ..)) => self.load_refused(command, error),
+            Some(LoadPurpose::Why(command, ..) | LoadPurpose::Report(command)) => {
+                self.load_refused(command, error);
+            }
             Some(LoadPurpose::Sizes) => {
                 self.sizes_told(None);
                 self.damage_found(error);
@@ -178,6 +188,7 @@ impl Engine {
         self.outbox = Outbox::load(rows.outbox);
         self.forget_retention();
         if let Some(repair) = rows.repair {
+            self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));
         }
         self.rooms_changed = true;
@@ -207,7 +218,8 @@ impl Engine {
             LoadPurpose::Start
             | LoadPurpose::Profiles(_)
             | LoadPurpose::Why(..)
-            | LoadPurpose::Sizes => true,
+            | LoadPurpose::Sizes
+            | LoadPurpose::Report(_) => true,
         });
         for command in unanswered {
             let older = Older { added: 0, tier: Tier::Disk, more: true };
@@ -239,7 +251,7 @@ impl Engine {
         self.timelines.insert(id, room);
         self.note_opened(room);
         if is_loaded {
-            self.stats.read(Tier::Memory, 0);
+            self.read(Tier::Memory, 0);
             self.flush_window(room);
             self.attach(id, room);
             self.reply(command, Ok(Reply::Opened));
@@ -455,7 +467,7 @@ impl Engine {
             }
             Ok(Response::History(history)) if self.phase == Phase::Ready => {
                 self.fetch_backoff.reset();
-                self.stats.read(Tier::Server, self.now.mono_ms - fetch.since);
+                self.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let older = Older {
                     added: history.messages.len(),
                     tier: Tier::Server,

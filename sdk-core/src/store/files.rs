@@ -141,9 +141,8 @@ fn open_own(paths: &Paths) -> Result<Connection, Unusable> {
         return Ok(own);
     }
     // Small, and what it holds exists nowhere else: looked through at every start.
-    let sound: String = own
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(of)?;
+    let sound: String =
+        own.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(of)?;
     if sound != "ok" {
         return Err(Unusable::Damaged(sound));
     }

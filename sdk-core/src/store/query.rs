@@ -200,10 +200,7 @@ impl Database {
 
 /// The outbox, in the order in which it was filled.
 pub(super) fn read_outbox(connection: &Connection) -> rusqlite::Result<Vec<OutboxRow>> {
-    connection
-        .prepare_cached(&format!("{OUTBOX} ORDER BY n"))?
-        .query_map([], outbox_row)?
-        .collect()
+    connection.prepare_cached(&format!("{OUTBOX} ORDER BY n"))?.query_map([], outbox_row)?.collect()
 }
 
 /// One row of the outbox.
@@ -211,8 +208,7 @@ pub(super) fn read_outbox_row(connection: &Connection, n: i64) -> rusqlite::Resu
     connection.query_row(&format!("{OUTBOX} WHERE n = ?1"), [n], outbox_row)
 }
 
-const OUTBOX: &str =
-    "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox";
+const OUTBOX: &str = "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox";
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     let kind: String = row.get(2)?;

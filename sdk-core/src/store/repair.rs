@@ -143,7 +143,8 @@ fn read_until_trouble(
     loop {
         match rows.next() {
             Ok(Some(row)) => {
-                let values: rusqlite::Result<Vec<Value>> = (0..width).map(|at| row.get(at)).collect();
+                let values: rusqlite::Result<Vec<Value>> =
+                    (0..width).map(|at| row.get(at)).collect();
                 match values.and_then(|values| insert.execute(rusqlite::params_from_iter(values))) {
                     Ok(_) => {}
                     // A row that the table does not take is no row of it.
@@ -172,7 +173,9 @@ fn drop_unreadable(fresh: &Connection) -> rusqlite::Result<()> {
 
 fn tables(fresh: &Connection) -> rusqlite::Result<Vec<String>> {
     fresh
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        )?
         .query_map([], |row| row.get(0))?
         .collect()
 }

@@ -30,6 +30,7 @@ pub(super) fn decision(effect: &Effect) -> String {
             format!("commit {}: {}", token.0, of_transaction(transaction))
         }
         Effect::Release => "release everything".into(),
+        Effect::Erase(command) => format!("erase everything for {}", command.0),
         Effect::FetchToken => "fetch a token".into(),
         Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
     }

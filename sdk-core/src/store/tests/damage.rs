@@ -309,7 +309,11 @@ async fn bytes_that_change_anywhere_never_lose_a_pending_send_in_silence() {
                 let changed = before.outbox.len() - same;
                 let most = if name == "outbox.db" { 2 } else { 0 };
                 assert!(changed <= most, "{}: {changed} rows", told());
-                if rows.repair.is_some() { mended += 1 } else { sound += 1 }
+                if rows.repair.is_some() {
+                    mended += 1
+                } else {
+                    sound += 1
+                }
                 store.close().await;
             }
             Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {

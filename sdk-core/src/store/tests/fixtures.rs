@@ -110,10 +110,7 @@ fn a_newer_database_is_refused_with_its_version_and_left_as_it_is() {
             // Not written back to the file: what the log holds counts too, and stays.
             let newer = Connection::open(&path).unwrap();
             newer
-                .set_db_config(
-                    rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
-                    true,
-                )
+                .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
                 .unwrap();
             newer.pragma_update(None, "user_version", found).unwrap();
         }
