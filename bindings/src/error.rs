@@ -198,6 +198,7 @@ impl From<Error> for TidewireError {
                 retry_after_ms: error.retry_after_ms,
             },
             Error::AuthRequired(reason) => Self::AuthRequired { reason },
+            Error::PendingSends { .. } => Self::internal(error.to_string()),
             Error::Suspended => Self::Suspended,
             Error::Closed => Self::Closed,
         }
@@ -213,7 +214,7 @@ impl From<StoreError> for TidewireError {
             StoreError::FolderUnusable { path, reason } => {
                 Self::FolderUnusable { path: path.display().to_string(), reason }
             }
-            StoreError::NotADatabase { path } => {
+            StoreError::Damaged { path, .. } => {
                 Self::NotADatabase { path: path.display().to_string() }
             }
             StoreError::Newer { found, known } => Self::NewerDatabase { found, known },

@@ -172,7 +172,8 @@ impl From<Problem> for ClientEvent {
                 Self::WrongUser { token_user: token_user.to_string() }
             }
             Problem::StoreFailed(error) => Self::StoreFailed { reason: error.to_string() },
-            Problem::StoreRecovered => Self::StoreRecovered,
+            // What was told of the store's failure is over.
+            Problem::StoreRecovered | Problem::Repaired(_) => Self::StoreRecovered,
             Problem::SendFailed { room, id, reason } => Self::SendFailed {
                 room: room.to_string(),
                 id: id.to_string(),

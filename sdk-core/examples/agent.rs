@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::{Value, json};
 use tidewire::{
-    AppState, Budget, Client, ClientEvent, Error, MessageContent, Network, ProfileUpdate,
+    AppState, Budget, Client, ClientEvent, Error, Logout, MessageContent, Network, ProfileUpdate,
     Recording, Refreshed, RoomId, Row, Seq, Timeline, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -29,7 +29,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use command::{Command, Line};
 use json::{
     budget_json, change_json, error_json, mode_json, older_json, presence_json, problem_json,
-    room_json, row_json, stats_json,
+    report_json, room_json, row_json, stats_json,
 };
 
 #[derive(Parser)]
@@ -69,6 +69,11 @@ struct Args {
     cache_ttl_ms: u64,
     #[arg(long, default_value_t = 10_000)]
     outbox_capacity: usize,
+    #[arg(long, default_value_t = 256 * 1024 * 1024)]
+    cache_bytes: u64,
+    /// Begins although pending sends can not be read any more.
+    #[arg(long)]
+    accept_loss: bool,
     /// Records what the client is given and what it decides into this file.
     #[arg(long)]
     record: Option<PathBuf>,
@@ -103,6 +108,8 @@ async fn main() -> ExitCode {
         .max_messages_per_room(args.max_messages_per_room)
         .cache_ttl(ms(args.cache_ttl_ms))
         .outbox_capacity(args.outbox_capacity)
+        .cache_bytes(args.cache_bytes)
+        .accept_loss(args.accept_loss)
         .budget(Budget {
             max_wakeups_per_hour: args.max_wakeups_per_hour,
             max_bytes_per_hour: args.max_bytes_per_hour,
@@ -312,6 +319,11 @@ impl Agent {
                     (None, _) => client.why().await?,
                 };
                 json!({"sentence": why.sentence, "facts": why.facts})
+            }
+            Command::CacheReport => report_json(&client.cache_report().await?),
+            Command::Logout { keep } => {
+                client.logout(if keep { Logout::Keep } else { Logout::Discard }).await?;
+                json!({})
             }
             Command::Stats => stats_json(&client.stats().await?),
             Command::Quit => json!({}),

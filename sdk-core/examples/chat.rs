@@ -396,6 +396,10 @@ fn say_problem(problem: &Problem) {
         Problem::WrongUser { token_user } => say(&format!("! the token is {token_user}'s")),
         Problem::StoreFailed(error) => say(&format!("! {error}")),
         Problem::StoreRecovered => say("· the disk works again"),
+        Problem::Repaired(repair) if repair.complete => say("· what was damaged on disk is mended"),
+        Problem::Repaired(_) => {
+            say("! some messages that were not sent are lost: the disk was damaged")
+        }
         // The row says so itself.
         Problem::SendFailed { .. } => {}
     }

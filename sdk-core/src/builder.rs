@@ -27,6 +27,7 @@ pub struct ClientBuilder {
     tokens: Option<Arc<dyn TokenProvider>>,
     data_dir: Option<PathBuf>,
     recording: Option<(PathBuf, Recording)>,
+    accept_loss: bool,
 }
 
 impl std::fmt::Debug for ClientBuilder {
@@ -51,7 +52,14 @@ macro_rules! knobs {
 
 impl ClientBuilder {
     pub(crate) fn new(url: String, user: UserId) -> Self {
-        Self { url, config: Config::new(user), tokens: None, data_dir: None, recording: None }
+        Self {
+            url,
+            config: Config::new(user),
+            tokens: None,
+            data_dir: None,
+            recording: None,
+            accept_loss: false,
+        }
     }
 
     /// Where tokens come from. Without it, and without [`ClientBuilder::token`], the client works
@@ -73,6 +81,16 @@ impl ClientBuilder {
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Whether to begin although something that exists nowhere else is damaged beyond reading: pending
+    /// sends. Unless told, [`ClientBuilder::open`] fails with [`crate::StoreError::Damaged`] then
+    /// and changes nothing. Told, it keeps what can be read and sets the damaged file aside, and
+    /// [`crate::Problem::Repaired`] tells of it. Ask the user first.
+    #[must_use]
+    pub fn accept_loss(mut self, accept: bool) -> Self {
+        self.accept_loss = accept;
         self
     }
 
@@ -110,6 +128,10 @@ impl ClientBuilder {
         /// Time over which changes that audience or policy ask for are spread: 0 to 10 min, 10 s
         /// unless told.
         spread: Duration;
+        /// Bytes of messages kept on disk: at least 1 MB, 256 MB unless told. Above it the oldest
+        /// messages of the rooms that were not opened for longest go first, but for the newest 50 of each
+        /// room; pending sends never do. What went is fetched again when somebody scrolls there.
+        cache_bytes: u64;
         /// Operations that may wait in the outbox: 1 to 1,000,000, 10,000 unless told.
         outbox_capacity: usize;
         /// What the client may spend in any hour: without limits unless told. Any number makes
@@ -123,10 +145,11 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::InvalidUrl`], [`Error::InvalidConfig`], [`Error::Store`].
     pub async fn open(self) -> Result<Client, Error> {
+        let opened = tokio::time::Instant::now();
         self.config.validate()?;
         let address = Address::parse(&self.url)?;
         let store = match &self.data_dir {
-            Some(folder) => Store::open(&folder.join(self.account())).await?,
+            Some(folder) => Store::open(&folder.join(self.account()), self.accept_loss).await?,
             None => Store::in_memory().await?,
         };
         let recorder = match &self.recording {
@@ -145,6 +168,7 @@ impl ClientBuilder {
             address,
             tokens,
             store,
+            opened,
             recorder,
             mode,
             events,

@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
 use crate::engine::{
-    Budget, BudgetReport, Command, ModeReport, Network, Presence, Refreshed, Reply, RoomSummary,
-    Signal, Stats, Subject, TimelineId, Why,
+    Budget, BudgetReport, CacheReport, Command, Logout, ModeReport, Network, Presence, Refreshed,
+    Reply, RoomSummary, Signal, Stats, Subject, TimelineId, Why,
 };
 use crate::error::Error;
 use crate::event::ClientEvent;
@@ -334,6 +334,46 @@ impl Client {
         let (done, closed) = oneshot::channel();
         if self.inner.asker.tell(Ask::Close(done)).is_ok() {
             let _ = closed.await;
+        }
+    }
+
+    /// Ends the client and the account on this device: its socket, its timers, what it has in memory,
+    /// and all its files, those of [`ClientBuilder::record`] excepted. With [`Logout::Keep`] that is
+    /// refused while something waits to be sent; reading the feed and sending go on then. Once it
+    /// has begun it is carried through, awaited or not. Waits for the disk.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidewire::Client) -> Result<(), tidewire::Error> {
+    /// use tidewire::{Error, Logout};
+    /// match client.logout(Logout::Keep).await {
+    ///     Err(Error::PendingSends { pending }) => println!("{pending} messages would be lost"),
+    ///     done => done?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::PendingSends`] and, while the app is suspended, [`Error::Suspended`] with
+    /// [`Logout::Keep`]: nothing has changed then. [`Error::Store`]: the client has ended, and some of its
+    /// files may be left. [`Error::Closed`].
+    pub async fn logout(&self, logout: Logout) -> Result<(), Error> {
+        match self.inner.asker.ask(Command::Logout(logout)).await? {
+            Reply::Done => Ok(()),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
+    }
+
+    /// Which tier (memory, disk, server) answered how many reads, how fast, and what each holds; and
+    /// how long the client took to its first byte, list and screen. The store's files are asked
+    /// for their size: this waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Suspended`], [`Error::Closed`].
+    pub async fn cache_report(&self) -> Result<CacheReport, Error> {
+        match self.inner.asker.ask(Command::CacheReport).await? {
+            Reply::Cache(report) => Ok(*report),
+            other => Err(self.inner.asker.unexpected(&other)),
         }
     }
 

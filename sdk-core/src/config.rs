@@ -31,6 +31,9 @@ pub struct Config {
     pub max_messages_per_room: usize,
     /// How long profiles and room metadata count as fresh (300 s).
     pub cache_ttl: Duration,
+    /// Bytes of messages kept on disk (256 MB).
+    #[serde(default = "cache_bytes")]
+    pub cache_bytes: u64,
     /// Time over which changes that audience or policy ask for are spread (10 s).
     pub spread: Duration,
     /// Operations that may wait in the outbox (10,000).
@@ -53,6 +56,7 @@ impl Config {
             slow_polling_interval: defaults::SLOW_POLLING_INTERVAL,
             max_messages_per_room: defaults::MAX_MESSAGES_PER_ROOM,
             cache_ttl: defaults::CACHE_TTL,
+            cache_bytes: defaults::CACHE_BYTES,
             spread: defaults::SPREAD,
             outbox_capacity: defaults::OUTBOX_CAPACITY,
             budget: Budget::default(),
@@ -97,9 +101,14 @@ impl Config {
             "max_messages_per_room",
             "50 to 100,000",
         )?;
+        check(self.cache_bytes >= 1_000_000, "cache_bytes", "at least 1 MB")?;
         check(self.spread <= 600 * second, "spread", "0 to 10 min")?;
         check((1..=1_000_000).contains(&self.outbox_capacity), "outbox_capacity", "1 to 1,000,000")
     }
+}
+
+fn cache_bytes() -> u64 {
+    defaults::CACHE_BYTES
 }
 
 /// A knob is out of its bounds.

@@ -191,3 +191,25 @@ pub const TYPING_AGAIN: Duration = Duration::from_secs(12);
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.
 pub const STORE_THREADS: usize = 2;
+
+/// Bytes that a write-ahead log keeps on disk once it has been written back: as many as 1,000 pages
+/// of 4 KiB, after which SQLite writes it back.
+pub const WAL_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes of the cache's database in use from which on the oldest messages go: about a million of
+/// them. From the design.
+pub const CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Once messages go, they go until this share of the bound is in use, so that it is not crossed
+/// again at once.
+pub const CACHE_LOW: f64 = 0.9;
+
+/// Events written after which the size of the cache is looked at again: about 128 KiB.
+pub const CACHE_LOOK_AFTER: u64 = 500;
+
+/// Messages that go in one transaction: some ms of writing, so that nobody waits for it.
+pub const CACHE_DROP: u64 = 500;
+
+/// A room that is opened again within this time is not noted again: the order of rooms by their last
+/// opening needs no more.
+pub const OPENED_AGAIN: Duration = Duration::from_secs(3_600);

@@ -63,6 +63,13 @@ pub enum Error {
     /// The app gave no token, or the server takes none of those given: sign in again.
     #[error("a valid token is needed: {0}")]
     AuthRequired(String),
+    /// There are messages that were not sent yet, and the logout was to keep them: send, retry or discard them
+    /// first, or give them up with [`crate::Logout::Discard`].
+    #[error("{pending} messages were not sent yet")]
+    PendingSends {
+        /// How many.
+        pending: usize,
+    },
     /// The app said that it is suspended, and this needs the disk or the network.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
     Suspended,
@@ -75,7 +82,10 @@ impl Error {
     /// Whether the same call can succeed later without any change by the caller.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Offline | Error::Network(_) | Error::OutboxFull { .. } => true,
+            Error::Offline
+            | Error::Network(_)
+            | Error::OutboxFull { .. }
+            | Error::PendingSends { .. } => true,
             Error::Refused(error) => error.temporary,
             Error::Store(error) => matches!(error, StoreError::DiskFull | StoreError::Io(_)),
             _ => false,
@@ -109,11 +119,15 @@ pub enum StoreError {
         /// What the system says.
         reason: String,
     },
-    /// The file is no database, or a damaged one. It was left as it is.
-    #[error("the file {path} is no database or is damaged: move it away to begin anew")]
-    NotADatabase {
+    /// What exists nowhere else, the pending sends, can not be read to its end: the file is damaged.
+    /// It was left as it is. [`crate::ClientBuilder::accept_loss`] goes on with what can be read. A
+    /// damaged cache alone is never an error: it is filled again.
+    #[error("the file {path} is damaged: {reason}")]
+    Damaged {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A newer version of the SDK wrote this. It was left as it is.
     #[error("the database has version {found}, this SDK knows {known}: update the app")]

@@ -55,10 +55,10 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, Change, Fact, FailReason, Lift, Message, MessageState, ModeReport,
-    Network, NetworkKind, Older, Presence, Problem, Reach, Reason, Refreshed, RoomSummary, Row,
-    RowKey, SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError,
-    TokenStage, Vehicle, Way, Why,
+    Budget, BudgetReport, CacheReport, Change, Fact, FailReason, Lift, Logout, Message,
+    MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Reach, Reason,
+    Refreshed, Repair, RoomSummary, Row, RowKey, Sizes, SocketStage, Spent, Stats, StoreStage,
+    Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

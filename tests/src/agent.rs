@@ -80,6 +80,13 @@ impl Setup {
         self
     }
 
+    /// Sets one of the agent's flags that have no value.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.flags.push(format!("--{name}"));
+        self
+    }
+
     /// Started by another program.
     #[must_use]
     pub fn wrapped(mut self, wrapper: Vec<String>) -> Self {

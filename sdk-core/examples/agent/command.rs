@@ -124,6 +124,10 @@ pub(crate) enum Command {
         message: Option<EventId>,
     },
     Stats,
+    CacheReport,
+    Logout {
+        keep: bool,
+    },
     Quit,
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidewire::{
-    BudgetReport, Change, Error, Message, MessageState, Presence, Problem, RoomState, Row, Spent,
-    Tier, UserId,
+    BudgetReport, CacheReport, Change, Error, Message, MessageState, Presence, Problem, Repair,
+    RoomState, Row, Spent, Tier, TierReport, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -26,6 +26,7 @@ pub(crate) fn problem_json(problem: &Problem) -> Value {
         Problem::WrongUser { token_user } => ("wrong_user", json!({"token_user": token_user})),
         Problem::StoreFailed(error) => ("store_failed", error_json(&Error::Store(error.clone()))),
         Problem::StoreRecovered => ("store_recovered", json!({})),
+        Problem::Repaired(repair) => ("repaired", repair_json(repair)),
         Problem::SendFailed { room, id, reason } => {
             ("send_failed", json!({"room": room, "message": id, "reason": reason.to_string()}))
         }
@@ -124,6 +125,47 @@ pub(crate) fn stats_json(stats: &tidewire::Stats) -> Value {
     })
 }
 
+fn repair_json(repair: &Repair) -> Value {
+    json!({
+        "reason": repair.reason,
+        "cache": repair.cache,
+        "outbox": repair.outbox,
+        "complete": repair.complete,
+    })
+}
+
+pub(crate) fn report_json(report: &CacheReport) -> Value {
+    let tier = |tier: &TierReport| {
+        json!({
+            "asked": tier.asked,
+            "hits": tier.hits,
+            "p50_ms": tier.p50_ms,
+            "p90_ms": tier.p90_ms,
+            "p99_ms": tier.p99_ms,
+            "max_ms": tier.max_ms,
+            "expected_ms": tier.expected_ms,
+            "as_expected": tier.as_expected,
+            "bytes": tier.bytes,
+        })
+    };
+    json!({
+        "memory": tier(&report.memory),
+        "disk": tier(&report.disk),
+        "server": tier(&report.server),
+        "messages_in_memory": report.messages_in_memory,
+        "files": {
+            "used": report.files.used,
+            "database": report.files.database,
+            "log": report.files.log,
+            "outbox": report.files.outbox,
+        },
+        "first_byte_ms": report.first_byte_ms,
+        "first_list_ms": report.first_list_ms,
+        "interactive_ms": report.interactive_ms,
+        "repair": report.repair.as_ref().map(repair_json),
+    })
+}
+
 pub(crate) fn budget_json(report: BudgetReport) -> Value {
     let spent = |spent: Spent| json!({"spent": spent.spent, "limit": spent.limit});
     json!({
@@ -140,7 +182,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::Store(store) => match store {
             tidewire::StoreError::FolderInUse { .. } => "folder_in_use",
             tidewire::StoreError::FolderUnusable { .. } => "folder_unusable",
-            tidewire::StoreError::NotADatabase { .. } => "not_a_database",
+            tidewire::StoreError::Damaged { .. } => "damaged",
             tidewire::StoreError::Newer { .. } => "newer_database",
             tidewire::StoreError::DiskFull => "disk_full",
             tidewire::StoreError::Superseded => "superseded",
@@ -159,6 +201,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::Network(_) => "network",
         Error::Refused(error) => error.code.as_str(),
         Error::AuthRequired(_) => "auth_required",
+        Error::PendingSends { .. } => "pending_sends",
         Error::Suspended => "suspended",
         Error::Closed => "closed",
     };

@@ -56,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) tokens: Arc<dyn TokenProvider>,
     pub(crate) store: Store,
+    /// When the app asked for the client.
+    pub(crate) opened: Instant,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) mode: watch::Sender<ModeReport>,
     pub(crate) events: broadcast::Sender<ClientEvent>,
@@ -99,6 +101,8 @@ struct Driver {
     /// The same of the open event stream.
     stream_frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
+    /// The command that ends the account here, once there was one.
+    erasing: Option<CommandId>,
     /// Who waits for the engine to settle.
     settling: Vec<oneshot::Sender<()>>,
     /// Aborts on drop whatever still runs.
@@ -114,12 +118,12 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
     let traffic = Arc::new(Traffic::default());
     let http = Http::new(parts.address.clone(), traffic.clone())
         .map_err(|reason| Error::InvalidUrl { url: parts.address.http(""), reason })?;
-    let start = Instant::now();
+    let start = parts.opened;
     let (outcomes, inbox) = mpsc::unbounded_channel();
     let (_, frames) = mpsc::channel(1);
     let (_, stream_frames) = mpsc::channel(1);
     let (seed, begin) = (fastrand::u64(..), now(start));
-    let mut engine = Engine::new(parts.config.clone(), seed, begin);
+    let mut engine = Engine::new(parts.config.clone(), seed, begin).opened_at(0);
     let mut recorder = parts.recorder;
     if let Some(recorder) = &mut recorder {
         let point = crate::trace::coarse(engine.point());
@@ -148,6 +152,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         stream: None,
         stream_frames,
         outcomes,
+        erasing: None,
         settling: Vec::new(),
         tasks: JoinSet::new(),
     };
@@ -177,6 +182,9 @@ impl Driver {
     ) {
         let closing = loop {
             self.do_effects();
+            if self.erasing.is_some() {
+                break None;
+            }
             self.tell_settled();
             let timer = self.engine.poll_timeout();
             let start = self.start;
@@ -220,7 +228,14 @@ impl Driver {
         self.tasks.abort_all();
         // After every transaction given before. Whoever waits for one of them hears of it: what is
         // on disk will be sent, and must not look as if it were not.
-        self.store.close().await;
+        match self.erasing {
+            None => self.store.close().await,
+            Some(command) => {
+                let erased = self.store.erase().await;
+                let reply = erased.map(|()| Reply::Done).map_err(Error::Store);
+                self.notice(Notice::Reply(command, reply));
+            }
+        }
         while let Ok(outcome) = inbox.try_recv() {
             if matches!(outcome, Outcome::Committed(..)) {
                 self.outcome(outcome);
@@ -397,6 +412,7 @@ impl Driver {
                     });
                 }
                 Effect::Release => self.release(),
+                Effect::Erase(command) => self.erasing = Some(command),
                 Effect::FetchToken => {
                     let token = self.tokens.token();
                     self.spawn(async move {

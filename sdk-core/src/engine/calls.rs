@@ -3,7 +3,10 @@
 use tidewire_protocol::{NewMembers, RoomState};
 
 use super::commit::After;
-use super::effect::{Command, CommandId, Reply, Request, RequestError, Response, RoomSummary};
+use super::effect::{
+    Command, CommandId, Query, Reply, Request, RequestError, Response, RoomSummary,
+};
+use super::timelines::LoadPurpose;
 use super::{Engine, Purpose};
 use crate::error::Error;
 
@@ -44,6 +47,8 @@ impl Engine {
                 let typists = self.typists(room);
                 self.reply(id, Ok(Reply::Typists(typists)));
             }
+            Command::Logout(logout) => self.log_out(id, logout),
+            Command::CacheReport => self.load(Query::Sizes, LoadPurpose::Report(id)),
             Command::Refresh => self.refresh(id),
             Command::Why(subject) => self.why_loaded(id, subject),
             Command::Budget => {

@@ -64,6 +64,8 @@ pub(crate) struct After {
     /// Up to where the user has read.
     pub(crate) marked: Option<(RoomId, Seq)>,
     pub(crate) reply: Option<(CommandId, Reply)>,
+    /// Whether messages went because space is short.
+    pub(crate) dropped: bool,
     /// Whether this is a page of the feed: the next read waits for it.
     pub(crate) page: bool,
 }
@@ -75,6 +77,7 @@ impl Engine {
             self.apply(after);
             return;
         }
+        self.retention.note(&transaction);
         let token = StoreToken(self.id());
         self.commits.push_back(Pending { token, after });
         self.effect(Effect::Commit(token, transaction));
@@ -196,6 +199,9 @@ impl Engine {
                 ready.uncredited = 0;
                 self.send_frame(ClientFrame::Credit { cursor });
             }
+        }
+        if after.dropped {
+            self.dropped();
         }
         if let Some((command, reply)) = after.reply {
             self.reply(command, Ok(reply));

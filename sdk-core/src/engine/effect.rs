@@ -11,9 +11,11 @@ use tidewire_protocol::{
 };
 
 use super::budget::{Budget, BudgetReport};
+use super::logout::Logout;
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::peers::Presence;
+use super::report::CacheReport;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
 use super::why::{Subject, Why};
@@ -77,6 +79,9 @@ pub enum Effect {
     Release,
     /// Fetch a token from the app. Answered by `handle_token`.
     FetchToken,
+    /// End the client, delete everything that the store has of the account, and answer the command.
+    /// Nothing is done after it.
+    Erase(CommandId),
     /// Tell the app.
     Notify(Notice),
 }
@@ -198,6 +203,16 @@ pub enum Query {
     Event(RoomId, EventId),
     /// Profiles. Answered by [`Rows::Profiles`].
     Profiles(Vec<UserId>),
+    /// How large everything is. Answered by [`Rows::Sizes`].
+    Sizes,
+}
+
+impl Query {
+    /// Whether this may be answered beside the transactions on their way, of which it then shows
+    /// any that are done. All others show what was given before them, and nothing that comes after.
+    pub(crate) fn may_overtake(&self) -> bool {
+        matches!(self, Query::Event(..) | Query::Sizes)
+    }
 }
 
 /// The store's answer.
@@ -210,6 +225,35 @@ pub enum Rows {
     Events(Vec<Event>),
     /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
     Profiles(Vec<(Profile, i64)>),
+    /// To [`Query::Sizes`].
+    Sizes(Sizes),
+}
+
+/// How large the store's files are, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Of the cache's database, what is in use: what retention bounds.
+    pub used: u64,
+    /// The cache's database, with the pages that are free to be used again.
+    pub database: u64,
+    /// Its write-ahead log.
+    pub log: u64,
+    /// The outbox's database.
+    pub outbox: u64,
+}
+
+/// What was found damaged on disk, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Repair {
+    /// What was wrong, for the log.
+    pub reason: String,
+    /// Whether the cache was set aside: rooms and messages come from the server again.
+    pub cache: bool,
+    /// If the outbox was damaged: how many pending operations were read from it, and are kept.
+    pub outbox: Option<u64>,
+    /// Whether that was all of them. Without it something is lost, which the app has accepted
+    /// (`ClientBuilder::accept_loss`).
+    pub complete: bool,
 }
 
 /// What is committed: where a client goes on after a start.
@@ -223,6 +267,9 @@ pub struct StartRows {
     pub rooms: Vec<RoomRow>,
     /// The outbox, in the order in which it was filled.
     pub outbox: Vec<OutboxRow>,
+    /// What was mended since the store last told.
+    #[serde(default)]
+    pub repair: Option<Repair>,
 }
 
 /// A room as it is stored.
@@ -242,6 +289,9 @@ pub struct RoomRow {
     pub receipts: Vec<Receipt>,
     /// Up to where the user has read, as marked on this device.
     pub marked: Seq,
+    /// When the room was last opened here: wall clock, ms; 0 if it never was.
+    #[serde(default)]
+    pub opened: i64,
 }
 
 /// What the platform or the app tells the engine about its surroundings.
@@ -319,6 +369,10 @@ pub enum Command {
     Budget,
     /// Send what waits and read the feed to its end.
     Refresh,
+    /// End the account on this device. Answered by the driver, at the very end.
+    Logout(Logout),
+    /// Which tier answered how many reads.
+    CacheReport,
     /// Why something is as it is. Also answered while the app is suspended.
     Why(Subject),
 }
@@ -350,6 +404,8 @@ pub enum Reply {
     Budget(BudgetReport),
     /// A refresh is done.
     Refreshed(Refreshed),
+    /// How the tiers do.
+    Cache(Box<CacheReport>),
     /// The facts, and what they say.
     Why(Box<Why>),
 }
@@ -423,6 +479,8 @@ pub enum Problem {
     StoreFailed(StoreError),
     /// The store works again.
     StoreRecovered,
+    /// Something on disk was damaged. What is told here has been done; nothing is left to do.
+    Repaired(Repair),
     /// An operation was refused by the server.
     SendFailed {
         /// The room.

@@ -39,6 +39,7 @@ mod input;
 mod interest;
 mod lifecycle;
 mod link;
+mod logout;
 mod merge;
 mod mode;
 mod outbox;
@@ -48,6 +49,8 @@ mod ranges;
 mod reader;
 mod receipts;
 mod refresh;
+mod report;
+mod retention;
 mod room;
 mod send;
 mod stats;
@@ -83,15 +86,17 @@ use window::Window;
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
 pub use effect::{
-    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Reply, Request,
-    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
-    StartRows, StoreToken, TimelineId,
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Repair, Reply, Request,
+    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes, SocketEvent,
+    SocketId, StartRows, StoreToken, TimelineId,
 };
 pub use input::Input;
+pub use logout::Logout;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
+pub use report::{CacheReport, TierReport};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
@@ -197,6 +202,7 @@ pub struct Engine {
     timelines: HashMap<TimelineId, RoomId>,
     windows_opened: u64,
     interest: interest::Interest,
+    retention: retention::Retention,
     outbox: Outbox,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
@@ -241,6 +247,7 @@ pub struct Engine {
     idempotency_window_ms: u64,
 
     stats: Stats,
+    tiers: report::Tiers,
     mode_stats: stats::ModeStats,
     radio: stats::Radio,
 }
@@ -291,6 +298,7 @@ impl Engine {
             timelines: HashMap::new(),
             windows_opened: 0,
             interest: interest::Interest::default(),
+            retention: retention::Retention::default(),
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
@@ -321,6 +329,7 @@ impl Engine {
             link_slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
+            tiers: report::Tiers::since(now.mono_ms),
             mode_stats: stats::ModeStats::default(),
             radio: stats::Radio::default(),
             config,
@@ -379,6 +388,11 @@ impl Engine {
             // Whether or not they are known yet.
             self.set_visible(rooms);
             self.advance();
+            return;
+        }
+        if command == Command::Logout(Logout::Discard) {
+            // Whatever the store holds or fails with.
+            self.log_out(id, Logout::Discard);
             return;
         }
         if self.rests() {
@@ -521,8 +535,10 @@ impl Engine {
             self.advance_typing();
             self.advance_peers();
             self.advance_windows();
+            self.advance_retention();
             self.settle_refreshes();
         }
+        self.advance_report();
         self.flush_windows();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);

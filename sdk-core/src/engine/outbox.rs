@@ -129,6 +129,12 @@ impl Outbox {
         self.lanes.get(&room)?.in_flight.as_ref()
     }
 
+    /// Operations that are in nobody's log yet, as far as is known.
+    pub(crate) fn unsent(&self) -> usize {
+        let arrived = self.settled.values().filter(|fate| **fate == Fate::Arrived).count();
+        self.rooms.len().saturating_sub(arrived)
+    }
+
     pub(crate) fn pending(&self, room: RoomId) -> usize {
         self.lanes.get(&room).map_or(0, |lane| lane.rows.len())
     }

@@ -119,7 +119,7 @@ impl Engine {
     }
 
     fn answer_profiles(&mut self, lookup: Lookup, tier: Tier) {
-        self.stats.read(tier, self.now.mono_ms - lookup.since);
+        self.read(tier, self.now.mono_ms - lookup.since);
         let known = |user: &UserId| {
             let unknown =
                 || Profile { user: user.clone(), name: None, avatar_url: None, updated_at: 0 };

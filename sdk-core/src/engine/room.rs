@@ -34,6 +34,8 @@ pub(crate) struct Room {
     pub(crate) receipts: Receipts,
     /// Up to where the user has read, as marked on this device; on disk.
     pub(crate) marked: Seq,
+    /// When it was last opened here: wall clock, ms.
+    pub(crate) opened: i64,
     /// The highest seq on disk that the feed has passed.
     pub(crate) stored: Seq,
     /// The newest event of somebody else, as far as is known.
@@ -81,6 +83,7 @@ impl Room {
             wants_state: small && !receipts.is_whole(),
             receipts,
             marked: row.marked,
+            opened: row.opened,
             ..Self::told(row.state)
         };
         room.stored = room.deliverable();
@@ -101,6 +104,7 @@ impl Room {
             asked: false,
             receipts: Receipts::default(),
             marked: Seq::ZERO,
+            opened: 0,
             stored: Seq::ZERO,
             heard: Seq::ZERO,
             told: None,

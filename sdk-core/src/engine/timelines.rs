@@ -6,8 +6,8 @@ use tidewire_protocol::{EventId, History, HistoryAnchor, HistoryQuery, RoomId, S
 
 use super::commit::After;
 use super::effect::{
-    Command, CommandId, Effect, Notice, Older, Query, Reply, Request, RequestError, Response, Rows,
-    StartRows, StoreToken, TimelineId,
+    Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError,
+    Response, Rows, StartRows, StoreToken, TimelineId,
 };
 use super::outbox::Outbox;
 use super::profiles::Lookup;
@@ -42,6 +42,10 @@ pub(crate) enum LoadPurpose {
     Profiles(Lookup),
     /// A message that somebody asks about.
     Why(CommandId, RoomId, EventId),
+    /// How large the cache is.
+    Sizes,
+    /// The same, for the app.
+    Report(CommandId),
 }
 
 /// A page of history on its way.
@@ -62,14 +66,17 @@ impl Engine {
         match (self.loads.remove(&token), rows) {
             (Some(LoadPurpose::Start), Rows::Start(rows)) => self.started(*rows),
             (Some(LoadPurpose::Window { room, waiting, since }), Rows::Events(events)) => {
-                self.stats.read(Tier::Disk, now.mono_ms - since);
+                // With nothing there the server is asked next.
+                if !events.is_empty() {
+                    self.read(Tier::Disk, now.mono_ms - since);
+                }
                 self.fill_window(room, events, waiting);
             }
             (
                 Some(LoadPurpose::Older { room, command, before, start, limit, since }),
                 Rows::Events(events),
             ) => {
-                self.stats.read(Tier::Disk, now.mono_ms - since);
+                self.read(Tier::Disk, now.mono_ms - since);
                 // Fewer than asked for: the rest of the range was folded away.
                 let oldest = if events.len() < limit { None } else { events.first() };
                 let from = oldest.map_or(start, |event| event.seq);
@@ -87,6 +94,10 @@ impl Engine {
             }
             (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
                 self.profiles_loaded(lookup, found);
+            }
+            (Some(LoadPurpose::Sizes), Rows::Sizes(sizes)) => self.sizes_told(Some(sizes)),
+            (Some(LoadPurpose::Report(command)), Rows::Sizes(sizes)) => {
+                self.tell_report(command, sizes);
             }
             (Some(LoadPurpose::Why(command, room, id)), Rows::Events(events)) => {
                 self.why_event(command, room, id, events.first());
@@ -112,6 +123,14 @@ impl Engine {
                 }
                 self.store_failed(error);
             }
+            // Mended at the next start, which loads the window too.
+            Some(purpose @ LoadPurpose::Window { .. })
+                if matches!(error, StoreError::Damaged { .. } | StoreError::Superseded) =>
+            {
+                let token = StoreToken(self.id());
+                self.loads.insert(token, purpose);
+                self.store_failed(error);
+            }
             Some(LoadPurpose::Window { room, waiting, .. }) => {
                 for (command, timeline) in waiting {
                     self.close_timeline(timeline);
@@ -122,18 +141,30 @@ impl Engine {
                     self.store_failed(error);
                 }
             }
-            Some(LoadPurpose::Older { command, .. }) => {
-                self.reply(command, Err(Error::Store(error)));
+            Some(LoadPurpose::Older { command, .. }) => self.load_refused(command, error),
+            Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
+            Some(LoadPurpose::Why(command, ..) | LoadPurpose::Report(command)) => {
+                self.load_refused(command, error);
             }
-            Some(LoadPurpose::Profiles(lookup)) => {
-                self.reply(lookup.command, Err(Error::Store(error)));
-            }
-            Some(LoadPurpose::Why(command, ..)) => {
-                self.reply(command, Err(Error::Store(error)));
+            Some(LoadPurpose::Sizes) => {
+                self.sizes_told(None);
+                self.damage_found(error);
             }
             None => {}
         }
         self.advance();
+    }
+
+    fn load_refused(&mut self, command: CommandId, error: StoreError) {
+        self.reply(command, Err(Error::Store(error.clone())));
+        self.damage_found(error);
+    }
+
+    /// Where one query finds damage, nothing is read any more until it is mended.
+    fn damage_found(&mut self, error: StoreError) {
+        if matches!(error, StoreError::Damaged { .. }) {
+            self.store_failed(error);
+        }
     }
 
     pub(crate) fn load(&mut self, query: Query, purpose: LoadPurpose) {
@@ -155,6 +186,11 @@ impl Engine {
         self.owing = self.rooms.keys().copied().collect();
         self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);
+        self.forget_retention();
+        if let Some(repair) = rows.repair {
+            self.tiers.repair = Some(repair.clone());
+            self.notify(Notice::Problem(Problem::Repaired(repair)));
+        }
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
@@ -179,7 +215,11 @@ impl Engine {
                 unanswered.push(*command);
                 false
             }
-            LoadPurpose::Start | LoadPurpose::Profiles(_) | LoadPurpose::Why(..) => true,
+            LoadPurpose::Start
+            | LoadPurpose::Profiles(_)
+            | LoadPurpose::Why(..)
+            | LoadPurpose::Sizes
+            | LoadPurpose::Report(_) => true,
         });
         for command in unanswered {
             let older = Older { added: 0, tier: Tier::Disk, more: true };
@@ -207,9 +247,11 @@ impl Engine {
         self.watching.again = true;
         let window = self.windows.entry(room).or_insert_with(|| Window::new(opened));
         window.opened = opened;
+        let is_loaded = window.loaded;
         self.timelines.insert(id, room);
-        if window.loaded {
-            self.stats.read(Tier::Memory, 0);
+        self.note_opened(room);
+        if is_loaded {
+            self.read(Tier::Memory, 0);
             self.flush_window(room);
             self.attach(id, room);
             self.reply(command, Ok(Reply::Opened));
@@ -425,7 +467,7 @@ impl Engine {
             }
             Ok(Response::History(history)) if self.phase == Phase::Ready => {
                 self.fetch_backoff.reset();
-                self.stats.read(Tier::Server, self.now.mono_ms - fetch.since);
+                self.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let older = Older {
                     added: history.messages.len(),
                     tier: Tier::Server,

@@ -81,6 +81,16 @@ pub enum Write {
         /// The newest seq read.
         seq: Seq,
     },
+    /// A room was opened at this time (wall clock, ms): what is not looked at goes first when space
+    /// is short.
+    Opened(RoomId, i64),
+    /// Everything of a room up to here goes: events, and that they are held.
+    Drop {
+        /// The room.
+        room: RoomId,
+        /// The newest seq that goes.
+        through: Seq,
+    },
     /// A new operation in the outbox.
     Enqueue(Box<OutboxRow>),
     /// Operations were first sent at this time (wall clock, ms).

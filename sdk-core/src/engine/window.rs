@@ -306,6 +306,20 @@ impl Window {
         self.messages.values().find(|message| message.id == id)
     }
 
+    /// What it keeps in memory, in bytes, reckoned: messages, their places in the window, and the rows that were
+    /// shown last.
+    pub(crate) fn bytes(&self) -> usize {
+        let message = |message: &Arc<Message>| {
+            size_of::<Message>()
+                + message.content.as_json().len()
+                + message.sender.as_str().len()
+                + 4 * size_of::<usize>()
+        };
+        let waiting = self.shown.iter().filter_map(Row::message).filter(|m| m.seq.is_none());
+        self.messages.values().chain(waiting).map(message).sum::<usize>()
+            + self.shown.capacity() * size_of::<Row>()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }

@@ -192,6 +192,8 @@ impl SimClient {
                 Effect::Commit(token, transaction) => {
                     self.jobs.push_back(StoreJob::Commit(token, transaction));
                 }
+                // No simulated user leaves for good.
+                Effect::Erase(_) => {}
                 Effect::FetchToken => self.wants.push_back(Want::Token),
                 Effect::Release => {
                     self.wants.push_back(Want::Release);

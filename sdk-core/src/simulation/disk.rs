@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::{Query, Rows, Transaction};
+use crate::engine::{Query, Rows, Sizes, Transaction};
 use crate::error::StoreError;
 use crate::store::{Database, Open};
 
@@ -147,6 +147,7 @@ impl Disk for NoDisk {
                 Rows::Events(Vec::new())
             }
             Query::Profiles(_) => Rows::Profiles(Vec::new()),
+            Query::Sizes => Rows::Sizes(Sizes::default()),
         })
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_protocol::{Receipt, RoomId};
 
-use super::migrations::{Migration, migrate};
-use crate::engine::{Transaction, Write};
+use super::files::{self, Opening, classify};
+use super::folder::Paths;
+use crate::engine::{Repair, Transaction, Write};
 use crate::error::StoreError;
 
 /// The cursor's row of `meta`.
@@ -16,55 +16,53 @@ pub(super) const CURSOR: &str = "cursor";
 /// The epoch's row of `meta`.
 pub(super) const EPOCH: &str = "epoch";
 
-/// Pages that a connection caches, in KiB: a client reads a screen at a time, and hundreds of
-/// clients may live in one process.
-const CACHE_KIB: i64 = 512;
-
-/// An open database.
+/// An open database: outbox and cache.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(super) connection: Connection,
-    path: PathBuf,
-    /// Whether `synchronous` is `FULL` now.
+    pub(super) path: PathBuf,
+    /// What the cache's tables are called on this connection.
+    pub(super) cache: &'static str,
+    /// Whether the outbox waits for the disk (`synchronous = FULL`) now.
     durable: bool,
     /// Whether a transaction failed since the engine last loaded what is committed.
     failed: bool,
+    /// What says that the files are damaged, if anything did.
+    pub(super) damage: Option<String>,
+    /// What was mended at the opening, until the engine has heard of it.
+    pub(super) repair: Option<Repair>,
     /// Room keys, so that a write does not look its room up each time.
     keys: HashMap<RoomId, i64>,
 }
 
 impl Database {
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(|error| classify(error, path))?;
-        Self::prepare(connection, path)
+    pub(super) fn open(paths: &Paths, opening: &Opening) -> Result<Self, StoreError> {
+        let (connection, repair) = files::open(paths, opening)?;
+        Ok(Self { repair, cache: "cache", ..Self::over(connection, &paths.cache) })
+    }
+
+    /// Answers queries of the cache beside the one that writes.
+    pub(super) fn reader(cache: &Path) -> Result<Self, StoreError> {
+        Ok(Self::over(files::open_reader(cache)?, cache))
     }
 
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         let path = Path::new(":memory:");
-        let connection = Connection::open_in_memory().map_err(|error| classify(error, path))?;
-        Self::prepare(connection, path)
+        let connection = files::in_memory().map_err(|error| classify(error, path))?;
+        Ok(Self::over(connection, path))
     }
 
-    fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
-        let set_up = |connection: &mut Connection| {
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
-            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-            connection.set_prepared_statement_cache_capacity(32);
-            migrate(connection)
-        };
-        set_up(&mut connection).map_err(|error| match error {
-            Migration::Newer(error) => error,
-            Migration::Sqlite(error) => classify(error, path),
-        })?;
-        Ok(Self {
+    fn over(connection: Connection, path: &Path) -> Self {
+        Self {
             connection,
             path: path.to_owned(),
+            cache: "main",
             durable: false,
             failed: false,
+            damage: None,
+            repair: None,
             keys: HashMap::new(),
-        })
+        }
     }
 
     /// Carries out a transaction.
@@ -74,7 +72,7 @@ impl Database {
         }
         self.try_execute(transaction).map_err(|error| {
             self.fail();
-            classify(error, &self.path)
+            self.classify(error)
         })
     }
 
@@ -93,7 +91,7 @@ impl Database {
     fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
         if self.durable != transaction.durable {
             let level = if transaction.durable { "FULL" } else { "NORMAL" };
-            self.connection.pragma_update(None, "synchronous", level)?;
+            self.connection.pragma_update(Some("main"), "synchronous", level)?;
             self.durable = transaction.durable;
         }
         let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -104,7 +102,9 @@ impl Database {
         sqlite.commit()
     }
 
-    pub(super) fn classify(&self, error: rusqlite::Error) -> StoreError {
+    /// The typed error. Once damage is found, no file is trusted until both are looked through.
+    pub(super) fn classify(&mut self, error: rusqlite::Error) -> StoreError {
+        self.damage = self.damage.take().or(files::damage(&error));
         classify(error, &self.path)
     }
 }
@@ -199,6 +199,23 @@ impl Writer<'_> {
                     params![rk, seq(*read)],
                 )
             }
+            Write::Opened(room, at) => {
+                let rk = self.key(*room)?;
+                self.run("UPDATE rooms SET opened = ?2 WHERE rk = ?1", params![rk, at])
+            }
+            Write::Drop { room, through } => {
+                let rk = self.key(*room)?;
+                for sql in [
+                    "DELETE FROM events WHERE rk = ?1 AND seq <= ?2",
+                    "DELETE FROM held WHERE rk = ?1 AND end <= ?2",
+                    "UPDATE held SET start = ?2 + 1 WHERE rk = ?1 AND start <= ?2",
+                    "DELETE FROM stale WHERE rk = ?1 AND end <= ?2",
+                    "UPDATE stale SET start = ?2 + 1 WHERE rk = ?1 AND start <= ?2",
+                ] {
+                    self.run(sql, params![rk, seq(*through)])?;
+                }
+                Ok(())
+            }
             Write::Enqueue(row) => self.run(
                 "INSERT INTO outbox (room, id, kind, content, queued_at, failed)
                  VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
@@ -287,21 +304,4 @@ pub(super) fn seq(seq: tidewire_protocol::Seq) -> i64 {
 /// SQLite's integers are signed; no log will ever be 2^63 long.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn classify(error: rusqlite::Error, path: &Path) -> StoreError {
-    let unusable = |reason: String| StoreError::FolderUnusable {
-        path: path.parent().unwrap_or(path).to_owned(),
-        reason,
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            StoreError::NotADatabase { path: path.to_owned() }
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            unusable(error.to_string())
-        }
-        _ => StoreError::Io(error.to_string()),
-    }
 }

@@ -1,14 +1,23 @@
-//! The schema, as numbered steps. A step is never changed once it has been released.
+//! The schema of both files, as numbered steps. A step is never changed once it has been released.
 
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
-use crate::error::StoreError;
+/// One step, from version n to n + 1 (`PRAGMA user_version` of both files).
+pub(super) struct Step {
+    /// For the file of what exists nowhere else: the outbox, drafts. Never dropped, never refilled.
+    pub(super) own: &'static str,
+    /// For the cache, which the server can fill again.
+    pub(super) cache: &'static str,
+}
 
-/// Step n brings the database from version n to n + 1 (`PRAGMA user_version`).
-const STEPS: &[&str] = &[
+/// All steps. Whoever appends one puts a database of the version before it into `fixtures/`.
+pub(super) const STEPS: &[Step] = &[
     // 1. Rooms, events, held ranges, receipts, outbox, profiles. Integer room keys keep the events' key
     //    at 10 bytes instead of 24.
-    "
+    Step {
+        own: "",
+        cache: "
     CREATE TABLE meta (
         key   TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -76,32 +85,87 @@ const STEPS: &[&str] = &[
         fetched_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     ",
+    },
+    // 2. The outbox in a file of its own: whatever happens to the cache's file, this one is small, seldom
+    //    written and untouched by it. `opened` says when a room was last looked at, for retention.
+    Step {
+        own: "
+    CREATE TABLE outbox (
+        n            INTEGER PRIMARY KEY AUTOINCREMENT,
+        room         BLOB NOT NULL,
+        id           BLOB NOT NULL UNIQUE,
+        kind         TEXT NOT NULL,
+        content      TEXT NOT NULL,
+        queued_at    INTEGER NOT NULL,
+        attempted_at INTEGER,
+        failed       TEXT
+    );
+    ",
+        cache: "
+    DROP TABLE outbox;
+    ALTER TABLE rooms ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+    ",
+    },
 ];
 
-/// Brings the database to the newest version; each step is one transaction.
-pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Migration> {
-    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > known {
-        return Err(Migration::Newer(StoreError::Newer { found, known }));
-    }
+/// The step whose cache part drops the outbox that the own part has taken over.
+const OUTBOX_MOVES: u32 = 2;
+
+/// The newest version known.
+pub(super) fn known() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
+
+/// The version that a file has.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings one file to the newest version; each step is one transaction.
+pub(super) fn steps(
+    connection: &mut Connection,
+    part: impl Fn(&Step) -> &'static str,
+) -> rusqlite::Result<()> {
+    let found = version(connection)?;
     for (version, step) in (1u32..).zip(STEPS).skip(found as usize) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
+        transaction.execute_batch(part(step))?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
     Ok(())
 }
 
-/// Why the database can not be brought to the newest version.
-pub(crate) enum Migration {
-    Newer(StoreError),
-    Sqlite(rusqlite::Error),
+/// The own file takes the outbox over before the cache drops it: what is interrupted in between is
+/// done again.
+pub(super) fn take_outbox(own: &mut Connection, rows: &[Vec<Value>]) -> rusqlite::Result<()> {
+    let transaction = own.transaction()?;
+    for (version, step) in (1u32..=OUTBOX_MOVES).zip(STEPS) {
+        transaction.execute_batch(step.own)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    for row in rows {
+        let sql = "INSERT OR IGNORE INTO outbox
+             (n, room, id, kind, content, queued_at, attempted_at, failed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        transaction.execute(sql, rusqlite::params_from_iter(row))?;
+    }
+    transaction.commit()
 }
 
-impl From<rusqlite::Error> for Migration {
-    fn from(error: rusqlite::Error) -> Self {
-        Migration::Sqlite(error)
+/// Whether the own file has the outbox; before that it is in the cache's.
+pub(super) fn has_outbox(own: u32) -> bool {
+    own >= OUTBOX_MOVES
+}
+
+/// The rows of an outbox that is still in the cache's file; none in a newer or a new one.
+pub(super) fn outbox_of(cache: &Connection) -> rusqlite::Result<Vec<Vec<Value>>> {
+    if !(1..OUTBOX_MOVES).contains(&version(cache)?) {
+        return Ok(Vec::new());
     }
+    let mut rows = cache.prepare(
+        "SELECT n, room, id, kind, content, queued_at, attempted_at, failed FROM outbox ORDER BY n",
+    )?;
+    let rows = rows.query_map([], |row| (0..8).map(|at| row.get(at)).collect())?;
+    rows.collect()
 }

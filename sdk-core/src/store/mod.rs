@@ -1,32 +1,48 @@
-//! Tier 2: one SQLite file for each account, in a folder of its own that is locked against a
-//! second user. Carries out the engine's transactions and queries, on threads that all clients of
-//! the process share; decides nothing.
+//! Tier 2: two SQLite files for each account, the outbox and the cache, in a folder of its own that
+//! is locked against a second user. Carries out the engine's transactions and queries, on threads
+//! that all clients of the process share; decides nothing. What is damaged is mended when it is
+//! opened (`files.rs`, `repair.rs`).
 
 mod execute;
+mod files;
 mod folder;
 mod migrations;
 mod query;
+mod repair;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Query, Rows, Transaction};
 use crate::error::StoreError;
 pub(crate) use execute::Database;
+use files::Opening;
 use folder::Folder;
 pub(crate) use threads::Lane;
 #[cfg(test)]
 pub(crate) use threads::lane;
 
-/// A client's store. Its jobs run in the order in which they were given.
+/// A client's store. Its jobs run in the order in which they were given, but for queries that may
+/// overtake.
 #[derive(Debug)]
 pub(crate) struct Store {
     lane: Lane,
+    reading: Lane,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     /// Locked by nobody but jobs on the lane, which run one after the other.
-    state: Arc<Mutex<State>>,
+    state: Mutex<State>,
+    /// Locked by jobs on the reading lane, and while the files are opened or closed.
+    reader: Mutex<Reader>,
     /// Where the files are; nowhere if everything is in memory.
     folder: Option<PathBuf>,
+    accept_loss: bool,
 }
 
 #[derive(Debug)]
@@ -34,37 +50,52 @@ enum State {
     Open(Box<Open>),
     /// No file is open. The next job opens them again.
     Released,
+    /// No file is open, because something in them is damaged. The next start looks through them.
+    Damaged(String),
     Closed,
+}
+
+/// The connection that only reads.
+#[derive(Debug)]
+enum Reader {
+    /// Not to be had: the files are closed, or nowhere.
+    Off,
+    /// Opened by the first who needs it.
+    Ready(PathBuf),
+    Open(Box<Database>),
 }
 
 /// Dropped in this order: the database is closed before the folder is unlocked.
 #[derive(Debug)]
 pub(crate) struct Open {
     database: Database,
-    _folder: Option<Folder>,
+    folder: Option<Folder>,
 }
 
 impl Store {
     /// Opens or creates the store in `folder`. Waits for the disk, off the caller's thread.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.to_owned();
-        Self::start(Some(folder.to_owned()), move || Open::files(&path)).await
+    pub(crate) async fn open(folder: &Path, accept_loss: bool) -> Result<Self, StoreError> {
+        Self::start(Some(folder.to_owned()), accept_loss).await
     }
 
     /// A store in memory: nothing outlives the client.
     pub(crate) async fn in_memory() -> Result<Self, StoreError> {
-        Self::start(None, || Ok(Open { database: Database::in_memory()?, _folder: None })).await
+        Self::start(None, false).await
     }
 
-    async fn start(
-        folder: Option<PathBuf>,
-        open: impl FnOnce() -> Result<Open, StoreError> + Send + 'static,
-    ) -> Result<Self, StoreError> {
-        let lane = threads::lane()?;
+    async fn start(folder: Option<PathBuf>, accept_loss: bool) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::Released),
+            reader: Mutex::new(Reader::Off),
+            folder,
+            accept_loss,
+        });
+        let store = Self { lane: threads::lane()?, reading: threads::reading()?, shared };
         let (done, opened) = tokio::sync::oneshot::channel();
-        lane.run(move || drop(done.send(open())));
-        let open = opened.await.map_err(|_| threads::gone())??;
-        Ok(Self { lane, state: Arc::new(Mutex::new(State::Open(Box::new(open)))), folder })
+        let shared = store.shared.clone();
+        store.lane.run(move || drop(done.send(shared.open(&mut shared.state(), None))));
+        opened.await.map_err(|_| threads::gone())??;
+        Ok(store)
     }
 
     /// The thread that this store's jobs run on, in order.
@@ -78,71 +109,177 @@ impl Store {
         transaction: Transaction,
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
-        self.job(move |database| done(database.and_then(|db| db.execute(&transaction))));
+        let shared = self.shared.clone();
+        self.lane.run(move || {
+            done(shared.with(false, |database| database.execute(&transaction)));
+        });
     }
 
-    /// Answers a query, then calls `done` on the store's thread.
+    /// Answers a query, then calls `done` on a thread of the stores.
     pub(crate) fn load(
         &self,
         query: Query,
         done: impl FnOnce(Result<Rows, StoreError>) + Send + 'static,
     ) {
-        self.job(move |database| done(database.and_then(|db| db.load(&query))));
-    }
-
-    fn job(&self, job: impl FnOnce(Result<&mut Database, StoreError>) + Send + 'static) {
-        let state = self.state.clone();
-        let folder = self.folder.clone();
-        self.lane.run(move || {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (State::Released, Some(folder)) = (&*state, &folder) {
-                match Open::files(folder) {
-                    Ok(open) => *state = State::Open(Box::new(open)),
-                    Err(error) => return job(Err(error)),
-                }
-            }
-            match &mut *state {
-                State::Open(open) => job(Ok(&mut open.database)),
-                State::Released | State::Closed => {
-                    job(Err(StoreError::Io("the store is closed".into())));
-                }
-            }
+        let shared = self.shared.clone();
+        if !query.may_overtake() {
+            self.lane.run(move || done(shared.load(&query)));
+            return;
+        }
+        let lane = self.lane.clone();
+        self.reading.run(move || match shared.read(&query) {
+            Some(Ok(rows)) => done(Ok(rows)),
+            // Whoever writes opens the files, or finds the damage too.
+            None | Some(Err(_)) => lane.run(move || done(shared.load(&query))),
         });
     }
 
-    /// Closes the file and unlocks the folder, after every job given before, then calls `done` on
+    /// Closes the files and unlocks the folder, after every job given before, then calls `done` on
     /// the store's thread. What is in memory only stays as it is.
     pub(crate) fn release(&self, done: impl FnOnce() + Send + 'static) {
-        let state = self.state.clone();
-        let has_files = self.folder.is_some();
+        let shared = self.shared.clone();
         self.lane.run(move || {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if has_files && matches!(*state, State::Open(_)) {
-                *state = State::Released;
+            let mut state = shared.state();
+            if shared.folder.is_some() && matches!(*state, State::Open(_)) {
+                shared.close(&mut state, State::Released);
             }
             drop(state);
             done();
         });
     }
 
-    /// Closes the file and unlocks the folder, after every job given before. Waits for the disk.
+    /// Closes the files and unlocks the folder, after every job given before. Waits for the disk.
     pub(crate) async fn close(&self) {
         let (done, closed) = tokio::sync::oneshot::channel();
-        let state = self.state.clone();
+        let shared = self.shared.clone();
         self.lane.run(move || {
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+            shared.close(&mut shared.state(), State::Closed);
             let _ = done.send(());
         });
         // The thread can only be gone with the process.
         let _ = closed.await;
     }
+
+    /// Closes the files and deletes everything of the account. Waits for the disk.
+    pub(crate) async fn erase(&self) -> Result<(), StoreError> {
+        let (done, erased) = tokio::sync::oneshot::channel();
+        let shared = self.shared.clone();
+        self.lane.run(move || {
+            let _ = done.send(shared.erase());
+        });
+        erased.await.map_err(|_| threads::gone())?
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, state: &mut State, suspicion: Option<String>) -> Result<(), StoreError> {
+        let open = match &self.folder {
+            Some(folder) => {
+                let opening = Opening { suspicion, accept_loss: self.accept_loss };
+                let open = Open::with(folder, &opening)?;
+                *self.reader() = Reader::Ready(open.database.path.clone());
+                open
+            }
+            None => Open { database: Database::in_memory()?, folder: None },
+        };
+        *state = State::Open(Box::new(open));
+        Ok(())
+    }
+
+    /// The reader first: whoever closes a database last writes its log back.
+    fn close(&self, state: &mut State, closed: State) {
+        *self.reader() = Reader::Off;
+        *state = closed;
+    }
+
+    /// Runs a job on the database, which is opened if it was released. A start mends what is damaged; what
+    /// builds on what was there before it does not.
+    fn with<T>(
+        &self,
+        starts: bool,
+        job: impl FnOnce(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut state = self.state();
+        match &*state {
+            State::Released => self.open(&mut state, None)?,
+            State::Damaged(reason) if starts => {
+                let reason = reason.clone();
+                self.open(&mut state, Some(reason))?;
+            }
+            State::Damaged(_) => return Err(StoreError::Superseded),
+            State::Open(_) | State::Closed => {}
+        }
+        let State::Open(open) = &mut *state else {
+            return Err(StoreError::Io("the store is closed".into()));
+        };
+        let result = job(&mut open.database);
+        if let Some(damage) = open.database.damage.take()
+            && self.folder.is_some()
+        {
+            self.close(&mut state, State::Damaged(damage));
+        }
+        result
+    }
+
+    fn load(&self, query: &Query) -> Result<Rows, StoreError> {
+        self.with(*query == Query::Start, |database| database.load(query))
+    }
+
+    /// Answers a query on the reading connection; nothing if there is none.
+    fn read(&self, query: &Query) -> Option<Result<Rows, StoreError>> {
+        let mut reader = self.reader();
+        if let Reader::Ready(path) = &*reader {
+            match Database::reader(path) {
+                Ok(database) => *reader = Reader::Open(Box::new(database)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        match &mut *reader {
+            Reader::Open(database) => Some(database.query(query)),
+            Reader::Off | Reader::Ready(_) => None,
+        }
+    }
+
+    fn erase(&self) -> Result<(), StoreError> {
+        let mut state = self.state();
+        *self.reader() = Reader::Off;
+        let Some(folder) = &self.folder else {
+            *state = State::Closed;
+            return Ok(());
+        };
+        let lock = match std::mem::replace(&mut *state, State::Closed) {
+            State::Open(open) => open.close(),
+            State::Released | State::Damaged(_) => Some(Folder::lock(folder)?),
+            State::Closed => None,
+        };
+        lock.map_or(Ok(()), Folder::erase)
+    }
 }
 
 impl Open {
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn files(path: &Path) -> Result<Self, StoreError> {
+        Self::with(path, &Opening::default())
+    }
+
+    fn with(path: &Path, opening: &Opening) -> Result<Self, StoreError> {
         let folder = Folder::lock(path)?;
-        let database = Database::open(&folder.database_path())?;
-        Ok(Self { database, _folder: Some(folder) })
+        let database = Database::open(&folder.paths(), opening)?;
+        Ok(Self { database, folder: Some(folder) })
+    }
+
+    /// Closes the database; what is left is the folder, still locked.
+    fn close(self) -> Option<Folder> {
+        drop(self.database);
+        self.folder
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -153,9 +290,7 @@ impl Open {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let state = self.state.clone();
-        self.lane.run(move || {
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
-        });
+        let shared = self.shared.clone();
+        self.lane.run(move || shared.close(&mut shared.state(), State::Closed));
     }
 }

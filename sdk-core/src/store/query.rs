@@ -1,20 +1,25 @@
 //! Answers to the engine's queries.
 
-use rusqlite::{Row, params};
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Connection, Row, params};
 use tidewire_protocol::{
     Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, Seq, UserId,
 };
 use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, seq};
-use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, StartRows};
+use super::folder::with_suffix;
+use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, Sizes, StartRows};
 use crate::error::StoreError;
 
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
     pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
-        let rows = self.query(query)?;
-        if *query == Query::Start {
+        let mut rows = self.query(query)?;
+        if let Rows::Start(rows) = &mut rows {
+            rows.repair = self.repair.take();
             self.loaded();
         }
         Ok(rows)
@@ -32,6 +37,7 @@ impl Database {
             }
             Query::Event(room, id) => self.event(*room, *id).map(Rows::Events),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
+            Query::Sizes => self.sizes().map(Rows::Sizes),
         };
         rows.map_err(|error| self.classify(error))
     }
@@ -52,12 +58,14 @@ impl Database {
         let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
         let mut rooms = connection.prepare_cached(
             "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq, r.as_of, r.marked,
-                    e.seq, e.id, e.sender, e.at, e.kind, e.content
+                    e.seq, e.id, e.sender, e.at, e.kind, e.content, r.opened
              FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
         )?;
         let mut found = rooms.query([])?;
+        let mut places = HashMap::new();
         while let Some(row) = found.next()? {
             let rk: i64 = row.get(0)?;
+            places.insert(rk, rows.rooms.len());
             let id = RoomId::from_uuid(uuid(row, 1)?);
             let state: Option<String> = row.get(2)?;
             let mut state = match state {
@@ -72,44 +80,56 @@ impl Database {
                 feed_seq: unsigned(row, 4)?,
                 as_of: unsigned(row, 5)?,
                 marked: unsigned(row, 6)?,
-                receipts: self.receipts(rk, id)?,
+                opened: row.get(13)?,
+                receipts: Vec::new(),
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
         }
-        let mut outbox = connection.prepare_cached(
-            "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox ORDER BY n",
-        )?;
-        let mut found = outbox.query([])?;
-        while let Some(row) = found.next()? {
-            let kind: String = row.get(2)?;
-            let failed: Option<String> = row.get(6)?;
-            rows.outbox.push(OutboxRow {
-                room: RoomId::from_uuid(uuid(row, 0)?),
-                op: Op {
-                    id: EventId::from_uuid(uuid(row, 1)?),
-                    kind: kind.as_str().into(),
-                    content: content(row, 3)?,
-                },
-                queued_at: row.get(4)?,
-                attempted_at: row.get(5)?,
-                // A reason that can not be read is still a failure.
-                failed: failed
-                    .map(|json| serde_json::from_str(&json).unwrap_or(FailReason::Unknown)),
-            });
-        }
+        self.receipts(&mut rows.rooms, &places)?;
+        rows.outbox = read_outbox(connection)?;
         Ok(rows)
     }
 
-    fn receipts(&self, rk: i64, room: RoomId) -> rusqlite::Result<Vec<Receipt>> {
-        self.connection
-            .prepare_cached("SELECT user, delivered, read FROM receipts WHERE rk = ?1")?
-            .query_map([rk], |row| {
-                let user: String = row.get(0)?;
-                let user = UserId::new(user).map_err(|error| damaged(0, error))?;
-                Ok(Receipt { room, user, delivered: unsigned(row, 1)?, read: unsigned(row, 2)? })
-            })?
-            .collect()
+    /// All receipts of all rooms, read in one go: room by room that is a search each.
+    fn receipts(
+        &self,
+        rooms: &mut [RoomRow],
+        places: &HashMap<i64, usize>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let place = places.get(&row.get(0)?).copied();
+            let Some(room) = place.and_then(|place| rooms.get_mut(place)) else { continue };
+            let user: String = row.get(1)?;
+            room.receipts.push(Receipt {
+                room: room.state.id,
+                user: UserId::new(user).map_err(|error| damaged(1, error))?,
+                delivered: unsigned(row, 2)?,
+                read: unsigned(row, 3)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn sizes(&self) -> rusqlite::Result<Sizes> {
+        let of = |name| -> rusqlite::Result<u64> {
+            let schema = Some(self.cache);
+            let value: i64 = self.connection.pragma_query_value(schema, name, |row| row.get(0))?;
+            Ok(value.unsigned_abs())
+        };
+        let (page, pages, free) = (of("page_size")?, of("page_count")?, of("freelist_count")?);
+        // None of a store in memory.
+        let file = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+        Ok(Sizes {
+            used: pages.saturating_sub(free) * page,
+            database: pages * page,
+            log: file(&with_suffix(&self.path, "-wal")),
+            outbox: file(&self.path.with_file_name("outbox.db")),
+        })
     }
 
     fn ranges(
@@ -176,6 +196,35 @@ impl Database {
         }
         Ok(profiles)
     }
+}
+
+/// The outbox, in the order in which it was filled.
+pub(super) fn read_outbox(connection: &Connection) -> rusqlite::Result<Vec<OutboxRow>> {
+    connection.prepare_cached(&format!("{OUTBOX} ORDER BY n"))?.query_map([], outbox_row)?.collect()
+}
+
+/// One row of the outbox.
+pub(super) fn read_outbox_row(connection: &Connection, n: i64) -> rusqlite::Result<OutboxRow> {
+    connection.query_row(&format!("{OUTBOX} WHERE n = ?1"), [n], outbox_row)
+}
+
+const OUTBOX: &str = "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox";
+
+fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    let kind: String = row.get(2)?;
+    let failed: Option<String> = row.get(6)?;
+    Ok(OutboxRow {
+        room: RoomId::from_uuid(uuid(row, 0)?),
+        op: Op {
+            id: EventId::from_uuid(uuid(row, 1)?),
+            kind: kind.as_str().into(),
+            content: content(row, 3)?,
+        },
+        queued_at: row.get(4)?,
+        attempted_at: row.get(5)?,
+        // A reason that can not be read is still a failure.
+        failed: failed.map(|json| serde_json::from_str(&json).unwrap_or(FailReason::Unknown)),
+    })
 }
 
 fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {

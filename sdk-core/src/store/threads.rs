@@ -21,6 +21,12 @@ impl Lane {
     }
 }
 
+/// The lane of what only reads, beside all that is written.
+pub(crate) fn reading() -> Result<Lane, StoreError> {
+    static LANE: OnceLock<Result<Lane, String>> = OnceLock::new();
+    LANE.get_or_init(|| start("read")).clone().map_err(StoreError::Io)
+}
+
 /// The next lane, in turn.
 pub(crate) fn lane() -> Result<Lane, StoreError> {
     static LANES: OnceLock<Result<Vec<Lane>, String>> = OnceLock::new();
@@ -31,10 +37,10 @@ pub(crate) fn lane() -> Result<Lane, StoreError> {
     Ok(lanes[next].clone())
 }
 
-fn start(number: usize) -> Result<Lane, String> {
+fn start(name: impl std::fmt::Display) -> Result<Lane, String> {
     let (sender, jobs): (Sender<Job>, Receiver<Job>) = channel();
     std::thread::Builder::new()
-        .name(format!("tidewire-store-{number}"))
+        .name(format!("tidewire-store-{name}"))
         .spawn(move || {
             for job in jobs {
                 // A job that panics must not take the other clients' stores along.

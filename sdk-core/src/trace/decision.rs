@@ -30,6 +30,7 @@ pub(super) fn decision(effect: &Effect) -> String {
             format!("commit {}: {}", token.0, of_transaction(transaction))
         }
         Effect::Release => "release everything".into(),
+        Effect::Erase(command) => format!("erase everything for {}", command.0),
         Effect::FetchToken => "fetch a token".into(),
         Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
     }
@@ -167,6 +168,8 @@ fn of_write(write: &Write) -> String {
         | Write::Range { .. }
         | Write::Stale { .. }
         | Write::MarkRead { .. }
+        | Write::Opened(..)
+        | Write::Drop { .. }
         | Write::Attempted(..)
         | Write::Dequeue(_) => format!("{write:?}"),
         Write::WipeCache(_) | Write::Epoch(_) | Write::ForgetCursor | Write::Cursor(_) => {

@@ -127,13 +127,12 @@ async fn on_a_fresh_database_of_the_server_the_cache_goes_and_the_outbox_stays()
         shown == [(&waiting[0], "failed"), (&waiting[1], "waiting")]
     })
     .await;
-    let database = Connection::open(setup.database()).unwrap();
-    let count = |table: &str| -> u32 {
+    let count = |file: &str, table: &str| -> u32 {
+        let database = Connection::open(setup.database().with_file_name(file)).unwrap();
         let sql = format!("SELECT count(*) FROM {table}");
         database.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((count("events"), count("outbox")), (0, 2));
-    drop(database);
+    assert_eq!((count("tidewire.db", "events"), count("outbox.db", "outbox")), (0, 2));
     // On the new server everything works.
     let room = ada.create_room(&[]).await;
     let ids = ada.send_numbers(&room, 1..=2).await;

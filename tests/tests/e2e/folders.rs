@@ -23,23 +23,6 @@ async fn a_second_client_on_a_folder_is_told_and_the_first_goes_on() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_told_and_left_as_it_is() {
-    let world = World::start().await;
-    let setup = world.client("ada");
-    Agent::start(&setup).await.quit().await;
-    let path = setup.database();
-    let holiday = vec![b'x'; 64 * 1024];
-    std::fs::write(&path, &holiday).unwrap();
-    let fatal = Agent::try_start(&setup).await.unwrap_err();
-    assert_eq!(fatal["error"]["error"], "not_a_database", "{fatal}");
-    assert_eq!(std::fs::read(&path).unwrap(), holiday);
-    // Once it is moved away, everything comes from the server again.
-    std::fs::remove_file(&path).unwrap();
-    let ada = Agent::start(&setup).await;
-    ada.in_mode("real_time").await;
-}
-
-#[tokio::test]
 async fn a_database_of_a_newer_version_is_told_and_left_as_it_is() {
     let world = World::start().await;
     let setup = world.client("ada");

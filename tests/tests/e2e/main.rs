@@ -3,9 +3,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod accounts;
 mod budget;
 mod conformance;
 mod cursors;
+mod damage;
 mod delivery;
 mod disks;
 mod folders;

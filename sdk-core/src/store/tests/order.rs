@@ -1,0 +1,101 @@
+//! Which jobs wait for which, how large the log grows, and what is left behind.
+
+use super::*;
+
+#[tokio::test]
+async fn a_read_that_may_overtake_does_not_wait_for_a_long_write() {
+    let folder = tempfile::tempdir().unwrap();
+    account(folder.path());
+    let store = Store::open(folder.path(), false).await.unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    // The lane is busy until it is told to go on.
+    store.commit(filled_room(20, 100), move |_| drop(wait.recv()));
+    let query = Query::Event(room(3), id(300_007));
+    let Ok(Rows::Events(events)) = load(&store, query).await else { panic!() };
+    assert_eq!(events.len(), 1);
+    // What is read in order sees all that was given before it.
+    let newest = load(&store, Query::Newest { room: room(20), limit: 10 });
+    let mut newest = std::pin::pin!(newest);
+    let early = tokio::time::timeout(std::time::Duration::ZERO, newest.as_mut()).await;
+    assert!(early.is_err(), "it waits for the write");
+    go.send(()).unwrap();
+    let Ok(Rows::Events(events)) = newest.await else { panic!() };
+    assert_eq!(events.len(), 10);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_released_store_is_opened_by_a_read_that_may_overtake_too() {
+    let folder = tempfile::tempdir().unwrap();
+    account(folder.path());
+    let store = Store::open(folder.path(), false).await.unwrap();
+    let query = || Query::Event(room(3), id(300_007));
+    assert!(load(&store, query()).await.is_ok());
+    let (done, released) = tokio::sync::oneshot::channel();
+    store.release(move || drop(done.send(())));
+    released.await.unwrap();
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    // The logs are written back, the indexes of the logs are gone.
+    assert_eq!(names(), ["lock", "outbox.db", "tidewire.db"]);
+    drop(Open::files(folder.path()).unwrap());
+    assert!(load(&store, query()).await.is_ok());
+    store.close().await;
+    assert!(load(&store, query()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_log_stays_bounded_however_much_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), false).await.unwrap();
+    for number in 1..=150 {
+        commit(&store, filled_room(number, 300)).await.unwrap();
+        // Somebody reads now and then.
+        load(&store, Query::Event(room(number), id(1))).await.unwrap();
+    }
+    let Ok(Rows::Sizes(sizes)) = load(&store, Query::Sizes).await else { panic!() };
+    assert!(sizes.database > 8_000_000, "{sizes:?}");
+    assert!(sizes.log < 2 * crate::defaults::WAL_BYTES, "{sizes:?}");
+    assert!(sizes.outbox > 0 && sizes.used <= sizes.database, "{sizes:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_erased_leaves_no_file_and_the_folder_can_be_used_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("account");
+    account(&folder);
+    std::fs::write(folder.join("outbox.db.damaged-1"), "of before").unwrap();
+    let store = Store::open(&folder, false).await.unwrap();
+    assert!(load(&store, Query::Event(room(3), id(300_007))).await.is_ok());
+    store.erase().await.unwrap();
+    assert!(!folder.exists());
+    assert!(load(&store, Query::Start).await.is_err());
+    let again = Store::open(&folder, false).await.unwrap();
+    let Ok(Rows::Start(rows)) = load(&again, Query::Start).await else { panic!() };
+    assert!(rows.outbox.is_empty() && rows.rooms.is_empty());
+    again.close().await;
+}
+
+#[tokio::test]
+async fn what_goes_for_want_of_space_is_not_held_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open = Open::files(folder.path()).unwrap();
+    open.database().execute(&filled_room(1, 300)).unwrap();
+    let mut drop_some = Transaction::default();
+    drop_some.push(Write::Stale { room: room(1), ranges: vec![(50, 150), (200, 210)] });
+    drop_some.push(Write::Drop { room: room(1), through: Seq::new(120) });
+    open.database().execute(&drop_some).unwrap();
+    let rows = start(open.database());
+    assert_eq!(rows.rooms[0].held, [(121, 300)]);
+    assert_eq!(rows.rooms[0].stale, [(121, 150), (200, 210)]);
+    let all = Query::Newest { room: room(1), limit: 1_000 };
+    let Ok(Rows::Events(events)) = open.database().query(&all) else { panic!() };
+    assert_eq!((events.len(), events[0].seq), (180, Seq::new(121)));
+}
