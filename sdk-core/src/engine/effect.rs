@@ -11,11 +11,15 @@ use tidewire_protocol::{
 };
 
 use super::budget::{Budget, BudgetReport};
+use super::heads::{Draft, Wish};
+use super::list::{RoomListQuery, RoomListUpdate};
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::peers::Presence;
+use super::settings::SettingsChange;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
+use super::unread::{TailRow, Unread};
 use super::why::{Subject, Why};
 use super::window::TimelineUpdate;
 use crate::error::{Error, StoreError};
@@ -48,6 +52,10 @@ number_id! {
 number_id! {
     /// One open timeline.
     TimelineId
+}
+number_id! {
+    /// One open list of rooms.
+    ListId
 }
 
 /// Something to do.
@@ -173,8 +181,9 @@ pub enum SocketEvent {
 /// A question to the store.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Query {
-    /// Everything that the engine holds for all rooms. Answered by [`Rows::Start`].
-    Start,
+    /// Everything that the engine holds for all rooms, and what is unread of them by this user.
+    /// Answered by [`Rows::Start`].
+    Start(UserId),
     /// The newest events of a room. Answered by [`Rows::Events`].
     Newest {
         /// The room.
@@ -223,6 +232,12 @@ pub struct StartRows {
     pub rooms: Vec<RoomRow>,
     /// The outbox, in the order in which it was filled.
     pub outbox: Vec<OutboxRow>,
+    /// What somebody has begun to write.
+    #[serde(default)]
+    pub drafts: Vec<Draft>,
+    /// What the user has set for rooms and the server has not confirmed.
+    #[serde(default)]
+    pub wishes: Vec<Wish>,
 }
 
 /// A room as it is stored.
@@ -242,6 +257,12 @@ pub struct RoomRow {
     pub receipts: Vec<Receipt>,
     /// Up to where the user has read, as marked on this device.
     pub marked: Seq,
+    /// The newest message that stands in no thread, if it is on disk.
+    #[serde(default)]
+    pub said: Option<Event>,
+    /// What is unread of what is on disk.
+    #[serde(default)]
+    pub tail: TailRow,
 }
 
 /// What the platform or the app tells the engine about its surroundings.
@@ -294,6 +315,41 @@ pub enum Command {
     MarkRead(RoomId, Seq),
     /// The rooms that the app shows in a list now, from top to bottom. Not answered.
     SetVisible(Vec<RoomId>),
+    /// Open a list of rooms.
+    OpenRoomList(ListId, RoomListQuery),
+    /// The reader was too slow, or wants to begin anew: send a reset.
+    ResetRoomList(ListId),
+    /// The list's last handle is gone. Not answered.
+    CloseRoomList(ListId),
+    /// The app shows these rows of a list. Not answered.
+    ShowRooms {
+        /// The list.
+        list: ListId,
+        /// The first row shown.
+        first: usize,
+        /// How many rows are shown.
+        count: usize,
+        /// Those rooms, from top to bottom.
+        rooms: Vec<RoomId>,
+    },
+    /// What is unread of all rooms, from memory.
+    UnreadTotal,
+    /// Keep what somebody has begun to write; answered once it is on disk.
+    SetDraft {
+        /// The room.
+        room: RoomId,
+        /// The text. Named as what it may become, so that recordings hide it alike.
+        #[serde(rename = "content")]
+        text: Option<String>,
+    },
+    /// What somebody has begun to write, from memory.
+    Draft(RoomId),
+    /// Change the user's settings of a room; answered once the wish is on disk.
+    SetSettings(RoomId, SettingsChange),
+    /// Change how a room looks.
+    UpdateRoom(RoomId, RoomUpdate),
+    /// Give a member another role.
+    SetRole(RoomId, UserId, Role),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -348,6 +404,10 @@ pub enum Reply {
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
     /// What was spent in the last hour.
     Budget(BudgetReport),
+    /// What is unread of all rooms.
+    UnreadTotal(Unread),
+    /// What somebody has begun to write.
+    Draft(Option<String>),
     /// A refresh is done.
     Refreshed(Refreshed),
     /// The facts, and what they say.
@@ -379,10 +439,14 @@ pub struct Older {
 /// A room of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomSummary {
-    /// The room as last told; `head_seq`, `last_event` and `receipts` are the newest known.
-    /// `unread_base` is as of the seq that it names: what came later is not in it. It is absent while
-    /// it is not known for what the user has read since.
+    /// The room as last told; `head_seq`, `last_event` and `receipts` are the newest known, and
+    /// `settings` are what the user wishes. `unread_base` is as of the seq that it names: what came
+    /// later is not in it. It is absent while it is not known for what the user has read since.
     pub state: RoomState,
+    /// What the user has not read.
+    pub unread: Unread,
+    /// What somebody has begun to write.
+    pub draft: Option<String>,
     /// Operations of this room in the outbox.
     pub pending: usize,
 }
@@ -396,6 +460,10 @@ pub enum Notice {
     Timeline(TimelineId, TimelineUpdate),
     /// The mode or its reason changed.
     Mode(ModeReport),
+    /// An update of a list of rooms.
+    RoomList(ListId, RoomListUpdate),
+    /// What is unread of all rooms is another number.
+    UnreadTotal(Unread),
     /// Some room of the list changed.
     RoomsChanged,
     /// Where these users stand now.

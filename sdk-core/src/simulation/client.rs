@@ -308,7 +308,7 @@ impl SimClient {
 
     /// What a start would begin with: everything that is committed.
     pub fn stored(&mut self) -> StartRows {
-        match self.disk.peek(&Query::Start) {
+        match self.disk.peek(&Query::Start(self.user.clone())) {
             Ok(Rows::Start(rows)) => *rows,
             other => panic!("a start is not answered by {other:?}"),
         }

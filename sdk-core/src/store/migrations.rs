@@ -76,6 +76,31 @@ const STEPS: &[&str] = &[
         fetched_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     ",
+    // 2. Mentions, drafts, settings that the server has not confirmed. Whom old messages mention is
+    //    read off them: whose database this is, it does not know.
+    "
+    CREATE TABLE mentions (
+        rk   INTEGER NOT NULL,
+        seq  INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        PRIMARY KEY (rk, seq, user)
+    ) WITHOUT ROWID;
+
+    INSERT OR IGNORE INTO mentions (rk, seq, user)
+    SELECT e.rk, e.seq, j.value FROM events e, json_each(e.content, '$.mentions') j
+    WHERE e.kind = 'message' AND instr(e.content, '\"mentions\"') > 0 AND j.type = 'text';
+
+    -- Never dropped, as the outbox is not.
+    CREATE TABLE drafts (
+        room BLOB PRIMARY KEY,
+        text TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE wishes (
+        room     BLOB PRIMARY KEY,
+        settings TEXT NOT NULL
+    ) WITHOUT ROWID;
+    ",
 ];
 
 /// Brings the database to the newest version; each step is one transaction.

@@ -2,19 +2,28 @@
 
 use rusqlite::{Row, params};
 use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, Seq, UserId,
+    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, RoomState, Seq, UserId,
+    limits,
 };
 use uuid::Uuid;
 
-use super::execute::{CURSOR, Database, EPOCH, seq};
-use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, StartRows};
+use super::execute::{CURSOR, Database, EPOCH, int, seq};
+use crate::engine::{
+    Draft, FailReason, OutboxRow, Query, RoomRow, Rows, StartRows, TailRow, Wish,
+};
 use crate::error::StoreError;
+
+/// Seqs of a tail that are read: one more than anybody counts tells that there are more.
+const TAIL: u32 = limits::UNREAD_COUNT + 1;
+
+/// How far below a room's head its newest message is looked for.
+const SAID_WITHIN: u64 = 500;
 
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
     pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = self.query(query)?;
-        if *query == Query::Start {
+        if matches!(query, Query::Start(_)) {
             self.loaded();
         }
         Ok(rows)
@@ -23,7 +32,7 @@ impl Database {
     /// Answers a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = match query {
-            Query::Start => self.start().map(|rows| Rows::Start(Box::new(rows))),
+            Query::Start(user) => self.start(user).map(|rows| Rows::Start(Box::new(rows))),
             Query::Newest { room, limit } => {
                 self.events(*room, Seq::ZERO, Seq::new(u64::MAX), *limit).map(Rows::Events)
             }
@@ -36,7 +45,7 @@ impl Database {
         rows.map_err(|error| self.classify(error))
     }
 
-    fn start(&self) -> rusqlite::Result<StartRows> {
+    fn start(&self, user: &UserId) -> rusqlite::Result<StartRows> {
         let connection = &self.connection;
         let mut rows = StartRows::default();
         let mut meta = connection.prepare_cached("SELECT key, value FROM meta")?;
@@ -67,15 +76,34 @@ impl Database {
             state.head_seq = unsigned(row, 3)?;
             let has_last: Option<i64> = row.get(7)?;
             state.last_event = has_last.map(|_| event(row, 7, id)).transpose()?;
+            let marked = unsigned(row, 6)?;
+            let receipts = self.receipts(rk, id)?;
+            let own = receipts.iter().find(|receipt| receipt.user == *user);
+            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
             rows.rooms.push(RoomRow {
+                tail: self.tail(rk, user, read, state.head_seq)?,
+                said: self.said(rk, id, &state)?,
                 state,
                 feed_seq: unsigned(row, 4)?,
                 as_of: unsigned(row, 5)?,
-                marked: unsigned(row, 6)?,
-                receipts: self.receipts(rk, id)?,
+                marked,
+                receipts,
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
+        }
+        let mut drafts = connection.prepare_cached("SELECT room, text FROM drafts")?;
+        let mut found = drafts.query([])?;
+        while let Some(row) = found.next()? {
+            let room = RoomId::from_uuid(uuid(row, 0)?);
+            rows.drafts.push(Draft { room, text: row.get(1)? });
+        }
+        let mut wishes = connection.prepare_cached("SELECT room, settings FROM wishes")?;
+        let mut found = wishes.query([])?;
+        while let Some(row) = found.next()? {
+            let settings: String = row.get(1)?;
+            let room = RoomId::from_uuid(uuid(row, 0)?);
+            rows.wishes.push(Wish { room, settings: parse(1, &settings)? });
         }
         let mut outbox = connection.prepare_cached(
             "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox ORDER BY n",
@@ -99,6 +127,48 @@ impl Database {
             });
         }
         Ok(rows)
+    }
+
+    /// What is unread of what is here: the newest, one more than anybody counts.
+    fn tail(&self, rk: i64, user: &UserId, read: Seq, head: Seq) -> rusqlite::Result<TailRow> {
+        if head <= read {
+            return Ok(TailRow::default());
+        }
+        let seqs = |sql: &str| -> rusqlite::Result<Vec<Seq>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut seqs = statement
+                .query_map(params![rk, seq(read), user.as_str(), TAIL], |row| unsigned(row, 0))?
+                .collect::<rusqlite::Result<Vec<Seq>>>()?;
+            seqs.reverse();
+            Ok(seqs)
+        };
+        Ok(TailRow {
+            messages: seqs(
+                "SELECT seq FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
+                 AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
+            )?,
+            mentions: seqs(
+                "SELECT seq FROM mentions WHERE rk = ?1 AND seq > ?2 AND user = ?3
+                 ORDER BY seq DESC LIMIT ?4",
+            )?,
+        })
+    }
+
+    /// The newest message that stands in no thread, unless it lies far below the head. Mostly it is
+    /// the newest event.
+    fn said(&self, rk: i64, room: RoomId, state: &RoomState) -> rusqlite::Result<Option<Event>> {
+        let lowest = state.head_seq.get().saturating_sub(SAID_WITHIN);
+        self.connection
+            .prepare_cached(
+                "SELECT seq, id, sender, at, kind, content FROM events
+                 WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
+                   AND (instr(content, '\"thread\"') = 0
+                        OR json_extract(content, '$.thread') IS NULL)
+                 ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_map(params![rk, int(lowest)], |row| event(row, 0, room))?
+            .next()
+            .transpose()
     }
 
     fn receipts(&self, rk: i64, room: RoomId) -> rusqlite::Result<Vec<Receipt>> {
