@@ -1,10 +1,10 @@
 //! Commands of the app, and those of them that are a call to the server.
 
-use tidewire_protocol::{NewMembers, RoomState};
+use tidewire_protocol::{NewMembers, RoleUpdate, RoomState};
 
 use super::commit::After;
-use super::heads::Entry;
 use super::effect::{Command, CommandId, Reply, Request, RequestError, Response, RoomSummary};
+use super::heads::Entry;
 use super::{Engine, Purpose};
 use crate::error::Error;
 
@@ -41,7 +41,7 @@ impl Engine {
                 self.call(id, Request::UpdateRoom(room, update), false);
             }
             Command::SetRole(room, user, role) => {
-                self.call(id, Request::SetRole(room, user, role), false);
+                self.call(id, Request::SetRole(room, user, RoleUpdate { role }), false);
             }
             Command::Rooms => {
                 let rooms = self.room_list();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, RoomSettings, Seq};
 
-use super::heads::Head;
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
+use super::heads::Head;
 use super::link::Link;
 use super::outbox::{FailReason, OutboxRow};
 use super::receipts::Others;
@@ -75,7 +75,7 @@ pub(crate) struct After {
     /// Rooms that look different then. Their heads are copied when the transaction is given to the
     /// store.
     pub(crate) changed: BTreeSet<RoomId>,
-    heads: Vec<(RoomId, Arc<Head>)>,
+    pub(crate) heads: Vec<(RoomId, Arc<Head>)>,
     /// Messages of others that were not here before, and whether they mention the user.
     pub(crate) counted: Vec<(RoomId, Seq, bool)>,
     /// Whether everything that was cached goes.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
-    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomId, RoomPage, RoomSettings,
-    RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, Role, RoleUpdate, RoomId, RoomPage,
+    RoomSettings, RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};

@@ -219,6 +219,11 @@ impl Engine {
         self.heads.total()
     }
 
+    /// What the user has set for a room, whether or not the server knows of it yet.
+    pub fn settings(&self, room: RoomId) -> Option<RoomSettings> {
+        self.heads.rooms.get(&room).map(|entry| self.heads.settings(room, &entry.head))
+    }
+
     /// What is unread of a room, now; nothing of one that is not known.
     pub fn unread(&self, room: RoomId) -> Unread {
         self.heads.unread(room)

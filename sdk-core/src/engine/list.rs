@@ -258,7 +258,8 @@ impl List {
         let below = bottom.saturating_sub(first + count);
         // A quarter of what is spare on either side may be scrolled away before it moves.
         let near_top = first < top || (top > 0 && above < spare / 4);
-        let near_bottom = first + count > bottom || (bottom < self.order.len() && below < spare / 4);
+        let near_bottom =
+            first + count > bottom || (bottom < self.order.len() && below < spare / 4);
         if near_top || near_bottom || window != self.window {
             self.window = window;
             self.first = first.saturating_sub(spare / 2);
@@ -309,7 +310,7 @@ impl List {
                     Some(row) if !dirty.contains(&room) => Some((*row).clone()),
                     before => {
                         let row = source.row(room)?;
-                        let same = before.filter(|before| ***before.as_ref() == row);
+                        let same = before.filter(|before| before.as_ref() == &row);
                         Some(same.map_or_else(|| Arc::new(row), |before| (*before).clone()))
                     }
                 }

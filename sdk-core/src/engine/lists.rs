@@ -113,7 +113,13 @@ impl Engine {
     }
 
     /// The app shows these rows of a list.
-    pub(crate) fn show_rooms(&mut self, id: ListId, first: usize, count: usize, rooms: Vec<RoomId>) {
+    pub(crate) fn show_rooms(
+        &mut self,
+        id: ListId,
+        first: usize,
+        count: usize,
+        rooms: Vec<RoomId>,
+    ) {
         let Some(list) = self.lists.get_mut(&id) else { return };
         list.show(first, count, rooms.clone());
         self.set_visible(rooms);

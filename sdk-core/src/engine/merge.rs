@@ -159,7 +159,9 @@ impl Engine {
             // A room may be opened before this is committed: then its window takes it too.
             let messages = after.messages.entry(event.room).or_default();
             let message = Arc::new(Message::of_event(event));
-            room.hear(&message);
+            if let Some(room) = self.rooms.get_mut(&message.room) {
+                room.hear(&message);
+            }
             messages.push(message);
         }
         after.changed.extend(&touched);

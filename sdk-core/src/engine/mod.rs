@@ -97,9 +97,7 @@ pub use effect::{
 };
 pub use heads::{Draft, Wish};
 pub use input::Input;
-pub use list::{
-    RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort,
-};
+pub use list::{RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort};
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;

@@ -156,9 +156,7 @@ pub(crate) fn countable(
     }
     // Few messages mention anybody: the others are not read through.
     let mentions = content.as_json().contains("\"mentions\"")
-        && content
-            .parse::<MessageContent>()
-            .is_ok_and(|message| message.mentions.contains(user));
+        && content.parse::<MessageContent>().is_ok_and(|message| message.mentions.contains(user));
     Some(mentions)
 }
 

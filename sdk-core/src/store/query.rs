@@ -8,9 +8,7 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, int, seq};
-use crate::engine::{
-    Draft, FailReason, OutboxRow, Query, RoomRow, Rows, StartRows, TailRow, Wish,
-};
+use crate::engine::{Draft, FailReason, OutboxRow, Query, RoomRow, Rows, StartRows, TailRow, Wish};
 use crate::error::StoreError;
 
 /// Seqs of a tail that are read: one more than anybody counts tells that there are more.
