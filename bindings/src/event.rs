@@ -144,7 +144,7 @@ impl Source for Events {
 /// is said once.
 fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
     let event = match event {
-        tidewire::ClientEvent::Mode(_) => return,
+        tidewire::ClientEvent::Mode(_) | tidewire::ClientEvent::UnreadTotalChanged(_) => return,
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
         tidewire::ClientEvent::PresenceChanged(changes) => {
             let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {

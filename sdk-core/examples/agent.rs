@@ -21,15 +21,16 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tidewire::{
     AppState, Budget, Client, ClientEvent, Error, Logout, MessageContent, Network, ProfileUpdate,
-    Recording, Refreshed, RoomId, Row, Seq, Timeline, TimelineUpdate, UserId,
+    Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row, Seq, Timeline,
+    TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use command::{Command, Line};
 use json::{
-    budget_json, change_json, error_json, mode_json, older_json, presence_json, problem_json,
-    report_json, room_json, row_json, stats_json,
+    budget_json, change_json, error_json, list_json, mode_json, older_json, presence_json,
+    problem_json, report_json, room_json, row_json, stats_json, summary_json, unread_json,
 };
 
 #[derive(Parser)]
@@ -132,7 +133,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let agent = Agent { client, open: HashMap::new() };
+    let agent = Agent { client, open: HashMap::new(), lists: HashMap::new() };
     agent.run().await;
     ExitCode::SUCCESS
 }
@@ -140,6 +141,13 @@ async fn main() -> ExitCode {
 struct Agent {
     client: Client,
     open: HashMap<RoomId, OpenRoom>,
+    /// By the names that commands give them.
+    lists: HashMap<String, OpenList>,
+}
+
+struct OpenList {
+    list: Arc<RoomList>,
+    reader: tokio::task::JoinHandle<()>,
 }
 
 struct OpenRoom {
@@ -186,6 +194,9 @@ impl Agent {
         for room in self.open.values() {
             room.reader.abort();
         }
+        for list in self.lists.values() {
+            list.reader.abort();
+        }
         self.client.close().await;
         events.abort();
         say(json!({"event": "bye"}));
@@ -206,11 +217,54 @@ impl Agent {
             }
             Command::Rooms => {
                 let rooms = client.rooms().await?;
-                let rooms: Vec<Value> = rooms
-                    .iter()
-                    .map(|room| json!({"state": room.state, "pending": room.pending}))
-                    .collect();
-                json!({"rooms": rooms})
+                json!({"rooms": rooms.iter().map(summary_json).collect::<Vec<_>>()})
+            }
+            Command::OpenRoomList { list, sort, filter, window } => {
+                let query = RoomListQuery { sort, filter, window };
+                let opened = client.room_list(query).await?;
+                if let Some(before) = self.lists.insert(list.clone(), OpenList::start(list, opened))
+                {
+                    before.reader.abort();
+                }
+                json!({})
+            }
+            Command::CloseRoomList { list } => {
+                if let Some(list) = self.lists.remove(&list) {
+                    list.reader.abort();
+                }
+                json!({})
+            }
+            Command::SetListVisible { list, first, count } => {
+                if let Some(list) = self.lists.get(&list) {
+                    list.list.set_visible(first, count)?;
+                }
+                json!({})
+            }
+            Command::UnreadTotal => unread_json(client.unread_total().await?),
+            Command::SetDraft { room, text } => {
+                client.room(room).set_draft(text).await?;
+                json!({})
+            }
+            Command::Draft { room } => json!({"text": client.room(room).draft().await?}),
+            Command::Settings { room, muted, pinned, archived } => {
+                let room = client.room(room);
+                if let Some(muted) = muted {
+                    room.mute(muted).await?;
+                }
+                if let Some(pinned) = pinned {
+                    room.pin(pinned).await?;
+                }
+                if let Some(archived) = archived {
+                    room.archive(archived).await?;
+                }
+                json!({})
+            }
+            Command::UpdateRoom { room, name, avatar_url } => {
+                let update = RoomUpdate { name, avatar_url };
+                room_json(client.room(room).update(update).await?)
+            }
+            Command::SetRole { room, user, role } => {
+                room_json(client.room(room).set_role(user, role).await?)
             }
             Command::OpenRoom { room } => {
                 if let Entry::Vacant(entry) = self.open.entry(room) {
@@ -353,6 +407,14 @@ impl Agent {
     }
 }
 
+impl OpenList {
+    fn start(name: String, list: RoomList) -> Self {
+        let list = Arc::new(list);
+        let reader = tokio::spawn(tell_list(name, list.clone()));
+        Self { list, reader }
+    }
+}
+
 impl OpenRoom {
     fn start(timeline: Timeline) -> Self {
         let timeline = Arc::new(timeline);
@@ -388,11 +450,28 @@ async fn tell_timeline(timeline: Arc<Timeline>, rows: Arc<Mutex<Vec<Row>>>) {
     }
 }
 
+async fn tell_list(name: String, list: Arc<RoomList>) {
+    let mut last = 0;
+    while let Ok(batch) = list.next_after(last).await {
+        last = batch.number;
+        let mut line = list_json(&batch.update);
+        line["event"] = "room_list".into();
+        line["list"] = name.clone().into();
+        line["number"] = batch.number.into();
+        say(line);
+    }
+}
+
 async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
     loop {
         match events.recv().await {
             Ok(ClientEvent::Mode(report)) => say(mode_json(report)),
             Ok(ClientEvent::RoomsChanged) => say(json!({"event": "rooms_changed"})),
+            Ok(ClientEvent::UnreadTotalChanged(total)) => {
+                let mut line = unread_json(total);
+                line["event"] = "unread_total".into();
+                say(line);
+            }
             Ok(ClientEvent::PresenceChanged(changes)) => {
                 let changes: Vec<Value> =
                     changes.iter().map(|(user, presence)| presence_json(user, *presence)).collect();

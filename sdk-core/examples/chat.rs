@@ -12,14 +12,18 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use tidewire::{
     AppState, Client, ClientEvent, Error, EventKind, Message, MessageState, ModeReport, Network,
-    NetworkKind, Presence, Problem, Room, RoomId, Row, RowKey, Seq, Tier, Timeline, UserId,
+    NetworkKind, Presence, Problem, Room, RoomFilter, RoomId, RoomList, RoomListQuery, RoomListRow,
+    RoomSort, Row, RowKey, Seq, Tier, Timeline, Unread, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 
 #[derive(Parser)]
 struct Args {
@@ -37,11 +41,16 @@ struct Args {
     data: PathBuf,
 }
 
+/// Rows that a terminal shows.
+const SCREEN: usize = 20;
+
 const HELP: &str = "\
-/rooms             the rooms, the most recently active first
+/rooms [all]       the rooms, those with something unread first; `all`: also the archived ones
 /open N            opens room N of that list
 /direct USER       opens the conversation with USER
 /group NAME USER…  makes a group
+/mute, /pin, /archive [off]  the open room
+/draft [TEXT]      keeps what you have begun to write in the open room
 /older             loads older messages
 /gap               fetches what is missing in the newest gap
 /who               who of the open room is there
@@ -62,7 +71,8 @@ async fn main() -> ExitCode {
     match builder.open().await {
         Ok(client) => {
             let mode = client.mode();
-            let mut chat = Chat { client, mode, rooms: Vec::new(), open: None, away: false };
+            let mut chat =
+                Chat { client, mode, rooms: Vec::new(), list: None, open: None, away: false };
             chat.run().await;
             chat.client.close().await;
             ExitCode::SUCCESS
@@ -80,9 +90,16 @@ struct Chat {
     mode: ModeReport,
     /// As last listed, for `/open`.
     rooms: Vec<Room>,
+    /// The list of them: open for as long as the chat runs, so that rooms open at once.
+    list: Option<List>,
     open: Option<Open>,
     /// In the background nobody reads.
     away: bool,
+}
+
+struct List {
+    list: RoomList,
+    rows: Vec<Arc<RoomListRow>>,
 }
 
 struct Open {
@@ -124,8 +141,13 @@ impl Chat {
                     Ok(ClientEvent::PresenceChanged(changes)) => self.say_presence(&changes),
                     Ok(ClientEvent::TypingChanged { room, users }) => self.say_typing(room, &users),
                     Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
+                    Ok(ClientEvent::UnreadTotalChanged(total)) => say_total(total),
                     Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
+                },
+                listed = next_of_list(&mut self.list) => if let Err(error) = listed {
+                    say(&format!("! {error}"));
+                    self.list = None;
                 },
                 shown = next(&mut self.open, self.away) => if let Err(error) = shown {
                     say(&format!("! {error}"));
@@ -143,7 +165,7 @@ impl Chat {
             "" => {}
             "/help" => say(HELP),
             "/quit" => return Ok(false),
-            "/rooms" => self.list().await?,
+            "/rooms" => self.list(rest == "all").await?,
             "/open" => {
                 match rest.parse::<usize>().ok().and_then(|n| self.rooms.get(n.checked_sub(1)?)) {
                     Some(room) => self.open(room.clone()).await?,
@@ -182,6 +204,7 @@ impl Chat {
                     open.mark_read().await?;
                 }
             }
+            "/mute" | "/pin" | "/archive" | "/draft" => self.set(command, rest).await?,
             "/older" | "/gap" | "/retry" | "/discard" => self.in_room(command).await?,
             unknown if unknown.starts_with('/') => say("No such command: /help lists them."),
             _ => match &self.open {
@@ -222,23 +245,54 @@ impl Chat {
         Ok(())
     }
 
-    async fn list(&mut self) -> Result<(), Error> {
-        let rooms = self.client.rooms().await?;
-        self.rooms = rooms.iter().map(|room| self.client.room(room.state.id)).collect();
-        for (number, room) in (1..).zip(&rooms) {
-            let peer = room.state.peer.as_ref().map(ToString::to_string);
-            let name = peer.or_else(|| room.state.name.clone()).unwrap_or_default();
-            let waiting = if room.pending > 0 {
-                format!(", {} waiting", room.pending)
-            } else {
-                String::new()
-            };
-            say(&format!("{number:>3}  {name}  ({} members{waiting})", room.state.members));
+    async fn list(&mut self, archived: bool) -> Result<(), Error> {
+        let mut list = match self.list.take() {
+            Some(list) => list,
+            None => self.open_list(false).await?,
+        };
+        // What has happened since is there at once, or nothing has.
+        while let Ok(batch) = timeout(Duration::from_millis(200), list.list.next()).await {
+            batch?.update.apply(&mut list.rows);
         }
-        if rooms.is_empty() {
+        let away = if archived { self.open_list(true).await?.rows } else { Vec::new() };
+        let rows: Vec<_> = list.rows.iter().chain(&away).collect();
+        self.rooms = rows.iter().map(|row| self.client.room(row.room)).collect();
+        for (number, row) in (1..).zip(&rows) {
+            say(&format!("{number:>3}  {}", describe_room(row)));
+        }
+        if rows.is_empty() {
             say("There are no rooms yet: /direct USER begins one.");
         }
+        self.list = Some(list);
         Ok(())
+    }
+
+    async fn open_list(&self, archived: bool) -> Result<List, Error> {
+        let filter = RoomFilter { archived, ..RoomFilter::default() };
+        let sort = RoomSort::UnreadFirst;
+        let query = RoomListQuery { sort, filter, ..RoomListQuery::default() };
+        let mut list = self.client.room_list(query).await?;
+        let mut rows = Vec::new();
+        list.next().await?.update.apply(&mut rows);
+        if !archived {
+            list.set_visible(0, SCREEN)?;
+        }
+        Ok(List { list, rows })
+    }
+
+    /// Sets something of the open room, for all of the user's devices, or its draft.
+    async fn set(&self, command: &str, rest: &str) -> Result<(), Error> {
+        let Some(open) = &self.open else {
+            say("Open a room first.");
+            return Ok(());
+        };
+        let on = rest != "off";
+        match command {
+            "/mute" => open.room.mute(on).await,
+            "/pin" => open.room.pin(on).await,
+            "/archive" => open.room.archive(on).await,
+            _ => open.room.set_draft(Some(rest.to_owned())).await,
+        }
     }
 
     /// Who of the open room is there, at most 100 of them.
@@ -281,6 +335,9 @@ impl Chat {
     async fn open(&mut self, room: Room) -> Result<(), Error> {
         let timeline = room.timeline().await?;
         say("───");
+        if let Some(draft) = room.draft().await? {
+            say(&format!("· you had begun: {}", printable(&draft)));
+        }
         let printed = std::collections::HashMap::new();
         self.open = Some(Open { room, timeline, rows: Vec::new(), printed });
         Ok(())
@@ -306,8 +363,52 @@ fn describe_presence(presence: Presence) -> String {
     }
 }
 
+/// A room of the list, on a line.
+fn describe_room(row: &RoomListRow) -> String {
+    let peer = row.peer.as_ref().map(ToString::to_string);
+    let mut line = printable(&row.name.clone().or(peer).unwrap_or_default());
+    for (on, mark) in [
+        (row.settings.pinned, "  ⚑"),
+        (row.settings.muted, "  🔇"),
+        (row.settings.archived, "  (archived)"),
+        (row.failed, "  ✗"),
+    ] {
+        if on {
+            line.push_str(mark);
+        }
+    }
+    if row.unread.any() {
+        let about = if row.unread.exact { "" } else { "at least " };
+        let many = if row.unread.messages >= 1_000 { "+" } else { "" };
+        line.push_str(&format!("  [{about}{}{many} unread", row.unread.messages));
+        if row.unread.mentions > 0 {
+            line.push_str(&format!(", {} for you", row.unread.mentions));
+        }
+        line.push(']');
+    }
+    if let Some(draft) = &row.draft {
+        line.push_str(&format!("  you began: {}", printable(draft)));
+    } else if let Some(said) = &row.last_message {
+        line.push_str(&format!("  {}", describe(&Row::Message(said.clone()))));
+    }
+    line
+}
+
+fn say_total(total: Unread) {
+    if total.any() {
+        say(&format!("· {} unread, {} for you", total.messages, total.mentions));
+    }
+}
+
 fn say_mode(report: ModeReport) {
     say(&format!("· {}, because {}", report.mode, report.reason));
+}
+
+/// Waits for what changes in the list; for ever if none is open.
+async fn next_of_list(list: &mut Option<List>) -> Result<(), Error> {
+    let Some(list) = list else { return std::future::pending().await };
+    list.list.next().await?.update.apply(&mut list.rows);
+    Ok(())
 }
 
 /// Waits for the open room's next update, prints it and marks it read, if somebody is there to read

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidewire_protocol::{Profile, RoomId, RoomState};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Command, Reply, Signal, Subject, TimelineId, Why};
+use crate::engine::{
+    Command, ListId, Reply, RoomListUpdate, Signal, Subject, TimelineId, TimelineUpdate, Why,
+};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
 
@@ -15,8 +17,20 @@ use crate::mailbox::Mailbox;
 #[derive(Debug)]
 pub(crate) enum Ask {
     Command(Command, oneshot::Sender<Result<Reply, Error>>),
-    OpenTimeline(TimelineId, Arc<Mailbox>, Command, oneshot::Sender<Result<Reply, Error>>),
+    OpenTimeline(
+        TimelineId,
+        Arc<Mailbox<TimelineUpdate>>,
+        Command,
+        oneshot::Sender<Result<Reply, Error>>,
+    ),
     CloseTimeline(TimelineId),
+    OpenRoomList(
+        ListId,
+        Arc<Mailbox<RoomListUpdate>>,
+        Command,
+        oneshot::Sender<Result<Reply, Error>>,
+    ),
+    CloseRoomList(ListId),
     /// A command that has no answer.
     Tell(Command),
     Signal(Signal),

@@ -17,12 +17,13 @@ use uuid::Uuid;
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
 use crate::engine::{
-    Budget, BudgetReport, CacheReport, Command, Logout, ModeReport, Network, Presence, Refreshed,
-    Reply, RoomSummary, Signal, Stats, Subject, TimelineId, Why,
+    Budget, BudgetReport, CacheReport, Command, ListId, Logout, ModeReport, Network, Presence,
+    Refreshed, Reply, RoomListQuery, RoomSummary, Signal, Stats, Subject, TimelineId, Unread, Why,
 };
 use crate::error::Error;
 use crate::event::ClientEvent;
 use crate::room::Room;
+use crate::room_list::RoomList;
 
 /// One user's client: a cheap clone of a handle. Its background work ends when the last handle is
 /// dropped, or with [`Client::close`]. Timelines and rooms are handles too.
@@ -41,7 +42,8 @@ struct Inner {
     mode: watch::Receiver<ModeReport>,
     /// Held by the client's task alone: when that ends, the receivers hear of it.
     events: broadcast::WeakSender<ClientEvent>,
-    timelines: AtomicU64,
+    /// Numbers timelines and lists of rooms.
+    subscriptions: AtomicU64,
     /// Whether the app said last that it is suspended.
     suspended: AtomicBool,
 }
@@ -72,9 +74,9 @@ impl Client {
         events: broadcast::WeakSender<ClientEvent>,
     ) -> Self {
         let asker = Asker::new(asks);
-        let timelines = AtomicU64::new(0);
+        let subscriptions = AtomicU64::new(0);
         let suspended = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { asker, user, mode, events, timelines, suspended }) }
+        Self { inner: Arc::new(Inner { asker, user, mode, events, subscriptions, suspended }) }
     }
 
     /// Whose client this is.
@@ -114,12 +116,53 @@ impl Client {
         }
     }
 
+    /// Opens a list of rooms, sorted and filtered: for a screen that scrolls. From memory, also
+    /// without a network. While a list is open the client fetches ahead what it shows: see
+    /// [`RoomList::set_visible`].
+    ///
+    /// ```no_run
+    /// use tidewire::{RoomListQuery, RoomSort};
+    ///
+    /// # async fn example(client: tidewire::Client) -> Result<(), tidewire::Error> {
+    /// let query = RoomListQuery { sort: RoomSort::UnreadFirst, ..RoomListQuery::default() };
+    /// let mut list = client.room_list(query).await?;
+    /// list.set_visible(0, 12)?;
+    /// let mut rows = Vec::new();
+    /// loop {
+    ///     list.next().await?.update.apply(&mut rows);
+    ///     for row in rows.iter().take(12) {
+    ///         println!("{:?}: {} unread", row.name, row.unread.messages);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Closed`]; [`Error::Suspended`] if the app is suspended.
+    pub async fn room_list(&self, query: RoomListQuery) -> Result<RoomList, Error> {
+        RoomList::open(self.inner.asker.clone(), ListId(self.subscription()), query).await
+    }
+
+    /// What is unread of all rooms together, for a badge: of those that the user is in and has not
+    /// archived; muted ones count only what mentions the user. From memory, also while the app is
+    /// suspended; [`ClientEvent::UnreadTotalChanged`] tells of changes.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn unread_total(&self) -> Result<Unread, Error> {
+        match self.inner.asker.ask(Command::UnreadTotal).await? {
+            Reply::UnreadTotal(total) => Ok(total),
+            other => Err(self.inner.asker.unexpected(&other)),
+        }
+    }
+
     /// A handle of a room. Whether the room is known shows when it is used.
     pub fn room(&self, id: RoomId) -> Room {
         Room::new(self.clone(), id)
     }
 
-    /// Creates a group with these other members, at most 100. Waits for the network.
+    /// Creates a group with these other members, at most 100; this user owns it. More are invited
+    /// with [`Room::add_members`], and [`Room::leave`] leaves it. Waits for the network.
     ///
     /// # Errors
     /// [`Error::Offline`], [`Error::Network`], [`Error::AuthRequired`], [`Error::Refused`],
@@ -382,6 +425,10 @@ impl Client {
     }
 
     pub(crate) fn timeline_id(&self) -> TimelineId {
-        TimelineId(self.inner.timelines.fetch_add(1, Ordering::Relaxed) + 1)
+        TimelineId(self.subscription())
+    }
+
+    fn subscription(&self) -> u64 {
+        self.inner.subscriptions.fetch_add(1, Ordering::Relaxed) + 1
     }
 }

@@ -146,7 +146,7 @@ pub const TIMELINE_PAGE: usize = 50;
 /// one page: 8 × 256 KiB.
 pub const COMMITS_IN_FLIGHT: usize = 8;
 
-/// Batches that a timeline keeps for a slow reader before it turns them into one reset.
+/// Batches that a timeline, or a list of rooms, keeps for a slow reader before it turns them into one reset.
 pub const TIMELINE_QUEUE: usize = 32;
 
 /// Pushed events, limited rooms and receipts after whose commit `credit` is sent: a quarter of the
@@ -187,6 +187,24 @@ pub const TYPING_PAUSE: Duration = Duration::from_secs(3);
 /// which others believe it, so that it never lapses in between. Most messages are written in less:
 /// they cost one frame.
 pub const TYPING_AGAIN: Duration = Duration::from_secs(12);
+
+/// Rows of a list of rooms that are told around what is visible, unless the app says otherwise:
+/// three screens, so that scrolling finds the next one there.
+pub const ROOM_LIST_WINDOW: usize = 100;
+
+/// The same at most. At about 1 KB a row, 500 KB.
+pub const ROOM_LIST_MOST: usize = 500;
+
+/// Least time between two updates of a list of rooms. From the design's table.
+pub const ROOM_LIST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Rooms at the top of what a list shows whose newest page is fetched before they are opened. From
+/// the design.
+pub const PRELOADED_ROOMS: usize = 10;
+
+/// Before a count that is not exact is asked for again: an instance of the server that lags behind
+/// the others is up to date by then.
+pub const COUNT_AGAIN: Duration = Duration::from_secs(10);
 
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.

@@ -2,15 +2,19 @@
 
 use tidewire_protocol::{RoomId, UserId};
 
-use crate::engine::{ModeReport, Presence, Problem};
+use crate::engine::{ModeReport, Presence, Problem, Unread};
 
 /// What a client tells of itself, besides its timelines.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent {
     /// The mode or its reason changed.
     Mode(ModeReport),
-    /// Some room of the list changed: ask [`crate::Client::rooms`] when it matters.
+    /// Some room of the list changed: ask [`crate::Client::rooms`] when it matters. A
+    /// [`RoomList`](crate::RoomList) tells what changed.
     RoomsChanged,
+    /// What is unread of all rooms is another number: see [`crate::Client::unread_total`]. At most
+    /// every 100 ms.
+    UnreadTotalChanged(Unread),
     /// Where these users stand now, of those whose place has changed. They are members of the rooms
     /// that the client watches: the 20 nearest to the eye, see
     /// [`crate::Client::set_visible_rooms`].

@@ -30,8 +30,8 @@
 //! shows, shows before it is sent, and arrives exactly once.
 //!
 //! The modules from the inside out: [`engine`] decides and does nothing; the driver does what it
-//! asks and decides nothing; the store is SQLite; on top are the handles [`Client`], [`Room`] and
-//! [`Timeline`].
+//! asks and decides nothing; the store is SQLite; on top are the handles [`Client`], [`Room`],
+//! [`Timeline`] and [`RoomList`].
 
 mod ask;
 mod builder;
@@ -44,6 +44,7 @@ mod error;
 mod event;
 mod mailbox;
 mod room;
+mod room_list;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod store;
@@ -57,13 +58,16 @@ pub use config::{Config, InvalidConfig};
 pub use engine::{
     Budget, BudgetReport, CacheReport, Change, Fact, FailReason, Lift, Logout, Message,
     MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Reach, Reason,
-    Refreshed, Repair, RoomSummary, Row, RowKey, Sizes, SocketStage, Spent, Stats, StoreStage,
-    Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Vehicle, Way, Why,
+    Refreshed, Repair, RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate,
+    RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes, SocketStage, Spent, Stats,
+    StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Unread,
+    Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;
-pub use mailbox::TimelineBatch;
+pub use mailbox::{Batch, RoomListBatch, TimelineBatch};
 pub use room::Room;
+pub use room_list::RoomList;
 pub use timeline::Timeline;
 pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use trace::Recording;
@@ -71,5 +75,5 @@ pub use trace::Recording;
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
     MessageContent, Mode, Policy, Profile, ProfileUpdate, Receipt, Role, RoomId, RoomKind,
-    RoomState, Seq, UnreadBase, UserId, WireError,
+    RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId, WireError,
 };

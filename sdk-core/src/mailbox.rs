@@ -1,4 +1,4 @@
-//! Where a timeline's updates wait for their reader: numbered, bounded, and kept until they are
+//! Where the updates of a timeline or a list of rooms wait for their reader: numbered, bounded, and kept until they are
 //! acknowledged.
 
 use std::collections::VecDeque;
@@ -7,39 +7,71 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::defaults;
-use crate::engine::TimelineUpdate;
+use crate::engine::{RoomListUpdate, TimelineUpdate};
 use crate::error::Error;
 
-/// A numbered update of a timeline.
+/// A numbered update.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TimelineBatch {
+pub struct Batch<U> {
     /// 1, 2, 3 …; asking for what comes after it acknowledges this one.
     pub number: u64,
-    /// The update. The first one of a timeline is a [`TimelineUpdate::Reset`].
-    pub update: TimelineUpdate,
+    /// The update. The first one is a reset.
+    pub update: U,
+}
+
+/// A numbered update of a timeline. The first one is a [`TimelineUpdate::Reset`].
+pub type TimelineBatch = Batch<TimelineUpdate>;
+
+/// A numbered update of a list of rooms. The first one is a [`RoomListUpdate::Reset`].
+pub type RoomListBatch = Batch<RoomListUpdate>;
+
+/// What waits in a mailbox.
+pub(crate) trait Update: Clone {
+    /// Whether it holds everything, so that what came before is of no use any more.
+    fn is_reset(&self) -> bool;
+}
+
+impl Update for TimelineUpdate {
+    fn is_reset(&self) -> bool {
+        matches!(self, TimelineUpdate::Reset { .. })
+    }
+}
+
+impl Update for RoomListUpdate {
+    fn is_reset(&self) -> bool {
+        matches!(self, RoomListUpdate::Reset { .. })
+    }
 }
 
 /// Updates between the driver and a reader. A std mutex, because nothing awaits while it is held.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    queue: Mutex<Queue>,
+#[derive(Debug)]
+pub(crate) struct Mailbox<U> {
+    queue: Mutex<Queue<U>>,
     arrived: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    batches: VecDeque<TimelineBatch>,
+impl<U> Default for Mailbox<U> {
+    fn default() -> Self {
+        let (batches, delivered) = (VecDeque::new(), 0);
+        let queue = Queue { batches, delivered, lagging: false, closed: false };
+        Self { queue: Mutex::new(queue), arrived: Notify::new() }
+    }
+}
+
+#[derive(Debug)]
+struct Queue<U> {
+    batches: VecDeque<Batch<U>>,
     delivered: u64,
     /// Updates were dropped; nothing but a reset makes sense.
     lagging: bool,
     closed: bool,
 }
 
-impl Mailbox {
+impl<U: Update> Mailbox<U> {
     /// Takes an update. Gives whether a reset has to be asked for, because the reader is too slow.
-    pub(crate) fn deliver(&self, update: TimelineUpdate) -> bool {
+    pub(crate) fn deliver(&self, update: U) -> bool {
         let mut queue = self.lock();
-        let is_reset = matches!(update, TimelineUpdate::Reset { .. });
+        let is_reset = update.is_reset();
         if queue.lagging && !is_reset {
             return false;
         }
@@ -55,7 +87,7 @@ impl Mailbox {
         }
         queue.delivered += 1;
         let number = queue.delivered;
-        queue.batches.push_back(TimelineBatch { number, update });
+        queue.batches.push_back(Batch { number, update });
         drop(queue);
         self.arrived.notify_waiters();
         false
@@ -66,7 +98,7 @@ impl Mailbox {
         self.arrived.notify_waiters();
     }
 
-    pub(crate) async fn next(&self, after: u64) -> Result<TimelineBatch, Error> {
+    pub(crate) async fn next(&self, after: u64) -> Result<Batch<U>, Error> {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
@@ -88,7 +120,7 @@ impl Mailbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue<U>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,12 +1,13 @@
 //! A room, as a handle.
 
 use tidewire_protocol::{
-    Content, EventId, EventKind, Member, MessageContent, Op, RoomId, RoomState, Seq, UserId,
+    Content, EventId, EventKind, Member, MessageContent, Op, Role, RoomId, RoomSettings, RoomState,
+    RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::engine::{Command, Reply, Subject, Why};
+use crate::engine::{Command, Reply, SettingsChange, Subject, Why};
 use crate::error::Error;
 use crate::timeline::Timeline;
 
@@ -144,6 +145,94 @@ impl Room {
         }
     }
 
+    /// Keeps what the user has begun to write here, at most 16 KiB; `None` or an empty text forgets
+    /// it. It is on disk when this returns, survives everything but
+    /// the account's end, stays on this device and shows in lists of rooms. Sending does not clear
+    /// it. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOp`] if it is too long, [`Error::UnknownRoom`], [`Error::Store`],
+    /// [`Error::Suspended`], [`Error::Closed`].
+    pub async fn set_draft(&self, text: Option<String>) -> Result<(), Error> {
+        let command = Command::SetDraft { room: self.id, text };
+        self.client.asker().ask(command).await.map(drop)
+    }
+
+    /// What the user has begun to write here: from memory.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn draft(&self) -> Result<Option<String>, Error> {
+        match self.client.asker().ask(Command::Draft(self.id)).await? {
+            Reply::Draft(draft) => Ok(draft),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
+    }
+
+    /// Sets what holds for this room on all of the user's devices. It is on disk and shows when this
+    /// returns; the server is told as soon as there is a network. Of several wishes the newest
+    /// counts, also against what another device has set before the server hears of it. Waits for the
+    /// disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::Store`], [`Error::Suspended`],
+    /// [`Error::Closed`].
+    pub async fn set_settings(&self, settings: RoomSettings) -> Result<(), Error> {
+        self.change_settings(settings.into()).await
+    }
+
+    /// Mutes the room, or ends that: its messages do not count for
+    /// [`Client::unread_total`] any more, mentions do. As [`Room::set_settings`], and what else is
+    /// set stays.
+    ///
+    /// # Errors
+    /// As for [`Room::set_settings`].
+    pub async fn mute(&self, muted: bool) -> Result<(), Error> {
+        let change = SettingsChange { muted: Some(muted), ..SettingsChange::default() };
+        self.change_settings(change).await
+    }
+
+    /// Pins the room above all that are not, or ends that. As [`Room::mute`].
+    ///
+    /// # Errors
+    /// As for [`Room::set_settings`].
+    pub async fn pin(&self, pinned: bool) -> Result<(), Error> {
+        let change = SettingsChange { pinned: Some(pinned), ..SettingsChange::default() };
+        self.change_settings(change).await
+    }
+
+    /// Puts the room away, or brings it back: archived ones are in no list that does not ask for
+    /// them, and do not count for [`Client::unread_total`]. As [`Room::mute`].
+    ///
+    /// # Errors
+    /// As for [`Room::set_settings`].
+    pub async fn archive(&self, archived: bool) -> Result<(), Error> {
+        let change = SettingsChange { archived: Some(archived), ..SettingsChange::default() };
+        self.change_settings(change).await
+    }
+
+    async fn change_settings(&self, change: SettingsChange) -> Result<(), Error> {
+        self.client.asker().ask(Command::SetSettings(self.id, change)).await.map(drop)
+    }
+
+    /// Changes how a group looks: all of it, so that what is `None` it has not any more. Only owners
+    /// may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn update(&self, update: RoomUpdate) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::UpdateRoom(self.id, update)).await
+    }
+
+    /// Gives a member of a group another role. Only owners may, and the last owner stays one. Waits
+    /// for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn set_role(&self, user: UserId, role: Role) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::SetRole(self.id, user, role)).await
+    }
+
     /// A page of at most 100 members, by user id, and where the next one begins. Waits for the
     /// network.
     ///
@@ -160,7 +249,7 @@ impl Room {
         }
     }
 
-    /// Adds members, at most 100. Only owners may. Waits for the network.
+    /// Invites: adds members, at most 100 at once. Only owners of groups may. Waits for the network.
     ///
     /// # Errors
     /// As for [`Room::members`], and [`Error::Store`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidewire_protocol::{RoomId, Seq};
 
 use crate::ask::{Ask, Asker};
-use crate::engine::{Command, Older, Reply, TimelineId};
+use crate::engine::{Command, Older, Reply, TimelineId, TimelineUpdate};
 use crate::error::Error;
 use crate::mailbox::{Mailbox, TimelineBatch};
 
@@ -18,7 +18,7 @@ pub struct Timeline {
     id: TimelineId,
     room: RoomId,
     asker: Asker,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<TimelineUpdate>>,
     last: u64,
 }
 

@@ -1,8 +1,10 @@
 //! The lines that the agent reads.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tidewire::{AppState, EventId, Mode, NetworkKind, RoomId, Seq, UserId};
+use tidewire::{
+    AppState, EventId, Mode, NetworkKind, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, UserId,
+};
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
 #[derive(Deserialize)]
@@ -23,6 +25,50 @@ pub(crate) enum Command {
         peer: Option<UserId>,
     },
     Rooms,
+    OpenRoomList {
+        #[serde(default)]
+        list: String,
+        #[serde(default)]
+        sort: RoomSort,
+        #[serde(flatten, deserialize_with = "filter")]
+        filter: RoomFilter,
+        #[serde(default = "hundred")]
+        window: usize,
+    },
+    CloseRoomList {
+        #[serde(default)]
+        list: String,
+    },
+    SetListVisible {
+        #[serde(default)]
+        list: String,
+        first: usize,
+        count: usize,
+    },
+    UnreadTotal,
+    SetDraft {
+        room: RoomId,
+        text: Option<String>,
+    },
+    Draft {
+        room: RoomId,
+    },
+    Settings {
+        room: RoomId,
+        muted: Option<bool>,
+        pinned: Option<bool>,
+        archived: Option<bool>,
+    },
+    UpdateRoom {
+        room: RoomId,
+        name: Option<String>,
+        avatar_url: Option<String>,
+    },
+    SetRole {
+        room: RoomId,
+        user: UserId,
+        role: Role,
+    },
     OpenRoom {
         room: RoomId,
     },
@@ -141,6 +187,26 @@ pub(crate) enum Kind {
     Cellular,
     Wifi,
     Other,
+}
+
+/// What a list is to show; what is left out does not matter.
+fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomFilter, D::Error> {
+    #[derive(Deserialize)]
+    struct Filter {
+        #[serde(default)]
+        unread: bool,
+        kind: Option<RoomKind>,
+        #[serde(default)]
+        archived: bool,
+        muted: Option<bool>,
+        name: Option<String>,
+    }
+    let Filter { unread, kind, archived, muted, name } = Filter::deserialize(deserializer)?;
+    Ok(RoomFilter { unread, kind, archived, muted, name })
+}
+
+fn hundred() -> usize {
+    100
 }
 
 fn fifty() -> usize {

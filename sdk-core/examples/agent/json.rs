@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tidewire::{
     BudgetReport, CacheReport, Change, Error, Message, MessageState, Presence, Problem, Repair,
-    RoomState, Row, Spent, Tier, TierReport, UserId,
+    RoomListChange, RoomListRow, RoomListUpdate, RoomState, RoomSummary, Row, Spent, Tier,
+    TierReport, Unread, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -85,6 +86,61 @@ pub(crate) fn message_json(message: &Message) -> Value {
 
 pub(crate) fn room_json(state: RoomState) -> Value {
     json!({"state": state})
+}
+
+pub(crate) fn summary_json(room: &RoomSummary) -> Value {
+    let RoomSummary { state, unread, draft, pending } = room;
+    json!({"state": state, "unread": unread_json(*unread), "draft": draft, "pending": pending})
+}
+
+pub(crate) fn unread_json(unread: Unread) -> Value {
+    let Unread { messages, mentions, exact } = unread;
+    json!({"messages": messages, "mentions": mentions, "exact": exact})
+}
+
+pub(crate) fn list_json(update: &RoomListUpdate) -> Value {
+    let mut line = match update {
+        RoomListUpdate::Reset { rows, .. } => {
+            json!({"reset": rows.iter().map(|row| list_row_json(row)).collect::<Vec<_>>()})
+        }
+        RoomListUpdate::Diff { changes, .. } => {
+            json!({"changes": changes.iter().map(list_change_json).collect::<Vec<_>>()})
+        }
+    };
+    line["first"] = update.first().into();
+    line["total"] = update.total().into();
+    line
+}
+
+fn list_change_json(change: &RoomListChange) -> Value {
+    match change {
+        RoomListChange::Insert { index, row } => {
+            json!({"op": "insert", "index": index, "row": list_row_json(row)})
+        }
+        RoomListChange::Set { index, row } => {
+            json!({"op": "set", "index": index, "row": list_row_json(row)})
+        }
+        RoomListChange::Remove { index } => json!({"op": "remove", "index": index}),
+    }
+}
+
+fn list_row_json(row: &RoomListRow) -> Value {
+    json!({
+        "room": row.room,
+        "kind": row.kind,
+        "name": row.name,
+        "avatar_url": row.avatar_url,
+        "peer": row.peer,
+        "members": row.members,
+        "role": row.role,
+        "settings": row.settings,
+        "unread": unread_json(row.unread),
+        "last_message": row.last_message.as_ref().map(|message| message_json(message)),
+        "draft": row.draft,
+        "pending": row.pending,
+        "failed": row.failed,
+        "at": row.at,
+    })
 }
 
 pub(crate) fn older_json(older: tidewire::Older) -> Value {

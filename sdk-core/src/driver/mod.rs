@@ -25,8 +25,9 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, ModeReport, Notice, Now, Reply, RequestError,
-    RequestId, Response, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TokenError,
+    Command, CommandId, Effect, Engine, Input, ListId, ModeReport, Notice, Now, Reply,
+    RequestError, RequestId, Response, RoomListUpdate, Rows, Signal, SocketEvent, SocketId,
+    StoreToken, TimelineId, TimelineUpdate, TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
@@ -92,7 +93,8 @@ struct Driver {
     mode: watch::Sender<ModeReport>,
     events: broadcast::Sender<ClientEvent>,
     replies: HashMap<CommandId, oneshot::Sender<Result<Reply, Error>>>,
-    mailboxes: HashMap<TimelineId, Arc<Mailbox>>,
+    mailboxes: HashMap<TimelineId, Arc<Mailbox<TimelineUpdate>>>,
+    lists: HashMap<ListId, Arc<Mailbox<RoomListUpdate>>>,
     next_command: u64,
     socket: Option<OpenSocket>,
     /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
@@ -146,6 +148,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         events: parts.events,
         replies: HashMap::new(),
         mailboxes: HashMap::new(),
+        lists: HashMap::new(),
         next_command: 0,
         socket: None,
         frames,
@@ -246,9 +249,8 @@ impl Driver {
                 self.notice(notice);
             }
         }
-        for mailbox in self.mailboxes.values() {
-            mailbox.close();
-        }
+        self.mailboxes.values().for_each(|mailbox| mailbox.close());
+        self.lists.values().for_each(|mailbox| mailbox.close());
         drop(self.settling);
         for (_, reply) in self.replies.drain() {
             let _ = reply.send(Err(Error::Closed));
@@ -293,6 +295,15 @@ impl Driver {
                 self.mailboxes.remove(&id);
                 let command = self.command_id();
                 self.input(Input::Command(command, Command::CloseTimeline(id)));
+            }
+            Ask::OpenRoomList(id, mailbox, command, reply) => {
+                self.lists.insert(id, mailbox);
+                self.command(command, reply);
+            }
+            Ask::CloseRoomList(id) => {
+                self.lists.remove(&id);
+                let command = self.command_id();
+                self.input(Input::Command(command, Command::CloseRoomList(id)));
             }
             Ask::Tell(command) => {
                 let id = self.command_id();
@@ -541,6 +552,17 @@ impl Driver {
                     let ask = Command::ResetTimeline(id);
                     self.input(Input::Command(command, ask));
                 }
+            }
+            Notice::RoomList(id, update) => {
+                if let Some(mailbox) = self.lists.get(&id)
+                    && mailbox.deliver(update)
+                {
+                    let command = self.command_id();
+                    self.input(Input::Command(command, Command::ResetRoomList(id)));
+                }
+            }
+            Notice::UnreadTotal(total) => {
+                let _ = self.events.send(ClientEvent::UnreadTotalChanged(total));
             }
             Notice::Mode(report) => {
                 self.mode.send_replace(report);

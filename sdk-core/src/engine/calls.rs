@@ -1,11 +1,12 @@
 //! Commands of the app, and those of them that are a call to the server.
 
-use tidewire_protocol::{NewMembers, RoomState};
+use tidewire_protocol::{NewMembers, RoleUpdate, RoomState};
 
 use super::commit::After;
 use super::effect::{
     Command, CommandId, Query, Reply, Request, RequestError, Response, RoomSummary,
 };
+use super::heads::Entry;
 use super::timelines::LoadPurpose;
 use super::{Engine, Purpose};
 use crate::error::Error;
@@ -23,6 +24,28 @@ impl Engine {
             Command::FillGap(timeline, from, to) => self.fill_gap(id, timeline, from, to),
             Command::MarkRead(room, seq) => self.mark_read(id, room, seq),
             Command::SetVisible(rooms) => self.set_visible(rooms),
+            Command::OpenRoomList(list, query) => self.open_list(id, list, query),
+            Command::ResetRoomList(list) => self.reset_list(id, list),
+            Command::CloseRoomList(list) => self.close_list(list),
+            Command::ShowRooms { list, first, count, rooms } => {
+                self.show_rooms(list, first, count, rooms);
+            }
+            Command::UnreadTotal => {
+                let total = self.unread_total();
+                self.reply(id, Ok(Reply::UnreadTotal(total)));
+            }
+            Command::SetDraft { room, text } => self.set_draft(id, room, text),
+            Command::Draft(room) => {
+                let draft = self.draft(room);
+                self.reply(id, Ok(Reply::Draft(draft)));
+            }
+            Command::SetSettings(room, change) => self.set_settings(id, room, change),
+            Command::UpdateRoom(room, update) => {
+                self.call(id, Request::UpdateRoom(room, update), false);
+            }
+            Command::SetRole(room, user, role) => {
+                self.call(id, Request::SetRole(room, user, RoleUpdate { role }), false);
+            }
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));
@@ -66,10 +89,21 @@ impl Engine {
     fn room_list(&self) -> Vec<RoomSummary> {
         let mut rooms: Vec<RoomSummary> = self
             .rooms
-            .values()
-            .map(|room| RoomSummary {
-                state: RoomState { receipts: room.receipts.list(), ..room.state.clone() },
-                pending: self.outbox.pending(room.state.id),
+            .iter()
+            .map(|(id, room)| {
+                let entry = self.heads.rooms.get(id);
+                let wish = self.heads.wishes.get(id).copied();
+                RoomSummary {
+                    state: RoomState {
+                        receipts: room.receipts.list(),
+                        settings: wish.unwrap_or(room.state.settings),
+                        unread_base: entry.and_then(Entry::base),
+                        ..room.state.clone()
+                    },
+                    unread: self.heads.unread(*id),
+                    draft: self.draft(*id),
+                    pending: self.outbox.pending(*id),
+                }
             })
             .collect();
         let active = |state: &RoomState| {

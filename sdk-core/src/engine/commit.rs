@@ -3,12 +3,13 @@
 //! Ranges, heads and cursor move when an event is taken, so that the next one is judged rightly;
 //! what anybody *sees* (rows, replies, credit) waits here until the transaction is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, Seq};
+use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, RoomSettings, Seq};
 
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
+use super::heads::Head;
 use super::link::Link;
 use super::outbox::{FailReason, OutboxRow};
 use super::receipts::Others;
@@ -36,12 +37,20 @@ impl Pending {
         self.after.enqueued.as_ref().is_some_and(|row| row.op.id == id)
     }
 
+    /// What becomes of a room's wish with it, if anything does.
+    pub(crate) fn wish(&self, room: RoomId) -> Option<Option<RoomSettings>> {
+        self.after.wish.filter(|(of, _)| *of == room).map(|(_, settings)| settings)
+    }
+
     pub(crate) fn forget_cached(&mut self) {
         self.after.messages.clear();
         self.after.history = None;
         self.after.others.clear();
         self.after.delivered.clear();
         self.after.marked = None;
+        self.after.heads.clear();
+        self.after.counted.clear();
+        self.after.wiped = false;
     }
 }
 
@@ -63,6 +72,18 @@ pub(crate) struct After {
     pub(crate) delivered: BTreeMap<RoomId, Seq>,
     /// Up to where the user has read.
     pub(crate) marked: Option<(RoomId, Seq)>,
+    /// Rooms that look different then. Their heads are copied when the transaction is given to the
+    /// store.
+    pub(crate) changed: BTreeSet<RoomId>,
+    pub(crate) heads: Vec<(RoomId, Arc<Head>)>,
+    /// Messages of others that were not here before, and whether they mention the user.
+    pub(crate) counted: Vec<(RoomId, Seq, bool)>,
+    /// Whether everything that was cached goes.
+    pub(crate) wiped: bool,
+    /// What somebody has begun to write then.
+    pub(crate) draft: Option<(RoomId, Option<String>)>,
+    /// What the user wishes for a room then; nothing once the server has confirmed it.
+    pub(crate) wish: Option<(RoomId, Option<RoomSettings>)>,
     pub(crate) reply: Option<(CommandId, Reply)>,
     /// Whether messages went because space is short.
     pub(crate) dropped: bool,
@@ -72,7 +93,10 @@ pub(crate) struct After {
 
 impl Engine {
     /// Gives a transaction to the store. One without writes is committed already.
-    pub(crate) fn commit(&mut self, transaction: Transaction, after: After) {
+    pub(crate) fn commit(&mut self, transaction: Transaction, mut after: After) {
+        let user = &self.config.user;
+        let copy = |id| Some((id, Arc::new(self.rooms.get(&id)?.head(user))));
+        after.heads = std::mem::take(&mut after.changed).into_iter().filter_map(copy).collect();
         if transaction.is_empty() {
             self.apply(after);
             return;
@@ -146,6 +170,21 @@ impl Engine {
         let max = self.config.max_messages_per_room;
         let now = self.now.mono_ms;
         let buffer = millis(self.config.message_buffer_time);
+        if after.wiped {
+            self.heads.wipe();
+        }
+        for (room, head) in after.heads {
+            self.heads.put(room, head);
+        }
+        for (room, seq, mentions) in after.counted {
+            self.heads.count(room, seq, mentions);
+        }
+        if let Some((room, text)) = after.draft {
+            self.heads.set_draft(room, text);
+        }
+        if let Some((room, settings)) = after.wish {
+            self.heads.set_wish(room, settings);
+        }
         for id in after.dequeued {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
@@ -209,6 +248,7 @@ impl Engine {
     }
 
     pub(crate) fn touch(&mut self, room: RoomId) {
+        self.heads.touch(room);
         if let Some(window) = self.windows.get_mut(&room) {
             window.dirty = true;
         }

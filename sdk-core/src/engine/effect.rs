@@ -6,18 +6,22 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
-    ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomId, RoomPage, RoomSettings,
-    RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, Role, RoleUpdate, RoomId, RoomPage,
+    RoomSettings, RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};
+use super::heads::{Draft, Wish};
+use super::list::{RoomListQuery, RoomListUpdate};
 use super::logout::Logout;
 use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::peers::Presence;
 use super::report::CacheReport;
+use super::settings::SettingsChange;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
+use super::unread::{TailRow, Unread};
 use super::why::{Subject, Why};
 use super::window::TimelineUpdate;
 use crate::error::{Error, StoreError};
@@ -50,6 +54,10 @@ number_id! {
 number_id! {
     /// One open timeline.
     TimelineId
+}
+number_id! {
+    /// One open list of rooms.
+    ListId
 }
 
 /// Something to do.
@@ -178,8 +186,9 @@ pub enum SocketEvent {
 /// A question to the store.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Query {
-    /// Everything that the engine holds for all rooms. Answered by [`Rows::Start`].
-    Start,
+    /// Everything that the engine holds for all rooms, and what is unread of them by this user.
+    /// Answered by [`Rows::Start`].
+    Start(UserId),
     /// The newest events of a room. Answered by [`Rows::Events`].
     Newest {
         /// The room.
@@ -270,6 +279,12 @@ pub struct StartRows {
     /// What was mended since the store last told.
     #[serde(default)]
     pub repair: Option<Repair>,
+    /// What somebody has begun to write.
+    #[serde(default)]
+    pub drafts: Vec<Draft>,
+    /// What the user has set for rooms and the server has not confirmed.
+    #[serde(default)]
+    pub wishes: Vec<Wish>,
 }
 
 /// A room as it is stored.
@@ -292,6 +307,12 @@ pub struct RoomRow {
     /// When the room was last opened here: wall clock, ms; 0 if it never was.
     #[serde(default)]
     pub opened: i64,
+    /// The newest message that stands in no thread, if it is on disk.
+    #[serde(default)]
+    pub said: Option<Event>,
+    /// What is unread of what is on disk.
+    #[serde(default)]
+    pub tail: TailRow,
 }
 
 /// What the platform or the app tells the engine about its surroundings.
@@ -344,6 +365,41 @@ pub enum Command {
     MarkRead(RoomId, Seq),
     /// The rooms that the app shows in a list now, from top to bottom. Not answered.
     SetVisible(Vec<RoomId>),
+    /// Open a list of rooms.
+    OpenRoomList(ListId, RoomListQuery),
+    /// The reader was too slow, or wants to begin anew: send a reset.
+    ResetRoomList(ListId),
+    /// The list's last handle is gone. Not answered.
+    CloseRoomList(ListId),
+    /// The app shows these rows of a list. Not answered.
+    ShowRooms {
+        /// The list.
+        list: ListId,
+        /// The first row shown.
+        first: usize,
+        /// How many rows are shown.
+        count: usize,
+        /// Those rooms, from top to bottom.
+        rooms: Vec<RoomId>,
+    },
+    /// What is unread of all rooms, from memory.
+    UnreadTotal,
+    /// Keep what somebody has begun to write; answered once it is on disk.
+    SetDraft {
+        /// The room.
+        room: RoomId,
+        /// The text. Named as what it may become, so that recordings hide it alike.
+        #[serde(rename = "content")]
+        text: Option<String>,
+    },
+    /// What somebody has begun to write, from memory.
+    Draft(RoomId),
+    /// Change the user's settings of a room; answered once the wish is on disk.
+    SetSettings(RoomId, SettingsChange),
+    /// Change how a room looks.
+    UpdateRoom(RoomId, RoomUpdate),
+    /// Give a member another role.
+    SetRole(RoomId, UserId, Role),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -402,6 +458,10 @@ pub enum Reply {
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
     /// What was spent in the last hour.
     Budget(BudgetReport),
+    /// What is unread of all rooms.
+    UnreadTotal(Unread),
+    /// What somebody has begun to write.
+    Draft(Option<String>),
     /// A refresh is done.
     Refreshed(Refreshed),
     /// How the tiers do.
@@ -435,10 +495,14 @@ pub struct Older {
 /// A room of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomSummary {
-    /// The room as last told; `head_seq`, `last_event` and `receipts` are the newest known.
-    /// `unread_base` is as of the seq that it names: what came later is not in it. It is absent while
-    /// it is not known for what the user has read since.
+    /// The room as last told; `head_seq`, `last_event` and `receipts` are the newest known, and
+    /// `settings` are what the user wishes. `unread_base` is as of the seq that it names: what came
+    /// later is not in it. It is absent while it is not known for what the user has read since.
     pub state: RoomState,
+    /// What the user has not read.
+    pub unread: Unread,
+    /// What somebody has begun to write.
+    pub draft: Option<String>,
     /// Operations of this room in the outbox.
     pub pending: usize,
 }
@@ -452,6 +516,10 @@ pub enum Notice {
     Timeline(TimelineId, TimelineUpdate),
     /// The mode or its reason changed.
     Mode(ModeReport),
+    /// An update of a list of rooms.
+    RoomList(ListId, RoomListUpdate),
+    /// What is unread of all rooms is another number.
+    UnreadTotal(Unread),
     /// Some room of the list changed.
     RoomsChanged,
     /// Where these users stand now.

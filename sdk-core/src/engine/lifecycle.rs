@@ -7,7 +7,7 @@
 
 use tidewire_protocol::AppState;
 
-use super::effect::{Command, CommandId, Effect, Query, RequestError};
+use super::effect::{Command, CommandId, Effect, RequestError};
 use super::time::{Now, Timer, Timers};
 use super::timelines::LoadPurpose;
 use super::{Engine, Phase};
@@ -134,7 +134,7 @@ impl Engine {
         if self.now.mono_ms < self.link_slot_until {
             self.timers.arm(Timer::SocketRetry, self.link_slot_until);
         }
-        self.load(Query::Start, LoadPurpose::Start);
+        self.load_start();
     }
 
     /// Whatever was armed meanwhile: at rest nothing fires.
@@ -146,13 +146,16 @@ impl Engine {
     pub(crate) fn command_at_rest(&mut self, id: CommandId, command: Command) {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+            Command::CloseRoomList(list) => self.close_list(list),
             Command::Stats | Command::Budget | Command::Presence(_) | Command::Typists(_) => {
                 self.command(id, command);
             }
             // Before the first load nothing is known of them.
-            Command::Rooms if self.loaded_once => self.command(id, command),
+            Command::Rooms | Command::Draft(_) if self.loaded_once => self.command(id, command),
             // Its reader takes nothing but the reset: it gets one on waking.
-            Command::ResetTimeline(_) => self.deferred.push((id, command)),
+            Command::ResetTimeline(_) | Command::ResetRoomList(_) | Command::ShowRooms { .. } => {
+                self.deferred.push((id, command));
+            }
             _ => self.reply(id, Err(Error::Suspended)),
         }
     }

@@ -8,12 +8,15 @@
 
 use std::sync::Arc;
 
-use tidewire_protocol::{Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq};
+use tidewire_protocol::{
+    Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq, UserId,
+};
 
 use super::commit::After;
 use super::outbox::Fate;
 use super::room::Room;
 use super::transaction::{Transaction, Write};
+use super::unread::countable;
 use super::window::Message;
 use super::{Engine, Phase, Timer};
 
@@ -40,7 +43,8 @@ impl Engine {
         self.stats.pages += 1;
         let mut transaction = Transaction::default();
         let mut after = After { page: true, ..After::default() };
-        let count = page.events.len() + page.limited.len() + page.receipts.len();
+        let count =
+            page.events.len() + page.limited.len() + page.receipts.len() + page.settings.len();
         let quiet = count == 0;
         self.merge(&mut transaction, &mut after, page.events, Source::Feed);
         for state in page.limited {
@@ -50,12 +54,16 @@ impl Engine {
         for receipt in &page.receipts {
             self.merge_receipt(&mut transaction, &mut after, receipt);
         }
+        for news in page.settings {
+            self.merge_settings(&mut transaction, &mut after, news);
+        }
         for (room, seq) in have {
             // Bodies up to here were left out because they are held: the feed has passed them.
             if let Some(head) = self.rooms.get_mut(room)
                 && head.feed_seq < *seq
             {
                 head.feed_seq = *seq;
+                after.changed.insert(*room);
                 transaction.push(head.head_write());
                 after.delivered.insert(*room, head.deliverable());
             }
@@ -146,11 +154,17 @@ impl Engine {
                 transaction.push(Write::Dequeue(event.id));
                 after.dequeued.push(event.id);
             }
+            count(transaction, after, &event, &self.config.user);
             transaction.push(Write::Event(Box::new(event.clone())));
             // A room may be opened before this is committed: then its window takes it too.
             let messages = after.messages.entry(event.room).or_default();
-            messages.push(Arc::new(Message::of_event(event)));
+            let message = Arc::new(Message::of_event(event));
+            if let Some(room) = self.rooms.get_mut(&message.room) {
+                room.hear(&message);
+            }
+            messages.push(message);
         }
+        after.changed.extend(&touched);
         for id in touched {
             self.rooms_changed = true;
             if let Some(room) = self.rooms.get(&id) {
@@ -187,7 +201,12 @@ impl Engine {
             }
             transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
         }
+        // What the user set meanwhile was told since.
+        if source == Source::Ahead && room.settings_at > Some(self.answering_since) {
+            state.settings = room.state.settings;
+        }
         room.take_state(state, &self.config.user);
+        after.changed.insert(id);
         self.watching.again = true;
         if source == Source::Feed && room.feed_seq < head {
             room.feed_seq = head;
@@ -239,13 +258,17 @@ impl Engine {
                     transaction.push(Write::Dequeue(event.id));
                     after.dequeued.push(event.id);
                 }
-                messages.push(Arc::new(Message::of_event(event.clone())));
+                count(&mut transaction, &mut after, &event, &self.config.user);
+                let message = Arc::new(Message::of_event(event.clone()));
+                room.hear(&message);
+                messages.push(message);
                 transaction.push(Write::Event(Box::new(event)));
             }
             after.history = Some((room_id, from, to, messages));
         }
         transaction.push(room.state_write());
         after.delivered.insert(room_id, room.deliverable());
+        after.changed.insert(room_id);
         if changed {
             self.show_receipts(&mut after, room_id);
             self.rooms_changed = true;
@@ -270,6 +293,7 @@ impl Engine {
                 self.rooms.clear();
                 self.owing.clear();
                 self.cache_life += 1;
+                after.wiped = true;
                 transaction.push(Write::WipeCache(first.epoch.clone()));
             } else {
                 transaction.push(Write::Epoch(first.epoch.clone()));
@@ -298,15 +322,17 @@ impl Engine {
         unseen: &std::collections::BTreeSet<RoomId>,
     ) {
         let mut transaction = Transaction::default();
+        let mut after = After { page: true, ..After::default() };
         for id in unseen {
             if let Some(room) = self.rooms.get_mut(id) {
                 room.state.joined = false;
                 transaction.push(room.state_write());
+                after.changed.insert(*id);
             }
         }
         self.cursor = Some(cursor.clone());
         self.store_cursor(&mut transaction, cursor);
-        self.commit(transaction, After { page: true, ..After::default() });
+        self.commit(transaction, after);
         self.poll_due = true;
         self.rooms_changed = true;
     }
@@ -324,6 +350,17 @@ impl Engine {
 impl Room {
     fn head_write(&self) -> Write {
         Write::Head { room: self.state.id, head_seq: self.state.head_seq, feed_seq: self.feed_seq }
+    }
+}
+
+/// A message of somebody else counts as unread once it is on disk.
+fn count(transaction: &mut Transaction, after: &mut After, event: &Event, user: &UserId) {
+    if let Some(mentions) = countable(&event.kind, &event.sender, &event.content, user) {
+        if mentions {
+            let (room, seq) = (event.room, event.seq);
+            transaction.push(Write::Mention { room, seq, user: user.clone() });
+        }
+        after.counted.push((event.room, event.seq, mentions));
     }
 }
 

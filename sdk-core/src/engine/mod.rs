@@ -21,10 +21,11 @@
 //! let config = Config::new(UserId::new("ada").unwrap());
 //! let mut engine = Engine::new(config, 42, start);
 //! // The first thing that it wants is what it knew before.
-//! assert!(matches!(engine.poll_effect(), Some(Effect::Load(_, Query::Start))));
+//! assert!(matches!(engine.poll_effect(), Some(Effect::Load(_, Query::Start(_)))));
 //! ```
 
 mod auth;
+mod background;
 mod backoff;
 mod budget;
 mod calls;
@@ -32,16 +33,21 @@ mod calm;
 mod clock;
 mod commit;
 mod crowd;
+mod drafts;
 mod dwell;
 mod effect;
+mod heads;
 mod health;
 mod input;
 mod interest;
 mod lifecycle;
 mod link;
+mod list;
+mod lists;
 mod logout;
 mod merge;
 mod mode;
+mod names;
 mod outbox;
 mod peers;
 mod profiles;
@@ -53,6 +59,7 @@ mod report;
 mod retention;
 mod room;
 mod send;
+mod settings;
 mod stats;
 mod stream;
 #[cfg(test)]
@@ -61,6 +68,7 @@ mod time;
 mod timelines;
 mod transaction;
 mod typing;
+mod unread;
 mod watch;
 mod why;
 mod window;
@@ -86,20 +94,24 @@ use window::Window;
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
 pub use effect::{
-    Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Repair, Reply, Request,
-    RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes, SocketEvent,
-    SocketId, StartRows, StoreToken, TimelineId,
+    Command, CommandId, Effect, ListId, Notice, Older, Problem, Query, Refreshed, Repair, Reply,
+    Request, RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes,
+    SocketEvent, SocketId, StartRows, StoreToken, TimelineId,
 };
+pub use heads::{Draft, Wish};
 pub use input::Input;
+pub use list::{RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort};
 pub use logout::Logout;
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
+pub use settings::SettingsChange;
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
+pub use unread::{TailRow, Unread};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
 pub use window::{Change, Message, MessageState, Reach, Row, RowKey, TimelineUpdate};
 
@@ -112,6 +124,8 @@ pub(crate) enum Purpose {
     Ops(RoomId),
     History(timelines::Fetch),
     Profiles(profiles::Lookup),
+    /// The user's settings of a room, as they were told.
+    Settings(RoomId, tidewire_protocol::RoomSettings),
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
     Call {
         command: CommandId,
@@ -127,6 +141,17 @@ pub(crate) struct Asked {
     /// Of the token that it went out with.
     generation: u64,
     at_ms: u64,
+}
+
+impl Asked {
+    /// Whether somebody waits for the answer.
+    fn is_awaited(&self) -> bool {
+        match &self.purpose {
+            Purpose::Call { .. } | Purpose::Profiles(_) => true,
+            Purpose::History(fetch) => fetch.is_awaited(),
+            _ => false,
+        }
+    }
 }
 
 /// Whether the store can be relied on.
@@ -193,6 +218,16 @@ pub struct Engine {
     epoch: Option<Epoch>,
     rooms: BTreeMap<RoomId, Room>,
     rooms_changed: bool,
+    /// What is shown of rooms.
+    heads: heads::Heads,
+    lists: BTreeMap<ListId, list::List>,
+    lists_told_at: Option<u64>,
+    /// What is fetched of rooms that nobody has open.
+    errand: Option<RequestId>,
+    /// The wish that is on its way to the server.
+    settings_told: Option<(RoomId, tidewire_protocol::RoomSettings)>,
+    /// When the answer that is being taken was asked for; of anything else, later than everything.
+    answering_since: u64,
     /// Rooms of which the server may have to hear how far the user is.
     owing: BTreeSet<RoomId>,
     receipts_told_at: Option<u64>,
@@ -291,6 +326,12 @@ impl Engine {
             epoch: None,
             rooms: BTreeMap::new(),
             rooms_changed: false,
+            heads: heads::Heads::default(),
+            lists: BTreeMap::new(),
+            lists_told_at: None,
+            errand: None,
+            settings_told: None,
+            answering_since: u64::MAX,
             owing: BTreeSet::new(),
             receipts_told_at: None,
             catching_up: false,
@@ -334,7 +375,7 @@ impl Engine {
             radio: stats::Radio::default(),
             config,
         };
-        engine.load(Query::Start, LoadPurpose::Start);
+        engine.load_start();
         engine
     }
 
@@ -395,6 +436,12 @@ impl Engine {
             self.log_out(id, Logout::Discard);
             return;
         }
+        if let Command::UnreadTotal = command {
+            let total = self.heads.total();
+            self.reply(id, Ok(Reply::UnreadTotal(total)));
+            self.advance();
+            return;
+        }
         if self.rests() {
             self.command_at_rest(id, command);
             return;
@@ -435,6 +482,8 @@ impl Engine {
                 | Timer::Receipts
                 | Timer::Typing
                 | Timer::TypingEnds
+                | Timer::Background
+                | Timer::Lists
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -454,7 +503,7 @@ impl Engine {
                 Timer::Token => self.token_due(),
                 Timer::StoreRetry => {
                     self.phase = Phase::Loading;
-                    self.load(Query::Start, LoadPurpose::Start);
+                    self.load_start();
                 }
             }
         }
@@ -535,11 +584,15 @@ impl Engine {
             self.advance_typing();
             self.advance_peers();
             self.advance_windows();
+            self.advance_settings();
+            // After what somebody waits for.
+            self.advance_background();
             self.advance_retention();
             self.settle_refreshes();
         }
         self.advance_report();
         self.flush_windows();
+        self.flush_lists();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);
         }

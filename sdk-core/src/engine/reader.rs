@@ -64,6 +64,7 @@ impl Engine {
             self.auth.accepted();
         }
         self.judge_answer(id, &answer);
+        self.answering_since = self.requests.get(&id).map_or(now.mono_ms, |asked| asked.at_ms);
         let generation = self.requests.get(&id).map_or(0, |asked| asked.generation);
         if let Err(RequestError::Refused(error)) = &answer
             && self.refused_token(error, generation)
@@ -77,11 +78,13 @@ impl Engine {
             Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles(lookup)) => self.profiles_answered(lookup, answer),
+            Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
             Some(Purpose::Call { command, request, .. }) => {
                 self.call_answered(command, *request, answer);
             }
             None => {}
         }
+        self.answering_since = u64::MAX;
         self.advance();
     }
 
@@ -271,7 +274,10 @@ impl Engine {
     pub(crate) fn leave_network(&mut self) {
         self.moved_at = Some(self.now.mono_ms);
         let again = |asked: &Asked| {
-            matches!(asked.purpose, Purpose::Sync | Purpose::Boot | Purpose::Ops(_))
+            matches!(
+                asked.purpose,
+                Purpose::Sync | Purpose::Boot | Purpose::Ops(_) | Purpose::Settings(..)
+            )
         };
         let mut lost: Vec<RequestId> =
             self.requests.iter().filter(|(_, asked)| again(asked)).map(|(id, _)| *id).collect();
@@ -282,6 +288,7 @@ impl Engine {
         }
         self.sync = None;
         self.boot = None;
+        self.settings_told = None;
         self.forget_told();
     }
 

@@ -143,18 +143,17 @@ impl Room {
         self.receipts.of(user).map_or(Seq::ZERO, |own| own.read).max(self.marked)
     }
 
-    /// Brings the unread base to the user's read watermark: a base for a lower one holds no more.
-    /// What lies between the two is not counted here; only that nothing is left is certain. Gives
-    /// whether it changed.
+    /// Brings the unread base to the user's read watermark: a base for a lower one holds no more,
+    /// and of what is read nothing is unread. Gives whether it changed.
     pub(crate) fn settle_base(&mut self, user: &UserId) -> bool {
         let read = self.read_up_to(user);
         let holds = self.state.unread_base.is_some_and(|base| base.read >= read);
-        if holds || !self.state.joined {
+        if holds || !self.state.joined || read == Seq::ZERO {
             return false;
         }
         let nothing = UnreadBase { unread: 0, mentions: 0, as_of: read, read };
-        let settled = (read > Seq::ZERO && read >= self.state.head_seq).then_some(nothing);
-        std::mem::replace(&mut self.state.unread_base, settled) != settled
+        self.state.unread_base = Some(nothing);
+        true
     }
 
     /// Takes the receipts that came with a state of the room, which is `state` already.
@@ -272,6 +271,7 @@ impl Engine {
         if let Some(head) = self.rooms.get_mut(&room) {
             head.marked = head.marked.max(seq);
             self.rooms_changed |= head.settle_base(user);
+            self.heads.mark(room, seq);
             self.interest.changed();
             self.owing.insert(room);
         }
@@ -309,6 +309,7 @@ impl Engine {
                 transaction.push(room.state_write());
             }
             self.rooms_changed = true;
+            after.changed.insert(news.room);
         }
         self.show_receipts(after, news.room);
     }

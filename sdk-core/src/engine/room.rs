@@ -1,14 +1,17 @@
 //! What is held of a room, whether or not it is open.
 
+use std::sync::Arc;
+
 use tidewire_protocol::{
-    Body, Event, HistoryAnchor, MemberChange, Role, RoomId, RoomKind, RoomState, Seq, UserId,
-    limits,
+    Body, Event, HistoryAnchor, MemberChange, Role, RoleChange, RoomId, RoomKind, RoomState,
+    RoomUpdate, Seq, UserId, limits,
 };
 
 use super::effect::RoomRow;
 use super::ranges::RangeSet;
 use super::receipts::{Receipts, Told};
 use super::transaction::Write;
+use super::window::Message;
 
 /// A room's head.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(crate) struct Room {
     pub(crate) held: RangeSet,
     /// Held, and possibly changed on the server since.
     pub(crate) stale: RangeSet,
-    /// The newest change of members that was taken on its own. A state from before it is not the
+    /// The newest change of the state that was taken on its own. A state from before it is not the
     /// newest.
     changed_at: Seq,
     /// Whether the state has to be asked for, because something is missing in it.
@@ -42,6 +45,13 @@ pub(crate) struct Room {
     pub(crate) heard: Seq,
     /// What the open socket carries of the user's receipts.
     pub(crate) told: Option<Told>,
+    /// The newest message known that stands in no thread.
+    pub(crate) said: Option<Arc<Message>>,
+    /// When the server last told of the user's settings here, on the monotonic clock: an answer to
+    /// what was asked before that may be older.
+    pub(crate) settings_at: Option<u64>,
+    /// When the state was last asked for, on the monotonic clock.
+    pub(crate) asked_at: Option<u64>,
 }
 
 impl RoomRow {
@@ -72,6 +82,7 @@ impl RoomRow {
 impl Room {
     pub(crate) fn load(row: RoomRow, user: &UserId) -> Self {
         let receipts = Receipts::load(row.receipts, row.state.members);
+        let said = row.said.map(|event| Arc::new(Message::of_event(event)));
         let small = row.state.members <= limits::RECEIPT_MEMBERS;
         let mut room = Self {
             as_of: row.as_of,
@@ -86,6 +97,11 @@ impl Room {
             opened: row.opened,
             ..Self::told(row.state)
         };
+        if let Some(said) = said {
+            // As it stands on the disk it has seen every later change.
+            room.said.take_if(|told| told.seq <= said.seq);
+            room.hear(&said);
+        }
         room.stored = room.deliverable();
         room.heard = room.stored;
         room.settle_base(user);
@@ -93,7 +109,12 @@ impl Room {
     }
 
     pub(crate) fn told(state: RoomState) -> Self {
+        let said = state.last_message.clone().or_else(|| state.last_event.clone());
+        let said = said.map(Message::of_event).filter(Message::is_said).map(Arc::new);
         Self {
+            said,
+            settings_at: None,
+            asked_at: None,
             as_of: state.head_seq,
             state,
             feed_seq: Seq::ZERO,
@@ -124,6 +145,12 @@ impl Room {
     /// Takes a state of the room, unless what is known is newer. Gives whether it did.
     pub(crate) fn take_state(&mut self, mut state: RoomState, user: &UserId) -> bool {
         let head = state.head_seq;
+        if let Some(said) = state.last_message.clone() {
+            // Folded up to the head.
+            let said = Arc::new(Message::of_event(said));
+            self.said.take_if(|known| known.seq == said.seq && head >= self.as_of);
+            self.hear(&said);
+        }
         let receipts = std::mem::take(&mut state.receipts);
         if head < self.as_of || head < self.changed_at {
             // What changed between the two may be told nowhere else.
@@ -154,19 +181,42 @@ impl Room {
         if event.sender != *user {
             self.heard = self.heard.max(event.seq);
         }
-        if event.seq <= self.as_of {
+        // The server alone writes what changes a state.
+        if event.seq <= self.as_of || !event.kind.is_reserved() {
             return false;
         }
         let body = event.body();
-        if matches!(body, Body::MemberJoined(_) | Body::MemberLeft(_)) {
-            if event.seq < self.changed_at {
-                // Who came and went is told out of order: only the server knows who is in.
-                self.doubt_members();
-                return true;
+        match &body {
+            Body::MemberJoined(_) | Body::MemberLeft(_) => {
+                if event.seq < self.changed_at {
+                    // Who came and went is told out of order: only the server knows who is in.
+                    self.doubt_members();
+                    return true;
+                }
+                self.changed_at = event.seq;
             }
-            self.changed_at = event.seq;
+            Body::RoomUpdated(_) | Body::MemberRole(_) => {
+                if event.seq < self.changed_at {
+                    // What was changed later may have been just this.
+                    self.wants_state = true;
+                    return true;
+                }
+                self.changed_at = event.seq;
+            }
+            _ => {}
         }
         match body {
+            Body::RoomUpdated(RoomUpdate { name, avatar_url }) => {
+                self.state.name = name;
+                self.state.avatar_url = avatar_url;
+                true
+            }
+            Body::MemberRole(RoleChange { user: of, role }) => {
+                if of == *user {
+                    self.state.role = role;
+                }
+                true
+            }
             Body::MemberJoined(MemberChange { user: joined }) => {
                 self.state.members = self.state.members.saturating_add(1);
                 self.state.joined |= joined == *user;
@@ -184,6 +234,16 @@ impl Room {
             }
             _ => false,
         }
+    }
+
+    /// Takes a message that may be the newest of the room. Gives whether it is.
+    pub(crate) fn hear(&mut self, message: &Arc<Message>) -> bool {
+        let newer = self.said.as_ref().is_none_or(|said| said.seq < message.seq);
+        let said = newer && message.is_said();
+        if said {
+            self.said = Some(message.clone());
+        }
+        said
     }
 
     /// Up to which seq everything is held that the feed has not brought yet.

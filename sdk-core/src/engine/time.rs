@@ -51,6 +51,10 @@ pub enum Timer {
     PresenceEnds,
     /// A batched timeline update is due.
     Flush,
+    /// An update of the lists of rooms is due.
+    Lists,
+    /// A count that was not exact may be asked for again.
+    Background,
     /// The token has to be fetched: ahead of its expiry, or again after a failure.
     Token,
     /// The store failed: try to load what is committed.

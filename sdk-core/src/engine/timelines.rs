@@ -9,11 +9,13 @@ use super::effect::{
     Command, CommandId, Effect, Notice, Older, Problem, Query, Reply, Request, RequestError,
     Response, Rows, StartRows, StoreToken, TimelineId,
 };
+use super::heads::Entry;
 use super::outbox::Outbox;
 use super::profiles::Lookup;
 use super::room::Room;
 use super::stats::Tier;
 use super::time::{Now, Timer};
+use super::unread::Tail;
 use super::window::{Message, Sources, Window};
 use super::{Engine, Phase, Purpose};
 use crate::config::millis;
@@ -57,6 +59,17 @@ pub(crate) struct Fetch {
     /// The life of the cache that it was asked for in: another one's history does not belong in it.
     life: u64,
     since: u64,
+}
+
+impl Fetch {
+    /// One that nobody waits for.
+    pub(crate) fn ahead(room: RoomId, life: u64, since: u64) -> Self {
+        Self { room, command: None, life, since }
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.command.is_some()
+    }
 }
 
 impl Engine {
@@ -116,8 +129,12 @@ impl Engine {
                 for (command, deferred) in std::mem::take(&mut self.deferred) {
                     match deferred {
                         Command::CloseTimeline(timeline) => self.close_timeline(timeline),
+                        Command::CloseRoomList(list) => self.close_list(list),
                         // Its reader takes nothing but the reset.
-                        Command::ResetTimeline(_) => self.deferred.push((command, deferred)),
+                        Command::ResetTimeline(_) | Command::ResetRoomList(_) => {
+                            self.deferred.push((command, deferred));
+                        }
+                        Command::ShowRooms { .. } => self.deferred.push((command, deferred)),
                         _ => self.reply(command, Err(Error::Store(error.clone()))),
                     }
                 }
@@ -167,6 +184,11 @@ impl Engine {
         }
     }
 
+    /// Asks for everything that is committed.
+    pub(crate) fn load_start(&mut self) {
+        self.load(Query::Start(self.config.user.clone()), LoadPurpose::Start);
+    }
+
     pub(crate) fn load(&mut self, query: Query, purpose: LoadPurpose) {
         let token = StoreToken(self.id());
         self.loads.insert(token, purpose);
@@ -181,8 +203,18 @@ impl Engine {
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;
         let user = &self.config.user;
-        let rooms = rows.rooms.into_iter().map(|row| (row.state.id, Room::load(row, user)));
-        self.rooms = rooms.collect();
+        self.heads.wipe();
+        self.rooms.clear();
+        for mut row in rows.rooms {
+            let (id, tail) = (row.state.id, Tail::load(std::mem::take(&mut row.tail)));
+            let room = Room::load(row, user);
+            self.heads.rooms.insert(id, Entry::new(room.head(user), tail, room.marked));
+            self.heads.touch(id);
+            self.rooms.insert(id, room);
+        }
+        self.heads.drafts = rows.drafts.into_iter().map(|draft| (draft.room, draft.text)).collect();
+        self.heads.wishes =
+            rows.wishes.into_iter().map(|wish| (wish.room, wish.settings)).collect();
         self.owing = self.rooms.keys().copied().collect();
         self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);

@@ -1,6 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
-use tidewire_protocol::{Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq};
+use tidewire_protocol::{
+    Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomSettings, RoomState, Seq, UserId,
+};
 
 use super::outbox::OutboxRow;
 
@@ -90,6 +92,29 @@ pub enum Write {
         room: RoomId,
         /// The newest seq that goes.
         through: Seq,
+    },
+    /// A message mentions the user.
+    Mention {
+        /// The room.
+        room: RoomId,
+        /// The message's place.
+        seq: Seq,
+        /// The user.
+        user: UserId,
+    },
+    /// What somebody has begun to write in a room; `None` if nothing.
+    Draft {
+        /// The room.
+        room: RoomId,
+        /// The text.
+        text: Option<String>,
+    },
+    /// What the user has set for a room and the server has not confirmed; `None` once it has.
+    Wish {
+        /// The room.
+        room: RoomId,
+        /// The settings.
+        settings: Option<RoomSettings>,
     },
     /// A new operation in the outbox.
     Enqueue(Box<OutboxRow>),

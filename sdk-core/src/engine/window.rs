@@ -106,6 +106,33 @@ impl Message {
         }
     }
 
+    /// An operation that waits in the outbox.
+    pub(crate) fn of_pending(row: &OutboxRow, sender: &UserId, state: MessageState) -> Self {
+        Self {
+            id: row.op.id,
+            room: row.room,
+            sender: sender.clone(),
+            seq: None,
+            at: row.queued_at,
+            kind: row.op.kind.clone(),
+            content: row.op.content.clone(),
+            state,
+            reach: None,
+        }
+    }
+
+    /// Whether it is a message that stands in no thread: what a list of rooms may show.
+    pub(crate) fn is_said(&self) -> bool {
+        let threaded = || {
+            self.content.as_json().contains("\"thread\"")
+                && self
+                    .content
+                    .parse::<tidewire_protocol::MessageContent>()
+                    .is_ok_and(|content| content.thread.is_some())
+        };
+        self.kind == EventKind::Message && !threaded()
+    }
+
     /// The text, if this is a `message`.
     pub fn text(&self) -> Option<String> {
         if self.kind != EventKind::Message {
@@ -421,17 +448,7 @@ impl Window {
             if row.failed.is_some() {
                 holder.get_or_insert(row.op.id);
             }
-            rows.push(Row::Message(Arc::new(Message {
-                id: row.op.id,
-                room: row.room,
-                sender: sources.user.clone(),
-                seq: None,
-                at: row.queued_at,
-                kind: row.op.kind.clone(),
-                content: row.op.content.clone(),
-                state,
-                reach: None,
-            })));
+            rows.push(Row::Message(Arc::new(Message::of_pending(row, sources.user, state))));
         }
         rows
     }

@@ -1,10 +1,14 @@
 //! What must be true of a client at every moment, and what in the end.
 
-use tidewire_protocol::Seq;
+use std::cmp::Reverse;
+
+use tidewire_protocol::{Event, EventKind, MessageContent, Seq, limits};
 
 use super::client::SimClient;
 use super::server::ModelServer;
-use crate::engine::{Query, RangeSet, Row, Rows, StartRows};
+use crate::engine::{
+    ListId, Query, RangeSet, RoomListQuery, RoomSort, Row, Rows, StartRows, Unread,
+};
 
 /// A promise that was broken, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,12 +142,93 @@ pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Res
             }
         }
     }
+    check_unread(client, server)?;
     let failed = stored.outbox.iter().any(|row| row.failed.is_some());
     hold!(failed || stored.outbox.is_empty(), "stuck in the outbox: {:?}", stored.outbox);
     for (timeline, rows) in &client.rows {
         check_whole(&client.timelines[timeline], client, server, rows)?;
     }
     Ok(())
+}
+
+/// What is unread of each room is what the server counts at the user's watermark, and the total is
+/// their sum.
+fn check_unread(client: &SimClient, server: &ModelServer) -> Result<(), Broken> {
+    let mut total = Unread::NOTHING;
+    for id in server.rooms_of(&client.user) {
+        let Ok((log, _)) = server.seen_by(&client.user, id) else { continue };
+        let read = log.receipts.get(&client.user).map_or(Seq::ZERO, |(own, _)| own.read);
+        let counted = Unread {
+            messages: log.unread(&client.user, read, log.head()),
+            mentions: log.mentions(&client.user, read).min(limits::UNREAD_COUNT),
+            exact: true,
+        };
+        let known = client.engine.unread(id);
+        hold!(
+            known == counted,
+            "{known:?} of {id}, read up to {read} of {}: it is {counted:?}",
+            log.head()
+        );
+        let settings = log.settings.get(&client.user).map(|(now, _)| *now).unwrap_or_default();
+        let known = client.engine.settings(id);
+        hold!(
+            known == Some(settings),
+            "the settings of {id} are {settings:?}, known are {known:?}"
+        );
+        if !settings.archived {
+            let messages = if settings.muted { counted.mentions } else { counted.messages };
+            total = total.plus(Unread { messages, ..counted });
+        }
+    }
+    let known = client.engine.unread_total();
+    hold!(known == total, "{known:?} of all rooms together: it is {total:?}");
+    let told = client.unread_told;
+    hold!(told == Some(total), "the app was told {told:?} of {total:?}");
+    for (list, query) in &client.lists {
+        check_list(client, server, *list, query)?;
+    }
+    Ok(())
+}
+
+/// A list of rooms shows what is in the window of the rooms that the query means, in its order.
+fn check_list(
+    client: &SimClient,
+    server: &ModelServer,
+    list: ListId,
+    query: &RoomListQuery,
+) -> Result<(), Broken> {
+    let rows = client.listed.get(&list).map_or(&[][..], |rows| rows);
+    let mut expected = Vec::new();
+    for id in server.rooms_of(&client.user) {
+        let Ok((log, _)) = server.seen_by(&client.user, id) else { continue };
+        let settings = log.settings.get(&client.user).map(|(now, _)| *now).unwrap_or_default();
+        let unread = client.engine.unread(id).any();
+        let wanted = settings.archived == query.filter.archived && (!query.filter.unread || unread);
+        let said = log.log.iter().rev().find(|event| said(event));
+        let row = rows.iter().find(|row| row.room == id);
+        hold!(
+            wanted == row.is_some(),
+            "{id} is wanted: {wanted}, and is listed as {row:?} with {query:?}"
+        );
+        let Some(row) = row else { continue };
+        if row.pending == 0 {
+            let (shown, newest) = (row.last_message.as_ref().map(|m| m.id), said.map(|e| e.id));
+            hold!(shown == newest, "{id} lists {shown:?}, the newest message is {newest:?}");
+        }
+        let read = query.sort == RoomSort::UnreadFirst && !unread;
+        expected.push((!settings.pinned, read, Reverse((row.at, id))));
+    }
+    expected.sort_unstable();
+    let expected: Vec<_> = expected.into_iter().map(|(_, _, Reverse((_, id)))| id).collect();
+    let listed: Vec<_> = rows.iter().map(|row| row.room).collect();
+    hold!(listed == expected, "listed is {listed:?}, it should be {expected:?} with {query:?}");
+    Ok(())
+}
+
+/// Whether an event is a message that stands in no thread.
+fn said(event: &Event) -> bool {
+    event.kind == EventKind::Message
+        && event.content.parse::<MessageContent>().is_ok_and(|message| message.thread.is_none())
 }
 
 /// A timeline shows every message between its first and the head, or a gap in its place.

@@ -2,6 +2,7 @@
 //! of the network is left to whoever moves time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
@@ -13,8 +14,9 @@ use super::checks::{self, Broken};
 use super::disk::Disk;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, Notice, Now, Problem, Query, Reply, Request,
-    RequestId, Row, Rows, SocketId, StartRows, StoreToken, TimelineId, Traffic, Transaction,
+    Command, CommandId, Effect, Engine, Input, ListId, Notice, Now, Problem, Query, Reply, Request,
+    RequestId, RoomListQuery, RoomListRow, Row, Rows, SocketId, StartRows, StoreToken, TimelineId,
+    Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
 
@@ -59,7 +61,13 @@ pub struct SimClient {
     pub rows: BTreeMap<TimelineId, Vec<Row>>,
     /// The room of each open timeline.
     pub timelines: BTreeMap<TimelineId, RoomId>,
-    /// Those of them that were updated by this input.
+    /// The rows of each open list of rooms.
+    pub listed: BTreeMap<ListId, Vec<Arc<RoomListRow>>>,
+    /// What each open list of rooms asks for.
+    pub lists: BTreeMap<ListId, RoomListQuery>,
+    /// The total of what is unread, as the app was told last.
+    pub unread_told: Option<Unread>,
+    /// Those of the timelines that were updated by this input.
     updated: BTreeSet<TimelineId>,
     /// Updates of timelines.
     pub updates: u64,
@@ -111,6 +119,9 @@ impl SimClient {
             replies: HashMap::new(),
             rows: BTreeMap::new(),
             timelines: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            unread_told: None,
             updated: BTreeSet::new(),
             updates: 0,
             problems: Vec::new(),
@@ -145,6 +156,9 @@ impl SimClient {
         self.wants.clear();
         self.rows.clear();
         self.timelines.clear();
+        self.listed.clear();
+        self.lists.clear();
+        self.unread_told = None;
         self.resting = false;
         self.collect();
     }
@@ -240,6 +254,17 @@ impl SimClient {
                 }
                 self.updated.insert(id);
             }
+            Notice::RoomList(..) if !self.looks => self.updates += 1,
+            Notice::RoomList(id, update) => {
+                self.updates += 1;
+                let rows = self.listed.entry(id).or_default();
+                update.apply(rows);
+                let total = update.total();
+                if rows.len() > total || update.first() + rows.len() > total {
+                    self.breaks(format!("{total} rooms, and more rows than that"));
+                }
+            }
+            Notice::UnreadTotal(total) => self.unread_told = Some(total),
             Notice::Problem(problem) => self.problems.push(problem),
             _ => {}
         }
@@ -277,6 +302,14 @@ impl SimClient {
         id
     }
 
+    /// Opens a list of rooms.
+    pub(super) fn open_list(&mut self, query: RoomListQuery) -> ListId {
+        let id = ListId(self.number());
+        self.lists.insert(id, query.clone());
+        self.command(Command::OpenRoomList(id, query));
+        id
+    }
+
     /// Lets the store do its next job. Gives the transaction that was committed by it, if it was
     /// one; nothing if there was no job.
     pub(super) fn store_step(&mut self) -> Option<StoreStep> {
@@ -310,7 +343,7 @@ impl SimClient {
 
     /// What a start would begin with: everything that is committed.
     pub fn stored(&mut self) -> StartRows {
-        match self.disk.peek(&Query::Start) {
+        match self.disk.peek(&Query::Start(self.user.clone())) {
             Ok(Rows::Start(rows)) => *rows,
             other => panic!("a start is not answered by {other:?}"),
         }

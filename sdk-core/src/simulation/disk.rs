@@ -106,7 +106,7 @@ impl Disk for FileDisk {
     }
 
     fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
-        self.failed &= *query != Query::Start;
+        self.failed &= !matches!(query, Query::Start(_));
         self.database()?.load(query)
     }
 
@@ -142,7 +142,7 @@ impl Disk for NoDisk {
 
     fn peek(&mut self, query: &Query) -> Result<Rows, StoreError> {
         Ok(match query {
-            Query::Start => Rows::Start(Box::default()),
+            Query::Start(_) => Rows::Start(Box::default()),
             Query::Newest { .. } | Query::Before { .. } | Query::Event(..) => {
                 Rows::Events(Vec::new())
             }

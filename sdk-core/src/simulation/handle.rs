@@ -6,8 +6,8 @@ use super::client::SimClient;
 use super::network::Profile;
 use super::simulation::Simulation;
 use crate::engine::{
-    Command, CommandId, Engine, Input, ModeReport, Network, Row, Signal, StartRows, Stats,
-    TimelineId,
+    Command, CommandId, Engine, Input, ListId, ModeReport, Network, RoomListQuery, RoomListRow,
+    Row, Signal, StartRows, Stats, TimelineId, Unread,
 };
 
 /// One client. What it is asked to do happens at this moment; what follows, as time passes.
@@ -85,6 +85,26 @@ impl Handle<'_> {
     /// Opens a timeline.
     pub fn open(&mut self, room: RoomId) -> TimelineId {
         self.act(|client| client.open(room))
+    }
+
+    /// Opens a list of rooms.
+    pub fn open_list(&mut self, query: RoomListQuery) -> ListId {
+        self.act(|client| client.open_list(query))
+    }
+
+    /// What a list of rooms shows.
+    pub fn listed(&self, list: ListId) -> &[std::sync::Arc<RoomListRow>] {
+        self.client().listed.get(&list).map_or(&[], |rows| rows)
+    }
+
+    /// What is unread of a room.
+    pub fn unread(&self, room: RoomId) -> Unread {
+        self.engine().unread(room)
+    }
+
+    /// Marks a room read up to this message.
+    pub fn mark_read_to(&mut self, room: RoomId, seq: Seq) -> CommandId {
+        self.command(Command::MarkRead(room, seq))
     }
 
     /// Marks a room read up to its newest message.

@@ -95,7 +95,8 @@ impl ModelRoom {
         new.iter().filter(counts).take(limits::UNREAD_COUNT as usize).count() as u32
     }
 
-    fn mentions(&self, user: &UserId, after: Seq) -> u32 {
+    /// How many messages after `after` mention the user.
+    pub fn mentions(&self, user: &UserId, after: Seq) -> u32 {
         let new = self.log.get(after.get() as usize..).unwrap_or_default();
         let mentions = |event: &&Event| {
             event.kind == EventKind::Message
@@ -330,7 +331,20 @@ impl ModelServer {
 
     /// Somebody says something, whether or not he is in the room.
     pub fn speak(&mut self, room: RoomId, user: &UserId, text: &str) -> Event {
-        self.append(room, user, EventKind::Message, &MessageContent::of_text(text))
+        self.speak_to(room, user, text, None)
+    }
+
+    /// The same, calling these users by name.
+    pub fn speak_to(
+        &mut self,
+        room: RoomId,
+        user: &UserId,
+        text: &str,
+        mentions: impl IntoIterator<Item = UserId>,
+    ) -> Event {
+        let mentions = mentions.into_iter().collect();
+        let message = MessageContent { mentions, ..MessageContent::of_text(text) };
+        self.append(room, user, EventKind::Message, &message)
     }
 
     /// An event that no client has sent.

@@ -97,7 +97,8 @@ pub struct Simulation {
     /// The server. What a test does to it at once is as if another user had done it.
     pub server: ModelServer,
     pub(super) nodes: Vec<Node>,
-    pub(super) by_user: HashMap<UserId, usize>,
+    /// The clients of each user.
+    pub(super) by_user: HashMap<UserId, Vec<usize>>,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) next_connection: u64,
     pub(super) queue: BinaryHeap<Reverse<Entry>>,
@@ -229,7 +230,21 @@ impl Simulation {
     /// Adds a user with a client that starts now. Gives the client's number.
     pub fn add_user(&mut self) -> usize {
         let number = self.nodes.len();
-        let user = UserId::new(format!("user-{number:04}")).unwrap();
+        self.add_client(UserId::new(format!("user-{number:04}")).unwrap())
+    }
+
+    /// Adds another device of a client's user, which starts now with a store of its own. Gives the
+    /// new client's number.
+    ///
+    /// # Panics
+    /// If there is no such client.
+    pub fn add_device_of(&mut self, number: usize) -> usize {
+        let user = self.client(number).user();
+        self.add_client(user)
+    }
+
+    fn add_client(&mut self, user: UserId) -> usize {
+        let number = self.nodes.len();
         let config = (self.configure)(Config::new(user.clone()));
         let disk = (self.disks)(number);
         let seed = self.rng.u64(..);
@@ -246,7 +261,7 @@ impl Simulation {
             instance: self.rng.usize(0..self.lags.len()),
             failing: 0.0,
         });
-        self.by_user.insert(user, number);
+        self.by_user.entry(user).or_default().push(number);
         self.pump(number);
         number
     }
@@ -355,11 +370,11 @@ impl Simulation {
         }
         for news in self.server.take_news() {
             let users: Vec<usize> = match &news {
-                News::User(user) => self.by_user.get(user).copied().into_iter().collect(),
+                News::User(user) => self.by_user.get(user).into_iter().flatten().copied().collect(),
                 News::Room { room, also } => {
                     let room = &self.server.rooms[room];
                     let users = room.receipts.keys().chain(also);
-                    users.filter_map(|user| self.by_user.get(user).copied()).collect()
+                    users.filter_map(|user| self.by_user.get(user)).flatten().copied().collect()
                 }
             };
             for user in users {

@@ -121,7 +121,8 @@ impl Writer<'_> {
             Write::WipeCache(epoch) => {
                 self.sqlite.execute_batch(
                     "DELETE FROM rooms; DELETE FROM events; DELETE FROM held;
-                     DELETE FROM stale; DELETE FROM receipts; DELETE FROM profiles; DELETE FROM meta;",
+                     DELETE FROM stale; DELETE FROM receipts; DELETE FROM mentions;
+                     DELETE FROM profiles; DELETE FROM meta;",
                 )?;
                 self.keys.clear();
                 self.put_meta(EPOCH, epoch.as_str())
@@ -206,6 +207,7 @@ impl Writer<'_> {
             Write::Drop { room, through } => {
                 let rk = self.key(*room)?;
                 for sql in [
+                    "DELETE FROM mentions WHERE rk = ?1 AND seq <= ?2",
                     "DELETE FROM events WHERE rk = ?1 AND seq <= ?2",
                     "DELETE FROM held WHERE rk = ?1 AND end <= ?2",
                     "UPDATE held SET start = ?2 + 1 WHERE rk = ?1 AND start <= ?2",
@@ -215,6 +217,27 @@ impl Writer<'_> {
                     self.run(sql, params![rk, seq(*through)])?;
                 }
                 Ok(())
+            }
+            Write::Mention { room, seq: of, user } => {
+                let rk = self.key(*room)?;
+                self.run(
+                    "INSERT OR IGNORE INTO mentions (rk, seq, user) VALUES (?1, ?2, ?3)",
+                    params![rk, seq(*of), user.as_str()],
+                )
+            }
+            Write::Draft { room, text: Some(text) } => self.run(
+                "INSERT OR REPLACE INTO drafts (room, text) VALUES (?1, ?2)",
+                params![room.uuid().as_bytes(), text],
+            ),
+            Write::Draft { room, text: None } => {
+                self.run("DELETE FROM drafts WHERE room = ?1", params![room.uuid().as_bytes()])
+            }
+            Write::Wish { room, settings: Some(settings) } => self.run(
+                "INSERT OR REPLACE INTO wishes (room, settings) VALUES (?1, ?2)",
+                params![room.uuid().as_bytes(), json(settings)?],
+            ),
+            Write::Wish { room, settings: None } => {
+                self.run("DELETE FROM wishes WHERE room = ?1", params![room.uuid().as_bytes()])
             }
             Write::Enqueue(row) => self.run(
                 "INSERT INTO outbox (room, id, kind, content, queued_at, failed)

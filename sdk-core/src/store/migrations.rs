@@ -87,7 +87,9 @@ pub(super) const STEPS: &[Step] = &[
     ",
     },
     // 2. The outbox in a file of its own: whatever happens to the cache's file, this one is small, seldom
-    //    written and untouched by it. `opened` says when a room was last looked at, for retention.
+    //    written and untouched by it; with it drafts, and settings that the server has not confirmed
+    //    (`wishes`). `opened` says when a room was last looked at, for retention. Mentions: whom old
+    //    messages mention is read off them, because whose database this is, it does not know.
     Step {
         own: "
     CREATE TABLE outbox (
@@ -100,10 +102,31 @@ pub(super) const STEPS: &[Step] = &[
         attempted_at INTEGER,
         failed       TEXT
     );
+
+    CREATE TABLE drafts (
+        room BLOB PRIMARY KEY,
+        text TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE wishes (
+        room     BLOB PRIMARY KEY,
+        settings TEXT NOT NULL
+    ) WITHOUT ROWID;
     ",
         cache: "
     DROP TABLE outbox;
     ALTER TABLE rooms ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE mentions (
+        rk   INTEGER NOT NULL,
+        seq  INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        PRIMARY KEY (rk, seq, user)
+    ) WITHOUT ROWID;
+
+    INSERT OR IGNORE INTO mentions (rk, seq, user)
+    SELECT e.rk, e.seq, j.value FROM events e, json_each(e.content, '$.mentions') j
+    WHERE e.kind = 'message' AND instr(e.content, '\"mentions\"') > 0 AND j.type = 'text';
     ",
     },
 ];

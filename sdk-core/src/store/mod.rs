@@ -230,7 +230,7 @@ impl Shared {
     }
 
     fn load(&self, query: &Query) -> Result<Rows, StoreError> {
-        self.with(*query == Query::Start, |database| database.load(query))
+        self.with(matches!(query, Query::Start(_)), |database| database.load(query))
     }
 
     /// Answers a query on the reading connection; nothing if there is none.

@@ -5,14 +5,23 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
 use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, Seq, UserId,
+    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, RoomState, Seq, UserId,
+    limits,
 };
 use uuid::Uuid;
 
-use super::execute::{CURSOR, Database, EPOCH, seq};
+use super::execute::{CURSOR, Database, EPOCH, int, seq};
 use super::folder::with_suffix;
-use crate::engine::{FailReason, OutboxRow, Query, RoomRow, Rows, Sizes, StartRows};
+use crate::engine::{
+    Draft, FailReason, OutboxRow, Query, RoomRow, Rows, Sizes, StartRows, TailRow, Wish,
+};
 use crate::error::StoreError;
+
+/// Seqs of a tail that are read: one more than anybody counts tells that there are more.
+const TAIL: u32 = limits::UNREAD_COUNT + 1;
+
+/// How far below a room's head its newest message is looked for.
+const SAID_WITHIN: u64 = 500;
 
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
@@ -28,7 +37,7 @@ impl Database {
     /// Answers a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = match query {
-            Query::Start => self.start().map(|rows| Rows::Start(Box::new(rows))),
+            Query::Start(user) => self.start(user).map(|rows| Rows::Start(Box::new(rows))),
             Query::Newest { room, limit } => {
                 self.events(*room, Seq::ZERO, Seq::new(u64::MAX), *limit).map(Rows::Events)
             }
@@ -42,7 +51,7 @@ impl Database {
         rows.map_err(|error| self.classify(error))
     }
 
-    fn start(&self) -> rusqlite::Result<StartRows> {
+    fn start(&self, user: &UserId) -> rusqlite::Result<StartRows> {
         let connection = &self.connection;
         let mut rows = StartRows::default();
         let mut meta = connection.prepare_cached("SELECT key, value FROM meta")?;
@@ -61,11 +70,10 @@ impl Database {
                     e.seq, e.id, e.sender, e.at, e.kind, e.content, r.opened
              FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
         )?;
+        let mut receipts = self.receipts()?;
         let mut found = rooms.query([])?;
-        let mut places = HashMap::new();
         while let Some(row) = found.next()? {
             let rk: i64 = row.get(0)?;
-            places.insert(rk, rows.rooms.len());
             let id = RoomId::from_uuid(uuid(row, 1)?);
             let state: Option<String> = row.get(2)?;
             let mut state = match state {
@@ -75,44 +83,59 @@ impl Database {
             state.head_seq = unsigned(row, 3)?;
             let has_last: Option<i64> = row.get(7)?;
             state.last_event = has_last.map(|_| event(row, 7, id)).transpose()?;
+            let marked = unsigned(row, 6)?;
+            let receipts: Vec<Receipt> = receipts
+                .remove(&rk)
+                .into_iter()
+                .flatten()
+                .map(|(user, delivered, read)| Receipt { room: id, user, delivered, read })
+                .collect();
+            let own = receipts.iter().find(|receipt| receipt.user == *user);
+            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
             rows.rooms.push(RoomRow {
+                tail: self.tail(rk, user, read, state.head_seq)?,
+                said: self.said(rk, id, &state)?,
                 state,
                 feed_seq: unsigned(row, 4)?,
                 as_of: unsigned(row, 5)?,
-                marked: unsigned(row, 6)?,
+                marked,
                 opened: row.get(13)?,
-                receipts: Vec::new(),
+                receipts,
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
         }
-        self.receipts(&mut rows.rooms, &places)?;
+        let mut drafts = connection.prepare_cached("SELECT room, text FROM drafts")?;
+        let mut found = drafts.query([])?;
+        while let Some(row) = found.next()? {
+            let room = RoomId::from_uuid(uuid(row, 0)?);
+            rows.drafts.push(Draft { room, text: row.get(1)? });
+        }
+        let mut wishes = connection.prepare_cached("SELECT room, settings FROM wishes")?;
+        let mut found = wishes.query([])?;
+        while let Some(row) = found.next()? {
+            let settings: String = row.get(1)?;
+            let room = RoomId::from_uuid(uuid(row, 0)?);
+            rows.wishes.push(Wish { room, settings: parse(1, &settings)? });
+        }
         rows.outbox = read_outbox(connection)?;
         Ok(rows)
     }
 
-    /// All receipts of all rooms, read in one go: room by room that is a search each.
-    fn receipts(
-        &self,
-        rooms: &mut [RoomRow],
-        places: &HashMap<i64, usize>,
-    ) -> rusqlite::Result<()> {
+    /// All receipts by room, read in one go: room by room that is a search each.
+    fn receipts(&self) -> rusqlite::Result<HashMap<i64, Vec<(UserId, Seq, Seq)>>> {
+        let mut receipts = HashMap::<_, Vec<_>>::new();
         let mut statement = self
             .connection
             .prepare_cached("SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user")?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
-            let place = places.get(&row.get(0)?).copied();
-            let Some(room) = place.and_then(|place| rooms.get_mut(place)) else { continue };
             let user: String = row.get(1)?;
-            room.receipts.push(Receipt {
-                room: room.state.id,
-                user: UserId::new(user).map_err(|error| damaged(1, error))?,
-                delivered: unsigned(row, 2)?,
-                read: unsigned(row, 3)?,
-            });
+            let user = UserId::new(user).map_err(|error| damaged(1, error))?;
+            let receipt = (user, unsigned(row, 2)?, unsigned(row, 3)?);
+            receipts.entry(row.get(0)?).or_default().push(receipt);
         }
-        Ok(())
+        Ok(receipts)
     }
 
     fn sizes(&self) -> rusqlite::Result<Sizes> {
@@ -130,6 +153,48 @@ impl Database {
             log: file(&with_suffix(&self.path, "-wal")),
             outbox: file(&self.path.with_file_name("outbox.db")),
         })
+    }
+
+    /// What is unread of what is here: the newest, one more than anybody counts.
+    fn tail(&self, rk: i64, user: &UserId, read: Seq, head: Seq) -> rusqlite::Result<TailRow> {
+        if head <= read {
+            return Ok(TailRow::default());
+        }
+        let seqs = |sql: &str| -> rusqlite::Result<Vec<Seq>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut seqs = statement
+                .query_map(params![rk, seq(read), user.as_str(), TAIL], |row| unsigned(row, 0))?
+                .collect::<rusqlite::Result<Vec<Seq>>>()?;
+            seqs.reverse();
+            Ok(seqs)
+        };
+        Ok(TailRow {
+            messages: seqs(
+                "SELECT seq FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
+                 AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
+            )?,
+            mentions: seqs(
+                "SELECT seq FROM mentions WHERE rk = ?1 AND seq > ?2 AND user = ?3
+                 ORDER BY seq DESC LIMIT ?4",
+            )?,
+        })
+    }
+
+    /// The newest message that stands in no thread, unless it lies far below the head. Mostly it is
+    /// the newest event.
+    fn said(&self, rk: i64, room: RoomId, state: &RoomState) -> rusqlite::Result<Option<Event>> {
+        let lowest = state.head_seq.get().saturating_sub(SAID_WITHIN);
+        self.connection
+            .prepare_cached(
+                "SELECT seq, id, sender, at, kind, content FROM events
+                 WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
+                   AND (instr(content, '\"thread\"') = 0
+                        OR json_extract(content, '$.thread') IS NULL)
+                 ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_map(params![rk, int(lowest)], |row| event(row, 0, room))?
+            .next()
+            .transpose()
     }
 
     fn ranges(

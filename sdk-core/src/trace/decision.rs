@@ -9,8 +9,11 @@ use crate::engine::{
     Change, Effect, Notice, Problem, Query, Reply, Request, TimelineUpdate, Transaction, Write,
 };
 
-pub(super) fn decision(effect: &Effect) -> String {
-    match effect {
+/// What an effect decides. None of what lists of rooms show, and of the total of what is unread: that
+/// hangs on names and mentions, which a recording hides, and nothing else hangs on it.
+pub(super) fn decision(effect: &Effect) -> Option<String> {
+    Some(match effect {
+        Effect::Notify(Notice::RoomList(..) | Notice::UnreadTotal(_)) => return None,
         Effect::OpenSocket(id) => format!("open socket {}", id.0),
         Effect::CloseSocket(id) => format!("close socket {}", id.0),
         Effect::OpenStream(id, query) => {
@@ -33,7 +36,7 @@ pub(super) fn decision(effect: &Effect) -> String {
         Effect::Erase(command) => format!("erase everything for {}", command.0),
         Effect::FetchToken => "fetch a token".into(),
         Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
-    }
+    })
 }
 
 /// The name of an enum's variant, without what is in it.
@@ -130,6 +133,7 @@ fn of_typing(typing: &[TypingUpdate]) -> String {
 
 fn of_query(query: &Query) -> String {
     match query {
+        Query::Start(_) => "Start".into(),
         Query::Profiles(users) => format!("Profiles {}", users.len()),
         other => format!("{other:?}"),
     }
@@ -143,7 +147,8 @@ fn of_transaction(transaction: &Transaction) -> String {
             text.push_str(word);
         }
     }
-    for write in &transaction.writes {
+    // Whom a message mentions a recording hides.
+    for write in transaction.writes.iter().filter(|w| !matches!(w, Write::Mention { .. })) {
         text.push_str(&of_write(write));
         text.push_str("; ");
     }
@@ -164,7 +169,12 @@ fn of_write(write: &Write) -> String {
         Write::Enqueue(row) => format!("Enqueue {} {}", row.room, row.op.id),
         Write::Failure(id, reason) => format!("Failure {id} {}", name(reason)),
         Write::Profile(_, at) => format!("Profile {at}"),
-        Write::Head { .. }
+        Write::Draft { room, text } => {
+            format!("Draft {room} {} bytes", text.as_ref().map_or(0, String::len))
+        }
+        Write::Mention { .. } => String::new(),
+        Write::Wish { .. }
+        | Write::Head { .. }
         | Write::Range { .. }
         | Write::Stale { .. }
         | Write::MarkRead { .. }
@@ -191,6 +201,7 @@ fn of_notice(notice: &Notice) -> String {
             format!("problem StoreFailed {}", name(error))
         }
         Notice::Problem(problem) => format!("problem {}", name(problem)),
+        Notice::RoomList(..) | Notice::UnreadTotal(_) => String::new(),
         Notice::RoomsChanged => "rooms changed".into(),
         Notice::Presence(changes) => format!("presence of {}", changes.len()),
         Notice::Typing(room, users) => format!("typing {room}: {}", users.len()),

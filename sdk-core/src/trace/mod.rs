@@ -111,12 +111,13 @@ impl Scribe {
         self.line(&InputLine { at, input })
     }
 
+    /// A decision; nothing of one that is not recorded.
     pub(crate) fn decision(&self, effect: &Effect) -> String {
         #[derive(Serialize)]
         struct Decision {
             out: String,
         }
-        line_of(&Decision { out: decision::decision(effect) })
+        decision::decision(effect).map_or_else(String::new, |out| line_of(&Decision { out }))
     }
 
     /// The last line.

@@ -110,7 +110,7 @@ pub fn replay(
                 engine.handle(now, input);
             }
             Line { out: Some(recorded), .. } => {
-                let decided = engine.poll_effect().map(|effect| decision::decision(&effect));
+                let decided = next_decision(&mut engine);
                 replayed.decisions += 1;
                 if decided.as_ref() != Some(&recorded) {
                     let recorded = Some(recorded);
@@ -121,10 +121,8 @@ pub fn replay(
             }
             Line { end: Some(end), .. } => {
                 // The client has asked for everything that the engine had decided until then.
-                if let Some(effect) = engine.poll_effect()
-                    && end == "closed"
-                {
-                    let decided = Some(decision::decision(&effect));
+                let decided = next_decision(&mut engine);
+                if decided.is_some() && end == "closed" {
                     let difference = Difference { line: number, recorded: None, now: decided };
                     replayed.difference = Some(difference);
                 }
@@ -135,6 +133,11 @@ pub fn replay(
         }
     }
     Ok(replayed)
+}
+
+/// The next decision of those that are recorded.
+fn next_decision(engine: &mut Engine) -> Option<String> {
+    std::iter::from_fn(|| engine.poll_effect()).find_map(|effect| decision::decision(&effect))
 }
 
 fn next_line(recording: &mut impl BufRead, number: &mut u64) -> Result<Option<String>, TraceError> {

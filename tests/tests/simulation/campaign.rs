@@ -8,7 +8,10 @@ use tidewire::engine::{Command, Signal};
 use tidewire::simulation::{
     Audience, Broken, Counts, Disk, FileDisk, MemoryDisk, Profile, Simulation,
 };
-use tidewire::{AppState, Mode, Network, NetworkKind, Policy, RoomId, Row, UserId};
+use tidewire::{
+    AppState, Mode, Network, NetworkKind, Policy, RoomFilter, RoomId, RoomListQuery, RoomSort, Row,
+    Seq, SettingsChange, UserId,
+};
 
 use crate::app::{self, App};
 
@@ -166,6 +169,12 @@ impl Life {
                 simulation.server.add_member(*room, &owner, other);
             }
         }
+        // The same person on a second device.
+        simulation.add_device_of(0);
+        let clients = simulation.clients();
+        for number in 0..clients {
+            open_lists(&mut rng, &mut simulation, number);
+        }
         let apps = (0..clients).map(|_| App::default()).collect();
         Self { simulation, rng, apps, rooms, others, said: 0 }
     }
@@ -198,7 +207,10 @@ impl Life {
                 for _ in 0..burst {
                     self.said += 1;
                     if simulation.server.rooms[&room].has(&other) {
-                        simulation.server.speak(room, &other, &format!("{}", self.said));
+                        let text = format!("{}", self.said);
+                        let mentions = rng.u8(0..4) == 0;
+                        let mentioned = mentions.then(|| simulation.client(number).user());
+                        simulation.server.speak_to(room, &other, &text, mentioned);
                     }
                 }
             }
@@ -209,9 +221,17 @@ impl Life {
                     self.apps[number].send(simulation.client(number), room, &text);
                 }
             }
-            35..38 => drop(simulation.client(number).open(room)),
-            38..41 => drop(simulation.client(number).mark_read(room)),
-            41..45 => {
+            35..37 => drop(simulation.client(number).open(room)),
+            37..42 => read_somewhere(rng, simulation, number, room),
+            42 => {
+                let change = SettingsChange {
+                    muted: rng.bool().then(|| rng.bool()),
+                    pinned: rng.bool().then(|| rng.bool()),
+                    archived: (rng.u8(0..4) == 0).then(|| rng.bool()),
+                };
+                simulation.client(number).command(Command::SetSettings(room, change));
+            }
+            43..45 => {
                 let user = if rng.bool() { simulation.client(number).user() } else { other };
                 if simulation.server.rooms[&room].has(&user) {
                     simulation.server.remove_member(room, &user, &user);
@@ -260,6 +280,7 @@ impl Life {
                         simulation.client(number).open(*room);
                     }
                 }
+                open_lists(rng, simulation, number);
             }
             96 => simulation.expire_cursors(),
             97 => drop(simulation.client(number).command(Command::Refresh)),
@@ -331,6 +352,33 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// The user has read up to anywhere, also below what he has read already.
+fn read_somewhere(
+    rng: &mut fastrand::Rng,
+    simulation: &mut Simulation,
+    number: usize,
+    room: RoomId,
+) {
+    let head = simulation.server.rooms[&room].head();
+    let seq = if rng.bool() { head } else { Seq::new(rng.u64(0..=head.get())) };
+    simulation.client(number).mark_read_to(room, seq);
+}
+
+/// Most apps have a list of rooms on the screen.
+fn open_lists(rng: &mut fastrand::Rng, simulation: &mut Simulation, number: usize) {
+    if rng.u8(0..3) == 0 {
+        return;
+    }
+    let sort = if rng.bool() { RoomSort::Recent } else { RoomSort::UnreadFirst };
+    let (archived, unread) = (rng.u8(0..4) == 0, rng.u8(0..4) == 0);
+    let filter = RoomFilter { archived, unread, ..RoomFilter::default() };
+    let list = simulation.client(number).open_list(RoomListQuery { sort, filter, window: 100 });
+    let rooms: Vec<RoomId> = simulation.rooms().to_vec();
+    let count = rooms.len();
+    let show = Command::ShowRooms { list, first: 0, count, rooms };
+    simulation.client(number).command(show);
 }
 
 fn any_signal(rng: &mut fastrand::Rng) -> Signal {

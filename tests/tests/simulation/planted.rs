@@ -3,7 +3,7 @@
 
 use tidewire::engine::{Query, Rows, Transaction, Write};
 use tidewire::simulation::{Disk, MemoryDisk, cursor_at};
-use tidewire::{StoreError, simulation::Broken};
+use tidewire::{StoreError, UserId, simulation::Broken};
 
 use crate::campaign::run;
 
@@ -69,7 +69,7 @@ fn live_moves_the_cursor(
     _: &mut fastrand::Rng,
 ) -> Result<(), StoreError> {
     let mut transaction = transaction.clone();
-    let known = disk.peek(&Query::Start)?;
+    let known = disk.peek(&Query::Start(UserId::new("anybody").unwrap()))?;
     let begun = matches!(known, Rows::Start(rows) if rows.cursor.is_some());
     if begun && !transaction.writes.iter().any(is_cursor) {
         let place = transaction.writes.iter().rev().find_map(|write| match write {

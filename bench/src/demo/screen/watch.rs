@@ -66,7 +66,8 @@ pub(super) async fn rooms(client: Client, news: UnboundedSender<News>) {
                 Ok(
                     ClientEvent::Mode(_)
                     | ClientEvent::PresenceChanged(_)
-                    | ClientEvent::TypingChanged { .. },
+                    | ClientEvent::TypingChanged { .. }
+                    | ClientEvent::UnreadTotalChanged(_),
                 ) => {}
                 Err(RecvError::Closed) => return,
             }
@@ -109,7 +110,7 @@ fn room_line(room: &RoomSummary) -> RoomLine {
         members: state.members,
         last: last.unwrap_or_default(),
         pending: room.pending,
-        unread: state.unread_base.map(|base| base.unread),
+        unread: Some(room.unread.messages),
     }
 }
 

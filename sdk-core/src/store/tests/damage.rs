@@ -7,7 +7,7 @@ async fn live(folder: &Path) -> Result<(Store, StartRows), StoreError> {
     let store = Store::open(folder, false).await?;
     let mut repair = None;
     for _ in 0..4 {
-        let rows = match load(&store, Query::Start).await {
+        let rows = match load(&store, everything()).await {
             Ok(Rows::Start(rows)) => *rows,
             Ok(other) => panic!("{other:?}"),
             Err(StoreError::Damaged { path, reason }) if path.ends_with("outbox.db") => {
@@ -184,7 +184,7 @@ async fn an_outbox_that_can_not_be_read_to_its_end_is_left_until_that_is_accepte
             assert!(bytes(folder.path(), "outbox.db") == own, "{what} is left as it is");
         }
         let store = Store::open(folder.path(), true).await.unwrap();
-        let Ok(Rows::Start(rows)) = load(&store, Query::Start).await else { panic!("{what}") };
+        let Ok(Rows::Start(rows)) = load(&store, everything()).await else { panic!("{what}") };
         let repair = rows.repair.unwrap();
         assert!(!repair.complete && repair.outbox >= Some(*least), "{what}: {repair:?}");
         let rescued = rows.outbox.iter().filter(|row| before.outbox.contains(row)).count() as u64;
@@ -232,7 +232,7 @@ async fn damage_that_is_met_while_running_is_mended_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let before = account(folder.path());
     let store = Store::open(folder.path(), false).await.unwrap();
-    assert!(load(&store, Query::Start).await.is_ok());
+    assert!(load(&store, everything()).await.is_ok());
     let pages = pages_of(folder.path(), "tidewire.db", "events");
     let mut cache = bytes(folder.path(), "tidewire.db");
     for page in pages {
@@ -248,7 +248,7 @@ async fn damage_that_is_met_while_running_is_mended_at_the_next_start() {
     assert!(met);
     // What builds on what is gone is refused, whoever comes first.
     assert_eq!(commit(&store, filled_room(1, 50)).await, Err(StoreError::Superseded));
-    let Ok(Rows::Start(rows)) = load(&store, Query::Start).await else { panic!() };
+    let Ok(Rows::Start(rows)) = load(&store, everything()).await else { panic!() };
     assert!(rows.repair.is_some_and(|repair| repair.cache && repair.complete));
     assert_eq!((rows.outbox, rows.cursor, rows.rooms.len()), (before.outbox, None, 0));
     assert_eq!(commit(&store, filled_room(1, 50)).await, Ok(()));

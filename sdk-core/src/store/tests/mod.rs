@@ -12,6 +12,10 @@ use uuid::Uuid;
 use super::*;
 use crate::engine::{FailReason, OutboxRow, RoomRow, StartRows, Write};
 
+fn everything() -> Query {
+    Query::Start(UserId::new("ada").unwrap())
+}
+
 fn room(number: u64) -> RoomId {
     RoomId::from_uuid(Uuid::from_u128((0x0199_c306 << 96) + u128::from(number)))
 }
@@ -90,7 +94,7 @@ fn account(folder: &Path) -> StartRows {
 }
 
 fn start(database: &mut Database) -> StartRows {
-    match database.load(&Query::Start).unwrap() {
+    match database.load(&everything()).unwrap() {
         Rows::Start(rows) => *rows,
         other => panic!("{other:?}"),
     }

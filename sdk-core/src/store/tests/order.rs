@@ -76,9 +76,9 @@ async fn what_is_erased_leaves_no_file_and_the_folder_can_be_used_again() {
     assert!(load(&store, Query::Event(room(3), id(300_007))).await.is_ok());
     store.erase().await.unwrap();
     assert!(!folder.exists());
-    assert!(load(&store, Query::Start).await.is_err());
+    assert!(load(&store, everything()).await.is_err());
     let again = Store::open(&folder, false).await.unwrap();
-    let Ok(Rows::Start(rows)) = load(&again, Query::Start).await else { panic!() };
+    let Ok(Rows::Start(rows)) = load(&again, everything()).await else { panic!() };
     assert!(rows.outbox.is_empty() && rows.rooms.is_empty());
     again.close().await;
 }
