@@ -173,7 +173,7 @@ impl From<Problem> for ClientEvent {
             }
             Problem::StoreFailed(error) => Self::StoreFailed { reason: error.to_string() },
             Problem::StoreRecovered => Self::StoreRecovered,
-            Problem::SendFailed { room, id, reason } => Self::SendFailed {
+            Problem::SendFailed { room, id, reason, .. } => Self::SendFailed {
                 room: room.to_string(),
                 id: id.to_string(),
                 reason: reason.into(),

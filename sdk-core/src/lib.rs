@@ -55,8 +55,8 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, Change, Fact, FailReason, Lift, Message, MessageState, ModeReport,
-    Network, NetworkKind, Older, Presence, Problem, Reach, Reason, Refreshed, RoomSummary, Row,
+    Budget, BudgetReport, Change, Changed, Fact, FailReason, Lift, Message, MessageState, ModeReport,
+    Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach, Reason, Refreshed, Replies, RoomSummary, Row,
     RowKey, SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError,
     TokenStage, Vehicle, Way, Why,
 };
@@ -70,6 +70,6 @@ pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Receipt, Role, RoomId, RoomKind,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId, RoomKind,
     RoomState, Seq, UnreadBase, UserId, WireError,
 };

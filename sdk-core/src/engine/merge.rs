@@ -11,10 +11,11 @@ use std::sync::Arc;
 use tidewire_protocol::{Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq};
 
 use super::commit::After;
+use super::fold::{Mutation, is_mutation};
+use super::message::Message;
 use super::outbox::Fate;
 use super::room::Room;
 use super::transaction::{Transaction, Write};
-use super::window::Message;
 use super::{Engine, Phase, Timer};
 
 /// Where an event came from. Only the feed moves a room's feed position.
@@ -98,7 +99,7 @@ impl Engine {
     pub(crate) fn accept_state(&mut self, state: RoomState, mut after: After) {
         if self.phase != Phase::Ready {
             // What is in memory is about to be replaced. The feed brings the room again.
-            self.apply(after);
+            self.apply(after, Vec::new());
             return;
         }
         let mut transaction = Transaction::default();
@@ -146,10 +147,21 @@ impl Engine {
                 transaction.push(Write::Dequeue(event.id));
                 after.dequeued.push(event.id);
             }
-            transaction.push(Write::Event(Box::new(event.clone())));
             // A room may be opened before this is committed: then its window takes it too.
-            let messages = after.messages.entry(event.room).or_default();
-            messages.push(Arc::new(Message::of_event(event)));
+            let arrived = after.arrived.entry(event.room).or_default();
+            if is_mutation(&event.kind) {
+                arrived.push((event.seq, None));
+                // One without the shape of its kind changes nothing.
+                if Mutation::of(&event.kind, &event.content).is_some() {
+                    let mine = event.sender == self.config.user;
+                    transaction.push(Write::Mutation { event: Box::new(event), mine });
+                }
+            } else {
+                // What came of it is folded on the disk.
+                let event = Event { fold: None, ..event };
+                transaction.push(Write::Event(Box::new(event.clone())));
+                arrived.push((event.seq, Some(Arc::new(Message::of_event(event)))));
+            }
         }
         for id in touched {
             self.rooms_changed = true;
@@ -226,12 +238,22 @@ impl Engine {
         }
         if let Some((from, to)) = history.covers {
             let (start, end) = (from.get(), to.get());
+            // Changes that were folded away here may have been of messages below, which never hear of
+            // them any more.
+            let doubtful = !room.held.holes(start, end).is_empty()
+                && room.held.ranges().first().is_some_and(|(first, _)| *first < start);
+            if doubtful {
+                for &(first, last) in room.held.ranges().iter().filter(|(first, _)| *first < start) {
+                    room.stale.insert(first, last.min(start - 1));
+                }
+            }
             transaction.push(range_write(room_id, room.held.insert(start, end)));
-            if !room.stale.is_empty() {
+            if doubtful || !room.stale.is_empty() {
                 room.stale.remove(start, end);
                 let ranges = room.stale.ranges().to_vec();
                 transaction.push(Write::Stale { room: room_id, ranges });
             }
+            let as_of = history.as_of;
             let mut messages = Vec::with_capacity(history.messages.len());
             for event in history.messages {
                 if event.sender == self.config.user && self.outbox.contains(event.id) {
@@ -239,8 +261,11 @@ impl Engine {
                     transaction.push(Write::Dequeue(event.id));
                     after.dequeued.push(event.id);
                 }
+                if is_mutation(&event.kind) {
+                    continue;
+                }
                 messages.push(Arc::new(Message::of_event(event.clone())));
-                transaction.push(Write::Event(Box::new(event)));
+                transaction.push(Write::Folded { event: Box::new(event), as_of });
             }
             after.history = Some((room_id, from, to, messages));
         }

@@ -34,13 +34,16 @@ mod commit;
 mod crowd;
 mod dwell;
 mod effect;
+mod fold;
 mod health;
 mod input;
 mod interest;
 mod lifecycle;
 mod link;
 mod merge;
+mod message;
 mod mode;
+mod mutate;
 mod outbox;
 mod peers;
 mod profiles;
@@ -82,12 +85,17 @@ use window::Window;
 
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use fold::is_mutation;
+pub(crate) use fold::{Act, Done, Folded, Mutation, References};
+
 pub use effect::{
     Command, CommandId, Effect, Notice, Older, Problem, Query, Refreshed, Reply, Request,
     RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, SocketEvent, SocketId,
     StartRows, StoreToken, TimelineId,
 };
 pub use input::Input;
+pub use message::{Changed, Message, MessageState, Quote, Quoted, Reach, Replies};
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
@@ -96,7 +104,7 @@ pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
-pub use window::{Change, Message, MessageState, Reach, Row, RowKey, TimelineUpdate};
+pub use window::{Change, Row, RowKey, TimelineUpdate};
 
 /// What a request was made for.
 #[derive(Debug)]
@@ -473,11 +481,11 @@ impl Engine {
         self.cursor.as_ref()
     }
 
-    /// How far the feed has passed a room, if all of that is on disk.
+    /// How far the feed has passed a room, and what is held of it, if all of that is on disk.
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn passed(&self, room: RoomId) -> Option<tidewire_protocol::Seq> {
+    pub(crate) fn passed(&self, room: RoomId) -> Option<(tidewire_protocol::Seq, &RangeSet)> {
         let on_disk = self.commits.is_empty() && self.phase == Phase::Ready;
-        self.rooms.get(&room).filter(|_| on_disk).map(|room| room.feed_seq)
+        self.rooms.get(&room).filter(|_| on_disk).map(|room| (room.feed_seq, &room.held))
     }
 
     /// Counters since the start.

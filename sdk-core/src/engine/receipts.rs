@@ -17,7 +17,7 @@ use super::effect::{CommandId, Reply};
 use super::room::Room;
 use super::time::Timer;
 use super::transaction::{Transaction, Write};
-use super::window::Reach;
+use super::message::Reach;
 use crate::config::millis;
 use crate::defaults;
 use crate::error::Error;

@@ -76,6 +76,41 @@ const STEPS: &[&str] = &[
         fetched_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     ",
+    // 2. Messages are folded: what later events made of them stands with them, and those events
+    //    beside them. What an earlier version kept of these as opaque goes, and what may have been
+    //    changed by it becomes stale, so that it is read again before long.
+    "
+    ALTER TABLE events ADD COLUMN thread BLOB;
+    ALTER TABLE events ADD COLUMN as_of INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN fold TEXT;
+    ALTER TABLE events ADD COLUMN base TEXT;
+
+    CREATE TABLE mutations (
+        rk      INTEGER NOT NULL,
+        target  BLOB NOT NULL,
+        seq     INTEGER NOT NULL,
+        at      INTEGER NOT NULL,
+        sender  TEXT NOT NULL,
+        kind    TEXT NOT NULL,
+        content TEXT NOT NULL,
+        mine    INTEGER NOT NULL,
+        waiting INTEGER NOT NULL,
+        PRIMARY KEY (rk, target, seq)
+    ) WITHOUT ROWID;
+    CREATE INDEX mutations_waiting ON mutations (rk, seq) WHERE waiting = 1;
+
+    UPDATE events SET thread = unhex(replace(json_extract(content, '$.thread'), '-', ''))
+        WHERE kind = 'message' AND instr(content, '\"thread\"') AND json_valid(content)
+            AND json_type(content, '$.thread') = 'text';
+    INSERT OR REPLACE INTO stale (rk, start, end)
+        SELECT rk, start, end FROM held WHERE rk IN
+            (SELECT rk FROM events
+             WHERE kind IN ('edit', 'delete', 'reaction') OR thread IS NOT NULL);
+    DELETE FROM events WHERE kind IN ('edit', 'delete', 'reaction');
+
+    CREATE INDEX events_by_id ON events (rk, id);
+    CREATE INDEX events_by_thread ON events (rk, thread, seq) WHERE thread IS NOT NULL;
+    ",
 ];
 
 /// Brings the database to the newest version; each step is one transaction.

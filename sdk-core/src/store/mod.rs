@@ -3,6 +3,7 @@
 //! the process share; decides nothing.
 
 mod execute;
+mod fold;
 mod folder;
 mod migrations;
 mod query;
@@ -10,6 +11,8 @@ mod threads;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tidewire_protocol::Event;
 
 use crate::engine::{Query, Rows, Transaction};
 use crate::error::StoreError;
@@ -72,11 +75,12 @@ impl Store {
         self.lane.clone()
     }
 
-    /// Carries out a transaction, then calls `done` on the store's thread.
+    /// Carries out a transaction, then calls `done` on the store's thread, with the messages that
+    /// are not stored as the transaction gave them.
     pub(crate) fn commit(
         &self,
         transaction: Transaction,
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+        done: impl FnOnce(Result<Vec<Event>, StoreError>) + Send + 'static,
     ) {
         self.job(move |database| done(database.and_then(|db| db.execute(&transaction))));
     }

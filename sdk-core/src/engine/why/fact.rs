@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{EventId, Mode, RoomId, Seq, UserId};
 
 use super::super::mode::Reason;
-use super::super::window::MessageState;
+use super::super::message::MessageState;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

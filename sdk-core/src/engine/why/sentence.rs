@@ -3,7 +3,7 @@
 use tidewire_protocol::{AppState, Mode};
 
 use super::super::mode::{Reason, lowest};
-use super::super::window::MessageState;
+use super::super::message::MessageState;
 use super::fact::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way};
 
 /// The first fact tells what the subject is; the others make the sentence.
