@@ -88,6 +88,18 @@ pub enum TidewireError {
         /// The message.
         id: String,
     },
+    /// Only the sender of a message may edit it; delete it may its sender and, in a group, an owner.
+    #[error("the message {id} is somebody else's")]
+    NotYours {
+        /// The message.
+        id: String,
+    },
+    /// The message was deleted, or is about to be: it can be neither changed nor reacted to.
+    #[error("the message {id} was deleted")]
+    MessageDeleted {
+        /// The message.
+        id: String,
+    },
     /// Too much waits to be sent: wait until some of it has left.
     #[error("{capacity} messages wait in the outbox already: wait until some have left")]
     OutboxFull {
@@ -187,6 +199,8 @@ impl From<Error> for TidewireError {
             Error::UnknownRoom(room) => Self::UnknownRoom { room: room.to_string() },
             Error::NotAMember(room) => Self::NotAMember { room: room.to_string() },
             Error::UnknownMessage(id) => Self::UnknownMessage { id: id.to_string() },
+            Error::NotYours(id) => Self::NotYours { id: id.to_string() },
+            Error::MessageDeleted(id) => Self::MessageDeleted { id: id.to_string() },
             Error::OutboxFull { capacity } => Self::OutboxFull { capacity: count(capacity) },
             Error::WindowFull { max } => Self::WindowFull { max: count(max) },
             Error::Offline => Self::Offline,

@@ -174,7 +174,7 @@ impl From<Problem> for ClientEvent {
             Problem::StoreFailed(error) => Self::StoreFailed { reason: error.to_string() },
             // What was told of the store's failure is over.
             Problem::StoreRecovered | Problem::Repaired(_) => Self::StoreRecovered,
-            Problem::SendFailed { room, id, reason } => Self::SendFailed {
+            Problem::SendFailed { room, id, reason, .. } => Self::SendFailed {
                 room: room.to_string(),
                 id: id.to_string(),
                 reason: reason.into(),

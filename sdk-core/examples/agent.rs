@@ -279,11 +279,28 @@ impl Agent {
                 }
                 json!({})
             }
-            Command::Send { room, text, metadata, mentions } => {
-                let message =
-                    MessageContent { text, metadata, mentions, ..MessageContent::default() };
+            Command::Send { room, text, metadata, mentions, reply_to, thread } => {
+                let message = MessageContent { text, metadata, mentions, reply_to, thread };
                 let id = client.room(room).send_message(message).await?;
                 json!({"message": id})
+            }
+            Command::Edit { room, message, text, metadata, mentions } => {
+                let content =
+                    MessageContent { text, metadata, mentions, ..MessageContent::default() };
+                client.room(room).edit(message, content).await?;
+                json!({})
+            }
+            Command::Delete { room, message } => {
+                client.room(room).delete(message).await?;
+                json!({})
+            }
+            Command::React { room, message, key } => {
+                client.room(room).react(message, key).await?;
+                json!({})
+            }
+            Command::Unreact { room, message, key } => {
+                client.room(room).unreact(message, key).await?;
+                json!({})
             }
             Command::Retry { room, message } => {
                 client.room(room).retry(message).await?;

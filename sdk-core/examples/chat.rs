@@ -466,6 +466,7 @@ fn describe(row: &Row) -> String {
         MessageState::Read => "✓✓ read",
     };
     let text = match (&message.kind, message.text()) {
+        _ if message.deleted.is_some() => "(deleted)".into(),
         (_, Some(text)) => printable(&text),
         (EventKind::RoomCreated, _) => "made this room".into(),
         (EventKind::MemberJoined, _) => "added somebody".into(),
@@ -483,7 +484,23 @@ fn describe(row: &Row) -> String {
         }
         _ => String::new(),
     };
-    format!("{mark} {}: {text}{why}{reach}", message.sender)
+    let edited = if message.edited.is_some() { " (edited)" } else { "" };
+    let quote = match message.reply_to.as_ref().map(|quote| &quote.message) {
+        Some(Some(quoted)) => {
+            let text = quoted.text.as_deref().map_or("(deleted)".into(), printable);
+            format!("«{}: {text}» ", quoted.sender)
+        }
+        Some(None) => "«…» ".into(),
+        None => String::new(),
+    };
+    let mut after = String::new();
+    for one in &message.reactions {
+        after += &format!("  {}×{}", printable(&one.key), one.count);
+    }
+    if let Some(replies) = message.replies {
+        after += &format!("  [{} in its thread]", replies.count);
+    }
+    format!("{mark} {}: {quote}{text}{edited}{after}{why}{reach}", message.sender)
 }
 
 /// What others write must not move this terminal's cursor.

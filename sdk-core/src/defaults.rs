@@ -101,6 +101,10 @@ pub const CALM: Duration = Duration::from_secs(1);
 /// to hear `OutboxFull` rather than run out of memory.
 pub const OUTBOX_CAPACITY: usize = 10_000;
 
+/// Changes of messages that are not here, kept for each room until the message comes: the oldest go
+/// first. At 150 bytes each 150 KB; one whose message came by a folded history is in it anyway.
+pub const WAITING_CHANGES: usize = 1_000;
+
 /// First and longest delay after a failure, before jitter. 25 s is the cap that Stream uses too.
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].

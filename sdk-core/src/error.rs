@@ -39,6 +39,12 @@ pub enum Error {
     /// There is no such message here, or, where a failed one is meant, it has not failed.
     #[error("there is no message {0} here that this could be about")]
     UnknownMessage(EventId),
+    /// Only the sender of a message may edit it; delete it may its sender and, in a group, an owner.
+    #[error("the message {0} is somebody else's")]
+    NotYours(EventId),
+    /// The message was deleted, or is about to be: it can be neither changed nor reacted to.
+    #[error("the message {0} was deleted")]
+    MessageDeleted(EventId),
     /// Too much waits to be sent: wait until some of it has left.
     #[error("{capacity} messages wait in the outbox already: wait until some have left")]
     OutboxFull {

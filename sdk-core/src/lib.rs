@@ -56,11 +56,11 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, CacheReport, Change, Fact, FailReason, Lift, Logout, Message,
-    MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Reach, Reason,
-    Refreshed, Repair, RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate,
-    RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes, SocketStage, Spent, Stats,
-    StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Unread,
+    Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, Lift, Logout, Message,
+    MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach,
+    Reason, Refreshed, Repair, Replies, RoomFilter, RoomListChange, RoomListQuery, RoomListRow,
+    RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes, SocketStage, Spent,
+    Stats, StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Unread,
     Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
@@ -74,6 +74,6 @@ pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Receipt, Role, RoomId, RoomKind,
-    RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId, WireError,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId,
+    RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId, WireError,
 };

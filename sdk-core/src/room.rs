@@ -1,8 +1,8 @@
 //! A room, as a handle.
 
 use tidewire_protocol::{
-    Content, EventId, EventKind, Member, MessageContent, Op, Role, RoomId, RoomSettings, RoomState,
-    RoomUpdate, Seq, UserId,
+    Content, DeleteContent, EditContent, EventId, EventKind, Member, MessageContent, Op,
+    ReactionContent, Role, RoomId, RoomSettings, RoomState, RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -75,6 +75,72 @@ impl Room {
         Ok(id)
     }
 
+    /// Sends a message that quotes another one of this room. As [`Room::send_message`]; readers see
+    /// the quoted message as it is when they look ([`Message::reply_to`](crate::Message::reply_to)).
+    ///
+    /// # Errors
+    /// As for [`Room::send`].
+    pub async fn reply(&self, id: EventId, message: MessageContent) -> Result<EventId, Error> {
+        self.send_message(MessageContent { reply_to: Some(id), ..message }).await
+    }
+
+    /// Sends a message into the thread of another one of this room, which must not stand in a thread
+    /// itself. As [`Room::send_message`]; it makes no row in the room's own timeline, but is counted
+    /// in [`Message::replies`](crate::Message::replies) of `root`.
+    ///
+    /// # Errors
+    /// As for [`Room::send`].
+    pub async fn send_in_thread(
+        &self,
+        root: EventId,
+        message: MessageContent,
+    ) -> Result<EventId, Error> {
+        self.send_message(MessageContent { thread: Some(root), ..message }).await
+    }
+
+    /// Has a message of the user's say something else. Shows at once; on disk when this returns, from
+    /// there on it arrives exactly once. A message that was never sent is changed where it waits.
+    /// What the message quotes and its thread stay what they were. If the server refuses the edit,
+    /// the message is again what it was and the app hears
+    /// [`Problem::SendFailed`](crate::Problem::SendFailed). Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// [`Error::NotYours`] and [`Error::MessageDeleted`], where the message is on this device; else
+    /// the server judges. [`Error::UnknownMessage`] for what is no message. Else as for
+    /// [`Room::send`].
+    pub async fn edit(&self, id: EventId, message: MessageContent) -> Result<(), Error> {
+        let edit = EditContent { target: id, content: message };
+        self.send_as(EventKind::Edit, &edit).await.map(drop)
+    }
+
+    /// Deletes a message: the user's own, or in a group that the user owns anybody's. One that was
+    /// never sent is discarded. Else as [`Room::edit`].
+    ///
+    /// # Errors
+    /// As for [`Room::edit`].
+    pub async fn delete(&self, id: EventId) -> Result<(), Error> {
+        self.send_as(EventKind::Delete, &DeleteContent { target: id }).await.map(drop)
+    }
+
+    /// Puts a mark on a message, as a rule an emoji: 1 to 64 bytes. Nothing changes if the user has
+    /// it there already. Else as [`Room::edit`].
+    ///
+    /// # Errors
+    /// As for [`Room::edit`], but for [`Error::NotYours`].
+    pub async fn react(&self, id: EventId, key: impl Into<String>) -> Result<(), Error> {
+        let reaction = ReactionContent { target: id, key: key.into(), removed: false };
+        self.send_as(EventKind::Reaction, &reaction).await.map(drop)
+    }
+
+    /// Takes the user's mark away again. As [`Room::react`].
+    ///
+    /// # Errors
+    /// As for [`Room::react`].
+    pub async fn unreact(&self, id: EventId, key: impl Into<String>) -> Result<(), Error> {
+        let reaction = ReactionContent { target: id, key: key.into(), removed: true };
+        self.send_as(EventKind::Reaction, &reaction).await.map(drop)
+    }
+
     /// Queues a failed message again. Waits for the disk.
     ///
     /// # Errors
@@ -84,7 +150,8 @@ impl Room {
         self.client.asker().ask(Command::Retry(id)).await.map(drop)
     }
 
-    /// Takes a failed message out of the outbox: those behind it go on. Waits for the disk.
+    /// Takes a failed message out of the outbox, and what was to change it: those behind it go on.
+    /// Waits for the disk.
     ///
     /// # Errors
     /// As for [`Room::retry`].

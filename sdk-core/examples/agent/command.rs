@@ -81,6 +81,31 @@ pub(crate) enum Command {
         metadata: Option<Value>,
         #[serde(default)]
         mentions: Vec<UserId>,
+        /// The message that it quotes, and the one in whose thread it stands.
+        reply_to: Option<EventId>,
+        thread: Option<EventId>,
+    },
+    Edit {
+        room: RoomId,
+        message: EventId,
+        text: String,
+        metadata: Option<Value>,
+        #[serde(default)]
+        mentions: Vec<UserId>,
+    },
+    Delete {
+        room: RoomId,
+        message: EventId,
+    },
+    React {
+        room: RoomId,
+        message: EventId,
+        key: String,
+    },
+    Unreact {
+        room: RoomId,
+        message: EventId,
+        key: String,
     },
     Retry {
         room: RoomId,

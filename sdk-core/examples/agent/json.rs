@@ -28,8 +28,10 @@ pub(crate) fn problem_json(problem: &Problem) -> Value {
         Problem::StoreFailed(error) => ("store_failed", error_json(&Error::Store(error.clone()))),
         Problem::StoreRecovered => ("store_recovered", json!({})),
         Problem::Repaired(repair) => ("repaired", repair_json(repair)),
-        Problem::SendFailed { room, id, reason } => {
-            ("send_failed", json!({"room": room, "message": id, "reason": reason.to_string()}))
+        Problem::SendFailed { room, id, target, reason } => {
+            let reason = reason.to_string();
+            let detail = json!({"room": room, "message": id, "target": target, "reason": reason});
+            ("send_failed", detail)
         }
     };
     json!({"event": "problem", "problem": name, "detail": detail})
@@ -80,6 +82,32 @@ pub(crate) fn message_json(message: &Message) -> Value {
         json["delivered_to"] = reach.delivered_to.into();
         json["read_by"] = reach.read_by.into();
         json["of"] = reach.of.into();
+    }
+    let changed = |changed: tidewire::Changed| json!({"seq": changed.seq, "at": changed.at});
+    if let Some(edited) = message.edited {
+        json["edited"] = changed(edited);
+    }
+    if let Some(deleted) = message.deleted {
+        json["deleted"] = changed(deleted);
+    }
+    if !message.reactions.is_empty() {
+        let reaction = |one: &tidewire::Reactions| json!({"key": one.key, "count": one.count, "mine": one.mine, "by": one.by});
+        json["reactions"] = message.reactions.iter().map(reaction).collect();
+    }
+    if let Some(quote) = &message.reply_to {
+        let quoted = quote.message.as_ref().map(|quoted| {
+            json!({"sender": quoted.sender, "text": quoted.text, "deleted": quoted.deleted})
+        });
+        json["reply_to"] = json!({"id": quote.id, "message": quoted});
+    }
+    if let Some(root) = message.thread {
+        json["thread"] = root.to_string().into();
+    }
+    if let Some(replies) = message.replies {
+        json["replies"] = json!({"count": replies.count, "last_at": replies.last_at});
+    }
+    if message.changing {
+        json["changing"] = true.into();
     }
     json
 }
@@ -251,6 +279,8 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::UnknownRoom(_) => "unknown_room",
         Error::NotAMember(_) => "not_a_member",
         Error::UnknownMessage(_) => "unknown_message",
+        Error::NotYours(_) => "not_yours",
+        Error::MessageDeleted(_) => "message_deleted",
         Error::OutboxFull { .. } => "outbox_full",
         Error::WindowFull { .. } => "window_full",
         Error::Offline => "offline",

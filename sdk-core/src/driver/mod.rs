@@ -16,7 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, EventsQuery, ServerFrame, UserId};
+use tidewire_protocol::{ClientFrame, Event, EventsQuery, ServerFrame, UserId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ pub(crate) use address::Address;
 enum Outcome {
     Socket(SocketId, SocketEvent),
     Response(RequestId, Box<Result<Response, RequestError>>),
-    Committed(StoreToken, Result<(), StoreError>),
+    Committed(StoreToken, Result<Vec<Event>, StoreError>),
     Loaded(StoreToken, Result<Rows, StoreError>),
     Token(Result<String, TokenError>),
     Released,

@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewire_protocol::{ClientFrame, Cursor, EventId, RoomId, RoomSettings, Seq};
+use tidewire_protocol::{ClientFrame, Content, Cursor, Event, EventId, RoomId, RoomSettings, Seq};
 
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
 use super::heads::Head;
 use super::link::Link;
+use super::message::Message;
 use super::outbox::{FailReason, OutboxRow};
 use super::receipts::Others;
 use super::time::{Now, Timer};
 use super::transaction::Transaction;
-use super::window::Message;
 use super::{Engine, Phase};
 use crate::config::millis;
 use crate::defaults;
@@ -43,7 +43,7 @@ impl Pending {
     }
 
     pub(crate) fn forget_cached(&mut self) {
-        self.after.messages.clear();
+        self.after.arrived.clear();
         self.after.history = None;
         self.after.others.clear();
         self.after.delivered.clear();
@@ -57,13 +57,18 @@ impl Pending {
 /// What follows from a commit.
 #[derive(Debug, Default)]
 pub(crate) struct After {
-    /// New messages of open rooms, or of rooms that may be open by then.
-    pub(crate) messages: BTreeMap<RoomId, Vec<Arc<Message>>>,
+    /// New events of open rooms, or of rooms that may be open by then, with the messages that they
+    /// are; none of those that change another one.
+    pub(crate) arrived: BTreeMap<RoomId, Vec<(Seq, Option<Arc<Message>>)>>,
     /// A page of history: from where on it is complete, and to where.
     pub(crate) history: Option<(RoomId, Seq, Seq, Vec<Arc<Message>>)>,
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
+    /// An operation that says something else from then on.
+    pub(crate) amended: Option<(EventId, Content)>,
     pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
+    /// What the app has to hear of operations that were given up.
+    pub(crate) given_up: Vec<Problem>,
     /// A pushed page: up to where, and of how many events, limited rooms and receipts.
     pub(crate) credit: Option<(Cursor, usize)>,
     /// How far the other members of open rooms are.
@@ -98,7 +103,7 @@ impl Engine {
         let copy = |id| Some((id, Arc::new(self.rooms.get(&id)?.head(user))));
         after.heads = std::mem::take(&mut after.changed).into_iter().filter_map(copy).collect();
         if transaction.is_empty() {
-            self.apply(after);
+            self.apply(after, Vec::new());
             return;
         }
         self.retention.note(&transaction);
@@ -107,15 +112,16 @@ impl Engine {
         self.effect(Effect::Commit(token, transaction));
     }
 
-    /// A transaction is on disk.
-    pub fn handle_committed(&mut self, now: Now, token: StoreToken) {
+    /// A transaction is on disk. `folded` is each message that it changed and that is not there as
+    /// the transaction gave it.
+    pub fn handle_committed(&mut self, now: Now, token: StoreToken, folded: Vec<Event>) {
         self.now = now;
         if let Some(pending) = self.take_pending(token) {
             self.store_backoff.reset();
             if self.store_told.take().is_some() {
                 self.notify(Notice::Problem(Problem::StoreRecovered));
             }
-            self.apply(pending.after);
+            self.apply(pending.after, folded);
         }
         self.advance();
     }
@@ -166,7 +172,7 @@ impl Engine {
     }
 
     /// Lets happen what waited for a commit.
-    pub(crate) fn apply(&mut self, after: After) {
+    pub(crate) fn apply(&mut self, after: After, folded: Vec<Event>) {
         let max = self.config.max_messages_per_room;
         let now = self.now.mono_ms;
         let buffer = millis(self.config.message_buffer_time);
@@ -175,6 +181,9 @@ impl Engine {
         }
         for (room, head) in after.heads {
             self.heads.put(room, head);
+            if let Some(said) = self.rooms.get(&room).and_then(|room| room.said.as_ref()) {
+                self.heads.refold(said);
+            }
         }
         for (room, seq, mentions) in after.counted {
             self.heads.count(room, seq, mentions);
@@ -190,10 +199,10 @@ impl Engine {
                 self.touch(row.room);
             }
         }
-        for (room, messages) in after.messages {
+        for (room, arrived) in after.arrived {
             if let Some(window) = self.windows.get_mut(&room) {
-                window.count(messages.len(), now, buffer);
-                window.take(messages, max);
+                window.count(arrived.len(), now, buffer);
+                window.take(arrived, max);
             }
         }
         if let Some((room, from, to, messages)) = after.history
@@ -202,6 +211,17 @@ impl Engine {
             // A window that has moved on meanwhile would get a hole that nobody sees.
             if window.oldest().is_none_or(|oldest| to.next() >= oldest) {
                 window.extend(messages, from);
+            }
+        }
+        // What is on disk is what is shown, whatever the events said by themselves.
+        for event in folded {
+            let message = Arc::new(Message::of_event(event));
+            if let Some(room) = self.rooms.get_mut(&message.room) {
+                room.refold(&message);
+            }
+            self.heads.refold(&message);
+            if let Some(window) = self.windows.get_mut(&message.room) {
+                window.refold(&message);
             }
         }
         for (room, others) in after.others {
@@ -217,18 +237,28 @@ impl Engine {
         }
         if let Some(row) = after.enqueued {
             let room = row.room;
-            self.outbox.push(row);
+            self.outbox.push_fresh(row);
             self.rooms_changed = true;
             self.touch(room);
             // The user's own words never wait for a burst to end.
+            self.flush_window(room);
+        }
+        if let Some((id, content)) = after.amended
+            && let Some(room) = self.outbox.amend(id, content)
+        {
+            self.touch(room);
             self.flush_window(room);
         }
         for (room, id, reason) in after.failed {
             self.outbox.set_failed(id, reason.clone());
             self.touch(room);
             if let Some(reason) = reason {
-                self.notify(Notice::Problem(Problem::SendFailed { room, id, reason }));
+                let target = None;
+                self.notify(Notice::Problem(Problem::SendFailed { room, id, target, reason }));
             }
+        }
+        for problem in after.given_up {
+            self.notify(Notice::Problem(problem));
         }
         if let Some((cursor, events)) = after.credit
             && let Link::Ready(ready) = &mut self.link

@@ -189,14 +189,14 @@ pub enum Query {
     /// Everything that the engine holds for all rooms, and what is unread of them by this user.
     /// Answered by [`Rows::Start`].
     Start(UserId),
-    /// The newest events of a room. Answered by [`Rows::Events`].
+    /// The newest events of a room that stand in no thread. Answered by [`Rows::Events`].
     Newest {
         /// The room.
         room: RoomId,
         /// How many.
         limit: usize,
     },
-    /// Events of a room with `from <= seq < before`, the newest of them. Answered by
+    /// Events of a room with `from <= seq < before` that stand in no thread, the newest of them. Answered by
     /// [`Rows::Events`].
     Before {
         /// The room.
@@ -210,6 +210,25 @@ pub enum Query {
     },
     /// One event of a room by its id. Answered by [`Rows::Events`].
     Event(RoomId, EventId),
+    /// Those of these messages of a room that are here. Answered by [`Rows::Events`].
+    Messages {
+        /// The room.
+        room: RoomId,
+        /// Which.
+        ids: Vec<EventId>,
+    },
+    /// Messages of a thread with `seq < before`, the newest of them, without the one that it hangs
+    /// on. Answered by [`Rows::Events`].
+    Thread {
+        /// The room.
+        room: RoomId,
+        /// The message whose thread it is.
+        root: EventId,
+        /// Below this.
+        before: Seq,
+        /// How many.
+        limit: usize,
+    },
     /// Profiles. Answered by [`Rows::Profiles`].
     Profiles(Vec<UserId>),
     /// How large everything is. Answered by [`Rows::Sizes`].
@@ -230,7 +249,8 @@ impl Query {
 pub enum Rows {
     /// To [`Query::Start`].
     Start(Box<StartRows>),
-    /// To [`Query::Newest`], [`Query::Before`] and [`Query::Event`], ascending.
+    /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`] and
+    /// [`Query::Thread`], folded, ascending.
     Events(Vec<Event>),
     /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
     Profiles(Vec<(Profile, i64)>),
@@ -549,12 +569,15 @@ pub enum Problem {
     StoreRecovered,
     /// Something on disk was damaged. What is told here has been done; nothing is left to do.
     Repaired(Repair),
-    /// An operation was refused by the server.
+    /// An operation was refused by the server. A message stays in the outbox as failed; an edit, a
+    /// deletion or a reaction is given up, and shows no more.
     SendFailed {
         /// The room.
         room: RoomId,
-        /// The operation.
+        /// The operation: that of a message has the message's id.
         id: EventId,
+        /// The message that was to be changed, if it was an edit, a deletion or a reaction.
+        target: Option<EventId>,
         /// Why.
         reason: super::outbox::FailReason,
     },

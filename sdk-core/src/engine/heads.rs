@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Role, RoomId, RoomKind, RoomSettings, Seq, UnreadBase, UserId};
 
 use super::Engine;
+use super::message::Message;
 use super::room::Room;
 use super::unread::{Tail, Unread};
-use super::window::Message;
 
 /// What is to be seen of a room.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +154,18 @@ impl Heads {
 
     pub(crate) fn unread(&self, room: RoomId) -> Unread {
         self.rooms.get(&room).map_or(Unread::NOTHING, Entry::unread)
+    }
+
+    /// The newest message of a room is another one on disk than it was by itself, or than a copy that
+    /// was made before it changed.
+    pub(crate) fn refold(&mut self, message: &Arc<Message>) {
+        if let Some(entry) = self.rooms.get_mut(&message.room)
+            && entry.head.said.as_ref().is_some_and(|said| said.id == message.id)
+        {
+            let head = Head { said: Some(message.clone()), ..(*entry.head).clone() };
+            entry.head = Arc::new(head);
+            self.dirty.insert(message.room);
+        }
     }
 
     /// A head is on disk.

@@ -1,7 +1,7 @@
 //! The inputs as data: what a recording holds, and what a replay gives again.
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::ServerFrame;
+use tidewire_protocol::{Event, ServerFrame};
 
 use super::auth::{TokenError, TokenInfo};
 use super::effect::{
@@ -33,7 +33,7 @@ pub enum Input {
     /// [`Engine::handle_loaded`], [`Engine::handle_load_failed`]
     Loaded(StoreToken, Result<Rows, StoreError>),
     /// [`Engine::handle_committed`], [`Engine::handle_commit_failed`]
-    Committed(StoreToken, Result<(), StoreError>),
+    Committed(StoreToken, Result<Vec<Event>, StoreError>),
     /// [`Engine::handle_token`]
     Token(Result<TokenInfo, TokenError>),
     /// [`Engine::handle_released`]
@@ -53,7 +53,7 @@ impl Engine {
             Input::Response(id, answer) => self.handle_response(now, id, *answer),
             Input::Loaded(token, Ok(rows)) => self.handle_loaded(now, token, rows),
             Input::Loaded(token, Err(error)) => self.handle_load_failed(now, token, error),
-            Input::Committed(token, Ok(())) => self.handle_committed(now, token),
+            Input::Committed(token, Ok(folded)) => self.handle_committed(now, token, folded),
             Input::Committed(token, Err(error)) => self.handle_commit_failed(now, token, error),
             Input::Token(token) => return self.handle_token(now, token),
             Input::Released => self.handle_released(now),

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Role, RoomId, RoomKind, RoomSettings, UserId};
 
+use super::message::{Message, MessageState};
 use super::names::folded;
 use super::unread::Unread;
-use super::window::{Message, MessageState};
 use crate::defaults;
 
 /// Which rooms a list shows, in which order.

@@ -8,9 +8,9 @@ use tidewire_protocol::RoomId;
 use super::effect::{CommandId, ListId, Notice, Reply};
 use super::heads::{Entry, Heads};
 use super::list::{Facts, List, RoomListQuery, RoomListRow, Source, pending_state};
+use super::message::Message;
 use super::outbox::Outbox;
 use super::time::Timer;
-use super::window::Message;
 use super::{Engine, Phase};
 use crate::config::millis;
 use crate::defaults;
@@ -32,7 +32,7 @@ impl Shelf<'_> {
         let rows = self.outbox.of_room(room);
         let holder = rows.iter().find(|row| row.failed.is_some()).map(|row| row.op.id);
         let message = |row: &&super::outbox::OutboxRow| {
-            let message = Message::of_pending(row, self.user, pending_state(row, holder));
+            let message = Message::of_row(row, self.user, pending_state(row, holder));
             message.is_said().then_some(message)
         };
         rows.iter().rev().find_map(message)

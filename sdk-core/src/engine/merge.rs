@@ -13,11 +13,12 @@ use tidewire_protocol::{
 };
 
 use super::commit::After;
+use super::fold::{Mutation, is_mutation};
+use super::message::Message;
 use super::outbox::Fate;
 use super::room::Room;
 use super::transaction::{Transaction, Write};
 use super::unread::countable;
-use super::window::Message;
 use super::{Engine, Phase, Timer};
 
 /// Where an event came from. Only the feed moves a room's feed position.
@@ -106,7 +107,7 @@ impl Engine {
     pub(crate) fn accept_state(&mut self, state: RoomState, mut after: After) {
         if self.phase != Phase::Ready {
             // What is in memory is about to be replaced. The feed brings the room again.
-            self.apply(after);
+            self.apply(after, Vec::new());
             return;
         }
         let mut transaction = Transaction::default();
@@ -155,14 +156,26 @@ impl Engine {
                 after.dequeued.push(event.id);
             }
             count(transaction, after, &event, &self.config.user);
-            transaction.push(Write::Event(Box::new(event.clone())));
             // A room may be opened before this is committed: then its window takes it too.
-            let messages = after.messages.entry(event.room).or_default();
-            let message = Arc::new(Message::of_event(event));
-            if let Some(room) = self.rooms.get_mut(&message.room) {
-                room.hear(&message);
+            let arrived = after.arrived.entry(event.room).or_default();
+            let seq = event.seq;
+            if is_mutation(&event.kind) {
+                arrived.push((seq, None));
+                // One without the shape of its kind changes nothing.
+                if Mutation::of(&event.kind, &event.content).is_some() {
+                    let mine = event.sender == self.config.user;
+                    transaction.push(Write::Mutation { event: Box::new(event), mine });
+                }
+            } else {
+                // What came of it is folded on the disk.
+                let event = Event { fold: None, ..event };
+                transaction.push(Write::Event(Box::new(event.clone())));
+                let message = Arc::new(Message::of_event(event));
+                if let Some(room) = self.rooms.get_mut(&message.room) {
+                    room.hear(&message);
+                }
+                arrived.push((seq, Some(message)));
             }
-            messages.push(message);
         }
         after.changed.extend(&touched);
         for id in touched {
@@ -245,12 +258,23 @@ impl Engine {
         }
         if let Some((from, to)) = history.covers {
             let (start, end) = (from.get(), to.get());
+            // Changes that were folded away here may have been of messages below, which never hear of
+            // them any more.
+            let doubtful = !room.held.holes(start, end).is_empty()
+                && room.held.ranges().first().is_some_and(|(first, _)| *first < start);
+            if doubtful {
+                for &(first, last) in room.held.ranges().iter().filter(|(first, _)| *first < start)
+                {
+                    room.stale.insert(first, last.min(start - 1));
+                }
+            }
             transaction.push(range_write(room_id, room.held.insert(start, end)));
-            if !room.stale.is_empty() {
+            if doubtful || !room.stale.is_empty() {
                 room.stale.remove(start, end);
                 let ranges = room.stale.ranges().to_vec();
                 transaction.push(Write::Stale { room: room_id, ranges });
             }
+            let as_of = history.as_of;
             let mut messages = Vec::with_capacity(history.messages.len());
             for event in history.messages {
                 if event.sender == self.config.user && self.outbox.contains(event.id) {
@@ -259,10 +283,13 @@ impl Engine {
                     after.dequeued.push(event.id);
                 }
                 count(&mut transaction, &mut after, &event, &self.config.user);
+                if is_mutation(&event.kind) {
+                    continue;
+                }
                 let message = Arc::new(Message::of_event(event.clone()));
                 room.hear(&message);
                 messages.push(message);
-                transaction.push(Write::Event(Box::new(event)));
+                transaction.push(Write::Folded { event: Box::new(event), as_of });
             }
             after.history = Some((room_id, from, to, messages));
         }

@@ -36,6 +36,7 @@ mod crowd;
 mod drafts;
 mod dwell;
 mod effect;
+mod fold;
 mod heads;
 mod health;
 mod input;
@@ -46,7 +47,9 @@ mod list;
 mod lists;
 mod logout;
 mod merge;
+mod message;
 mod mode;
+mod mutate;
 mod names;
 mod outbox;
 mod peers;
@@ -93,6 +96,10 @@ use window::Window;
 
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use fold::is_mutation;
+pub(crate) use fold::{Act, Done, Folded, Mutation, References};
+
 pub use effect::{
     Command, CommandId, Effect, ListId, Notice, Older, Problem, Query, Refreshed, Repair, Reply,
     Request, RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes,
@@ -102,6 +109,7 @@ pub use heads::{Draft, Wish};
 pub use input::Input;
 pub use list::{RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort};
 pub use logout::Logout;
+pub use message::{Changed, Message, MessageState, Quote, Quoted, Reach, Replies};
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
@@ -113,7 +121,7 @@ pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
 pub use unread::{TailRow, Unread};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
-pub use window::{Change, Message, MessageState, Reach, Row, RowKey, TimelineUpdate};
+pub use window::{Change, Row, RowKey, TimelineUpdate};
 
 /// What a request was made for.
 #[derive(Debug)]
@@ -536,11 +544,11 @@ impl Engine {
         self.cursor.as_ref()
     }
 
-    /// How far the feed has passed a room, if all of that is on disk.
+    /// How far the feed has passed a room, and what is held of it, if all of that is on disk.
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn passed(&self, room: RoomId) -> Option<tidewire_protocol::Seq> {
+    pub(crate) fn passed(&self, room: RoomId) -> Option<(tidewire_protocol::Seq, &RangeSet)> {
         let on_disk = self.commits.is_empty() && self.phase == Phase::Ready;
-        self.rooms.get(&room).filter(|_| on_disk).map(|room| room.feed_seq)
+        self.rooms.get(&room).filter(|_| on_disk).map(|room| (room.feed_seq, &room.held))
     }
 
     /// Counters since the start.

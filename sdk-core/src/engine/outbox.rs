@@ -1,10 +1,10 @@
 //! The outbox: operations on their way to the server, first in first out within a room.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
+use tidewire_protocol::{Content, Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
 
 use super::effect::{RequestId, SocketId};
 
@@ -78,7 +78,7 @@ struct Lane {
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is in the log.
+    /// It leaves the outbox: it is in the log, or was given up.
     Arrived,
     /// It was refused: those behind it wait from now on.
     Failed,
@@ -91,6 +91,12 @@ pub(crate) struct Outbox {
     rooms: HashMap<EventId, RoomId>,
     /// Rows whose fate is decided and on its way to the disk: they are not sent again.
     settled: HashMap<EventId, Fate>,
+    /// Rows that nobody but this client can know: queued by this process, and never sent. Of those
+    /// of an earlier one it is not certain, because that is written down beside the sending.
+    fresh: HashSet<EventId>,
+    /// Rows that are being rewritten, with the number of rewritings on their way to the disk.
+    /// Neither they nor what is behind them leaves.
+    amended: HashMap<EventId, u32>,
 }
 
 impl Outbox {
@@ -109,6 +115,38 @@ impl Outbox {
     pub(crate) fn push(&mut self, row: OutboxRow) {
         self.rooms.insert(row.op.id, row.room);
         self.lanes.entry(row.room).or_default().rows.push_back(row);
+    }
+
+    /// A row that has just been queued.
+    pub(crate) fn push_fresh(&mut self, row: OutboxRow) {
+        self.fresh.insert(row.op.id);
+        self.push(row);
+    }
+
+    /// Whether nobody but this client can know of a row: then it may still say something else, or
+    /// be taken back. That is so as well where the server has said that it is not in the log.
+    pub(crate) fn is_ours_alone(&self, id: EventId) -> bool {
+        let refused = |row: &OutboxRow| matches!(row.failed, Some(FailReason::Refused(_)));
+        self.fresh.contains(&id) || self.get(id).is_some_and(refused)
+    }
+
+    /// A row is about to say something else: it stays until that is on disk.
+    pub(crate) fn begin_amend(&mut self, id: EventId) {
+        *self.amended.entry(id).or_default() += 1;
+    }
+
+    /// That is on disk.
+    pub(crate) fn amend(&mut self, id: EventId, content: Content) -> Option<RoomId> {
+        if let Some(left) = self.amended.get_mut(&id) {
+            *left -= 1;
+            if *left == 0 {
+                self.amended.remove(&id);
+            }
+        }
+        let room = *self.rooms.get(&id)?;
+        let lane = self.lanes.get_mut(&room)?;
+        lane.rows.iter_mut().find(|row| row.op.id == id)?.op.content = content;
+        Some(room)
     }
 
     pub(crate) fn contains(&self, id: EventId) -> bool {
@@ -142,6 +180,8 @@ impl Outbox {
     /// Takes a row out: it reached the log or was discarded.
     pub(crate) fn remove(&mut self, id: EventId) -> Option<OutboxRow> {
         self.settled.remove(&id);
+        self.fresh.remove(&id);
+        self.amended.remove(&id);
         let room = self.rooms.remove(&id)?;
         let lane = self.lanes.get_mut(&room)?;
         let at = lane.rows.iter().position(|row| row.op.id == id)?;
@@ -184,13 +224,16 @@ impl Outbox {
         self.lanes.values().any(work)
     }
 
-    /// What may go out, in order: nothing that has arrived, and nothing from a failed one on.
+    /// What may go out, in order: nothing that has arrived, and nothing from one on that failed or is
+    /// being rewritten.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();
-        lane.rows
-            .iter()
-            .filter(move |row| fate(row) != Some(Fate::Arrived))
-            .take_while(move |row| row.failed.is_none() && fate(row) != Some(Fate::Failed))
+        lane.rows.iter().filter(move |row| fate(row) != Some(Fate::Arrived)).take_while(
+            move |row| {
+                let stays = row.failed.is_some() || self.amended.contains_key(&row.op.id);
+                !stays && fate(row) != Some(Fate::Failed)
+            },
+        )
     }
 
     /// The next operations of a room that is ready: at most 50 and 64 KiB.
@@ -226,6 +269,7 @@ impl Outbox {
         if let Some(lane) = self.lanes.get_mut(&room) {
             let aboard = ops.iter().map(|op| op.id).collect();
             lane.in_flight = Some(Flight { carrier, since_ms: mono_ms, aboard });
+            self.fresh.retain(|id| ops.iter().all(|op| op.id != *id));
             for row in &mut lane.rows {
                 if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
                     row.attempted_at = Some(at);

@@ -8,10 +8,10 @@ use tidewire_protocol::{
 };
 
 use super::effect::RoomRow;
+use super::message::Message;
 use super::ranges::RangeSet;
 use super::receipts::{Receipts, Told};
 use super::transaction::Write;
-use super::window::Message;
 
 /// A room's head.
 #[derive(Debug)]
@@ -233,6 +233,13 @@ impl Room {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// The newest message of the room is another one on disk than it was by itself.
+    pub(crate) fn refold(&mut self, message: &Arc<Message>) {
+        if let Some(said) = self.said.as_mut().filter(|said| said.id == message.id) {
+            *said = message.clone();
         }
     }
 

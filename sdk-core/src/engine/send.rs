@@ -7,6 +7,7 @@ use tidewire_protocol::{
 
 use super::commit::After;
 use super::effect::{CommandId, Reply, Request, RequestError, RequestId, Response};
+use super::fold::is_mutation;
 use super::link::Link;
 use super::merge::Source;
 use super::outbox::{Carrier, FailReason, Fate, OutboxRow};
@@ -20,9 +21,22 @@ impl Engine {
     pub(crate) fn enqueue(&mut self, command: CommandId, room: RoomId, op: Op) {
         if let Err(error) = self.may_enqueue(room, &op) {
             self.reply(command, Err(error));
+        } else if is_mutation(&op.kind) {
+            self.enqueue_mutation(command, room, op);
+        } else {
+            self.queue(command, room, op);
+        }
+    }
+
+    pub(crate) fn queue(&mut self, command: CommandId, room: RoomId, op: Op) {
+        let capacity = self.config.outbox_capacity;
+        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
+            self.reply(command, Err(Error::OutboxFull { capacity }));
             return;
         }
-        self.typing_sent(room);
+        if !is_mutation(&op.kind) {
+            self.typing_sent(room);
+        }
         let row =
             OutboxRow { room, op, queued_at: self.now.wall_ms, attempted_at: None, failed: None };
         let mut transaction =
@@ -37,10 +51,6 @@ impl Engine {
         let head = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
         if !head.state.joined {
             return Err(Error::NotAMember(room));
-        }
-        let capacity = self.config.outbox_capacity;
-        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
-            return Err(Error::OutboxFull { capacity });
         }
         Ok(())
     }
@@ -69,12 +79,7 @@ impl Engine {
             self.reply(command, Err(Error::UnknownMessage(id)));
             return;
         }
-        let mut transaction =
-            Transaction { durable: true, independent: true, ..Transaction::default() };
-        transaction.push(Write::Dequeue(id));
-        let after =
-            After { dequeued: vec![id], reply: Some((command, Reply::Done)), ..After::default() };
-        self.commit(transaction, after);
+        self.take_back(command, id);
     }
 
     /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
@@ -219,6 +224,10 @@ impl Engine {
     ) {
         let Some(row) = self.outbox.get(id) else { return };
         let room = row.room;
+        if is_mutation(&row.op.kind) {
+            self.give_up(transaction, after, id, reason);
+            return;
+        }
         self.outbox.settle(id, Fate::Failed);
         transaction.push(Write::Failure(id, Some(reason.clone())));
         after.failed.push((room, id, Some(reason)));

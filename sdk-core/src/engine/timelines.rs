@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidewire_protocol::{EventId, History, HistoryAnchor, HistoryQuery, RoomId, Seq, limits};
+use tidewire_protocol::{EventId, History, HistoryAnchor, HistoryQuery, Op, RoomId, Seq, limits};
 
 use super::commit::After;
 use super::effect::{
@@ -10,13 +10,14 @@ use super::effect::{
     Response, Rows, StartRows, StoreToken, TimelineId,
 };
 use super::heads::Entry;
+use super::message::Message;
 use super::outbox::Outbox;
 use super::profiles::Lookup;
 use super::room::Room;
 use super::stats::Tier;
 use super::time::{Now, Timer};
 use super::unread::Tail;
-use super::window::{Message, Sources, Window};
+use super::window::{Sources, Window};
 use super::{Engine, Phase, Purpose};
 use crate::config::millis;
 use crate::defaults;
@@ -44,6 +45,10 @@ pub(crate) enum LoadPurpose {
     Profiles(Lookup),
     /// A message that somebody asks about.
     Why(CommandId, RoomId, EventId),
+    /// Messages that are quoted in a window.
+    Quotes(RoomId, Vec<EventId>),
+    /// The message that an operation is to change.
+    Target(CommandId, RoomId, Box<Op>),
     /// How large the cache is.
     Sizes,
     /// The same, for the app.
@@ -115,6 +120,15 @@ impl Engine {
             (Some(LoadPurpose::Why(command, room, id)), Rows::Events(events)) => {
                 self.why_event(command, room, id, events.first());
             }
+            (Some(LoadPurpose::Quotes(room, ids)), Rows::Events(events)) => {
+                let found = events.into_iter().map(|e| Message::of_event(e).into()).collect();
+                if let Some(window) = self.windows.get_mut(&room) {
+                    window.quotes_found(&ids, found);
+                }
+            }
+            (Some(LoadPurpose::Target(command, room, op)), Rows::Events(events)) => {
+                self.target_found(command, room, *op, events.into_iter().next());
+            }
             _ => {}
         }
         self.advance();
@@ -160,14 +174,17 @@ impl Engine {
             }
             Some(LoadPurpose::Older { command, .. }) => self.load_refused(command, error),
             Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
-            Some(LoadPurpose::Why(command, ..) | LoadPurpose::Report(command)) => {
-                self.load_refused(command, error);
-            }
+            Some(
+                LoadPurpose::Why(command, ..)
+                | LoadPurpose::Report(command)
+                | LoadPurpose::Target(command, ..),
+            ) => self.load_refused(command, error),
             Some(LoadPurpose::Sizes) => {
                 self.sizes_told(None);
                 self.damage_found(error);
             }
-            None => {}
+            // Quotes are asked for again when the window next changes.
+            Some(LoadPurpose::Quotes(..)) | None => {}
         }
         self.advance();
     }
@@ -247,9 +264,12 @@ impl Engine {
                 unanswered.push(*command);
                 false
             }
+            // The windows ask for them anew.
+            LoadPurpose::Quotes(..) => false,
             LoadPurpose::Start
             | LoadPurpose::Profiles(_)
             | LoadPurpose::Why(..)
+            | LoadPurpose::Target(..)
             | LoadPurpose::Sizes
             | LoadPurpose::Report(_) => true,
         });
@@ -574,6 +594,19 @@ impl Engine {
             for timeline in window.timelines.clone() {
                 self.effects.push_back(Effect::Notify(Notice::Timeline(timeline, update.clone())));
             }
+        }
+        let ids = std::mem::take(&mut window.unknown_quotes);
+        self.look_for_quotes(id, ids);
+    }
+
+    /// Asks the disk for messages that a window quotes and does not show, one question at a time: the
+    /// answer brings the next one.
+    fn look_for_quotes(&mut self, room: RoomId, ids: Vec<EventId>) {
+        let of_room = |purpose: &LoadPurpose| matches!(purpose, LoadPurpose::Quotes(other, _) if *other == room);
+        let asked = self.loads.values().any(of_room);
+        if !ids.is_empty() && !asked && self.phase == Phase::Ready && !self.rests() {
+            let query = Query::Messages { room, ids: ids.clone() };
+            self.load(query, LoadPurpose::Quotes(room, ids));
         }
     }
 

@@ -1,7 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
 use tidewire_protocol::{
-    Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomSettings, RoomState, Seq, UserId,
+    Content, Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomSettings, RoomState, Seq,
+    UserId,
 };
 
 use super::outbox::OutboxRow;
@@ -49,8 +50,24 @@ pub enum Write {
         /// The highest seq that the feed has passed.
         feed_seq: Seq,
     },
-    /// An event. One of the same seq is replaced.
+    /// An event as it was sent. One of the same seq is replaced. What is known of later changes to
+    /// it goes into it.
     Event(Box<Event>),
+    /// An event that changes another one: it goes into that, or waits for it.
+    Mutation {
+        /// The event.
+        event: Box<Event>,
+        /// Whether the user did it.
+        mine: bool,
+    },
+    /// An event of a folded history. It replaces what is stored if that was folded as of less; what
+    /// is known of later changes goes into it.
+    Folded {
+        /// The event, with what was made of it.
+        event: Box<Event>,
+        /// All changes up to here are in it.
+        as_of: Seq,
+    },
     /// The held ranges of a room: rows to delete by their start, and one to write.
     Range {
         /// The room.
@@ -122,6 +139,8 @@ pub enum Write {
     Attempted(Vec<EventId>, i64),
     /// An operation reached the log, or the app discarded it.
     Dequeue(EventId),
+    /// An operation that nobody but this client knows says something else.
+    Amend(EventId, Content),
     /// The server's "no" to an operation; `None` queues it again.
     Failure(EventId, Option<super::outbox::FailReason>),
     /// A profile, and when it was fetched (wall clock, ms).

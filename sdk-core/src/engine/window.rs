@@ -4,13 +4,15 @@
 //! is due; the update is the difference to what was shown before. So no path that changes one of
 //! them can forget to tell the screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tidewire_protocol::{Content, Event, EventId, EventKind, RoomId, Seq, UserId};
+use tidewire_protocol::{EventId, Seq, UserId};
 
 use super::effect::TimelineId;
-use super::outbox::{FailReason, OutboxRow};
+use super::fold::{Act, Mutation, is_mutation};
+use super::message::{Message, MessageState, Quote, Quoted};
+use super::outbox::OutboxRow;
 use super::ranges::RangeSet;
 use super::receipts::Others;
 use crate::defaults;
@@ -53,127 +55,6 @@ impl Row {
             Row::Message(message) => Some(message),
             Row::Gap { .. } => None,
         }
-    }
-}
-
-/// A message or another event of a room, as shown.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Its id, chosen by its sender, the same before and after it is sent.
-    pub id: EventId,
-    /// The room.
-    pub room: RoomId,
-    /// Who sent it.
-    pub sender: UserId,
-    /// Its place in the room; none while it waits in the outbox.
-    pub seq: Option<Seq>,
-    /// When the server took it, or, in the outbox, when it was queued: ms since 1970-01-01 UTC.
-    pub at: i64,
-    /// What kind of content it has.
-    pub kind: EventKind,
-    /// The content.
-    pub content: Content,
-    /// How far it is.
-    pub state: MessageState,
-    /// Of the user's own messages in the log: how many of the other members have it. None of other
-    /// events, and where it is not known: in rooms of more than 100 members.
-    pub reach: Option<Reach>,
-}
-
-/// How many of the other members of a room have a message. Who came later counts as one who has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
-    /// Those whose devices have it; those who read it among them.
-    pub delivered_to: u32,
-    /// Those who have read it.
-    pub read_by: u32,
-    /// How many others there are: at least 1.
-    pub of: u32,
-}
-
-impl Message {
-    pub(crate) fn of_event(event: Event) -> Self {
-        Self {
-            id: event.id,
-            room: event.room,
-            sender: event.sender,
-            seq: Some(event.seq),
-            at: event.at,
-            kind: event.kind,
-            content: event.content,
-            state: MessageState::Sent,
-            reach: None,
-        }
-    }
-
-    /// An operation that waits in the outbox.
-    pub(crate) fn of_pending(row: &OutboxRow, sender: &UserId, state: MessageState) -> Self {
-        Self {
-            id: row.op.id,
-            room: row.room,
-            sender: sender.clone(),
-            seq: None,
-            at: row.queued_at,
-            kind: row.op.kind.clone(),
-            content: row.op.content.clone(),
-            state,
-            reach: None,
-        }
-    }
-
-    /// Whether it is a message that stands in no thread: what a list of rooms may show.
-    pub(crate) fn is_said(&self) -> bool {
-        let threaded = || {
-            self.content.as_json().contains("\"thread\"")
-                && self
-                    .content
-                    .parse::<tidewire_protocol::MessageContent>()
-                    .is_ok_and(|content| content.thread.is_some())
-        };
-        self.kind == EventKind::Message && !threaded()
-    }
-
-    /// The text, if this is a `message`.
-    pub fn text(&self) -> Option<String> {
-        if self.kind != EventKind::Message {
-            return None;
-        }
-        self.content.parse::<tidewire_protocol::MessageContent>().ok().map(|content| content.text)
-    }
-}
-
-/// How far a message is. Derived from the outbox, the log and the receipts, stored nowhere. Only the
-/// user's own messages go beyond `Sent`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageState {
-    /// In the outbox, on its way or about to be.
-    Sending,
-    /// In the outbox, behind a message that failed.
-    Waiting(EventId),
-    /// The server refused it: retry or discard it.
-    Failed(FailReason),
-    /// In the log.
-    Sent,
-    /// On a device of every other member.
-    Delivered,
-    /// Read by every other member.
-    Read,
-}
-
-impl MessageState {
-    /// Of a message in the log that has reached so many.
-    pub(crate) fn of_reach(reach: Option<Reach>) -> Self {
-        match reach {
-            Some(Reach { read_by, of, .. }) if read_by == of => Self::Read,
-            Some(Reach { delivered_to, of, .. }) if delivered_to == of => Self::Delivered,
-            _ => Self::Sent,
-        }
-    }
-
-    /// Whether it is in the log: sent, and maybe more.
-    pub fn is_sent(&self) -> bool {
-        matches!(self, Self::Sent | Self::Delivered | Self::Read)
     }
 }
 
@@ -242,8 +123,12 @@ impl TimelineUpdate {
 #[derive(Debug)]
 pub(crate) struct Window {
     pub(crate) timelines: Vec<TimelineId>,
-    /// By seq, from `from` on.
+    /// By seq, from `from` on: what makes a row of the room itself.
     messages: BTreeMap<Seq, Arc<Message>>,
+    /// Messages that are quoted here and lie elsewhere: nothing for one that is not on this device.
+    quoted: BTreeMap<EventId, Option<Arc<Message>>>,
+    /// Those of which it is not known yet whether they are.
+    pub(crate) unknown_quotes: Vec<EventId>,
     /// How far the other members are, if it is known.
     others: Option<Arc<Others>>,
     /// The lowest seq shown. What lies below is older history.
@@ -300,6 +185,8 @@ impl Window {
         Self {
             timelines: Vec::new(),
             messages: BTreeMap::new(),
+            quoted: BTreeMap::new(),
+            unknown_quotes: Vec::new(),
             others: None,
             from: Seq::new(u64::MAX),
             opened,
@@ -316,6 +203,7 @@ impl Window {
     /// Forgets all messages, for instance because another epoch began.
     pub(crate) fn clear(&mut self) {
         self.messages.clear();
+        self.quoted.clear();
         self.from = Seq::new(u64::MAX);
         self.dirty = true;
     }
@@ -351,14 +239,22 @@ impl Window {
         self.messages.len()
     }
 
-    /// Takes events of the room at or after the window's beginning. The window is bounded: the
-    /// oldest go when it is over `max`.
-    pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Arc<Message>>, max: usize) {
-        for message in events {
-            let Some(seq) = message.seq else { continue };
+    /// Takes events of the room at or after the window's beginning; those without a message say
+    /// nothing by themselves. The window is bounded: the oldest go when it is over `max`.
+    pub(crate) fn take(
+        &mut self,
+        events: impl IntoIterator<Item = (Seq, Option<Arc<Message>>)>,
+        max: usize,
+    ) {
+        for (seq, message) in events {
+            if let Some(message) = &message {
+                self.learn(message);
+            }
             if seq >= self.from || self.messages.is_empty() || self.is_just_below(seq) {
                 self.from = self.from.min(seq);
-                self.messages.insert(seq, message);
+                if let Some(message) = message.filter(|message| message.thread.is_none()) {
+                    self.messages.insert(seq, message);
+                }
                 self.dirty = true;
             }
         }
@@ -380,13 +276,43 @@ impl Window {
     ) -> usize {
         let before = self.messages.len();
         for message in events {
-            if let Some(seq) = message.seq {
+            self.learn(&message);
+            if let Some(seq) = message.seq.filter(|_| message.thread.is_none()) {
                 self.messages.insert(seq, message);
             }
         }
         self.from = self.from.min(from);
         self.dirty = true;
         self.messages.len() - before
+    }
+
+    /// Takes what became of a message, as it is on disk.
+    pub(crate) fn refold(&mut self, message: &Arc<Message>) {
+        self.learn(message);
+        let Some(seq) = message.seq else { return };
+        if let Some(shown) = self.messages.get_mut(&seq) {
+            *shown = message.clone();
+            self.dirty = true;
+        }
+    }
+
+    /// Takes note of a message if it is quoted here.
+    fn learn(&mut self, message: &Arc<Message>) {
+        if let Some(quoted) = self.quoted.get_mut(&message.id) {
+            *quoted = Some(message.clone());
+            self.dirty = true;
+        }
+    }
+
+    /// The disk was asked for quoted messages, and has these of them.
+    pub(crate) fn quotes_found(&mut self, asked: &[EventId], found: Vec<Arc<Message>>) {
+        for id in asked {
+            self.quoted.entry(*id).or_default();
+        }
+        for message in found {
+            self.learn(&message);
+        }
+        self.dirty = true;
     }
 
     /// The oldest seq of the window, if it shows any.
@@ -448,9 +374,79 @@ impl Window {
             if row.failed.is_some() {
                 holder.get_or_insert(row.op.id);
             }
-            rows.push(Row::Message(Arc::new(Message::of_pending(row, sources.user, state))));
+            if !is_mutation(&row.op.kind) {
+                let message = Message::of_row(row, sources.user, state);
+                if message.thread.is_none() {
+                    rows.push(Row::Message(Arc::new(message)));
+                }
+            }
         }
+        self.add_what_is_on_its_way(sources, &mut rows);
+        self.resolve_quotes(&mut rows);
         rows
+    }
+
+    /// What the user has done to messages shows at once, and goes again if the server refuses it.
+    fn add_what_is_on_its_way(&self, sources: &Sources<'_>, rows: &mut [Row]) {
+        let mut pending: HashMap<EventId, Vec<(Act, i64)>> = HashMap::new();
+        for row in sources.outbox.iter().filter(|row| row.failed.is_none()) {
+            if let Some(Mutation { target, act }) = Mutation::of(&row.op.kind, &row.op.content) {
+                pending.entry(target).or_default().push((act, row.queued_at));
+            }
+        }
+        if pending.is_empty() {
+            return;
+        }
+        for row in rows {
+            let Row::Message(message) = row else { continue };
+            for (act, at) in pending.get(&message.id).into_iter().flatten() {
+                *message = Arc::new(message.with(act, sources.user, *at));
+            }
+        }
+    }
+
+    /// Shows what is quoted as it is now.
+    fn resolve_quotes(&self, rows: &mut [Row]) {
+        let quotes = |row: &Row| Some(row.message()?.reply_to.as_ref()?.id);
+        let mut wanted: HashMap<EventId, Option<Quoted>> =
+            rows.iter().filter_map(quotes).map(|id| (id, None)).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        for message in rows.iter().filter_map(Row::message) {
+            if let Some(quoted) = wanted.get_mut(&message.id) {
+                *quoted = Some(message.quoted());
+            }
+        }
+        for row in rows {
+            let Row::Message(message) = row else { continue };
+            let Some(Quote { id, .. }) = message.reply_to else { continue };
+            let shown = wanted.get(&id).cloned().flatten();
+            let elsewhere = || Some(self.quoted.get(&id)?.as_ref()?.quoted());
+            let quote = Quote { id, message: shown.or_else(elsewhere) };
+            *message = Arc::new(Message { reply_to: Some(quote), ..(**message).clone() });
+        }
+    }
+
+    /// Which quoted messages are to be looked for, and which need not be kept any more.
+    fn note_quotes(&mut self, rows: &[Row]) {
+        let mut kept = BTreeMap::new();
+        self.unknown_quotes.clear();
+        let shown: std::collections::HashSet<EventId> =
+            self.messages.values().map(|message| message.id).collect();
+        for quote in rows.iter().filter_map(|row| row.message()?.reply_to.as_ref()) {
+            if shown.contains(&quote.id) || kept.contains_key(&quote.id) {
+                continue;
+            }
+            match self.quoted.remove(&quote.id) {
+                Some(known) => drop(kept.insert(quote.id, known)),
+                None if !self.unknown_quotes.contains(&quote.id) => {
+                    self.unknown_quotes.push(quote.id);
+                }
+                None => {}
+            }
+        }
+        self.quoted = kept;
     }
 
     fn has_more(&self, sources: &Sources<'_>) -> bool {
@@ -467,6 +463,7 @@ impl Window {
         self.dirty = false;
         self.derive_states(sources.user);
         let rows = self.rows(sources);
+        self.note_quotes(&rows);
         let more = self.has_more(sources);
         let changes = diff(&self.shown, &rows);
         if changes.is_empty() && more == self.more {
@@ -543,22 +540,23 @@ fn diff(old: &[Row], new: &[Row]) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tidewire_protocol::{Content, Event, EventKind, RoomId};
     use uuid::Uuid;
 
     use super::*;
 
     fn row(id: u8, version: u8) -> Row {
-        Row::Message(Arc::new(Message {
+        let event = Event {
             id: EventId::from_uuid(Uuid::from_u128(u128::from(id))),
             room: RoomId::from_uuid(Uuid::nil()),
+            seq: Seq::new(1),
             sender: UserId::new("ada").unwrap(),
-            seq: None,
             at: i64::from(version),
             kind: EventKind::Message,
             content: Content::from_json("{}".into()).unwrap(),
-            state: MessageState::Sending,
-            reach: None,
-        }))
+            fold: None,
+        };
+        Row::Message(Arc::new(Message::of_event(event)))
     }
 
     proptest! {

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 
-use tidewire_protocol::{Event, EventKind, MessageContent, Seq, limits};
+use tidewire_protocol::{Event, EventId, EventKind, MessageContent, RoomId, Seq, limits};
 
 use super::client::SimClient;
 use super::server::ModelServer;
 use crate::engine::{
-    ListId, Query, RangeSet, RoomListQuery, RoomSort, Row, Rows, StartRows, Unread,
+    ListId, Query, RangeSet, References, RoomListQuery, RoomSort, Row, Rows, StartRows, Unread,
+    is_mutation,
 };
 
 /// A promise that was broken, in words.
@@ -82,31 +83,97 @@ fn check_rows_of_store(
     Ok(())
 }
 
-/// Every stored event is the server's, and every held one is stored.
+/// Whether an event is stored by itself: those that change another one go into it.
+fn stands_alone(event: &Event) -> bool {
+    !is_mutation(&event.kind)
+}
+
+/// Whether an event makes a row in the timeline of its room.
+fn makes_row(event: &Event) -> bool {
+    stands_alone(event) && References::of(&event.content).thread.is_none()
+}
+
+/// What a client stores of a room, its threads among it, by seq.
+fn stored_events(client: &mut SimClient, id: RoomId, log: &[Event]) -> Result<Vec<Event>, Broken> {
+    let roots = log.iter().filter_map(|event| References::of(&event.content).thread);
+    let roots: std::collections::BTreeSet<EventId> = roots.collect();
+    let (limit, before) = (usize::MAX, Seq::new(u64::MAX));
+    let threads = roots.into_iter().map(|root| Query::Thread { room: id, root, before, limit });
+    let mut all = Vec::new();
+    for query in threads.chain([Query::Newest { room: id, limit }]) {
+        match client.disk.peek(&query) {
+            Ok(Rows::Events(events)) => all.extend(events),
+            other => return Err(Broken(format!("events are not answered by {other:?}"))),
+        }
+    }
+    all.sort_by_key(|event| event.seq);
+    Ok(all)
+}
+
+/// Every stored event is the server's, and every held one that stands by itself is stored.
 ///
 /// # Errors
 /// The first that is not so.
 pub fn check_events(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
     for room in client.stored().rooms {
         let id = room.state.id;
-        let query = Query::Newest { room: id, limit: usize::MAX };
-        let events = match client.disk.peek(&query) {
-            Ok(Rows::Events(events)) => events,
-            other => return Err(Broken(format!("events are not answered by {other:?}"))),
-        };
         let log = server.rooms.get(&id).map_or(&[][..], |room| &room.log);
+        let events = stored_events(client, id, log)?;
         for event in &events {
             let seq = event.seq;
-            hold!(
-                Some(event) == log.get(seq.previous().get() as usize),
-                "{seq} of {id} is stored as {event:?}"
-            );
+            let original = log.get(seq.previous().get() as usize);
+            let same = original.is_some_and(|original| {
+                (original.id, original.at, &original.kind, &original.sender)
+                    == (event.id, event.at, &event.kind, &event.sender)
+                    && (event.fold.is_some() || original.content == event.content)
+            });
+            hold!(same, "{seq} of {id} is stored as {event:?}");
         }
-        let held: u64 = room.held.iter().map(|(start, end)| end - start + 1).sum();
+        let held = RangeSet::from_ranges(room.held.iter().copied());
+        let expected: Vec<u64> = log
+            .iter()
+            .filter(|event| held.contains(event.seq) && stands_alone(event))
+            .map(|event| event.seq.get())
+            .collect();
         let stored: Vec<u64> = events.iter().map(|event| event.seq.get()).collect();
-        hold!(held == stored.len() as u64, "held {:?}, stored {stored:?} in {id}", room.held);
+        hold!(expected == stored, "held {:?}, stored {stored:?} in {id}", room.held);
     }
     Ok(())
+}
+
+/// Every stored message that does not count as stale is what the server has made of it.
+fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
+    let user = client.user.clone();
+    for room in client.stored().rooms {
+        let id = room.state.id;
+        let Ok((log, member)) = server.seen_by(&user, id) else { continue };
+        if member.left.is_some() {
+            continue;
+        }
+        let stale = RangeSet::from_ranges(room.stale.iter().copied());
+        for event in stored_events(client, id, &log.log)? {
+            let Some(original) = log.log.get(event.seq.previous().get() as usize) else { continue };
+            let told = log.folded(original, log.head(), &user);
+            let fresh = !stale.contains(event.seq);
+            hold!(
+                !fresh || same_fold(&event, &told),
+                "{event:?} is {told:?} on the server in {id}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether two folds are the same. Whom a reaction names is some of them: all, as long as they never
+/// were more than are named.
+fn same_fold(stored: &Event, told: &Event) -> bool {
+    let bare = |event: &Event| {
+        let mut fold = event.fold.as_deref().cloned().unwrap_or_default();
+        fold.reactions.iter_mut().for_each(|one| one.by.clear());
+        fold.reactions.sort_by(|a, b| a.key.cmp(&b.key));
+        fold
+    };
+    stored.content == told.content && bare(stored) == bare(told)
 }
 
 /// What must be true once nothing is in the way any more and time has passed.
@@ -148,7 +215,8 @@ pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Res
     for (timeline, rows) in &client.rows {
         check_whole(&client.timelines[timeline], client, server, rows)?;
     }
-    Ok(())
+    check_events(client, server)?;
+    check_folds(client, server)
 }
 
 /// What is unread of each room is what the server counts at the user's watermark, and the total is
@@ -242,6 +310,11 @@ fn check_whole(
     if member.left.is_some() {
         return Ok(());
     }
+    // The next one that makes a row, from this one on.
+    let next_row = |seq: Seq| {
+        let rest = log.log.get(seq.previous().get() as usize..).unwrap_or_default();
+        rest.iter().find(|event| makes_row(event)).map_or(log.head().next(), |event| event.seq)
+    };
     let mut next = None;
     for row in rows {
         let (from, to) = match row {
@@ -251,20 +324,24 @@ fn check_whole(
                 None => continue,
             },
         };
+        // A gap begins where something is missing, whether or not that makes a row.
         hold!(
-            next.is_none_or(|next| next == from),
+            next.is_none_or(|next| next_row(next) == next_row(from) && from >= next),
             "{from} of {room} is shown after {next:?}, without a gap's mark"
         );
         next = Some(to.next());
     }
     let head = log.last_seen_by(member);
-    hold!(next == Some(head.next()), "{room} is shown up to {next:?}, its head is {head}");
+    hold!(
+        next.is_some_and(|next| next_row(next) == head.next()),
+        "{room} is shown up to {next:?}, its head is {head}"
+    );
     Ok(())
 }
 
 /// What must be true of a timeline at every moment as well: what lies between two messages is
-/// marked as a gap, unless the feed has yet to bring it.
-pub(super) fn check_marks(rows: &[Row], passed: Seq) -> Result<(), Broken> {
+/// marked as a gap, unless it is held and makes no row, or the feed has yet to bring it.
+pub(super) fn check_marks(rows: &[Row], passed: Seq, held: &RangeSet) -> Result<(), Broken> {
     let mut next = None;
     for row in rows {
         let (from, to) = match row {
@@ -276,7 +353,7 @@ pub(super) fn check_marks(rows: &[Row], passed: Seq) -> Result<(), Broken> {
         };
         if let Some(next) = next {
             hold!(
-                from == next || next > passed,
+                from == next || next > passed || held.holes(next.get(), from.get()).is_empty(),
                 "what lies from {next} to {from} is not shown, and the feed has passed {passed}"
             );
         }

@@ -222,7 +222,8 @@ impl SimClient {
             let Some(room) = self.timelines.get(&id) else { continue };
             let rows = self.rows.get(&id).map_or(&[][..], |rows| rows);
             let passed = self.engine.passed(*room);
-            if let Some(Err(broken)) = passed.map(|passed| checks::check_marks(rows, passed)) {
+            let marks = passed.map(|(passed, held)| checks::check_marks(rows, passed, held));
+            if let Some(Err(broken)) = marks {
                 self.broken.get_or_insert(broken);
             }
         }

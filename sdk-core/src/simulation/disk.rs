@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tidewire_protocol::Event;
+
 use crate::engine::{Query, Rows, Sizes, Transaction};
 use crate::error::StoreError;
 use crate::store::{Database, Open};
@@ -9,12 +11,13 @@ use crate::store::{Database, Open};
 /// A client's store: the driver's place between engine and SQLite. A test may put its own around
 /// another one, to see what becomes of a client whose disk does not do as it should.
 pub trait Disk: std::fmt::Debug {
-    /// Carries out a transaction, all of it or nothing.
+    /// Carries out a transaction, all of it or nothing. Gives each message that it changed and that is
+    /// not stored as it was given.
     ///
     /// # Errors
     /// What the engine is to hear. Then everything that builds on it has to fail too, as
     /// [`Disk::fail`] says.
-    fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError>;
+    fn execute(&mut self, transaction: &Transaction) -> Result<Vec<Event>, StoreError>;
 
     /// Answers a query of the engine. [`Query::Start`] ends what [`Disk::fail`] began.
     ///
@@ -54,7 +57,7 @@ impl Default for MemoryDisk {
 }
 
 impl Disk for MemoryDisk {
-    fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+    fn execute(&mut self, transaction: &Transaction) -> Result<Vec<Event>, StoreError> {
         self.0.execute(transaction)
     }
 
@@ -101,7 +104,7 @@ impl FileDisk {
 }
 
 impl Disk for FileDisk {
-    fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+    fn execute(&mut self, transaction: &Transaction) -> Result<Vec<Event>, StoreError> {
         self.database()?.execute(transaction)
     }
 
@@ -132,8 +135,8 @@ impl Disk for FileDisk {
 pub struct NoDisk;
 
 impl Disk for NoDisk {
-    fn execute(&mut self, _: &Transaction) -> Result<(), StoreError> {
-        Ok(())
+    fn execute(&mut self, _: &Transaction) -> Result<Vec<Event>, StoreError> {
+        Ok(Vec::new())
     }
 
     fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
@@ -143,9 +146,11 @@ impl Disk for NoDisk {
     fn peek(&mut self, query: &Query) -> Result<Rows, StoreError> {
         Ok(match query {
             Query::Start(_) => Rows::Start(Box::default()),
-            Query::Newest { .. } | Query::Before { .. } | Query::Event(..) => {
-                Rows::Events(Vec::new())
-            }
+            Query::Newest { .. }
+            | Query::Before { .. }
+            | Query::Event(..)
+            | Query::Messages { .. }
+            | Query::Thread { .. } => Rows::Events(Vec::new()),
             Query::Profiles(_) => Rows::Profiles(Vec::new()),
             Query::Sizes => Rows::Sizes(Sizes::default()),
         })

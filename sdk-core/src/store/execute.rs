@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use tidewire_protocol::{Receipt, RoomId};
+use tidewire_protocol::{Event, Receipt, RoomId};
 
 use super::files::{self, Opening, classify};
 use super::folder::Paths;
@@ -33,6 +33,8 @@ pub(crate) struct Database {
     pub(super) repair: Option<Repair>,
     /// Room keys, so that a write does not look its room up each time.
     keys: HashMap<RoomId, i64>,
+    /// How many changes wait for messages, by room key, so that a message does not ask each time.
+    waiting: HashMap<i64, u64>,
 }
 
 impl Database {
@@ -62,11 +64,13 @@ impl Database {
             damage: None,
             repair: None,
             keys: HashMap::new(),
+            waiting: HashMap::new(),
         }
     }
 
-    /// Carries out a transaction.
-    pub(crate) fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+    /// Carries out a transaction. Gives each message that it changed and that is not stored as the
+    /// transaction gave it.
+    pub(crate) fn execute(&mut self, transaction: &Transaction) -> Result<Vec<Event>, StoreError> {
         if self.failed && !transaction.independent {
             return Err(StoreError::Superseded);
         }
@@ -81,6 +85,7 @@ impl Database {
         self.failed = true;
         // A key may have been given by it.
         self.keys.clear();
+        self.waiting.clear();
     }
 
     /// The engine has loaded what is committed, and builds on that.
@@ -88,18 +93,25 @@ impl Database {
         self.failed = false;
     }
 
-    fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
+    fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<Vec<Event>> {
         if self.durable != transaction.durable {
             let level = if transaction.durable { "FULL" } else { "NORMAL" };
             self.connection.pragma_update(Some("main"), "synchronous", level)?;
             self.durable = transaction.durable;
         }
         let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut writer = Writer { sqlite: &sqlite, keys: &mut self.keys };
+        let mut writer = Writer {
+            sqlite: &sqlite,
+            keys: &mut self.keys,
+            waiting: &mut self.waiting,
+            folded: Vec::new(),
+        };
         for write in &transaction.writes {
             writer.write(write)?;
         }
-        sqlite.commit()
+        let folded = writer.folded;
+        sqlite.commit()?;
+        Ok(folded)
     }
 
     /// The typed error. Once damage is found, no file is trusted until both are looked through.
@@ -110,9 +122,12 @@ impl Database {
 }
 
 /// One transaction being carried out.
-struct Writer<'a> {
-    sqlite: &'a rusqlite::Transaction<'a>,
+pub(super) struct Writer<'a> {
+    pub(super) sqlite: &'a rusqlite::Transaction<'a>,
     keys: &'a mut HashMap<RoomId, i64>,
+    pub(super) waiting: &'a mut HashMap<i64, u64>,
+    /// Messages that are not stored as they were given.
+    pub(super) folded: Vec<Event>,
 }
 
 impl Writer<'_> {
@@ -121,10 +136,12 @@ impl Writer<'_> {
             Write::WipeCache(epoch) => {
                 self.sqlite.execute_batch(
                     "DELETE FROM rooms; DELETE FROM events; DELETE FROM held;
-                     DELETE FROM stale; DELETE FROM receipts; DELETE FROM mentions;
-                     DELETE FROM profiles; DELETE FROM meta;",
+                     DELETE FROM mutations; DELETE FROM stale; DELETE FROM receipts;
+                     DELETE FROM mentions; DELETE FROM profiles; DELETE FROM meta;",
                 )?;
                 self.keys.clear();
+                self.waiting.clear();
+                self.folded.clear();
                 self.put_meta(EPOCH, epoch.as_str())
             }
             Write::Epoch(epoch) => self.put_meta(EPOCH, epoch.as_str()),
@@ -145,22 +162,9 @@ impl Writer<'_> {
                     params![rk, seq(*head_seq), seq(*feed_seq)],
                 )
             }
-            Write::Event(event) => {
-                let rk = self.key(event.room)?;
-                self.run(
-                    "INSERT OR REPLACE INTO events (rk, seq, id, sender, at, kind, content)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    params![
-                        rk,
-                        seq(event.seq),
-                        event.id.uuid().as_bytes(),
-                        event.sender.as_str(),
-                        event.at,
-                        event.kind.as_str(),
-                        event.content.as_json(),
-                    ],
-                )
-            }
+            Write::Event(event) => self.put_event(event),
+            Write::Mutation { event, mine } => self.put_mutation(event, *mine),
+            Write::Folded { event, as_of } => self.put_folded(event, *as_of),
             Write::Range { room, removed, put } => {
                 let rk = self.key(*room)?;
                 for start in removed {
@@ -208,6 +212,8 @@ impl Writer<'_> {
                 let rk = self.key(*room)?;
                 for sql in [
                     "DELETE FROM mentions WHERE rk = ?1 AND seq <= ?2",
+                    "DELETE FROM mutations WHERE rk = ?1 AND waiting = 0 AND target IN
+                         (SELECT id FROM events WHERE rk = ?1 AND seq <= ?2)",
                     "DELETE FROM events WHERE rk = ?1 AND seq <= ?2",
                     "DELETE FROM held WHERE rk = ?1 AND end <= ?2",
                     "UPDATE held SET start = ?2 + 1 WHERE rk = ?1 AND start <= ?2",
@@ -262,6 +268,10 @@ impl Writer<'_> {
             Write::Dequeue(id) => {
                 self.run("DELETE FROM outbox WHERE id = ?1", params![id.uuid().as_bytes()])
             }
+            Write::Amend(id, content) => self.run(
+                "UPDATE outbox SET content = ?2 WHERE id = ?1",
+                params![id.uuid().as_bytes(), content.as_json()],
+            ),
             Write::Failure(id, reason) => {
                 let reason = reason.as_ref().map(json).transpose()?;
                 // Queued again, it counts as never sent: the user takes the risk.
@@ -280,7 +290,7 @@ impl Writer<'_> {
     }
 
     /// The key of a room; an unknown one gets a row without a state.
-    fn key(&mut self, room: RoomId) -> rusqlite::Result<i64> {
+    pub(super) fn key(&mut self, room: RoomId) -> rusqlite::Result<i64> {
         if let Some(key) = self.keys.get(&room) {
             return Ok(*key);
         }
@@ -310,12 +320,12 @@ impl Writer<'_> {
         self.run(sql, params![rk, int(start), int(end)])
     }
 
-    fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
+    pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
         self.sqlite.prepare_cached(sql)?.execute(params).map(drop)
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

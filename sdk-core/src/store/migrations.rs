@@ -89,7 +89,10 @@ pub(super) const STEPS: &[Step] = &[
     // 2. The outbox in a file of its own: whatever happens to the cache's file, this one is small, seldom
     //    written and untouched by it; with it drafts, and settings that the server has not confirmed
     //    (`wishes`). `opened` says when a room was last looked at, for retention. Mentions: whom old
-    //    messages mention is read off them, because whose database this is, it does not know.
+    //    messages mention is read off them, because whose database this is, it does not know. Messages
+    //    are folded: what later events made of them stands with them, and those events beside them. What
+    //    version 1 kept of these as opaque goes, and what may have been changed by it becomes stale, so
+    //    that it is read again before long.
     Step {
         own: "
     CREATE TABLE outbox (
@@ -127,6 +130,37 @@ pub(super) const STEPS: &[Step] = &[
     INSERT OR IGNORE INTO mentions (rk, seq, user)
     SELECT e.rk, e.seq, j.value FROM events e, json_each(e.content, '$.mentions') j
     WHERE e.kind = 'message' AND instr(e.content, '\"mentions\"') > 0 AND j.type = 'text';
+
+    ALTER TABLE events ADD COLUMN thread BLOB;
+    ALTER TABLE events ADD COLUMN as_of INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN fold TEXT;
+    ALTER TABLE events ADD COLUMN base TEXT;
+
+    CREATE TABLE mutations (
+        rk      INTEGER NOT NULL,
+        target  BLOB NOT NULL,
+        seq     INTEGER NOT NULL,
+        at      INTEGER NOT NULL,
+        sender  TEXT NOT NULL,
+        kind    TEXT NOT NULL,
+        content TEXT NOT NULL,
+        mine    INTEGER NOT NULL,
+        waiting INTEGER NOT NULL,
+        PRIMARY KEY (rk, target, seq)
+    ) WITHOUT ROWID;
+    CREATE INDEX mutations_waiting ON mutations (rk, seq) WHERE waiting = 1;
+
+    UPDATE events SET thread = unhex(replace(json_extract(content, '$.thread'), '-', ''))
+        WHERE kind = 'message' AND instr(content, '\"thread\"') AND json_valid(content)
+            AND json_type(content, '$.thread') = 'text';
+    INSERT OR REPLACE INTO stale (rk, start, end)
+        SELECT rk, start, end FROM held WHERE rk IN
+            (SELECT rk FROM events
+             WHERE kind IN ('edit', 'delete', 'reaction') OR thread IS NOT NULL);
+    DELETE FROM events WHERE kind IN ('edit', 'delete', 'reaction');
+
+    CREATE INDEX events_by_id ON events (rk, id);
+    CREATE INDEX events_by_thread ON events (rk, thread, seq) WHERE thread IS NOT NULL;
     ",
     },
 ];

@@ -5,6 +5,7 @@
 
 mod execute;
 mod files;
+mod fold;
 mod folder;
 mod migrations;
 mod query;
@@ -15,6 +16,8 @@ mod threads;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidewire_protocol::Event;
 
 use crate::engine::{Query, Rows, Transaction};
 use crate::error::StoreError;
@@ -103,11 +106,12 @@ impl Store {
         self.lane.clone()
     }
 
-    /// Carries out a transaction, then calls `done` on the store's thread.
+    /// Carries out a transaction, then calls `done` on the store's thread, with the messages that
+    /// are not stored as the transaction gave them.
     pub(crate) fn commit(
         &self,
         transaction: Transaction,
-        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+        done: impl FnOnce(Result<Vec<Event>, StoreError>) + Send + 'static,
     ) {
         let shared = self.shared.clone();
         self.lane.run(move || {

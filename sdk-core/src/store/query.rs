@@ -44,7 +44,11 @@ impl Database {
             Query::Before { room, before, from, limit } => {
                 self.events(*room, *from, *before, *limit).map(Rows::Events)
             }
-            Query::Event(room, id) => self.event(*room, *id).map(Rows::Events),
+            Query::Event(room, id) => self.messages(*room, &[*id]).map(Rows::Events),
+            Query::Messages { room, ids } => self.messages(*room, ids).map(Rows::Events),
+            Query::Thread { room, root, before, limit } => {
+                self.thread(*room, *root, *before, *limit).map(Rows::Events)
+            }
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
             Query::Sizes => self.sizes().map(Rows::Sizes),
         };
@@ -67,8 +71,9 @@ impl Database {
         let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
         let mut rooms = connection.prepare_cached(
             "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq, r.as_of, r.marked,
-                    e.seq, e.id, e.sender, e.at, e.kind, e.content, r.opened
-             FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
+                    e.seq, e.id, e.sender, e.at, e.kind, e.content, e.fold, r.opened
+             FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq =
+                 (SELECT max(seq) FROM events WHERE rk = r.rk AND seq <= r.head_seq)",
         )?;
         let mut receipts = self.receipts()?;
         let mut found = rooms.query([])?;
@@ -99,7 +104,7 @@ impl Database {
                 feed_seq: unsigned(row, 4)?,
                 as_of: unsigned(row, 5)?,
                 marked,
-                opened: row.get(13)?,
+                opened: row.get(14)?,
                 receipts,
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
@@ -186,10 +191,8 @@ impl Database {
         let lowest = state.head_seq.get().saturating_sub(SAID_WITHIN);
         self.connection
             .prepare_cached(
-                "SELECT seq, id, sender, at, kind, content FROM events
-                 WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
-                   AND (instr(content, '\"thread\"') = 0
-                        OR json_extract(content, '$.thread') IS NULL)
+                "SELECT seq, id, sender, at, kind, content, fold FROM events
+                 WHERE rk = ?1 AND seq > ?2 AND kind = 'message' AND thread IS NULL
                  ORDER BY seq DESC LIMIT 1",
             )?
             .query_map(params![rk, int(lowest)], |row| event(row, 0, room))?
@@ -220,8 +223,9 @@ impl Database {
         limit: usize,
     ) -> rusqlite::Result<Vec<Event>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, sender, at, kind, content FROM events
+            "SELECT seq, id, sender, at, kind, content, fold FROM events
              WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND seq >= ?2 AND seq < ?3
+                 AND thread IS NULL
              ORDER BY seq DESC LIMIT ?4",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -234,17 +238,45 @@ impl Database {
         Ok(events)
     }
 
-    /// The event of this id, if it is here. There is no index on ids: this reads through the room.
-    fn event(&self, room: RoomId, id: EventId) -> rusqlite::Result<Vec<Event>> {
-        self.connection
-            .prepare_cached(
-                "SELECT seq, id, sender, at, kind, content FROM events
-                 WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND id = ?2",
-            )?
-            .query_map(params![room.uuid().as_bytes(), id.uuid().as_bytes()], |row| {
-                event(row, 0, room)
-            })?
-            .collect()
+    /// Those of these messages that are here, by seq.
+    fn messages(&self, room: RoomId, ids: &[EventId]) -> rusqlite::Result<Vec<Event>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, id, sender, at, kind, content, fold FROM events
+             WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND id = ?2",
+        )?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let (room_id, id) = (room.uuid(), id.uuid());
+            let params = params![room_id.as_bytes(), id.as_bytes()];
+            for row in statement.query_map(params, |row| event(row, 0, room))? {
+                found.push(row?);
+            }
+        }
+        found.sort_by_key(|event| event.seq);
+        Ok(found)
+    }
+
+    /// The newest messages of a thread with `seq < before`, ascending.
+    fn thread(
+        &self,
+        room: RoomId,
+        root: EventId,
+        before: Seq,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Event>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, id, sender, at, kind, content, fold FROM events
+             WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND thread = ?2 AND seq < ?3
+             ORDER BY seq DESC LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (room_id, root) = (room.uuid(), root.uuid());
+        let params = params![room_id.as_bytes(), root.as_bytes(), seq(before), limit];
+        let mut events = statement
+            .query_map(params, |row| event(row, 0, room))?
+            .collect::<rusqlite::Result<Vec<Event>>>()?;
+        events.reverse();
+        Ok(events)
     }
 
     fn profiles(&self, users: &[UserId]) -> rusqlite::Result<Vec<(Profile, i64)>> {
@@ -293,21 +325,26 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
 }
 
 fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
-    let sender: String = row.get(at + 2)?;
     let kind: String = row.get(at + 4)?;
+    let fold: Option<String> = row.get(at + 6)?;
     Ok(Event {
         id: EventId::from_uuid(uuid(row, at + 1)?),
         room,
         seq: unsigned(row, at)?,
-        sender: UserId::new(sender).map_err(|error| damaged(at + 2, error))?,
+        sender: user(row, at + 2)?,
         at: row.get(at + 3)?,
         kind: kind.as_str().into(),
         content: content(row, at + 5)?,
-        fold: None,
+        fold: fold.map(|json| parse(at + 6, &json)).transpose()?,
     })
 }
 
-fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Content> {
+pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<UserId> {
+    let name: String = row.get(at)?;
+    UserId::new(name).map_err(|error| damaged(at, error))
+}
+
+pub(super) fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Content> {
     Content::from_json(row.get(at)?).map_err(|error| damaged(at, error))
 }
 
@@ -316,12 +353,12 @@ fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     Ok(Uuid::from_bytes(bytes))
 }
 
-fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
+pub(super) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
     let number: i64 = row.get(at)?;
     Ok(Seq::new(number.max(0).unsigned_abs()))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(at: usize, json: &str) -> rusqlite::Result<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(at: usize, json: &str) -> rusqlite::Result<T> {
     serde_json::from_str(json).map_err(|error| damaged(at, error))
 }
 

@@ -162,6 +162,13 @@ fn of_write(write: &Write) -> String {
             state.id, state.head_seq, state.members, state.joined
         ),
         Write::Event(event) => format!("Event {} {} {}", event.room, event.seq, event.id),
+        Write::Mutation { event, mine } => {
+            format!("Mutation {} {} {} mine={mine}", event.room, event.seq, event.id)
+        }
+        Write::Folded { event, as_of } => {
+            format!("Folded {} {} {} as_of={as_of}", event.room, event.seq, event.id)
+        }
+        Write::Amend(id, _) => format!("Amend {id}"),
         Write::Receipts { room, receipts } => format!("Receipts {room} {}", receipts.len()),
         Write::Receipt(receipt) => {
             format!("Receipt {} {}/{}", receipt.room, receipt.delivered, receipt.read)
@@ -194,8 +201,8 @@ fn of_notice(notice: &Notice) -> String {
         Notice::Reply(id, Err(error)) => format!("reply {}: error {}", id.0, name(error)),
         Notice::Timeline(id, update) => format!("timeline {}: {}", id.0, of_update(update)),
         Notice::Mode(report) => format!("mode {:?} because {:?}", report.mode, report.reason),
-        Notice::Problem(Problem::SendFailed { room, id, reason }) => {
-            format!("problem SendFailed {room} {id} {}", name(reason))
+        Notice::Problem(Problem::SendFailed { room, id, target, reason }) => {
+            format!("problem SendFailed {room} {id} {target:?} {}", name(reason))
         }
         Notice::Problem(Problem::StoreFailed(error)) => {
             format!("problem StoreFailed {}", name(error))

@@ -3,11 +3,12 @@
 use tidewire_protocol::{Event, EventId, RoomId, Seq, UserId, limits};
 
 use super::super::effect::{CommandId, Query};
+use super::super::message::{MessageState, Reach};
 use super::super::outbox::{Carrier, FailReason, Flight, OutboxRow};
 use super::super::receipts::Others;
 use super::super::time::Timer;
 use super::super::timelines::LoadPurpose;
-use super::super::window::{MessageState, Reach};
+
 use super::super::{Engine, Purpose};
 use super::fact::{Fact, Vehicle, Way};
 use crate::error::Error;

@@ -108,6 +108,6 @@ async fn load(store: &Store, query: Query) -> Result<Rows, StoreError> {
 
 async fn commit(store: &Store, transaction: Transaction) -> Result<(), StoreError> {
     let (done, answer) = tokio::sync::oneshot::channel();
-    store.commit(transaction, move |result| drop(done.send(result)));
+    store.commit(transaction, move |result| drop(done.send(result.map(drop))));
     answer.await.unwrap()
 }
