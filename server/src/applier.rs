@@ -63,7 +63,8 @@ impl Members {
             .map(|(user, _)| user)
     }
 
-    /// Those whom an entry is news for: of a receipt in a large room, only its own user.
+    /// Those whom an entry is news for: of a receipt in a large room, and of settings
+    /// anywhere, only their own user.
     fn concerned<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a UserId> {
         let own = match &entry.news {
             News::Receipt(receipt)
@@ -71,6 +72,7 @@ impl Members {
             {
                 Some(&receipt.user)
             }
+            News::Settings(user, _) => Some(user),
             _ => None,
         };
         self.present(entry.ord).filter(move |user| own.is_none_or(|own| own == *user))

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tidewire_protocol::{Cursor, Page, Receipt, UserId, WireError, limits};
+use tidewire_protocol::{Cursor, Page, Receipt, SettingsNews, UserId, WireError, limits};
 
 use crate::app::App;
 use crate::cursor;
@@ -158,6 +158,7 @@ impl Feed {
             let mut to = self.position.clone();
             now.iter().for_each(|entry| to.raise(entry.shard, entry.ord));
             let (mut events, mut receipts) = (Vec::new(), Vec::<Receipt>::new());
+            let mut settings = Vec::<SettingsNews>::new();
             for entry in now {
                 match &entry.news {
                     News::Event(event) => events.push(event.json.clone()),
@@ -166,9 +167,14 @@ impl Feed {
                         receipts.retain(|r| (r.room, &r.user) != (receipt.room, &receipt.user));
                         receipts.push(receipt.clone());
                     }
+                    News::Settings(_, news) => {
+                        settings.retain(|older| older.room != news.room);
+                        settings.push(*news);
+                    }
                 }
             }
-            let page = FeedPage { events, limited: Vec::new(), receipts, to, more: false };
+            let page =
+                FeedPage { events, limited: Vec::new(), receipts, settings, to, more: false };
             pages.push(self.page(page));
         }
         pages
@@ -176,7 +182,7 @@ impl Feed {
 
     fn page(&mut self, page: FeedPage) -> Page<EventJson> {
         let weight = page.weight();
-        let FeedPage { events, limited, receipts, to, more } = page;
+        let FeedPage { events, limited, receipts, settings, to, more } = page;
         let next = if to == self.position {
             self.cursor.clone()
         } else {
@@ -191,7 +197,7 @@ impl Feed {
             self.inbox.set_feed(false);
             self.behind = true;
         }
-        Page { from, events, to: next, more, limited, receipts, settings: Vec::new() }
+        Page { from, events, to: next, more, limited, receipts, settings }
     }
 }
 

@@ -162,8 +162,10 @@ impl Reading<'_> {
         let waiting = self.app.hub.wait(self.user);
         loop {
             let page = self.page(position, cursor.clone()).await?;
-            let quiet =
-                page.events.is_empty() && page.limited.is_empty() && page.receipts.is_empty();
+            let quiet = page.events.is_empty()
+                && page.limited.is_empty()
+                && page.receipts.is_empty()
+                && page.settings.is_empty();
             if page.more || !quiet {
                 return Ok(page);
             }
@@ -180,16 +182,8 @@ impl Reading<'_> {
         if app.hub.nothing_after(user, &position.ords) {
             let old = clock::now_ms().saturating_sub(position.issued_at) > RENEW_MS;
             let to = if old { app.cursors.encode(user, &position.ords) } else { from.clone() };
-            let (events, limited, receipts) = Default::default();
-            return Ok(Page {
-                from,
-                events,
-                to,
-                more: false,
-                limited,
-                receipts,
-                settings: Vec::new(),
-            });
+            let (events, limited, receipts, settings) = Default::default();
+            return Ok(Page { from, events, to, more: false, limited, receipts, settings });
         }
         let query = FeedQuery {
             user: (*user).clone(),
@@ -204,7 +198,7 @@ impl Reading<'_> {
         } else {
             app.cursors.encode(user, &page.to)
         };
-        let FeedPage { events, limited, receipts, more, .. } = page;
-        Ok(Page { from, events, to, more, limited, receipts, settings: Vec::new() })
+        let FeedPage { events, limited, receipts, settings, more, .. } = page;
+        Ok(Page { from, events, to, more, limited, receipts, settings })
     }
 }

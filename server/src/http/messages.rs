@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use tidewire_protocol::{
-    ErrorCode, History, HistoryQuery, OpsRequest, RoomId, RoomOps, Sent, limits,
+    ErrorCode, EventId, History, HistoryQuery, OpsRequest, RoomId, RoomOps, Sent, limits,
 };
 
 use super::extract::{Caller, Ids, Json, Params};
@@ -23,7 +23,16 @@ pub(super) async fn history(
         Refusal::new(ErrorCode::BadRequest, "at most one of `before`, `after` and `around`")
     })?;
     let limit = query.limit.unwrap_or(limits::HISTORY_DEFAULT).clamp(1, limits::HISTORY_MAX);
-    Ok(axum::Json(app.store.history(room, user, anchor, limit).await?))
+    Ok(axum::Json(app.store.history(room, user, query.thread, anchor, limit).await?))
+}
+
+/// One message, as a page of itself.
+pub(super) async fn message(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, event)): Ids<(RoomId, EventId)>,
+) -> Answer<History<EventJson>> {
+    Ok(axum::Json(app.store.message(room, user, event).await?))
 }
 
 pub(super) async fn ops(

@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use futures::FutureExt;
 use tidewire_protocol::{ErrorBody, ErrorCode, UserId, WireError};
 use tower_http::CompressionLevel;
@@ -100,10 +100,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/sync", post(sync::sync))
         .route("/v1/bootstrap", get(bootstrap::bootstrap))
         .route("/v1/rooms", get(rooms::list).post(rooms::create))
-        .route("/v1/rooms/{room}", get(rooms::state))
+        .route("/v1/rooms/{room}", get(rooms::state).put(rooms::update))
+        .route("/v1/rooms/{room}/settings", put(rooms::set_settings))
         .route("/v1/rooms/{room}/members", get(rooms::members).post(rooms::add_members))
-        .route("/v1/rooms/{room}/members/{user}", delete(rooms::remove_member))
+        .route("/v1/rooms/{room}/members/{user}", put(rooms::set_role).delete(rooms::remove_member))
         .route("/v1/rooms/{room}/messages", get(messages::history))
+        .route("/v1/rooms/{room}/messages/{event}", get(messages::message))
         .route("/v1/rooms/{room}/ops", post(messages::ops))
         .route("/v1/profiles:batch", post(profiles::batch))
         .route("/v1/profile", put(profiles::update))

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
-use tidewire_protocol::{MemberPage, NewMembers, NewRoom, RoomId, RoomPage, RoomState, UserId};
+use tidewire_protocol::{
+    MemberPage, NewMembers, NewRoom, RoleUpdate, RoomId, RoomPage, RoomSettings, RoomState,
+    RoomUpdate, UserId,
+};
 
 use super::extract::{Caller, Ids, Json, Params};
 use super::{Answer, rated};
@@ -69,4 +72,34 @@ pub(super) async fn remove_member(
     Ids((room, member)): Ids<(RoomId, UserId)>,
 ) -> Answer<RoomState<EventJson>> {
     rated(&app, &user, 1, app.store.remove_member(room, user.clone(), member)).await
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn update(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Json(update): Json<RoomUpdate>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.update_room(room, user.clone(), update)).await
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn set_role(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, member)): Ids<(RoomId, UserId)>,
+    Json(update): Json<RoleUpdate>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.set_role(room, user.clone(), member, update.role)).await
+}
+
+/// Answers with the settings as they are now.
+pub(super) async fn set_settings(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Json(settings): Json<RoomSettings>,
+) -> Answer<RoomSettings> {
+    rated(&app, &user, 1, app.store.set_settings(room, user.clone(), settings)).await
 }

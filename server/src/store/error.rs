@@ -15,6 +15,9 @@ pub(crate) enum StoreError {
     /// The user may not do this.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The room has no such message, or not one that the user may see.
+    #[error("the room has no message of this id")]
+    UnknownMessage,
     /// The id stands for something else.
     #[error("this id stands for something else already: take another one")]
     IdTaken,
@@ -66,6 +69,7 @@ impl From<StoreError> for WireError {
         let code = match &error {
             StoreError::NotAMember => ErrorCode::NotAMember,
             StoreError::Forbidden(_) => ErrorCode::Forbidden,
+            StoreError::UnknownMessage => ErrorCode::UnknownMessage,
             StoreError::IdTaken => ErrorCode::IdTaken,
             StoreError::InvalidContent(_) => ErrorCode::InvalidContent,
             StoreError::BadPageToken => ErrorCode::BadRequest,

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile, ProfileUpdate,
-    Receipt, ReceiptUpdate, RoomId, RoomPage, RoomState, Seq, UserId,
+    Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
+    ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomSettings, RoomState,
+    RoomUpdate, Seq, SettingsNews, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -82,6 +83,8 @@ pub(crate) enum News {
     Event(Logged),
     /// A member's watermarks have moved. They stand where they moved last, and nowhere else.
     Receipt(Receipt),
+    /// The user has set something else for a room. It stands where it changed last, and nowhere else.
+    Settings(UserId, SettingsNews),
 }
 
 /// An event of a room.
@@ -98,7 +101,7 @@ impl Entry {
     pub(crate) fn change(&self) -> Option<&Change> {
         match &self.news {
             News::Event(event) => event.change.as_ref(),
-            News::Receipt(_) => None,
+            News::Receipt(_) | News::Settings(..) => None,
         }
     }
 
@@ -107,6 +110,7 @@ impl Entry {
         match &self.news {
             News::Event(event) => event.json.get().len(),
             News::Receipt(_) => RECEIPT_BYTES,
+            News::Settings(..) => SETTINGS_BYTES,
         }
     }
 }
@@ -114,6 +118,9 @@ impl Entry {
 /// About how many bytes a receipt takes in a page: its numbers and names, and a user id of some
 /// length.
 pub(crate) const RECEIPT_BYTES: usize = 128;
+
+/// About how many bytes the settings of a room take in a page.
+pub(crate) const SETTINGS_BYTES: usize = 128;
 
 /// What an event does to the membership of its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +138,7 @@ pub(crate) enum Change {
 pub(crate) struct FeedQuery {
     pub(crate) user: UserId,
     pub(crate) from: Ords,
-    /// Most events, limited rooms and receipts together.
+    /// Most events, limited rooms, receipts and settings together.
     pub(crate) limit: usize,
     /// A room with more new events than this comes as `limited`.
     pub(crate) room_limit: usize,
@@ -145,14 +152,15 @@ pub(crate) struct FeedPage {
     pub(crate) events: Vec<EventJson>,
     pub(crate) limited: Vec<RoomState<EventJson>>,
     pub(crate) receipts: Vec<Receipt>,
+    pub(crate) settings: Vec<SettingsNews>,
     pub(crate) to: Ords,
     pub(crate) more: bool,
 }
 
 impl FeedPage {
-    /// How many events, limited rooms and receipts it has.
+    /// How many events, limited rooms, receipts and settings it has.
     pub(crate) fn weight(&self) -> usize {
-        self.events.len() + self.limited.len() + self.receipts.len()
+        self.events.len() + self.limited.len() + self.receipts.len() + self.settings.len()
     }
 }
 
@@ -226,6 +234,31 @@ pub(crate) trait Store: Send + Sync + 'static {
         user: UserId,
     ) -> Result<RoomState<EventJson>, StoreError>;
 
+    /// Changes how a group looks, by the will of an owner.
+    async fn update_room(
+        &self,
+        room: RoomId,
+        by: UserId,
+        update: RoomUpdate,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Gives a member of a group another role, by the will of an owner. The last owner stays one.
+    async fn set_role(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        role: Role,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Replaces what a member has set for a room.
+    async fn set_settings(
+        &self,
+        room: RoomId,
+        user: UserId,
+        settings: RoomSettings,
+    ) -> Result<RoomSettings, StoreError>;
+
     /// Applies operations in order, as one: up to the first refusal.
     async fn append(
         &self,
@@ -283,13 +316,23 @@ pub(crate) trait Store: Send + Sync + 'static {
         after: Option<UserId>,
     ) -> Result<MemberPage, StoreError>;
 
-    /// A page of a room's history.
+    /// A page of a room's history, folded as of the head that it names; with `thread`, of that
+    /// message and those in its thread alone.
     async fn history(
         &self,
         room: RoomId,
         user: UserId,
+        thread: Option<EventId>,
         anchor: HistoryAnchor,
         limit: usize,
+    ) -> Result<History<EventJson>, StoreError>;
+
+    /// One message, folded, as a page of itself.
+    async fn message(
+        &self,
+        room: RoomId,
+        user: UserId,
+        id: EventId,
     ) -> Result<History<EventJson>, StoreError>;
 
     /// Replaces a profile.

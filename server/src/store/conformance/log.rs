@@ -11,7 +11,7 @@ use crate::store::{Entry, LiveRead, News, StoreError};
 fn seq_of(entry: &Entry) -> u64 {
     match &entry.news {
         News::Event(event) => event.seq.get(),
-        News::Receipt(receipt) => panic!("nobody has read anything: {receipt:?}"),
+        other => panic!("nobody has read or set anything: {other:?}"),
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn only_members_write_and_read(f: &Fixture<'_>) {
     assert_eq!(error(f.store.room(room, eve.clone()).await), none);
     assert_eq!(error(f.store.members(room, eve.clone(), None).await), none);
     assert_eq!(error(f.store.live_after(room, eve.clone(), Seq::ZERO).await), none);
-    let history = f.store.history(room, eve.clone(), HistoryAnchor::Newest, 10).await;
+    let history = f.store.history(room, eve.clone(), None, HistoryAnchor::Newest, 10).await;
     assert_eq!(error(history), none);
     assert_eq!(error(f.store.add_members(room, eve.clone(), vec![eve.clone()]).await), none);
     assert_eq!(error(f.store.remove_member(room, eve.clone(), user("ada")).await), none);
@@ -217,7 +217,7 @@ pub(super) async fn closed_it_says_so(f: &Fixture<'_>) {
 pub(super) async fn history_speaks_of_the_range_that_was_asked(f: &Fixture<'_>) {
     let room = f.group("ada", &["bob"]).await;
     f.say(room, "ada", 19).await;
-    let read = |anchor, limit| f.store.history(room, user("ada"), anchor, limit);
+    let read = |anchor, limit| f.store.history(room, user("ada"), None, anchor, limit);
     let cases = [
         (HistoryAnchor::Newest, 5, Some((16, 20))),
         (HistoryAnchor::Newest, 200, Some((1, 20))),
@@ -246,7 +246,7 @@ pub(super) async fn history_speaks_of_the_range_that_was_asked(f: &Fixture<'_>) 
     // Whoever has left reads up to the leave.
     f.store.remove_member(room, user("bob"), user("bob")).await.unwrap();
     f.say(room, "ada", 5).await;
-    let page = f.store.history(room, user("bob"), HistoryAnchor::Newest, 3).await.unwrap();
+    let page = f.store.history(room, user("bob"), None, HistoryAnchor::Newest, 3).await.unwrap();
     assert_eq!((seqs(&page.messages), page.as_of), (vec![19, 20, 21], Seq::new(21)));
 }
 

@@ -1,17 +1,21 @@
 //! What every store must do, as one suite: each promise is a function named after it.
 
+mod changes;
 mod feed;
+mod folding;
 mod last_seen;
 mod log;
 mod receipts;
+mod roles;
 mod rooms;
+mod settings;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use tidewire_protocol::{
-    Content, Event, EventId, EventKind, MessageContent, NewRoom, Op, OpOutcome, RoomId, RoomKind,
-    Seq, UserId,
+    Content, DeleteContent, EditContent, ErrorCode, Event, EventId, EventKind, HistoryAnchor,
+    MessageContent, NewRoom, Op, OpOutcome, ReactionContent, RoomId, RoomKind, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -55,6 +59,22 @@ pub(crate) async fn suite(open: Opener<'_>) {
         log::closed_it_says_so,
         log::history_speaks_of_the_range_that_was_asked,
         log::a_live_read_goes_on_after_a_seq,
+        changes::only_what_is_there_is_changed_quoted_or_answered,
+        changes::only_its_sender_edits_a_message_and_an_owner_may_delete_it,
+        changes::what_was_deleted_is_neither_edited_nor_reacted_to,
+        changes::what_changes_nothing_is_not_written,
+        changes::a_thread_hangs_on_a_message_that_stands_in_none,
+        changes::a_repeat_is_answered_as_first_whatever_has_happened_since,
+        changes::a_message_takes_only_so_many_different_reactions,
+        changes::an_edit_mentions_nobody_and_no_change_counts_as_unread,
+        folding::history_is_folded_as_of_its_head,
+        folding::pages_go_on_over_what_was_folded_away,
+        folding::concurrent_reactions_come_to_exact_counts,
+        folding::a_former_member_sees_messages_as_they_were_at_the_leave,
+        folding::a_thread_has_pages_of_its_own,
+        folding::a_message_is_found_by_its_id,
+        folding::a_page_of_history_ends_at_its_bytes_and_goes_on,
+        folding::a_state_has_the_last_message_folded,
         feed::pages_together_are_the_log,
         feed::whoever_joins_gets_the_state_and_what_follows,
         feed::whoever_leaves_gets_the_leave_and_nothing_after,
@@ -79,6 +99,12 @@ pub(crate) async fn suite(open: Opener<'_>) {
         rooms::the_room_list_misses_no_room_that_becomes_active,
         rooms::members_come_in_pages,
         rooms::profiles_are_replaced_as_a_whole,
+        roles::a_group_looks_as_its_owners_want_and_is_told_once,
+        roles::owners_give_roles_and_the_last_one_stays,
+        settings::settings_are_their_users_alone_and_replaced_as_a_whole,
+        settings::settings_that_change_are_news_for_their_user_once,
+        settings::only_members_set_anything_and_come_back_without_it,
+        settings::pages_of_settings_together_are_all_of_them,
         last_seen::a_user_was_last_seen_at_the_latest_moment_told,
         last_seen::to_be_seen_is_no_news_in_the_log,
     );
@@ -96,7 +122,7 @@ fn message(text: &str) -> Op {
     op(EventKind::Message, &MessageContent::of_text(text))
 }
 
-fn op(kind: EventKind, content: &MessageContent) -> Op {
+fn op<T: serde::Serialize>(kind: EventKind, content: &T) -> Op {
     let content = Content::of(content).unwrap();
     Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content }
 }
@@ -109,7 +135,50 @@ fn seqs(json: &[EventJson]) -> Vec<u64> {
     events(json).iter().map(|event| event.seq.get()).collect()
 }
 
+fn edit(target: EventId, text: &str) -> Op {
+    let content = MessageContent::of_text(text);
+    op(EventKind::Edit, &EditContent { target, content })
+}
+
+fn delete(target: EventId) -> Op {
+    op(EventKind::Delete, &DeleteContent { target })
+}
+
+fn reaction(target: EventId, key: &str, removed: bool) -> Op {
+    op(EventKind::Reaction, &ReactionContent { target, key: key.into(), removed })
+}
+
+fn reply(root: EventId, text: &str) -> Op {
+    let content = MessageContent { thread: Some(root), ..MessageContent::of_text(text) };
+    op(EventKind::Message, &content)
+}
+
 impl Fixture<'_> {
+    /// Sends one operation that must be taken. Gives its id.
+    async fn send(&self, room: RoomId, sender: &str, op: Op) -> EventId {
+        let id = op.id;
+        match &self.append(room, sender, vec![op]).await.results[0].outcome {
+            OpOutcome::Accepted { .. } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sends one operation that must be refused, without a trace. Gives why.
+    async fn refused(&self, room: RoomId, sender: &str, op: Op) -> ErrorCode {
+        let heads = self.store.heads().await.unwrap();
+        let appended = self.append(room, sender, vec![op]).await;
+        assert_eq!((appended.fresh, self.store.heads().await.unwrap()), (0, heads));
+        match &appended.results[0].outcome {
+            OpOutcome::Refused { error } => error.code.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn history(&self, room: RoomId, reader: &str) -> Vec<Event> {
+        let page = self.store.history(room, user(reader), None, HistoryAnchor::Newest, 200).await;
+        events(&page.unwrap().messages)
+    }
+
     async fn group(&self, creator: &str, others: &[&str]) -> RoomId {
         let id = room_id();
         let members = others.iter().map(|name| user(name)).collect();

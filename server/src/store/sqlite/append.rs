@@ -4,10 +4,11 @@ use rusqlite::OptionalExtension;
 use sha2::{Digest, Sha256};
 use tidewire_protocol::OpOutcome::Accepted;
 use tidewire_protocol::{
-    Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, RoomId, Seq,
+    Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, Role, RoomId, Seq,
     UserId, WireError,
 };
 
+use super::changes::{self, Concern};
 use super::int;
 use super::read::{self, RoomRow};
 use super::writer::Tx;
@@ -18,6 +19,7 @@ pub(super) struct Checked {
     op: Op,
     hash: [u8; 32],
     invalid: Option<InvalidOp>,
+    concern: Concern,
     mentions: Vec<UserId>,
 }
 
@@ -25,7 +27,8 @@ impl Checked {
     pub(super) fn new(op: Op) -> Self {
         let invalid = op.validate().err();
         let mentions = if invalid.is_none() { mentions_of(&op) } else { Vec::new() };
-        Self { hash: payload_hash(&op.kind, &op.content), invalid, mentions, op }
+        let concern = if invalid.is_none() { Concern::of(&op) } else { Concern::Nothing };
+        Self { hash: payload_hash(&op.kind, &op.content), invalid, concern, mentions, op }
     }
 }
 
@@ -67,7 +70,7 @@ pub(super) fn append(
         let outcome = if refused {
             OpOutcome::NotTried
         } else if joined {
-            append_one(tx, &mut row, sender, checked, &mut fresh)?
+            append_one(tx, &mut row, (sender, member.role), checked, &mut fresh)?
         } else {
             repeat_of_former(tx, &row, sender, checked)?
         };
@@ -125,7 +128,7 @@ fn refuse(code: ErrorCode, message: String) -> OpOutcome {
 fn append_one(
     tx: &Tx<'_>,
     row: &mut RoomRow,
-    sender: &UserId,
+    (sender, role): (&UserId, Role),
     checked: &Checked,
     fresh: &mut usize,
 ) -> Result<OpOutcome, StoreError> {
@@ -137,8 +140,12 @@ fn append_one(
         ),
         (Known::Nothing, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
         (Known::Nothing, None) => {
-            let Op { id, kind, content } = &checked.op;
-            let seq = insert(tx, row, *id, sender, kind, content, &checked.hash)?;
+            let effect = match changes::judge(tx, row, sender, role, &checked.concern)? {
+                Ok(effect) => effect,
+                Err(error) => return Ok(OpOutcome::Refused { error }),
+            };
+            let seq = insert(tx, row, sender, &checked.op, &checked.hash, effect.root())?;
+            changes::keep(tx, row, sender, seq, &effect)?;
             for user in checked.mentions.iter().filter(|user| *user != sender) {
                 tx.conn
                     .prepare_cached(
@@ -172,18 +179,17 @@ fn repeat_of_former(
 fn insert(
     tx: &Tx<'_>,
     row: &mut RoomRow,
-    id: EventId,
     sender: &UserId,
-    kind: &EventKind,
-    content: &Content,
+    Op { id, kind, content }: &Op,
     hash: &[u8; 32],
+    root: Option<Seq>,
 ) -> Result<Seq, StoreError> {
     row.head_seq = row.head_seq.next();
     row.head_ord = tx.next_ord();
     tx.conn
         .prepare_cached(
-            "INSERT INTO events(ord, rk, seq, id, sender, at, kind, content, hash)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO events(ord, rk, seq, id, sender, at, kind, content, hash, root)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute((
             int(row.head_ord),
@@ -195,6 +201,7 @@ fn insert(
             kind.as_str(),
             content.as_json(),
             hash,
+            root.map(|root| int(root.get())),
         ))?;
     Ok(row.head_seq)
 }
@@ -211,7 +218,7 @@ pub(super) fn insert_own<T: serde::Serialize>(
         .map_err(|error| StoreError::Failed(format!("an event is no JSON: {error}")))?;
     let hash = payload_hash(&kind, &content);
     let id = EventId::from_uuid(uuid::Uuid::now_v7());
-    insert(tx, row, id, sender, &kind, &content, &hash)
+    insert(tx, row, sender, &Op { id, kind, content }, &hash, None)
 }
 
 pub(super) fn save_head(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {

@@ -2,10 +2,14 @@
 //! the number of events.
 
 use rusqlite::{Connection, OptionalExtension};
-use tidewire_protocol::{Receipt, RoomPage, RoomState, Seq, UserId, limits};
+use tidewire_protocol::{
+    Receipt, RoomPage, RoomSettings, RoomState, Seq, SettingsNews, UserId, limits,
+};
 
-use super::{int, read, receipts};
-use crate::store::{EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, StoreError};
+use super::{int, read, receipts, settings};
+use crate::store::{
+    EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, SETTINGS_BYTES, StoreError,
+};
 
 /// A room of the user's with something new.
 struct News {
@@ -17,6 +21,8 @@ struct News {
     events: bool,
     /// Whether receipts of members have moved, and the user is one of them.
     receipts: bool,
+    /// What the user has set since, and where it stands.
+    settings: Option<(u64, RoomSettings)>,
 }
 
 /// What may go into a page, by the place where it belongs.
@@ -24,6 +30,7 @@ enum Item {
     Event { rk: i64, seq: Seq },
     Limited { rk: i64 },
     Receipt(Receipt),
+    Settings(SettingsNews),
 }
 
 pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, StoreError> {
@@ -41,12 +48,17 @@ pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, Sto
         if news.receipts {
             collect_receipts(conn, query, from, &news, &mut items)?;
         }
+        if let Some((ord, settings)) = news.settings {
+            let room = read::room_of_key(conn, news.rk)?.id;
+            items.push((ord, Item::Settings(SettingsNews { room, settings })));
+        }
     }
     items.sort_unstable_by_key(|(ord, _)| *ord);
     let mut page = FeedPage {
         events: Vec::new(),
         limited: Vec::new(),
         receipts: Vec::new(),
+        settings: Vec::new(),
         to: Ords::zero(1),
         more: false,
     };
@@ -79,18 +91,21 @@ enum Loaded {
     Event(EventJson),
     Limited(Box<RoomState<EventJson>>),
     Receipt(Receipt),
+    Settings(SettingsNews),
 }
 
 impl Loaded {
     fn bytes(&self) -> usize {
         match self {
             Self::Event(json) => json.get().len(),
-            // The fields of a room beside its last event are about as long as a short message.
+            // The fields of a room beside its last events are about as long as a short message.
             Self::Limited(room) => {
-                256 + room.last_event.as_ref().map_or(0, |json| json.get().len())
+                let events = [&room.last_event, &room.last_message].into_iter().flatten();
+                256 + events.map(|json| json.get().len()).sum::<usize>()
                     + room.receipts.len() * RECEIPT_BYTES
             }
             Self::Receipt(_) => RECEIPT_BYTES,
+            Self::Settings(_) => SETTINGS_BYTES,
         }
     }
 
@@ -99,6 +114,7 @@ impl Loaded {
             Self::Event(json) => page.events.push(json),
             Self::Limited(room) => page.limited.push(*room),
             Self::Receipt(receipt) => page.receipts.push(receipt),
+            Self::Settings(news) => page.settings.push(news),
         }
     }
 }
@@ -119,6 +135,7 @@ fn load(conn: &Connection, user: &UserId, item: &Item) -> Result<Loaded, StoreEr
             Ok(Loaded::Limited(Box::new(read::state(conn, &row, user)?)))
         }
         Item::Receipt(receipt) => Ok(Loaded::Receipt(receipt.clone())),
+        Item::Settings(news) => Ok(Loaded::Settings(*news)),
     }
 }
 
@@ -126,9 +143,11 @@ fn rooms_with_news(conn: &Connection, user: &UserId, from: u64) -> Result<Vec<Ne
     let news: Result<Vec<News>, rusqlite::Error> = conn
         .prepare_cached(
             "SELECT m.rk, m.joined_ord, coalesce(m.left_seq, r.head_seq), r.head_ord > ?2,
-                    r.receipt_ord > ?2 AND m.left_ord IS NULL
+                    r.receipt_ord > ?2 AND m.left_ord IS NULL,
+                    m.settings_ord > max(?2, m.joined_ord) AND m.left_ord IS NULL,
+                    m.settings_ord, m.settings
              FROM members m JOIN rooms r ON r.rk = m.rk
-             WHERE m.user = ?1 AND (r.head_ord > ?2 OR r.receipt_ord > ?2)
+             WHERE m.user = ?1 AND (r.head_ord > ?2 OR r.receipt_ord > ?2 OR m.settings_ord > ?2)
                AND (m.left_ord IS NULL OR m.left_ord > ?2)",
         )?
         .query_map((user.as_str(), int(from)), |row| {
@@ -138,6 +157,10 @@ fn rooms_with_news(conn: &Connection, user: &UserId, from: u64) -> Result<Vec<Ne
                 last: read::seq(row, 2)?,
                 events: row.get(3)?,
                 receipts: row.get(4)?,
+                settings: match row.get(5)? {
+                    true => Some((read::number(row, 6)?, settings::settings(row, 7)?)),
+                    false => None,
+                },
             })
         })?
         .collect();

@@ -10,7 +10,17 @@ use rusqlite::Connection;
 ///
 /// `receipt_ord` of a member is the one place of the delivery log where the member's receipt stands,
 /// 0 while it has not moved since the member came; that of a room is the highest of its members.
-const STEPS: &[&str] = &[
+/// `settings_ord` is the same for the member's settings.
+///
+/// `root` of an event is the seq of the message in whose thread it stands. `target`, `root`, `seq`,
+/// `since`, `until` and `first` are seqs of the room: a reaction is there for `since <= seq < until`,
+/// and so is a row of `reaction_counts`, which says how many users have a key in that time and since
+/// when (`first`) it is there without a break. What stands has the highest `until` there is. So all
+/// that a fold needs, as of the head or as of a leave, is found by keys that begin with the message.
+///
+/// Events of the kinds `edit`, `delete` and `reaction` from before the third step were judged by
+/// nobody, and so are in none of these tables: they change nothing, and no history shows them.
+pub(super) const STEPS: &[&str] = &[
     "
 CREATE TABLE meta(epoch TEXT NOT NULL, created_at INTEGER NOT NULL);
 CREATE TABLE shards(shard INTEGER PRIMARY KEY, head_ord INTEGER NOT NULL);
@@ -74,6 +84,49 @@ CREATE TABLE profiles(
 ",
     "
 CREATE TABLE last_seen(user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+",
+    "
+ALTER TABLE events ADD COLUMN root INTEGER;
+CREATE INDEX events_shown ON events(rk, seq, kind, sender)
+    WHERE kind NOT IN ('edit', 'delete', 'reaction');
+CREATE INDEX events_last ON events(rk, seq) WHERE kind = 'message' AND root IS NULL;
+CREATE TABLE revisions(
+    rk INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY(rk, target, seq)
+) WITHOUT ROWID;
+CREATE TABLE replies(
+    rk INTEGER NOT NULL,
+    root INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY(rk, root, seq)
+) WITHOUT ROWID;
+CREATE TABLE reactions(
+    rk INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY(rk, target, user, until, key)
+) WITHOUT ROWID;
+CREATE INDEX reactions_key ON reactions(rk, target, key, until, since);
+CREATE TABLE reaction_counts(
+    rk INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    users INTEGER NOT NULL,
+    PRIMARY KEY(rk, target, until, key)
+) WITHOUT ROWID;
+ALTER TABLE rooms ADD COLUMN avatar_url TEXT;
+ALTER TABLE members ADD COLUMN settings INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE members ADD COLUMN settings_ord INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX settings ON members(settings_ord) WHERE settings_ord > 0;
 ",
 ];
 

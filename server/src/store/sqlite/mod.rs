@@ -1,15 +1,24 @@
 //! The store on embedded SQLite: one file, one writing thread, some reading threads, one shard.
 
 mod append;
+mod changes;
 mod feed;
+mod fold;
+mod history;
 mod last_seen;
 mod migrations;
 mod read;
 mod reader;
 mod receipts;
+mod roles;
+mod settings;
 mod write;
 mod writer;
 
+#[cfg(test)]
+mod migration_tests;
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +30,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    Epoch, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate, ReceiptUpdate,
-    Role, RoomId, RoomKind, RoomPage, RoomState, Seq, UserId,
+    Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate,
+    ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomSettings, RoomState, RoomUpdate, Seq,
+    UserId,
 };
 
 use self::append::Checked;
@@ -40,7 +50,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Page cache of one connection, in KiB, negative as SQLite wants it: 8 MiB.
 const CACHE_KIB: i64 = -8 * 1024;
 /// Prepared statements that one connection keeps: all that there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Why the database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +219,34 @@ impl Store for SqliteStore {
         self.write(move |tx| write::remove_member(tx, room, &by, &user)).await
     }
 
+    async fn update_room(
+        &self,
+        room: RoomId,
+        by: UserId,
+        update: RoomUpdate,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| roles::update_room(tx, room, &by, &update)).await
+    }
+
+    async fn set_role(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        role: Role,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| roles::set_role(tx, room, &by, &user, role)).await
+    }
+
+    async fn set_settings(
+        &self,
+        room: RoomId,
+        user: UserId,
+        settings: RoomSettings,
+    ) -> Result<RoomSettings, StoreError> {
+        self.write(move |tx| settings::put(tx, room, &user, settings)).await
+    }
+
     async fn append(
         &self,
         room: RoomId,
@@ -279,11 +317,21 @@ impl Store for SqliteStore {
         &self,
         room: RoomId,
         user: UserId,
+        thread: Option<EventId>,
         anchor: HistoryAnchor,
         limit: usize,
     ) -> Result<History<EventJson>, StoreError> {
         let limit = limit.max(1) as u64;
-        self.read(move |conn| read::history(conn, room, &user, anchor, limit)).await
+        self.read(move |conn| history::page(conn, room, &user, thread, anchor, limit)).await
+    }
+
+    async fn message(
+        &self,
+        room: RoomId,
+        user: UserId,
+        id: EventId,
+    ) -> Result<History<EventJson>, StoreError> {
+        self.read(move |conn| history::message(conn, room, &user, id)).await
     }
 
     async fn set_profile(

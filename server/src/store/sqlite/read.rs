@@ -1,4 +1,4 @@
-//! What is read of the database: rooms, members, history, the log. Every function runs inside of
+//! What is read of the database: rooms, members, the log. Every function runs inside of
 //! one transaction, so that what it puts together is of one moment.
 
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Body, Content, Event, EventId, EventKind, History, HistoryAnchor, Member, MemberPage, Profile,
-    Role, RoomId, RoomKind, RoomSettings, RoomState, Seq, UnreadBase, UserId, limits,
+    Body, Content, Event, EventId, EventKind, Member, MemberPage, Profile, Role, RoomId, RoomKind,
+    RoomSettings, RoomState, Seq, UnreadBase, UserId, limits,
 };
 use uuid::Uuid;
 
-use super::{int, receipts};
+use super::fold::View;
+use super::{int, receipts, settings};
 use crate::store::{Change, Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.
@@ -21,6 +22,7 @@ pub(super) struct RoomRow {
     pub(super) id: RoomId,
     pub(super) kind: RoomKind,
     pub(super) name: Option<String>,
+    pub(super) avatar_url: Option<String>,
     pub(super) pair: Option<String>,
     pub(super) created_by: String,
     pub(super) created_at: i64,
@@ -38,11 +40,12 @@ pub(super) struct Membership {
     pub(super) delivered_seq: Seq,
     /// Everything up to there is read.
     pub(super) read_seq: Seq,
+    pub(super) settings: RoomSettings,
 }
 
 impl Membership {
     /// The newest event that the member may see.
-    fn last_seq(&self, row: &RoomRow) -> Seq {
+    pub(super) fn last_seq(&self, row: &RoomRow) -> Seq {
         self.left_seq.unwrap_or(row.head_seq)
     }
 }
@@ -85,7 +88,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
 }
 
 const ROOM: &str = "SELECT rk, id, kind, name, pair, created_by, created_at, head_seq, head_ord, \
-                    members FROM rooms WHERE ";
+                    members, avatar_url FROM rooms WHERE ";
 
 fn room_from(row: &Row<'_>) -> Read<RoomRow> {
     Ok(RoomRow {
@@ -99,6 +102,7 @@ fn room_from(row: &Row<'_>) -> Read<RoomRow> {
         head_seq: seq(row, 7)?,
         head_ord: number(row, 8)?,
         members: row.get(9)?,
+        avatar_url: row.get(10)?,
     })
 }
 
@@ -118,7 +122,7 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
-        "SELECT role, left_seq, left_ord, delivered_seq, read_seq FROM members
+        "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings FROM members
          WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
@@ -128,13 +132,14 @@ pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Opti
             left_ord: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
             delivered_seq: seq(row, 3)?,
             read_seq: seq(row, 4)?,
+            settings: settings::settings(row, 5)?,
         })
     })
     .optional()
 }
 
 /// The room and the membership of somebody who is or was in it.
-fn seen_by(
+pub(super) fn seen_by(
     conn: &Connection,
     room: RoomId,
     user: &UserId,
@@ -177,8 +182,11 @@ fn state_of(
         id: row.id,
         kind: row.kind,
         name: row.name.clone(),
-        avatar_url: None,
-        settings: RoomSettings::default(),
+        avatar_url: row.avatar_url.clone(),
+        settings: match member.left_seq {
+            None => member.settings,
+            Some(_) => RoomSettings::default(),
+        },
         peer: peer.and_then(|name| UserId::new(name).ok()),
         created_at: row.created_at,
         members: row.members,
@@ -195,9 +203,33 @@ fn state_of(
             Some(_) => Vec::new(),
         },
         last_event: last.map(|event| event.json),
-        last_message: None,
+        last_message: last_message(conn, row, user, head_seq)?,
     })
 }
+
+/// The newest message of a room that stands in no thread.
+pub(super) const LAST_MESSAGE: &str = "SELECT seq FROM events INDEXED BY events_last
+     WHERE rk = ?1 AND seq <= ?2 AND kind = 'message' AND root IS NULL ORDER BY seq DESC LIMIT 1";
+
+/// That message, folded, unless it is the last event anyway.
+fn last_message(
+    conn: &Connection,
+    row: &RoomRow,
+    reader: &UserId,
+    head: Seq,
+) -> Result<Option<EventJson>, StoreError> {
+    let last = conn
+        .prepare_cached(LAST_MESSAGE)?
+        .query_row((row.rk, int(head.get())), |found| seq(found, 0))
+        .optional()?;
+    let view = View { rk: row.rk, room: row.id, as_of: head, reader };
+    last.filter(|seq| *seq < head).map(|seq| view.event(conn, seq)).transpose()
+}
+
+/// The messages of others that count as unread.
+pub(super) const UNREAD: &str = "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY events_shown
+     WHERE rk = ?1 AND seq > ?3 AND kind = 'message' AND sender <> ?2
+       AND kind NOT IN ('edit', 'delete', 'reaction') LIMIT ?4)";
 
 /// What `user` has not read yet, counted at the room's head.
 fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Read<UnreadBase> {
@@ -206,11 +238,7 @@ fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Re
             .query_row((row.rk, user.as_str(), int(read.get()), limit), |row| row.get(0))
     };
     Ok(UnreadBase {
-        unread: number(
-            "SELECT count(*) FROM (SELECT 1 FROM events WHERE rk = ?1 AND seq > ?3
-             AND kind = 'message' AND sender <> ?2 LIMIT ?4)",
-            limits::UNREAD_COUNT,
-        )?,
+        unread: number(UNREAD, limits::UNREAD_COUNT)?,
         // Only messages of others are written there.
         mentions: number(
             "SELECT count(*) FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 AND ?4",
@@ -224,18 +252,39 @@ fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Re
 /// Columns of an event, its place first: see [`event_from`].
 const EVENT: &str = "e.ord, e.seq, e.id, e.sender, e.at, e.kind, e.content";
 
-/// An event and its place from the columns of [`EVENT`].
-fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
-    let event = Event {
+pub(super) fn content(row: &Row<'_>, column: usize) -> Read<Content> {
+    Content::from_json(row.get(column)?).map_err(|error| bad(column, Type::Text, error))
+}
+
+pub(super) fn json(event: &Event) -> Read<EventJson> {
+    let json = serde_json::to_string(event).and_then(RawValue::from_string);
+    json.map(Arc::from).map_err(|error| bad(6, Type::Text, error))
+}
+
+/// An event from the columns of [`EVENT`].
+fn plain_event(row: &Row<'_>, room: RoomId) -> Read<Event> {
+    Ok(Event {
         room,
         seq: seq(row, 1)?,
         id: EventId::from_uuid(uuid(row, 2)?),
         sender: user(row, 3)?,
         at: row.get(4)?,
         kind: EventKind::from(row.get_ref(5)?.as_str()?),
-        content: Content::from_json(row.get(6)?).map_err(|error| bad(6, Type::Text, error))?,
+        content: content(row, 6)?,
         fold: None,
-    };
+    })
+}
+
+/// The event at a seq, as it was written.
+pub(super) fn event(conn: &Connection, rk: i64, room: RoomId, seq: Seq) -> Read<Option<Event>> {
+    conn.prepare_cached(&format!("SELECT {EVENT} FROM events e WHERE e.rk = ?1 AND e.seq = ?2"))?
+        .query_row((rk, int(seq.get())), |row| plain_event(row, room))
+        .optional()
+}
+
+/// An event and its place from the columns of [`EVENT`].
+fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
+    let event = plain_event(row, room)?;
     let change = match &event.kind {
         EventKind::RoomCreated => Some(Change::Created),
         EventKind::MemberJoined | EventKind::MemberLeft => match event.body() {
@@ -245,10 +294,7 @@ fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
         },
         _ => None,
     };
-    let json = serde_json::to_string(&event)
-        .and_then(RawValue::from_string)
-        .map_err(|error| bad(6, Type::Text, error))?;
-    Ok((number(row, 0)?, Logged { seq: event.seq, json: Arc::from(json), change }))
+    Ok((number(row, 0)?, Logged { seq: event.seq, json: json(&event)?, change }))
 }
 
 /// The events of a room from `first` to `last`, both included.
@@ -284,7 +330,8 @@ pub(super) fn log_after(
         .collect();
     let mut entries = events?;
     entries.extend(receipts::log_after(conn, ord, limit)?);
-    // Each of the two has all up to its own end, so that the first `limit` of both are whole.
+    entries.extend(settings::log_after(conn, ord, limit)?);
+    // Each of the three has all up to its own end, so that the first `limit` of all are whole.
     entries.sort_unstable_by_key(|entry| entry.ord);
     entries.truncate(limit);
     Ok(entries)
@@ -364,42 +411,6 @@ pub(super) fn members(
     members.truncate(limits::MEMBERS_PAGE);
     let next = members.last().filter(|_| more).map(|member| member.user.clone());
     Ok(MemberPage { members, next })
-}
-
-pub(super) fn history(
-    conn: &Connection,
-    room: RoomId,
-    user: &UserId,
-    anchor: HistoryAnchor,
-    limit: u64,
-) -> Result<History<EventJson>, StoreError> {
-    let (row, member) = seen_by(conn, room, user)?;
-    let as_of = member.last_seq(&row);
-    let head = as_of.get();
-    let (first, last) = match anchor {
-        HistoryAnchor::Newest => (head.saturating_sub(limit).saturating_add(1), head),
-        HistoryAnchor::Before(seq) => {
-            let last = seq.previous().get().min(head);
-            (last.saturating_sub(limit).saturating_add(1), last)
-        }
-        HistoryAnchor::After(seq) => {
-            let first = seq.next().get();
-            (first, first.saturating_add(limit - 1).min(head))
-        }
-        HistoryAnchor::Around(seq) => {
-            let first = seq.get().saturating_sub(limit / 2).max(1);
-            let last = first.saturating_add(limit - 1).min(head);
-            (last.saturating_sub(limit).saturating_add(1).min(first), last)
-        }
-    };
-    let (first, last) = (Seq::new(first.max(1)), Seq::new(last));
-    let covers = (first <= last).then_some((first, last));
-    let messages = match covers {
-        Some(_) => events(conn, row.rk, row.id, first, last)?,
-        None => Vec::new(),
-    };
-    let messages = messages.into_iter().map(|event| event.json).collect();
-    Ok(History { messages, covers, as_of, first_seq: Seq::new(1) })
 }
 
 pub(super) fn profiles(conn: &Connection, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError> {

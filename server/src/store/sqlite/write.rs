@@ -12,7 +12,7 @@ use super::{int, role_code, room_kind_code};
 use crate::store::{EventJson, StoreError};
 
 /// The room, if `user` is in it.
-fn member_room(tx: &Tx<'_>, room: RoomId, user: &UserId) -> Result<RoomRow, StoreError> {
+pub(super) fn member_room(tx: &Tx<'_>, room: RoomId, user: &UserId) -> Result<RoomRow, StoreError> {
     let row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
     match read::membership(tx.conn, row.rk, user)? {
         Some(member) if member.left_ord.is_none() => Ok(row),
@@ -224,7 +224,7 @@ fn inherit(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn require_owner(tx: &Tx<'_>, row: &RoomRow, user: &UserId) -> Result<(), StoreError> {
+pub(super) fn require_owner(tx: &Tx<'_>, row: &RoomRow, user: &UserId) -> Result<(), StoreError> {
     match read::membership(tx.conn, row.rk, user)? {
         Some(member) if member.role == Role::Owner => Ok(()),
         _ => Err(StoreError::Forbidden("only an owner of the room may do this")),

@@ -1,0 +1,107 @@
+//! Promises about what users set for themselves.
+
+use tidewire_protocol::{RoomSettings, SettingsNews};
+
+use super::{Fixture, error, query, user};
+use crate::store::{News, Ords, StoreError};
+
+const MUTED: RoomSettings = RoomSettings { muted: true, pinned: false, archived: false };
+const NONE: RoomSettings = RoomSettings { muted: false, pinned: false, archived: false };
+
+pub(super) async fn settings_are_their_users_alone_and_replaced_as_a_whole(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let other = f.group("ada", &["bob"]).await;
+    for bits in 1..8 {
+        let settings =
+            RoomSettings { muted: bits & 1 > 0, pinned: bits & 2 > 0, archived: bits & 4 > 0 };
+        assert_eq!(f.store.set_settings(room, user("ada"), settings).await.unwrap(), settings);
+        assert_eq!(f.store.room(room, user("ada")).await.unwrap().settings, settings);
+    }
+    assert_eq!(f.store.room(room, user("bob")).await.unwrap().settings, NONE);
+    assert_eq!(f.store.room(other, user("ada")).await.unwrap().settings, NONE);
+    assert_eq!(f.store.set_settings(room, user("ada"), NONE).await.unwrap(), NONE);
+    assert!(f.store.room(room, user("ada")).await.unwrap().settings.is_default());
+}
+
+pub(super) async fn settings_that_change_are_news_for_their_user_once(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let start = f.store.heads().await.unwrap();
+    f.store.set_settings(room, user("ada"), NONE).await.unwrap();
+    assert_eq!(f.store.heads().await.unwrap(), start, "nothing has changed");
+    f.store.set_settings(room, user("ada"), MUTED).await.unwrap();
+    f.say(room, "bob", 1).await;
+    let last = RoomSettings { pinned: true, ..MUTED };
+    f.store.set_settings(room, user("ada"), last).await.unwrap();
+    let heads = f.store.heads().await.unwrap();
+    f.store.set_settings(room, user("ada"), last).await.unwrap();
+    assert_eq!(f.store.heads().await.unwrap(), heads, "a repeat writes nothing");
+    let page = f.page("ada", &start, 50).await;
+    assert_eq!(page.settings, [SettingsNews { room, settings: last }]);
+    assert_eq!((page.events.len(), page.limited.len(), page.more), (1, 0, false));
+    let next = f.page("ada", &page.to, 50).await;
+    assert_eq!(next.weight(), 0);
+    let bobs = f.page("bob", &start, 50).await;
+    assert_eq!((bobs.settings.len(), bobs.events.len()), (0, 1));
+    // It stands at one place of the log, with its user.
+    let log = f.store.log_after(0, start.get(0), 100).await.unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .filter_map(|entry| match &entry.news {
+            News::Settings(of, news) => Some((of.clone(), news.settings, entry.ord)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(user("ada"), last, heads.get(0))]);
+}
+
+pub(super) async fn only_members_set_anything_and_come_back_without_it(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let set = |name: &str| f.store.set_settings(room, user(name), MUTED);
+    assert_eq!(error(set("eve").await), StoreError::NotAMember);
+    let start = f.store.heads().await.unwrap();
+    set("bob").await.unwrap();
+    f.store.remove_member(room, user("bob"), user("bob")).await.unwrap();
+    assert_eq!(error(set("bob").await), StoreError::NotAMember);
+    assert!(f.store.room(room, user("bob")).await.unwrap().settings.is_default());
+    assert_eq!(f.page("bob", &start, 50).await.settings.len(), 0);
+    f.store.add_members(room, user("ada"), vec![user("bob")]).await.unwrap();
+    // What is set since the return is in the state that tells of it.
+    set("bob").await.unwrap();
+    let page = f.page("bob", &start, 50).await;
+    assert_eq!(page.limited[0].settings, MUTED);
+    assert_eq!(f.page("bob", &page.to, 50).await.weight(), 0);
+}
+
+pub(super) async fn pages_of_settings_together_are_all_of_them(f: &Fixture<'_>) {
+    let mut rooms = Vec::new();
+    for _ in 0..7 {
+        rooms.push(f.group("ada", &[]).await);
+    }
+    let start = f.store.heads().await.unwrap();
+    for room in &rooms {
+        f.store.set_settings(*room, user("ada"), MUTED).await.unwrap();
+    }
+    f.say(rooms[0], "ada", 3).await;
+    f.store
+        .set_settings(rooms[1], user("ada"), RoomSettings { archived: true, ..NONE })
+        .await
+        .unwrap();
+    for limit in [1, 2, 5] {
+        let (mut from, mut told, mut said) = (start.clone(), Vec::new(), 0);
+        loop {
+            let page = f.store.feed_page(query("ada", &from, limit)).await.unwrap();
+            assert!(page.weight() <= limit);
+            told.extend(page.settings.iter().map(|news| news.room));
+            said += page.events.len() + page.limited.len();
+            from = page.to.clone();
+            if !page.more {
+                break;
+            }
+        }
+        let mut expected = rooms.clone();
+        let moved = expected.remove(1);
+        expected.push(moved);
+        assert_eq!((told, said > 0), (expected, true), "{limit}");
+        assert_eq!(from, Ords::from_iter([f.store.heads().await.unwrap().get(0)]));
+    }
+}

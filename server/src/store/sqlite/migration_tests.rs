@@ -1,0 +1,116 @@
+//! Databases of earlier versions go on with this one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tidewire_protocol::{
+    Content, EditContent, Event, EventId, EventKind, HistoryAnchor, MessageContent, Op, OpOutcome,
+    RoomId, RoomSettings, Seq, UserId,
+};
+use uuid::Uuid;
+
+use super::{SqliteStore, migrations};
+use crate::bus::InProcess;
+use crate::store::{EventJson, Store};
+
+const ROOM: Uuid = Uuid::from_u128(7);
+
+/// A database as the version before edits, reactions, threads and settings left it: a group of Ada
+/// and Bob, with messages, and with kinds of an app's own that mean something only now.
+fn second_schema(path: &Path) {
+    let conn = Connection::open(path).unwrap();
+    for step in &migrations::STEPS[..2] {
+        conn.execute_batch(step).unwrap();
+    }
+    conn.pragma_update(None, "user_version", 2).unwrap();
+    conn.execute_batch(
+        "INSERT INTO meta VALUES('e1', 1);
+         UPDATE shards SET head_ord = 7;
+         INSERT INTO profiles VALUES('ada', 'Ada', NULL, 5);",
+    )
+    .unwrap();
+    conn.execute(
+        "INSERT INTO rooms VALUES(1, ?1, 2, 'Harbour', NULL, 'ada', 1, 0, 6, 6, 7, 2)",
+        [ROOM.as_bytes()],
+    )
+    .unwrap();
+    conn.execute_batch(
+        "INSERT INTO members VALUES(1, 'ada', 1, 1, 1, 1, 6, 1, 7, NULL, NULL);
+         INSERT INTO members VALUES(1, 'bob', 2, 1, 1, 1, 1, 1, 0, NULL, NULL);",
+    )
+    .unwrap();
+    let first = id(2);
+    let events = [
+        ("room.created", r#"{"kind":"group","name":"Harbour","members":["ada","bob"]}"#.into()),
+        ("message", r#"{"text":"first"}"#.into()),
+        ("edit", format!(r#"{{"target":"{first}","content":{{"text":"forged"}}}}"#)),
+        ("reaction", r#""odd""#.into()),
+        ("message", format!(r#"{{"text":"last","thread":"{first}"}}"#)),
+        ("poll", r#"{"q":1}"#.into()),
+    ];
+    for (place, (kind, content)) in events.into_iter().enumerate() {
+        let seq = place as i64 + 1;
+        conn.execute(
+            "INSERT INTO events VALUES(?1, 1, ?1, ?2, 'ada', ?1, ?3, ?4, x'00')",
+            (seq, id(seq as u128).uuid().as_bytes(), kind, content),
+        )
+        .unwrap();
+    }
+}
+
+fn id(seq: u128) -> EventId {
+    EventId::from_uuid(Uuid::from_u128(0x100 + seq))
+}
+
+fn bob() -> UserId {
+    "bob".parse().unwrap()
+}
+
+fn events(json: &[EventJson]) -> Vec<Event> {
+    json.iter().map(|json| serde_json::from_str(json.get()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_older_database_goes_on_and_its_own_kinds_of_that_name_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    second_schema(&path);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    assert_eq!(store.epoch().as_str(), "e1");
+    let room = RoomId::from_uuid(ROOM);
+    let state = store.room(room, bob()).await.unwrap();
+    assert_eq!((state.head_seq, state.name.as_deref()), (Seq::new(6), Some("Harbour")));
+    assert_eq!((state.avatar_url, state.settings), (None, RoomSettings::default()));
+    assert_eq!(state.unread_base.unwrap().unread, 2);
+    assert_eq!(events(&[state.last_message.unwrap()])[0].seq, Seq::new(5));
+    let history = || store.history(room, bob(), None, HistoryAnchor::Newest, 100);
+    let page = history().await.unwrap();
+    assert_eq!(page.covers, Some((Seq::new(1), Seq::new(6))));
+    let told = events(&page.messages);
+    let seqs: Vec<u64> = told.iter().map(|event| event.seq.get()).collect();
+    assert_eq!(seqs, [1, 2, 5, 6]);
+    assert!(told.iter().all(|event| event.fold.is_none()));
+    assert_eq!(told[1].content.as_json(), r#"{"text":"first"}"#);
+    // The feed brings them as they are.
+    assert_eq!(store.log_after(0, 0, 100).await.unwrap().len(), 7);
+    // What comes now counts, also for what was there before.
+    let content = MessageContent::of_text("better");
+    let edit = Op {
+        id: id(99),
+        kind: EventKind::Edit,
+        content: Content::of(&EditContent { target: id(2), content }).unwrap(),
+    };
+    let ada: UserId = "ada".parse().unwrap();
+    let appended = store.append(room, ada.clone(), vec![edit]).await.unwrap();
+    assert!(matches!(appended.results[0].outcome, OpOutcome::Accepted { .. }));
+    let muted = RoomSettings { muted: true, ..RoomSettings::default() };
+    store.set_settings(room, ada.clone(), muted).await.unwrap();
+    let told = events(&history().await.unwrap().messages);
+    assert_eq!(told[1].content.as_json(), r#"{"text":"better"}"#);
+    store.close().await;
+    // Opened again, nothing is done twice.
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    assert_eq!(store.room(room, ada).await.unwrap().settings, muted);
+    store.close().await;
+}
