@@ -402,3 +402,6 @@ pub(crate) fn pending_state(
         (None, None) => MessageState::Sending,
     }
 }
+
+#[cfg(test)]
+mod tests;

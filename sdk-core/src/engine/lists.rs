@@ -129,7 +129,9 @@ impl Engine {
     /// the last time.
     pub(crate) fn flush_lists(&mut self) {
         let waits = self.phase == Phase::Loading && !self.loaded_once;
-        if waits || self.heads.dirty.is_empty() && !self.lists.values().any(|list| list.moved) {
+        let moved = self.lists.values().any(|list| list.moved);
+        let same = self.heads.dirty.is_empty() && !moved && self.heads.told.is_some();
+        if waits || same {
             self.timers.disarm(Timer::Lists);
             return;
         }

@@ -215,7 +215,7 @@ impl Engine {
             transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
         }
         // What the user set meanwhile was told since.
-        if source == Source::Ahead && room.settings_at > Some(self.answering_since) {
+        if source == Source::Ahead && room.settings_at >= Some(self.answering) {
             state.settings = room.state.settings;
         }
         room.take_state(state, &self.config.user);

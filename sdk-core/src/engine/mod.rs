@@ -234,8 +234,9 @@ pub struct Engine {
     errand: Option<RequestId>,
     /// The wish that is on its way to the server.
     settings_told: Option<(RoomId, tidewire_protocol::RoomSettings)>,
-    /// When the answer that is being taken was asked for; of anything else, later than everything.
-    answering_since: u64,
+    /// The number of the request whose answer is being taken; of anything else, one above all. What
+    /// happened before a request was made knows only lower numbers.
+    answering: u64,
     /// Rooms of which the server may have to hear how far the user is.
     owing: BTreeSet<RoomId>,
     receipts_told_at: Option<u64>,
@@ -339,7 +340,7 @@ impl Engine {
             lists_told_at: None,
             errand: None,
             settings_told: None,
-            answering_since: u64::MAX,
+            answering: u64::MAX,
             owing: BTreeSet::new(),
             receipts_told_at: None,
             catching_up: false,

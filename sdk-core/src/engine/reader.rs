@@ -64,7 +64,7 @@ impl Engine {
             self.auth.accepted();
         }
         self.judge_answer(id, &answer);
-        self.answering_since = self.requests.get(&id).map_or(now.mono_ms, |asked| asked.at_ms);
+        self.answering = id.0;
         let generation = self.requests.get(&id).map_or(0, |asked| asked.generation);
         if let Err(RequestError::Refused(error)) = &answer
             && self.refused_token(error, generation)
@@ -84,7 +84,7 @@ impl Engine {
             }
             None => {}
         }
-        self.answering_since = u64::MAX;
+        self.answering = u64::MAX;
         self.advance();
     }
 

@@ -47,8 +47,8 @@ pub(crate) struct Room {
     pub(crate) told: Option<Told>,
     /// The newest message known that stands in no thread.
     pub(crate) said: Option<Arc<Message>>,
-    /// When the server last told of the user's settings here, on the monotonic clock: an answer to
-    /// what was asked before that may be older.
+    /// When the server last told of the user's settings here, as the number given last by then: an
+    /// answer to what was asked before that may be older.
     pub(crate) settings_at: Option<u64>,
     /// When the state was last asked for, on the monotonic clock.
     pub(crate) asked_at: Option<u64>,

@@ -348,7 +348,7 @@ impl ModelServer {
     }
 
     /// An event that no client has sent.
-    pub(super) fn append<T: serde::Serialize>(
+    pub(crate) fn append<T: serde::Serialize>(
         &mut self,
         room: RoomId,
         sender: &UserId,

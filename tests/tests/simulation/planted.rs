@@ -8,7 +8,7 @@ use tidewire::{Event, StoreError, UserId, simulation::Broken};
 use crate::campaign::run;
 
 /// Within so many seeds a planted bug has to be found.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 60;
 
 /// What a disk does before it carries out a transaction, and whether it dies then.
 type Plant = fn(&mut MemoryDisk, &Transaction, &mut fastrand::Rng) -> Result<Vec<Event>, StoreError>;

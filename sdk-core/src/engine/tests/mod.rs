@@ -10,6 +10,7 @@ mod modes;
 mod random;
 mod receipts;
 mod recorder;
+mod rooms;
 mod scenarios;
 mod sending;
 mod streams;
