@@ -6,7 +6,6 @@ use super::commit::After;
 use super::effect::{
     Command, CommandId, Query, Reply, Request, RequestError, Response, RoomSummary,
 };
-use super::heads::Entry;
 use super::timelines::LoadPurpose;
 use super::{Engine, Purpose};
 use crate::error::Error;
@@ -91,13 +90,12 @@ impl Engine {
             .rooms
             .iter()
             .map(|(id, room)| {
-                let entry = self.heads.rooms.get(id);
                 let wish = self.heads.wishes.get(id).copied();
                 RoomSummary {
                     state: RoomState {
                         receipts: room.receipts.list(),
                         settings: wish.unwrap_or(room.state.settings),
-                        unread_base: entry.and_then(Entry::base),
+                        unread_base: room.base(),
                         ..room.state.clone()
                     },
                     unread: self.heads.unread(*id),

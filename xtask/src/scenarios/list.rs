@@ -61,6 +61,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "unread",
+        promise: "Unread counts are exact after offline reads, other devices and reconnects",
+        not_in: &[],
+    },
+    Scenario {
+        id: "room-list",
+        promise: "A list of rooms is sorted, filtered, and follows what happens",
+        not_in: &[],
+    },
+    Scenario {
+        id: "draft",
+        promise: "A draft is there after a kill, and shows in the list",
+        not_in: &[],
+    },
+    Scenario {
+        id: "room-settings",
+        promise: "What is set for a room shows at once, and on the other devices",
+        not_in: &[],
+    },
+    Scenario {
         id: "presence",
         promise: "A peer is seen online, away and offline, and not at all where nothing is known",
         not_in: &[],

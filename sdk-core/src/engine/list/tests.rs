@@ -174,10 +174,8 @@ fn a_room_that_moves_is_taken_out_once_and_put_in_once() {
         plains.0.insert(id(number), Plain { name, settings, unread: true, at });
     }
     let all = plains.0.keys().copied().collect();
-    let mut list = List::new(RoomListQuery {
-        sort: RoomSort::UnreadFirst,
-        ..RoomListQuery::default()
-    });
+    let mut list =
+        List::new(RoomListQuery { sort: RoomSort::UnreadFirst, ..RoomListQuery::default() });
     list.update(&all, &plains);
     let mut moves = |change: fn(&mut Plain)| {
         plains.0.get_mut(&id(50)).map(change);

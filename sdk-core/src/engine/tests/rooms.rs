@@ -8,8 +8,8 @@ use super::model::room_id;
 use super::scenarios::{ceiling, world_with_room};
 use super::world::World;
 use crate::engine::{
-    Command, ListId, Network, NetworkKind, Reply, Request, RoomListQuery, RoomListRow, SettingsChange,
-    Signal, Unread,
+    Command, ListId, Network, NetworkKind, Reply, Request, RoomListQuery, RoomListRow,
+    SettingsChange, Signal, Unread,
 };
 use crate::error::Error;
 
@@ -147,11 +147,8 @@ fn a_read_on_another_device_is_as_good_as_one_here() {
         say(&mut world, room, 5);
         world.run(6_000);
         assert_eq!(world.engine.unread(room), exactly(5), "{mode}");
-        let read = tidewire_protocol::ReceiptUpdate {
-            room,
-            delivered: None,
-            read: Some(Seq::new(4)),
-        };
+        let read =
+            tidewire_protocol::ReceiptUpdate { room, delivered: None, read: Some(Seq::new(4)) };
         world.server.put_receipt("ada", read);
         world.run(6_000);
         assert_eq!(world.engine.unread(room), exactly(2), "{mode}");
