@@ -55,10 +55,10 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, Change, Changed, Fact, FailReason, Lift, Message, MessageState, ModeReport,
-    Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach, Reason, Refreshed, Replies, RoomSummary, Row,
-    RowKey, SocketStage, Spent, Stats, StoreStage, Tier, TierStats, TimelineUpdate, TokenError,
-    TokenStage, Vehicle, Way, Why,
+    Budget, BudgetReport, Change, Changed, Fact, FailReason, Lift, Message, MessageState,
+    ModeReport, Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach, Reason,
+    Refreshed, Replies, RoomSummary, Row, RowKey, SocketStage, Spent, Stats, StoreStage, Tier,
+    TierStats, TimelineUpdate, TokenError, TokenStage, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;
@@ -70,6 +70,6 @@ pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId, RoomKind,
-    RoomState, Seq, UnreadBase, UserId, WireError,
+    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId,
+    RoomKind, RoomState, Seq, UnreadBase, UserId, WireError,
 };

@@ -89,9 +89,7 @@ pub(crate) fn message_json(message: &Message) -> Value {
         json["deleted"] = changed(deleted);
     }
     if !message.reactions.is_empty() {
-        let reaction = |one: &tidewire::Reactions| {
-            json!({"key": one.key, "count": one.count, "mine": one.mine, "by": one.by})
-        };
+        let reaction = |one: &tidewire::Reactions| json!({"key": one.key, "count": one.count, "mine": one.mine, "by": one.by});
         json["reactions"] = message.reactions.iter().map(reaction).collect();
     }
     if let Some(quote) = &message.reply_to {

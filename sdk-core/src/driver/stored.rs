@@ -18,9 +18,9 @@ impl Stored {
             return Self(None);
         }
         let id = |write: &Write| match write {
-            Write::Event(event)
-            | Write::Mutation { event, .. }
-            | Write::Folded { event, .. } => Some(event.id),
+            Write::Event(event) | Write::Mutation { event, .. } | Write::Folded { event, .. } => {
+                Some(event.id)
+            }
             _ => None,
         };
         Self(Some((user.clone(), transaction.writes.iter().filter_map(id).collect())))

@@ -113,8 +113,7 @@ impl Folded {
         let gone = self.fold.deleted.is_some();
         match act {
             Act::Reply => {
-                let thread =
-                    self.fold.thread.get_or_insert(Thread { replies: 0, last: done.at });
+                let thread = self.fold.thread.get_or_insert(Thread { replies: 0, last: done.at });
                 thread.replies = thread.replies.saturating_add(1);
                 if done.at.seq > thread.last.seq {
                     thread.last = done.at;

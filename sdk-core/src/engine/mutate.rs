@@ -83,13 +83,7 @@ impl Engine {
         }
     }
 
-    fn queue_if_allowed(
-        &mut self,
-        command: CommandId,
-        room: RoomId,
-        op: Op,
-        known: &Known<'_>,
-    ) {
+    fn queue_if_allowed(&mut self, command: CommandId, room: RoomId, op: Op, known: &Known<'_>) {
         let Some(Mutation { target, act }) = Mutation::of(&op.kind, &op.content) else { return };
         let mine = *known.sender == self.config.user;
         let owns = self.rooms.get(&room).is_some_and(|room| {
@@ -186,10 +180,8 @@ impl Engine {
         self.outbox.settle(id, Fate::Arrived);
         transaction.push(Write::Dequeue(id));
         after.dequeued.push(id);
-        let no_change = matches!(
-            &reason,
-            FailReason::Refused(WireError { code: ErrorCode::NoChange, .. })
-        );
+        let no_change =
+            matches!(&reason, FailReason::Refused(WireError { code: ErrorCode::NoChange, .. }));
         if !no_change {
             after.given_up.push(Problem::SendFailed { room, id, target, reason });
         }

@@ -222,13 +222,12 @@ impl Outbox {
     /// being rewritten.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();
-        lane.rows
-            .iter()
-            .filter(move |row| fate(row) != Some(Fate::Arrived))
-            .take_while(move |row| {
+        lane.rows.iter().filter(move |row| fate(row) != Some(Fate::Arrived)).take_while(
+            move |row| {
                 let stays = row.failed.is_some() || self.amended.contains_key(&row.op.id);
                 !stays && fate(row) != Some(Fate::Failed)
-            })
+            },
+        )
     }
 
     /// The next operations of a room that is ready: at most 50 and 64 KiB.

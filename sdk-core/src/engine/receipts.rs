@@ -14,10 +14,10 @@ use tidewire_protocol::{
 use super::Engine;
 use super::commit::After;
 use super::effect::{CommandId, Reply};
+use super::message::Reach;
 use super::room::Room;
 use super::time::Timer;
 use super::transaction::{Transaction, Write};
-use super::message::Reach;
 use crate::config::millis;
 use crate::defaults;
 use crate::error::Error;

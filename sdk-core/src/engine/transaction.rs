@@ -1,6 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
-use tidewire_protocol::{Content, Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq};
+use tidewire_protocol::{
+    Content, Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq,
+};
 
 use super::outbox::OutboxRow;
 

@@ -4,6 +4,8 @@
 
 mod execute;
 mod fold;
+#[cfg(test)]
+mod fold_tests;
 mod folder;
 mod migrations;
 mod query;

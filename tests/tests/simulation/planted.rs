@@ -3,7 +3,7 @@
 
 use tidewire::engine::{Query, Rows, Transaction, Write};
 use tidewire::simulation::{Disk, MemoryDisk, cursor_at};
-use tidewire::{StoreError, simulation::Broken};
+use tidewire::{Event, StoreError, simulation::Broken};
 
 use crate::campaign::run;
 
@@ -11,7 +11,8 @@ use crate::campaign::run;
 const SEEDS: u64 = 20;
 
 /// What a disk does before it carries out a transaction, and whether it dies then.
-type Plant = fn(&mut MemoryDisk, &Transaction, &mut fastrand::Rng) -> Result<(), StoreError>;
+type Plant =
+    fn(&mut MemoryDisk, &Transaction, &mut fastrand::Rng) -> Result<Vec<Event>, StoreError>;
 
 /// A disk with a bug.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ struct Planted {
 }
 
 impl Disk for Planted {
-    fn execute(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+    fn execute(&mut self, transaction: &Transaction) -> Result<Vec<Event>, StoreError> {
         (self.plant)(&mut self.disk, transaction, &mut self.rng)
     }
 
@@ -48,7 +49,7 @@ fn cursor_before_its_events(
     disk: &mut MemoryDisk,
     transaction: &Transaction,
     rng: &mut fastrand::Rng,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Event>, StoreError> {
     let (cursor, rest): (Vec<Write>, Vec<Write>) =
         transaction.writes.iter().cloned().partition(is_cursor);
     if cursor.is_empty() || rest.is_empty() {
@@ -67,13 +68,13 @@ fn live_moves_the_cursor(
     disk: &mut MemoryDisk,
     transaction: &Transaction,
     _: &mut fastrand::Rng,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Event>, StoreError> {
     let mut transaction = transaction.clone();
     let known = disk.peek(&Query::Start)?;
     let begun = matches!(known, Rows::Start(rows) if rows.cursor.is_some());
     if begun && !transaction.writes.iter().any(is_cursor) {
         let place = transaction.writes.iter().rev().find_map(|write| match write {
-            Write::Event(event) => Some(event.at.unsigned_abs()),
+            Write::Event(event) | Write::Mutation { event, .. } => Some(event.at.unsigned_abs()),
             _ => None,
         });
         transaction.writes.extend(place.map(|ord| Write::Cursor(cursor_at(ord))));
@@ -86,7 +87,7 @@ fn nothing(
     disk: &mut MemoryDisk,
     transaction: &Transaction,
     _: &mut fastrand::Rng,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Event>, StoreError> {
     disk.execute(transaction)
 }
 

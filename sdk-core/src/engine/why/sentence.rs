@@ -2,8 +2,8 @@
 
 use tidewire_protocol::{AppState, Mode};
 
-use super::super::mode::{Reason, lowest};
 use super::super::message::MessageState;
+use super::super::mode::{Reason, lowest};
 use super::fact::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way};
 
 /// The first fact tells what the subject is; the others make the sentence.
