@@ -289,11 +289,20 @@ impl SimClient {
 
     /// Sends a text. Gives the message's id and the command that carries it.
     pub(super) fn send(&mut self, room: RoomId, text: &str) -> (EventId, CommandId) {
+        let content = Content::of(&MessageContent::of_text(text)).unwrap();
+        self.operate(room, EventKind::Message, content)
+    }
+
+    /// Sends anything. Gives the operation's id and the command that carries it.
+    pub(super) fn operate(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+    ) -> (EventId, CommandId) {
         let number = self.number();
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
-        let content = Content::of(&MessageContent::of_text(text)).unwrap();
-        let op = Op { id, kind: EventKind::Message, content };
-        (id, self.command(Command::Send { room, op }))
+        (id, self.command(Command::Send { room, op: Op { id, kind, content } }))
     }
 
     pub(super) fn open(&mut self, room: RoomId) -> TimelineId {

@@ -6,6 +6,8 @@
 mod execute;
 mod files;
 mod fold;
+#[cfg(test)]
+mod fold_tests;
 mod folder;
 mod migrations;
 mod query;

@@ -10,6 +10,7 @@ use super::world::World;
 use crate::engine::{
     Budget, Command, Input, Network, NetworkKind, Signal, Subject, TokenError, TokenInfo, Traffic,
 };
+use crate::simulation::any_change;
 use crate::trace::{Recording, Replayed, Tape, TraceError, replay};
 
 /// `TIDEWIRE_SEEDS=n` runs n of them, `TIDEWIRE_SEED=n` runs that one.
@@ -95,6 +96,16 @@ fn run(seed: u64, recording: Recording) -> String {
             54 => drop(world.command(Command::Refresh)),
             55 => drop(world.command(Command::Why(Subject::Room(room)))),
             95 => world.signal(Signal::Typing(room)),
+            98 | 99 => {
+                let Some(target) = world.server.any_message(&mut rng, room) else { continue };
+                let number = u64::from(rng.u32(..));
+                let (kind, content) = any_change(&mut rng, target, number);
+                if rng.bool() {
+                    world.operate(room, kind, &content);
+                } else {
+                    world.server.change(room, &UserId::new("bob").unwrap(), kind, content);
+                }
+            }
             96 => {
                 let users = vec![UserId::new("bob").unwrap(), UserId::new("zoe").unwrap()];
                 world.command(Command::Presence(users));
@@ -219,14 +230,14 @@ fn a_file_that_is_cut_off_or_foreign_is_told_with_its_line() {
     assert!(
         matches!(replayed(&middle), Err(TraceError::Broken { line, .. }) if line == nonsense as u64)
     );
-    for foreign in ["", "\n", "{}\n", "a,b,c\n", "{\"tidewire_recording\":1}\n", "\u{0}\u{1}\n"] {
+    for foreign in ["", "\n", "{}\n", "a,b,c\n", "{\"tidewire_recording\":2}\n", "\u{0}\u{1}\n"] {
         let error = replayed(foreign).unwrap_err();
         assert!(matches!(error, TraceError::Foreign { .. }), "{foreign:?}: {error}");
         assert!(error.to_string().starts_with("line 1 "), "{error}");
     }
-    let newer = text.replacen("\"tidewire_recording\":1", "\"tidewire_recording\":2", 1);
-    assert!(matches!(replayed(&newer), Err(TraceError::Version { found: 2, known: 1 })));
-    let invalid = [b"{\"tidewire_recording\":1".as_slice(), &[0xff, 0xfe], b"}\n"].concat();
+    let newer = text.replacen("\"tidewire_recording\":2", "\"tidewire_recording\":3", 1);
+    assert!(matches!(replayed(&newer), Err(TraceError::Version { found: 3, known: 2 })));
+    let invalid = [b"{\"tidewire_recording\":2".as_slice(), &[0xff, 0xfe], b"}\n"].concat();
     let error = replay(invalid.as_slice(), |_| {}).unwrap_err();
     assert!(matches!(error, TraceError::Unreadable { line: 1, .. }), "{error}");
 }
