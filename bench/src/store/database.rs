@@ -61,10 +61,19 @@ pub(super) async fn make(url: &str, data: &Path, rooms: &[(u64, u64)]) -> Result
             let (rk, head) = (i64::try_from(number + 1)?, from + count - 1);
             let state = room(number, head, 1);
             let id = uuid::Uuid::parse_str(state["id"].as_str().unwrap_or_default())?;
-            put_room.execute(params![rk, id.as_bytes(), state.to_string(), i64::try_from(head)?])?;
+            put_room.execute(params![
+                rk,
+                id.as_bytes(),
+                state.to_string(),
+                i64::try_from(head)?
+            ])?;
             put_held.execute(params![rk, i64::try_from(*from)?, i64::try_from(head)?])?;
             for member in 0..10 {
-                put_receipt.execute(params![rk, format!("user-{member:02}"), i64::try_from(head)?])?;
+                put_receipt.execute(params![
+                    rk,
+                    format!("user-{member:02}"),
+                    i64::try_from(head)?
+                ])?;
             }
             for seq in *from..=head {
                 let event = event(number, seq);

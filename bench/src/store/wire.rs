@@ -146,7 +146,9 @@ impl Shared {
             let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
             let length = head
                 .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+                .find_map(|line| {
+                    line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+                })
                 .unwrap_or(0usize);
             while buffer.len() < head_end + 4 + length {
                 if stream.read_buf(&mut buffer).await? == 0 {
@@ -189,7 +191,8 @@ impl Shared {
         if let Some(history) = history(path) {
             return (OK, history);
         }
-        let error = json!({"error": {"code": "not_found", "message": "none here", "temporary": false}});
+        let error =
+            json!({"error": {"code": "not_found", "message": "none here", "temporary": false}});
         ("404 Not Found", error.to_string().into_bytes())
     }
 }

@@ -130,11 +130,8 @@ async fn a_suspended_account_is_given_up_too() {
 async fn a_hundred_logouts_under_load_leave_no_file_and_lose_nobody_elses_word() {
     const ROUNDS: usize = 100;
     let folder = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start_with(
-        folder.path().join("server"),
-        &["--ops-per-second=0"],
-    )
-    .await;
+    let server =
+        ServerProcess::start_with(folder.path().join("server"), &["--ops-per-second=0"]).await;
     let data = folder.path().join("data");
     let bob = open(&server, &data, "bob").await.unwrap();
     let mut modes = bob.watch_mode();
@@ -165,7 +162,8 @@ async fn a_hundred_logouts_under_load_leave_no_file_and_lose_nobody_elses_word()
         });
         tokio::time::sleep(Duration::from_millis((round % 7) as u64 * 3)).await;
         // Asked twice at once: the first one wins, the second finds it closed.
-        let (first, second) = tokio::join!(ada.logout(Logout::Discard), ada.logout(Logout::Discard));
+        let (first, second) =
+            tokio::join!(ada.logout(Logout::Discard), ada.logout(Logout::Discard));
         assert!(first.is_ok(), "round {round}: {first:?}");
         assert!(matches!(second, Err(Error::Closed) | Ok(())), "round {round}: {second:?}");
         sending.await.unwrap();

@@ -22,6 +22,7 @@ mod presence;
 mod receipts;
 mod recorder;
 mod restarts;
+mod retention;
 mod stage;
 mod streams;
 mod tokens;
