@@ -238,8 +238,9 @@ pub enum Query {
 impl Query {
     /// Whether this may be answered beside the transactions on their way, of which it then shows
     /// any that are done. All others show what was given before them, and nothing that comes after.
+    /// The first of them opens a connection of its own.
     pub(crate) fn may_overtake(&self) -> bool {
-        matches!(self, Query::Event(..) | Query::Sizes)
+        matches!(self, Query::Event(..))
     }
 }
 

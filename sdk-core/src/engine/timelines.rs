@@ -138,6 +138,15 @@ impl Engine {
     pub fn handle_load_failed(&mut self, now: Now, token: StoreToken, error: StoreError) {
         self.now = now;
         match self.loads.remove(&token) {
+            // The next start mends it; whoever waits for this one waits for that.
+            Some(LoadPurpose::Start)
+                if matches!(error, StoreError::Damaged { .. })
+                    && !matches!(self.store_told, Some(StoreError::Damaged { .. })) =>
+            {
+                self.store_told = Some(error.clone());
+                self.notify(Notice::Problem(Problem::StoreFailed(error)));
+                self.load(Query::Start, LoadPurpose::Start);
+            }
             Some(LoadPurpose::Start) => {
                 self.load_again_later();
                 for (command, deferred) in std::mem::take(&mut self.deferred) {

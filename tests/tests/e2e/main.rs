@@ -23,6 +23,7 @@ mod receipts;
 mod recorder;
 mod restarts;
 mod rooms;
+mod retention;
 mod stage;
 mod streams;
 mod tokens;

@@ -136,6 +136,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "damaged-cache",
+        promise: "A damaged cache comes from the server again, and what was not sent goes out",
+        not_in: &[],
+    },
+    Scenario {
+        id: "logout",
+        promise: "A logout loses nothing unasked and leaves nothing behind",
+        not_in: &[],
+    },
+    Scenario {
+        id: "two-accounts",
+        promise: "Two accounts of one process see nothing of each other",
+        not_in: &[],
+    },
+    Scenario {
         id: "invalid-utf16",
         promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
         not_in: &[(Language::Rust, "text is always valid Unicode")],
