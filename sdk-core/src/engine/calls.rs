@@ -42,7 +42,7 @@ impl Engine {
             Command::UpdateRoom(room, update) => {
                 self.call(id, Request::UpdateRoom(room, update), false);
             }
-            Command::SetRole(room, user, role) => {
+            Command::SetRole { room, user, role } => {
                 self.call(id, Request::SetRole(room, user, RoleUpdate { role }), false);
             }
             Command::Rooms => {

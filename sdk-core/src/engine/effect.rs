@@ -420,7 +420,14 @@ pub enum Command {
     /// Change how a room looks.
     UpdateRoom(RoomId, RoomUpdate),
     /// Give a member another role.
-    SetRole(RoomId, UserId, Role),
+    SetRole {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// What the member may do.
+        role: Role,
+    },
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.

@@ -151,7 +151,9 @@ impl Engine {
                 self.command(id, command);
             }
             // Before the first load nothing is known of them.
-            Command::Rooms | Command::Draft(_) if self.loaded_once => self.command(id, command),
+            Command::Rooms | Command::Draft(_) | Command::UnreadTotal if self.loaded_once => {
+                self.command(id, command);
+            }
             // Its reader takes nothing but the reset: it gets one on waking.
             Command::ResetTimeline(_) | Command::ResetRoomList(_) | Command::ShowRooms { .. } => {
                 self.deferred.push((id, command));

@@ -445,12 +445,6 @@ impl Engine {
             self.log_out(id, Logout::Discard);
             return;
         }
-        if let Command::UnreadTotal = command {
-            let total = self.heads.total();
-            self.reply(id, Ok(Reply::UnreadTotal(total)));
-            self.advance();
-            return;
-        }
         if self.rests() {
             self.command_at_rest(id, command);
             return;
@@ -581,6 +575,8 @@ impl Engine {
         if self.rooms_changed {
             self.interest.changed();
         }
+        // Before the background, which fetches what is not exact.
+        self.flush_lists();
         if self.phase == Phase::Ready {
             self.advance_watch();
             // Before the socket: where that takes over, the stream ends first.
@@ -601,7 +597,6 @@ impl Engine {
         }
         self.advance_report();
         self.flush_windows();
-        self.flush_lists();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);
         }

@@ -16,6 +16,7 @@ const WORDS: &[&str] = &[
     "code",
     "mode",
     "role",
+    "sort",
     "outcome",
     "state",
     "app_state",

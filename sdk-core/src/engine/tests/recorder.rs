@@ -8,7 +8,8 @@ use tidewire_protocol::{
 use super::model::room_id;
 use super::world::World;
 use crate::engine::{
-    Budget, Command, Input, Network, NetworkKind, Signal, Subject, TokenError, TokenInfo, Traffic,
+    Budget, Command, Input, ListId, Network, NetworkKind, RoomFilter, RoomListQuery, RoomSort,
+    SettingsChange, Signal, Subject, TokenError, TokenInfo, Traffic,
 };
 use crate::simulation::any_change;
 use crate::trace::{Recording, Replayed, Tape, TraceError, replay};
@@ -37,8 +38,12 @@ fn run(seed: u64, recording: Recording) -> String {
         match rng.u32(0..100) {
             0..16 => {
                 let burst = if rng.u32(0..30) == 0 { 80 } else { 2 };
+                let ada = UserId::new("ada").unwrap();
                 for n in 0..burst {
-                    world.server.say(room, &format!("{word} {n}"));
+                    let bob = world.server.say(room, &format!("{word} {n}")).sender;
+                    if rng.u8(0..4) == 0 {
+                        world.server.speak_to(room, &bob, word, [ada.clone()]);
+                    }
                 }
             }
             16..24 => drop(world.send(room, &format!("my {word}"))),
@@ -95,6 +100,31 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             54 => drop(world.command(Command::Refresh)),
             55 => drop(world.command(Command::Why(Subject::Room(room)))),
+            98 => {
+                let sorts = [RoomSort::Recent, RoomSort::UnreadFirst, RoomSort::Name];
+                let name = rng.bool().then(|| word.to_owned());
+                let filter = RoomFilter { name, unread: rng.bool(), ..RoomFilter::default() };
+                let query = RoomListQuery { sort: sorts[rng.usize(0..3)], filter, window: 2 };
+                let list = ListId(rng.u64(0..3));
+                world.command(Command::OpenRoomList(list, query));
+                let (first, count) = (rng.usize(0..3), rng.usize(0..3));
+                world.command(Command::ShowRooms { list, first, count, rooms: vec![room] });
+            }
+            99 => {
+                let bob = UserId::new("bob").unwrap();
+                let role = tidewire_protocol::Role::Owner;
+                let wish = SettingsChange { muted: Some(rng.bool()), ..SettingsChange::default() };
+                let text = rng.bool().then(|| format!("a {word} begun"));
+                let commands = [
+                    Command::SetSettings(room, wish),
+                    Command::SetDraft { room, text },
+                    Command::UnreadTotal,
+                    Command::SetRole { room, user: bob, role },
+                ];
+                for command in commands {
+                    world.command(command);
+                }
+            }
             95 => world.signal(Signal::Typing(room)),
             98 | 99 => {
                 let Some(target) = world.server.any_message(&mut rng, room) else { continue };

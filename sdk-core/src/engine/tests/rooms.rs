@@ -225,6 +225,31 @@ fn what_does_not_show_in_the_room_does_not_show_in_the_list() {
 }
 
 #[test]
+fn an_edit_and_a_deletion_of_the_newest_message_show_in_the_list() {
+    let (mut world, room) = world_with_room();
+    open_list(&mut world);
+    let said = world.server.say(room, "helo");
+    let edit = |text: &str| tidewire_protocol::EditContent {
+        target: said.id,
+        content: tidewire_protocol::MessageContent::of_text(text),
+    };
+    world.run(1_000);
+    world.server.append(room, &user("bob"), EventKind::Edit, &edit("hello"));
+    world.run(1_000);
+    let text = |world: &World| row(world, room).last_message.and_then(|message| message.text());
+    assert_eq!(text(&world).as_deref(), Some("hello"));
+    // Only whoever wrote it says it better.
+    world.server.append(room, &user("ada"), EventKind::Edit, &edit("not mine"));
+    world.run(1_000);
+    assert_eq!(text(&world).as_deref(), Some("hello"));
+    let delete = tidewire_protocol::DeleteContent { target: said.id };
+    world.server.append(room, &user("bob"), EventKind::Delete, &delete);
+    world.run(1_000);
+    assert_eq!(text(&world), None);
+    assert_eq!(row(&world, room).unread, exactly(1), "a deleted message counts as before");
+}
+
+#[test]
 fn in_a_burst_a_list_is_updated_ten_times_a_second_and_ends_exact() {
     let (mut world, room) = world_with_room();
     open_list(&mut world);
