@@ -129,7 +129,7 @@ impl Engine {
             let room =
                 self.rooms.entry(event.room).or_insert_with(|| Room::unknown(event.room, event.at));
             // Changes of it may have come before it, and gone into nothing.
-            let late = event.seq <= room.feed_seq || event.seq < room.folded_to;
+            let late = event.seq < room.feed_seq.max(room.folded_to);
             if source == Source::Feed && event.seq > room.feed_seq {
                 room.feed_seq = event.seq;
                 touched.insert(event.room);

@@ -56,6 +56,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "edit-delete-react",
+        promise: "An edit, a deletion, a reaction shows at once and everywhere, in any order of arrival",
+        not_in: &[],
+    },
+    Scenario {
+        id: "quote-thread",
+        promise: "A quote shows what the quoted message says now, and a thread is counted where it hangs",
+        not_in: &[],
+    },
+    Scenario {
         id: "receipts",
         promise: "A message becomes delivered, and read when the others have read it",
         not_in: &[],

@@ -2,6 +2,7 @@
 //! executor.
 
 mod budget;
+mod changes;
 mod ephemeral;
 mod ephemeral_streams;
 mod health;
