@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidewire_protocol::{
-    Body, Content, Event, EventKind, HistoryAnchor, MemberChange, Role, RoleChange, RoomId,
-    RoomKind, RoomState, RoomUpdate, Seq, UserId, limits,
+    Body, Event, HistoryAnchor, MemberChange, Role, RoleChange, RoomId, RoomKind, RoomState,
+    RoomUpdate, Seq, UserId, limits,
 };
 
 use super::effect::RoomRow;

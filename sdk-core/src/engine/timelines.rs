@@ -145,7 +145,7 @@ impl Engine {
             {
                 self.store_told = Some(error.clone());
                 self.notify(Notice::Problem(Problem::StoreFailed(error)));
-                self.load(Query::Start, LoadPurpose::Start);
+                self.load_start();
             }
             Some(LoadPurpose::Start) => {
                 self.load_again_later();

@@ -81,7 +81,7 @@ fn run(seed: u64, recording: Recording) -> String {
                 let (delivered, read) = (Some(Seq::new(rng.u64(0..40))), None);
                 world.server.put_receipt("bob", ReceiptUpdate { room, delivered, read });
             }
-            48..50 => world.server.change_member(room, "eve", rng.bool()),
+            49 => world.server.change_member(room, "eve", rng.bool()),
             50 => {
                 let policy = None;
                 let online = rng.u32(0..900);
@@ -100,7 +100,7 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             54 => drop(world.command(Command::Refresh)),
             55 => drop(world.command(Command::Why(Subject::Room(room)))),
-            98 => {
+            48 => {
                 let sorts = [RoomSort::Recent, RoomSort::UnreadFirst, RoomSort::Name];
                 let name = rng.bool().then(|| word.to_owned());
                 let filter = RoomFilter { name, unread: rng.bool(), ..RoomFilter::default() };
@@ -110,7 +110,7 @@ fn run(seed: u64, recording: Recording) -> String {
                 let (first, count) = (rng.usize(0..3), rng.usize(0..3));
                 world.command(Command::ShowRooms { list, first, count, rooms: vec![room] });
             }
-            99 => {
+            81 => {
                 let bob = UserId::new("bob").unwrap();
                 let role = tidewire_protocol::Role::Owner;
                 let wish = SettingsChange { muted: Some(rng.bool()), ..SettingsChange::default() };
@@ -161,7 +161,7 @@ fn run(seed: u64, recording: Recording) -> String {
                 world.answer(index);
             }
             68..76 => drop(world.store_step()),
-            76..82 => drop(world.server_step()),
+            76..81 => drop(world.server_step()),
             82..90 => drop(world.client_step()),
             90..95 => drop(world.grant_token() | world.open_socket()),
             _ => world.pass(rng.u64(1..20_000)),
