@@ -99,12 +99,10 @@ fn is_accent(c: char) -> bool {
     matches!(COMBINING.get_u8(c), 1 | 10..=35 | 200..=240)
 }
 
-/// Whether a character belongs to the one before it.
-fn continues(before: char, c: char) -> bool {
+/// Whether a character always belongs to the one before it.
+fn is_mark(c: char) -> bool {
     // Vowels and ends of Korean syllables; marks of halfwidth kana.
-    matches!(u32::from(c), 0x1160..=0x11ff | 0xff9e | 0xff9f)
-        || COMBINING.get_u8(c) != 0
-        || COMPOSITION.compose(before, c).is_some()
+    matches!(u32::from(c), 0x1160..=0x11ff | 0xff9e | 0xff9f) || COMBINING.get_u8(c) != 0
 }
 
 /// Gives the terms of a text in order.
@@ -125,9 +123,9 @@ pub(super) fn split(text: &str, emit: impl FnMut(Piece<'_>)) {
         let Some(mut last) = chars.next() else { break };
         let mut end = at + last.len_utf8();
         for c in chars.take_while(|c| {
-            let goes_on = continues(last, *c);
-            last = *c;
-            goes_on
+            let both = COMPOSITION.compose(last, *c);
+            last = both.unwrap_or(*c);
+            both.is_some() || is_mark(*c)
         }) {
             end += c.len_utf8();
         }
