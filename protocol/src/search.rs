@@ -59,6 +59,9 @@ pub enum InvalidSearch {
     /// A query has at most 512 bytes.
     #[error("the query has {0} bytes, the limit is {max}: take fewer words", max = limits::SEARCH_QUERY_BYTES)]
     TooLong(usize),
+    /// The position is none that a page has given.
+    #[error("this is no position of a search: take the one of the page before")]
+    Position,
 }
 
 /// One term of a query.

@@ -61,6 +61,7 @@ mod refresh;
 mod report;
 mod retention;
 mod room;
+mod search;
 mod send;
 mod settings;
 mod stats;
@@ -116,6 +117,7 @@ pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
 pub use settings::SettingsChange;
+pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
@@ -250,6 +252,8 @@ pub struct Engine {
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
+    /// How far the search index is with what an earlier version stored.
+    indexing: search::Indexing,
 
     /// What of others is known, and of the user's own typing is told.
     watching: watch::Watching,
@@ -351,6 +355,7 @@ impl Engine {
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
+            indexing: search::Indexing::Done,
             watching: watch::Watching::default(),
             peers: peers::Peers::default(),
             typing: typing::OwnTyping::default(),
@@ -597,6 +602,7 @@ impl Engine {
             self.advance_background();
             self.advance_retention();
             self.settle_refreshes();
+            self.advance_index();
         }
         self.advance_report();
         self.flush_windows();

@@ -14,6 +14,7 @@ use super::message::Message;
 use super::outbox::Outbox;
 use super::profiles::Lookup;
 use super::room::Room;
+use super::search::{Indexing, Searching};
 use super::stats::Tier;
 use super::time::{Now, Timer};
 use super::unread::Tail;
@@ -43,6 +44,10 @@ pub(crate) enum LoadPurpose {
         since: u64,
     },
     Profiles(Lookup),
+    /// Messages that somebody looks for.
+    Search(Searching),
+    /// What the search index does not have yet.
+    Unindexed,
     /// A message that somebody asks about.
     Why(CommandId, RoomId, EventId),
     /// Messages that are quoted in a window.
@@ -110,6 +115,12 @@ impl Engine {
                 self.flush_window(room);
                 self.reply(command, Ok(Reply::Older(older)));
             }
+            (Some(LoadPurpose::Search(searching)), Rows::Search(rows)) => {
+                self.searched(searching, *rows);
+            }
+            (Some(LoadPurpose::Unindexed), Rows::Unindexed(rooms)) => {
+                self.unindexed_loaded(!rooms.is_empty());
+            }
             (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
                 self.profiles_loaded(lookup, found);
             }
@@ -173,6 +184,9 @@ impl Engine {
                 }
             }
             Some(LoadPurpose::Older { command, .. }) => self.load_refused(command, error),
+            Some(LoadPurpose::Search(searching)) => self.load_refused(searching.command, error),
+            // The next start goes on with it.
+            Some(LoadPurpose::Unindexed) => self.unindexed_loaded(false),
             Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
             Some(
                 LoadPurpose::Why(command, ..)
@@ -240,6 +254,7 @@ impl Engine {
             self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));
         }
+        self.indexing = if rows.unindexed { Indexing::Due } else { Indexing::Done };
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
@@ -268,6 +283,8 @@ impl Engine {
             LoadPurpose::Quotes(..) => false,
             LoadPurpose::Start
             | LoadPurpose::Profiles(_)
+            | LoadPurpose::Search(_)
+            | LoadPurpose::Unindexed
             | LoadPurpose::Why(..)
             | LoadPurpose::Target(..)
             | LoadPurpose::Sizes

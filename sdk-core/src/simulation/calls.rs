@@ -183,6 +183,7 @@ impl ModelServer {
                     None => Response::Ops(sent),
                 }
             }
+            Request::Search(search) => Response::Search(self.search(user, &search)?),
             Request::Profiles(asked) => {
                 let empty = |user| Profile { user, name: None, avatar_url: None, updated_at: 0 };
                 Response::Profiles(Profiles {

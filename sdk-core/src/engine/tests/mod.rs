@@ -11,6 +11,7 @@ mod random;
 mod receipts;
 mod recorder;
 mod scenarios;
+mod search;
 mod sending;
 mod streams;
 mod why;
