@@ -5,6 +5,7 @@ mod feed;
 mod model;
 mod real;
 mod rooms;
+mod search;
 mod sockets;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,9 @@ scenarios! {
     rooms::only_an_owner_changes_members_and_a_group_is_never_without_one;
     rooms::a_former_member_gets_the_answer_to_what_was_accepted_and_nothing_else;
     rooms::history_comes_from_either_end_and_around;
+    search::what_is_said_is_found_by_members_alone;
+    search::a_search_comes_in_pages;
+    search::a_search_that_can_find_nothing_is_refused;
     feed::reading_goes_on_from_the_cursor_and_brings_everything_in_order;
     feed::a_room_joined_since_comes_limited_with_its_unread_base;
     feed::a_room_with_more_news_than_a_page_comes_limited;
