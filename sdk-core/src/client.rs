@@ -197,8 +197,15 @@ impl Client {
         Ok(self.room(state.id))
     }
 
-    /// Profiles of users, at most 100, in the order asked: fresh ones from memory or disk, others
-    /// from the server in one request. Without a network they are as they were last seen.
+    /// Profiles of users, at most 100, in the order asked: from memory or disk as they were last seen,
+    /// and of users of whom nothing is known from the server. Those that are older than `cache_ttl` are
+    /// given at once too, and fetched; if they are others by now, [`ClientEvent::ProfilesChanged`] says
+    /// so. All that is asked for within 20 ms, by whatever calls, is one request; nobody is asked for
+    /// who is on the way already. So a list may ask for each of its rows. Without a network a user of
+    /// whom nothing is known has an empty profile.
+    ///
+    /// Peers and last senders of the rooms that the app shows (see [`Client::set_visible_rooms`]) are
+    /// fetched without being asked for.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Closed`].

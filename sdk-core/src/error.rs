@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{ErrorCode, EventId, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError};
+use tidewire_protocol::{
+    ErrorCode, EventId, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
+};
 
 use crate::config::InvalidConfig;
 

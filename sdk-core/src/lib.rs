@@ -59,10 +59,10 @@ pub use config::{Config, InvalidConfig};
 pub use engine::{
     Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, Lift, Logout, Message,
     MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach,
-    Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange, RoomListQuery, RoomListRow,
-    RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes, SocketStage, Spent,
-    Stats, StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError, TokenStage, Unread,
-    Vehicle, Way, Why,
+    Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange, RoomListQuery,
+    RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes,
+    SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError,
+    TokenStage, Unread, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;
@@ -77,7 +77,8 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use trace::Recording;
 
 pub use tidewire_protocol::{
-    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, InvalidSearch, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId,
-    RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId, WireError,
+    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp,
+    InvalidSearch, Member, MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions,
+    Receipt, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId,
+    WireError,
 };

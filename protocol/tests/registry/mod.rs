@@ -11,7 +11,8 @@ use tidewire_protocol::{
     AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History,
     HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy,
     Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomPage, RoomSettings,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SyncRequest, SyncResponse,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SyncRequest,
+    SyncResponse,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.

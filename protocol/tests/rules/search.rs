@@ -35,7 +35,12 @@ fn words_have_no_case_and_no_accents_and_one_form() {
         ("हिन्दी", "हिन्दी में"),
         ("한국", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}에서"),
     ] {
-        assert!(finds(query, text), "{query} in {text}: {} {}", index_text(query), index_text(text));
+        assert!(
+            finds(query, text),
+            "{query} in {text}: {} {}",
+            index_text(query),
+            index_text(text)
+        );
     }
 }
 
@@ -50,7 +55,8 @@ fn the_last_word_may_be_a_beginning_and_the_others_are_whole() {
 #[test]
 fn scripts_without_spaces_are_found_by_any_part() {
     let text = "明日は東京都へ行きます";
-    for query in ["東京", "東京都", "京都", "行きます", "東", "へ", "す", "明日 東京"] {
+    for query in ["東京", "東京都", "京都", "行きます", "東", "へ", "す", "明日 東京"]
+    {
         assert!(finds(query, text), "{query}: {}", index_text(text));
     }
     assert!(!finds("都京", text));

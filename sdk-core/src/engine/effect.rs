@@ -7,7 +7,8 @@ use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
     ProfileUpdate, Profiles, ProfilesRequest, Receipt, Role, RoleUpdate, RoomId, RoomPage,
-    RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+    RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SyncRequest,
+    SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};
@@ -18,8 +19,8 @@ use super::mode::{ModeReport, Network};
 use super::outbox::OutboxRow;
 use super::peers::Presence;
 use super::report::CacheReport;
-use super::settings::SettingsChange;
 use super::search::{Found, SearchAsk, SearchLookup, SearchRows};
+use super::settings::SettingsChange;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
 use super::unread::{TailRow, Unread};
@@ -447,7 +448,8 @@ pub enum Command {
     /// A page of a room's members.
     #[serde(rename = "list_members")]
     Members(RoomId, Option<UserId>),
-    /// Profiles of users, fresh ones from memory or disk.
+    /// Profiles of users: from memory or disk, fresh or not, and of those who are unknown from the
+    /// server.
     Profiles(Vec<UserId>),
     /// Search in what is on this device.
     Search(Box<SearchAsk>),
@@ -566,6 +568,8 @@ pub enum Notice {
     UnreadTotal(Unread),
     /// Some room of the list changed.
     RoomsChanged,
+    /// The profiles of these users are others than before.
+    ProfilesChanged(Vec<UserId>),
     /// Where these users stand now.
     Presence(Vec<(UserId, Presence)>),
     /// All who type in the room now.

@@ -116,8 +116,8 @@ pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
-pub use settings::SettingsChange;
 pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
+pub use settings::SettingsChange;
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
@@ -133,7 +133,7 @@ pub(crate) enum Purpose {
     RoomState(RoomId),
     Ops(RoomId),
     History(timelines::Fetch),
-    Profiles(profiles::Lookup),
+    Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
@@ -497,6 +497,7 @@ impl Engine {
                 | Timer::TypingEnds
                 | Timer::Background
                 | Timer::Lists
+                | Timer::Profiles
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -583,6 +584,7 @@ impl Engine {
         }
         self.advance_auth();
         if self.rooms_changed {
+            self.profiles.look_again();
             self.interest.changed();
         }
         if self.phase == Phase::Ready {
@@ -605,6 +607,7 @@ impl Engine {
             self.advance_index();
         }
         self.advance_report();
+        self.advance_profiles();
         self.flush_windows();
         self.flush_lists();
         if std::mem::take(&mut self.rooms_changed) {

@@ -117,7 +117,7 @@ impl Engine {
     }
 
     pub(crate) fn searched(&mut self, searching: Searching, rows: SearchRows) {
-        self.stats.read(Tier::Disk, self.now.mono_ms - searching.since);
+        self.read(Tier::Disk, self.now.mono_ms - searching.since);
         let of_room = |room: &Room| {
             let todo = rows.unindexed.iter().find(|(id, _)| *id == room.state.id);
             room.coverage(todo.map(|(_, from)| *from))

@@ -12,7 +12,6 @@ use super::effect::{
 use super::heads::Entry;
 use super::message::Message;
 use super::outbox::Outbox;
-use super::profiles::Lookup;
 use super::room::Room;
 use super::search::{Indexing, Searching};
 use super::stats::Tier;
@@ -43,7 +42,7 @@ pub(crate) enum LoadPurpose {
         limit: usize,
         since: u64,
     },
-    Profiles(Lookup),
+    Profiles,
     /// Messages that somebody looks for.
     Search(Searching),
     /// What the search index does not have yet.
@@ -121,8 +120,8 @@ impl Engine {
             (Some(LoadPurpose::Unindexed), Rows::Unindexed(rooms)) => {
                 self.unindexed_loaded(!rooms.is_empty());
             }
-            (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
-                self.profiles_loaded(lookup, found);
+            (Some(LoadPurpose::Profiles), Rows::Profiles(found)) => {
+                self.profiles_loaded(found);
             }
             (Some(LoadPurpose::Sizes), Rows::Sizes(sizes)) => self.sizes_told(Some(sizes)),
             (Some(LoadPurpose::Report(command)), Rows::Sizes(sizes)) => {
@@ -187,7 +186,7 @@ impl Engine {
             Some(LoadPurpose::Search(searching)) => self.load_refused(searching.command, error),
             // The next start goes on with it.
             Some(LoadPurpose::Unindexed) => self.unindexed_loaded(false),
-            Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
+            Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
             Some(
                 LoadPurpose::Why(command, ..)
                 | LoadPurpose::Report(command)
@@ -209,7 +208,7 @@ impl Engine {
     }
 
     /// Where one query finds damage, nothing is read any more until it is mended.
-    fn damage_found(&mut self, error: StoreError) {
+    pub(crate) fn damage_found(&mut self, error: StoreError) {
         if matches!(error, StoreError::Damaged { .. }) {
             self.store_failed(error);
         }
@@ -282,7 +281,7 @@ impl Engine {
             // The windows ask for them anew.
             LoadPurpose::Quotes(..) => false,
             LoadPurpose::Start
-            | LoadPurpose::Profiles(_)
+            | LoadPurpose::Profiles
             | LoadPurpose::Search(_)
             | LoadPurpose::Unindexed
             | LoadPurpose::Why(..)

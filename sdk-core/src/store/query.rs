@@ -49,9 +49,7 @@ impl Database {
             Query::Thread { room, root, before, limit } => {
                 self.thread(*room, *root, *before, *limit).map(Rows::Events)
             }
-            Query::Search(lookup) => {
-                self.search(lookup).map(|found| Rows::Search(Box::new(found)))
-            }
+            Query::Search(lookup) => self.search(lookup).map(|found| Rows::Search(Box::new(found))),
             Query::Unindexed => self.unindexed().map(Rows::Unindexed),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
             Query::Sizes => self.sizes().map(Rows::Sizes),

@@ -10,9 +10,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use rusqlite::{OptionalExtension, params};
-use tidewire_protocol::{
-    Content, Event, EventKind, RoomId, SearchTerm, Seq, UserId, index_text,
-};
+use tidewire_protocol::{Content, Event, EventKind, RoomId, SearchTerm, Seq, UserId, index_text};
 
 use super::execute::{Database, Writer, int, seq};
 use super::query::{event, room_id, unsigned};
@@ -101,7 +99,9 @@ impl Writer<'_> {
         loop {
             let new = self
                 .sqlite
-                .prepare_cached("INSERT OR IGNORE INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)",
+                )?
                 .execute(params![doc, said.rk, seq(said.seq)])?;
             if new > 0 {
                 break;
@@ -132,9 +132,9 @@ impl Writer<'_> {
 
     /// Takes everything of a room up to here out of the index: before the messages themselves go.
     pub(super) fn unindex_through(&self, rk: i64, through: Seq) -> rusqlite::Result<()> {
-        let mut messages = self
-            .sqlite
-            .prepare_cached("SELECT seq, at FROM events WHERE rk = ?1 AND seq <= ?2 AND kind = 'message'")?;
+        let mut messages = self.sqlite.prepare_cached(
+            "SELECT seq, at FROM events WHERE rk = ?1 AND seq <= ?2 AND kind = 'message'",
+        )?;
         let mut found = messages.query(params![rk, seq(through)])?;
         while let Some(row) = found.next()? {
             self.unindex(rk, unsigned(row, 0)?, row.get(1)?)?;
@@ -240,7 +240,10 @@ impl Database {
             let text = text_of(&event.content).unwrap_or_default();
             if lookup.terms.find(&text).is_some()
                 && lookup.sender.as_ref().is_none_or(|sender| *sender == event.sender)
-                && !found.events.iter().any(|known| known.id == event.id && known.room == event.room)
+                && !found
+                    .events
+                    .iter()
+                    .any(|known| known.id == event.id && known.room == event.room)
             {
                 found.events.push(event);
             }

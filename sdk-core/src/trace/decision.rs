@@ -211,6 +211,7 @@ fn of_notice(notice: &Notice) -> String {
         Notice::Problem(problem) => format!("problem {}", name(problem)),
         Notice::RoomList(..) | Notice::UnreadTotal(_) => String::new(),
         Notice::RoomsChanged => "rooms changed".into(),
+        Notice::ProfilesChanged(users) => format!("profiles of {}", users.len()),
         Notice::Presence(changes) => format!("presence of {}", changes.len()),
         Notice::Typing(room, users) => format!("typing {room}: {}", users.len()),
     }

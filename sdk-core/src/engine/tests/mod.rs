@@ -7,6 +7,7 @@ mod ephemeral_streams;
 mod health;
 mod lifecycle;
 mod modes;
+mod profiles;
 mod random;
 mod receipts;
 mod recorder;

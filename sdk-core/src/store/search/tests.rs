@@ -67,13 +67,16 @@ fn found(database: &mut Database, text: &str) -> Vec<(RoomId, u64)> {
 #[test]
 fn what_is_written_is_found_with_the_newest_first_and_rooms_and_senders_apart() {
     let mut database = Database::in_memory().unwrap();
-    write(&mut database, [
-        said(1, 1, 100, "Hello World"),
-        said(2, 1, 300, "hello from elsewhere"),
-        said(1, 2, 200, "nothing"),
-        said(1, 3, 400, "say HELLO again"),
-        said(1, 4, 400, "and hello"),
-    ]);
+    write(
+        &mut database,
+        [
+            said(1, 1, 100, "Hello World"),
+            said(2, 1, 300, "hello from elsewhere"),
+            said(1, 2, 200, "nothing"),
+            said(1, 3, 400, "say HELLO again"),
+            said(1, 4, 400, "and hello"),
+        ],
+    );
     let all = [(room(1), 4), (room(1), 3), (room(2), 1), (room(1), 1)];
     assert_eq!(found(&mut database, "hello"), all);
     assert_eq!(found(&mut database, "hello wor"), [(room(1), 1)]);

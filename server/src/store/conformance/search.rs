@@ -113,7 +113,8 @@ pub(super) async fn any_text_is_a_query_and_none_is_an_operator(f: &Fixture<'_>)
         f.append(room, "ada", vec![message(text)]).await;
         assert_eq!(f.finds("bob", text).await, [(room, seq)], "{text}");
     }
-    for (text, seq) in [("\"hello", 2), ("x* AND (y", 3), ("עול", 4), ("東京", 6), ("👍", 7)] {
+    for (text, seq) in [("\"hello", 2), ("x* AND (y", 3), ("עול", 4), ("東京", 6), ("👍", 7)]
+    {
         assert_eq!(f.finds("bob", text).await, [(room, seq)], "{text}");
     }
     assert_eq!(f.finds("bob", "hello OR x").await, []);

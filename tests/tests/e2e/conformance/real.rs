@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
 use tidewire::engine::{Request, RequestError, Response};
-use tidewire_protocol::{ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame};
+use tidewire_protocol::{
+    ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame,
+};
 use tidewire_tests::http;
 use tidewire_tests::server::ServerProcess;
 use tidewire_tests::socket::Socket;
@@ -133,7 +135,8 @@ fn history(query: &HistoryQuery) -> String {
 }
 
 fn search_query(search: &SearchRequest) -> String {
-    let escape = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let escape =
+        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
     let parts = [
         Some(format!("q={}", escape(&search.q))),
         search.room.map(|room| format!("room={room}")),
