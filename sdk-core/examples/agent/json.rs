@@ -185,6 +185,7 @@ fn list_row_json(row: &RoomListRow) -> Value {
         "name": row.name,
         "avatar_url": row.avatar_url,
         "peer": row.peer,
+        "profile": row.profile,
         "members": row.members,
         "role": row.role,
         "settings": row.settings,

@@ -157,7 +157,7 @@ impl Asked {
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool {
         match &self.purpose {
-            Purpose::Call { .. } | Purpose::Profiles(_) => true,
+            Purpose::Call { .. } | Purpose::Profiles => true,
             Purpose::History(fetch) => fetch.is_awaited(),
             _ => false,
         }

@@ -55,6 +55,8 @@ pub(crate) struct ProfileCache {
     look: bool,
     /// Whether there was a network when the last turn ended.
     online: bool,
+    /// Whether it has come back, and the shown were not looked at since.
+    back: bool,
     /// Those whose profile is another one than was told last.
     changed: BTreeSet<UserId>,
     /// When the request goes that gathers what is wanted.
@@ -88,6 +90,7 @@ impl ProfileCache {
             rooms: Vec::new(),
             look: false,
             online: false,
+            back: false,
             changed: BTreeSet::new(),
             due_at: None,
             not_before: 0,
@@ -187,8 +190,11 @@ impl Engine {
     /// Reads, fetches, answers and tells what is due.
     pub(crate) fn advance_profiles(&mut self) {
         let online = self.online() && self.auth.is_ready();
-        let back = online && !std::mem::replace(&mut self.profiles.online, online);
-        if std::mem::take(&mut self.profiles.look) || back {
+        self.profiles.back |= online && !std::mem::replace(&mut self.profiles.online, online);
+        // Nobody has asked for them: that waits for the budget.
+        if (self.profiles.look || self.profiles.back) && self.may_read() {
+            self.profiles.look = false;
+            let back = std::mem::take(&mut self.profiles.back);
             self.want_shown(back);
         }
         if self.profiles.reading.is_empty() && !self.profiles.unread.is_empty() {
@@ -199,7 +205,9 @@ impl Engine {
         self.fetch_profiles(online);
         self.answer_lookups(online);
         if !self.profiles.changed.is_empty() {
-            let users = std::mem::take(&mut self.profiles.changed).into_iter().collect();
+            let changed = std::mem::take(&mut self.profiles.changed);
+            self.heads.touch_peers(&changed);
+            let users = changed.into_iter().collect();
             self.notify(Notice::ProfilesChanged(users));
         }
     }
