@@ -20,6 +20,11 @@ const BATCH: usize = 64;
 pub enum ClientEvent {
     /// Some room of the list changed: ask for the rooms when it matters.
     RoomsChanged,
+    /// The profiles of these users are others than before, or known for the first time.
+    ProfilesChanged {
+        /// Whose.
+        users: Vec<String>,
+    },
     /// Where these users stand now, of those whose place has changed: members of watched rooms.
     PresenceChanged {
         /// Who, and where.
@@ -146,6 +151,9 @@ fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
     let event = match event {
         tidewire::ClientEvent::Mode(_) | tidewire::ClientEvent::UnreadTotalChanged(_) => return,
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
+        tidewire::ClientEvent::ProfilesChanged(users) => {
+            ClientEvent::ProfilesChanged { users: users.iter().map(ToString::to_string).collect() }
+        }
         tidewire::ClientEvent::PresenceChanged(changes) => {
             let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {
                 user: user.to_string(),
