@@ -71,7 +71,8 @@ impl Feed {
                     event(room, *head)
                 })
                 .collect();
-            answer(page, &events, page + 1, page + 1 < pages)
+            // After the last one too the client asks at once, which tells when that was on disk.
+            answer(page, &events, page + 1, true)
         });
         Self { rooms, pages: pages.collect() }
     }

@@ -281,8 +281,9 @@ impl Writer<'_> {
     fn stored(&self, rk: i64, id: EventId) -> rusqlite::Result<Option<Stored>> {
         self.sqlite
             .prepare_cached(
-                "SELECT seq, sender, at, kind, content, as_of, fold, base FROM events
-                 WHERE rk = ?1 AND id = ?2",
+                // Left to itself SQLite reads through the room.
+                "SELECT seq, sender, at, kind, content, as_of, fold, base
+                 FROM events INDEXED BY events_by_id WHERE rk = ?1 AND id = ?2",
             )?
             .query_row(params![rk, id.uuid().as_bytes()], Stored::read)
             .optional()

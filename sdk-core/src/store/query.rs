@@ -241,7 +241,7 @@ impl Database {
     /// Those of these messages that are here, by seq.
     fn messages(&self, room: RoomId, ids: &[EventId]) -> rusqlite::Result<Vec<Event>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, sender, at, kind, content, fold FROM events
+            "SELECT seq, id, sender, at, kind, content, fold FROM events INDEXED BY events_by_id
              WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND id = ?2",
         )?;
         let mut found = Vec::with_capacity(ids.len());
@@ -265,7 +265,7 @@ impl Database {
         limit: usize,
     ) -> rusqlite::Result<Vec<Event>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, sender, at, kind, content, fold FROM events
+            "SELECT seq, id, sender, at, kind, content, fold FROM events INDEXED BY events_by_thread
              WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND thread = ?2 AND seq < ?3
              ORDER BY seq DESC LIMIT ?4",
         )?;
