@@ -91,6 +91,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "members",
+        promise: "Who is invited, given a role or sent away sees it, and so do the others",
+        not_in: &[],
+    },
+    Scenario {
         id: "presence",
         promise: "A peer is seen online, away and offline, and not at all where nothing is known",
         not_in: &[],
