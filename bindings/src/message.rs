@@ -152,17 +152,7 @@ impl From<&tidewire::Message> for Message {
 
 impl From<&tidewire::Event> for Message {
     fn from(event: &tidewire::Event) -> Self {
-        let message = tidewire::Message {
-            id: event.id,
-            room: event.room,
-            sender: event.sender.clone(),
-            seq: Some(event.seq),
-            at: event.at,
-            kind: event.kind.clone(),
-            content: event.content.clone(),
-            state: tidewire::MessageState::Sent,
-            reach: None,
-        };
+        let message = tidewire::Message::from(event.clone());
         (&message).into()
     }
 }

@@ -99,6 +99,13 @@ pub struct Reach {
 /// The place of what is still on its way: behind everything.
 const ON_ITS_WAY: Seq = Seq::new(u64::MAX);
 
+impl From<Event> for Message {
+    /// As the log has it, with what was folded into it. What it quotes is not resolved.
+    fn from(event: Event) -> Self {
+        Self::of_event(event)
+    }
+}
+
 impl Message {
     pub(crate) fn of_event(event: Event) -> Self {
         let references = match event.kind {

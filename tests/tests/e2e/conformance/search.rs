@@ -48,7 +48,7 @@ pub(super) async fn what_is_said_is_found_by_members_alone(server: &mut impl Ser
     assert_eq!(code(try_search(server, "eve", elsewhere).await), ErrorCode::NotAMember);
     let of_ada = SearchRequest { sender: Some(super::user("ada")), ..query("hello") };
     assert_eq!(try_search(server, "bob", of_ada).await.unwrap().messages, []);
-    remove(server, "ada", id, "bob").await;
+    remove(server, "ada", id, "bob").await.unwrap();
     try_send(server, "ada", id, vec![op("hello behind the back")]).await.unwrap();
     assert_eq!(found(server, "bob", "hello").await, [4, 2]);
 }
