@@ -52,6 +52,12 @@ pub enum TidewireError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A search that can find nothing, whatever there is: change the query.
+    #[error("nothing can be searched for: {reason}")]
+    InvalidSearch {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An identifier is none.
     #[error("{reason}")]
     InvalidId {
@@ -202,6 +208,7 @@ impl From<Error> for TidewireError {
         match error {
             Error::Store(error) => error.into(),
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
+            Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {
                 Self::InvalidSetting { setting: error.knob.into(), bounds: error.bounds.into() }

@@ -27,6 +27,11 @@ pub enum ClientEvent {
         /// It.
         total: Unread,
     },
+    /// The profiles of these users are others than before, or known for the first time.
+    ProfilesChanged {
+        /// Whose.
+        users: Vec<String>,
+    },
     /// Where these users stand now, of those whose place has changed: members of watched rooms.
     PresenceChanged {
         /// Who, and where.
@@ -164,6 +169,9 @@ fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
             ClientEvent::UnreadTotalChanged { total: total.into() }
         }
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
+        tidewire::ClientEvent::ProfilesChanged(users) => {
+            ClientEvent::ProfilesChanged { users: users.iter().map(ToString::to_string).collect() }
+        }
         tidewire::ClientEvent::PresenceChanged(changes) => {
             let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {
                 user: user.to_string(),

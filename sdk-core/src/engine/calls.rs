@@ -58,6 +58,8 @@ impl Engine {
             }
             Command::Members(room, after) => self.call(id, Request::Members(room, after), false),
             Command::Profiles(users) => self.look_up_profiles(id, users),
+            Command::Search(ask) => self.search(id, *ask),
+            Command::SearchServer(request) => self.call(id, Request::Search(request), false),
             Command::UpdateProfile(update) => {
                 self.call(id, Request::UpdateProfile(update), false);
             }
@@ -147,6 +149,7 @@ impl Engine {
                 return;
             }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
+            Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {
                 self.store_profiles(vec![profile.clone()]);
                 Ok(Reply::Profiles(vec![profile]))

@@ -94,6 +94,8 @@ pub(crate) struct After {
     pub(crate) dropped: bool,
     /// Whether this is a page of the feed: the next read waits for it.
     pub(crate) page: bool,
+    /// Whether this is a step of the search index.
+    pub(crate) indexed: bool,
 }
 
 impl Engine {
@@ -271,6 +273,9 @@ impl Engine {
         }
         if after.dropped {
             self.dropped();
+        }
+        if after.indexed {
+            self.step_indexed();
         }
         if let Some((command, reply)) = after.reply {
             self.reply(command, Ok(reply));

@@ -148,6 +148,14 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
+    /// The profiles of these users are others.
+    pub(crate) fn touch_peers(&mut self, users: &BTreeSet<UserId>) {
+        let is_of =
+            |entry: &Entry| entry.head.peer.as_ref().is_some_and(|peer| users.contains(peer));
+        let rooms = self.rooms.iter().filter(|(_, entry)| is_of(entry));
+        self.dirty.extend(rooms.map(|(room, _)| *room));
+    }
+
     pub(crate) fn touch(&mut self, room: RoomId) {
         self.dirty.insert(room);
     }

@@ -91,6 +91,7 @@ impl Engine {
             self.handle_response(self.now, id, Err(error));
         }
         self.auth_rests();
+        self.profiles_rest();
         self.forget_peers();
         self.forget_typing();
         // What is on disk may be another process's by the time of waking.

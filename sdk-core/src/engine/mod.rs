@@ -61,6 +61,7 @@ mod refresh;
 mod report;
 mod retention;
 mod room;
+mod search;
 mod send;
 mod settings;
 mod stats;
@@ -115,6 +116,7 @@ pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
+pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
 pub use settings::SettingsChange;
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
@@ -131,7 +133,7 @@ pub(crate) enum Purpose {
     RoomState(RoomId),
     Ops(RoomId),
     History(timelines::Fetch),
-    Profiles(profiles::Lookup),
+    Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
@@ -155,7 +157,7 @@ impl Asked {
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool {
         match &self.purpose {
-            Purpose::Call { .. } | Purpose::Profiles(_) => true,
+            Purpose::Call { .. } | Purpose::Profiles => true,
             Purpose::History(fetch) => fetch.is_awaited(),
             _ => false,
         }
@@ -251,6 +253,8 @@ pub struct Engine {
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
+    /// How far the search index is with what an earlier version stored.
+    indexing: search::Indexing,
 
     /// What of others is known, and of the user's own typing is told.
     watching: watch::Watching,
@@ -352,6 +356,7 @@ impl Engine {
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
+            indexing: search::Indexing::Done,
             watching: watch::Watching::default(),
             peers: peers::Peers::default(),
             typing: typing::OwnTyping::default(),
@@ -487,6 +492,7 @@ impl Engine {
                 | Timer::TypingEnds
                 | Timer::Background
                 | Timer::Lists
+                | Timer::Profiles
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -573,6 +579,7 @@ impl Engine {
         }
         self.advance_auth();
         if self.rooms_changed {
+            self.profiles.look_again();
             self.interest.changed();
         }
         // Before the background, which fetches what is not exact.
@@ -594,8 +601,10 @@ impl Engine {
             self.advance_background();
             self.advance_retention();
             self.settle_refreshes();
+            self.advance_index();
         }
         self.advance_report();
+        self.advance_profiles();
         self.flush_windows();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);

@@ -77,7 +77,7 @@ impl Engine {
             Some(Purpose::RoomState(room)) => self.state_answered(room, answer),
             Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
-            Some(Purpose::Profiles(lookup)) => self.profiles_answered(lookup, answer),
+            Some(Purpose::Profiles) => self.profiles_answered(answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
             Some(Purpose::Call { command, request, .. }) => {
                 self.call_answered(command, *request, answer);

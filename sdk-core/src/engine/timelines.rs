@@ -12,8 +12,8 @@ use super::effect::{
 use super::heads::Entry;
 use super::message::Message;
 use super::outbox::Outbox;
-use super::profiles::Lookup;
 use super::room::Room;
+use super::search::{Indexing, Searching};
 use super::stats::Tier;
 use super::time::{Now, Timer};
 use super::unread::Tail;
@@ -42,7 +42,11 @@ pub(crate) enum LoadPurpose {
         limit: usize,
         since: u64,
     },
-    Profiles(Lookup),
+    Profiles,
+    /// Messages that somebody looks for.
+    Search(Searching),
+    /// What the search index does not have yet.
+    Unindexed,
     /// A message that somebody asks about.
     Why(CommandId, RoomId, EventId),
     /// Messages that are quoted in a window.
@@ -110,8 +114,14 @@ impl Engine {
                 self.flush_window(room);
                 self.reply(command, Ok(Reply::Older(older)));
             }
-            (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
-                self.profiles_loaded(lookup, found);
+            (Some(LoadPurpose::Search(searching)), Rows::Search(rows)) => {
+                self.searched(searching, *rows);
+            }
+            (Some(LoadPurpose::Unindexed), Rows::Unindexed(rooms)) => {
+                self.unindexed_loaded(!rooms.is_empty());
+            }
+            (Some(LoadPurpose::Profiles), Rows::Profiles(found)) => {
+                self.profiles_loaded(found);
             }
             (Some(LoadPurpose::Sizes), Rows::Sizes(sizes)) => self.sizes_told(Some(sizes)),
             (Some(LoadPurpose::Report(command)), Rows::Sizes(sizes)) => {
@@ -182,7 +192,10 @@ impl Engine {
                 }
             }
             Some(LoadPurpose::Older { command, .. }) => self.load_refused(command, error),
-            Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
+            Some(LoadPurpose::Search(searching)) => self.load_refused(searching.command, error),
+            // The next start goes on with it.
+            Some(LoadPurpose::Unindexed) => self.unindexed_loaded(false),
+            Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
             Some(
                 LoadPurpose::Why(command, ..)
                 | LoadPurpose::Report(command)
@@ -204,7 +217,7 @@ impl Engine {
     }
 
     /// Where one query finds damage, nothing is read any more until it is mended.
-    fn damage_found(&mut self, error: StoreError) {
+    pub(crate) fn damage_found(&mut self, error: StoreError) {
         if matches!(error, StoreError::Damaged { .. }) {
             self.store_failed(error);
         }
@@ -249,6 +262,7 @@ impl Engine {
             self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));
         }
+        self.indexing = if rows.unindexed { Indexing::Due } else { Indexing::Done };
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
@@ -276,7 +290,9 @@ impl Engine {
             // The windows ask for them anew.
             LoadPurpose::Quotes(..) => false,
             LoadPurpose::Start
-            | LoadPurpose::Profiles(_)
+            | LoadPurpose::Profiles
+            | LoadPurpose::Search(_)
+            | LoadPurpose::Unindexed
             | LoadPurpose::Why(..)
             | LoadPurpose::Target(..)
             | LoadPurpose::Sizes

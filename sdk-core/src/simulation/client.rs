@@ -57,6 +57,8 @@ pub struct SimClient {
     pub(super) wants: VecDeque<Want>,
     /// The answers to commands.
     pub replies: HashMap<CommandId, Result<Reply, Error>>,
+    /// Whose profiles were told to be others.
+    pub profiles_changed: Vec<UserId>,
     /// The rows of each open timeline.
     pub rows: BTreeMap<TimelineId, Vec<Row>>,
     /// The room of each open timeline.
@@ -117,6 +119,7 @@ impl SimClient {
             jobs: VecDeque::new(),
             wants: VecDeque::new(),
             replies: HashMap::new(),
+            profiles_changed: Vec::new(),
             rows: BTreeMap::new(),
             timelines: BTreeMap::new(),
             listed: BTreeMap::new(),
@@ -267,6 +270,7 @@ impl SimClient {
             }
             Notice::UnreadTotal(total) => self.unread_told = Some(total),
             Notice::Problem(problem) => self.problems.push(problem),
+            Notice::ProfilesChanged(users) => self.profiles_changed.extend(users),
             _ => {}
         }
     }

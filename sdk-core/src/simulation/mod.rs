@@ -46,6 +46,7 @@ mod happening;
 mod history;
 mod network;
 mod rooms;
+mod search;
 pub(crate) mod server;
 #[allow(clippy::module_inception)]
 mod simulation;

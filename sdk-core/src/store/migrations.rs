@@ -161,6 +161,22 @@ pub(super) const STEPS: &[Step] = &[
 
     CREATE INDEX events_by_id ON events (rk, id);
     CREATE INDEX events_by_thread ON events (rk, thread, seq) WHERE thread IS NOT NULL;
+
+    -- Messages are found by what they say. What is stored already is taken into the index in steps,
+    -- beside other work: search_todo says below which seq of a room that is still to come.
+    CREATE VIRTUAL TABLE search USING fts5(
+        terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+    );
+    CREATE TABLE search_docs (
+        doc INTEGER PRIMARY KEY,
+        rk  INTEGER NOT NULL,
+        seq INTEGER NOT NULL
+    );
+    CREATE TABLE search_todo (
+        rk    INTEGER PRIMARY KEY,
+        below INTEGER NOT NULL
+    );
+    INSERT INTO search_todo (rk, below) SELECT rk, max(head_seq, feed_seq) + 1 FROM rooms;
     ",
     },
 ];

@@ -12,6 +12,7 @@ mod folder;
 mod migrations;
 mod query;
 mod repair;
+mod search;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -49,6 +49,8 @@ impl Database {
             Query::Thread { room, root, before, limit } => {
                 self.thread(*room, *root, *before, *limit).map(Rows::Events)
             }
+            Query::Search(lookup) => self.search(lookup).map(|found| Rows::Search(Box::new(found))),
+            Query::Unindexed => self.unindexed().map(Rows::Unindexed),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
             Query::Sizes => self.sizes().map(Rows::Sizes),
         };
@@ -124,6 +126,7 @@ impl Database {
             rows.wishes.push(Wish { room, settings: parse(1, &settings)? });
         }
         rows.outbox = read_outbox(connection)?;
+        rows.unindexed = !self.unindexed()?.is_empty();
         Ok(rows)
     }
 
@@ -324,7 +327,7 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     })
 }
 
-fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
+pub(super) fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
     let kind: String = row.get(at + 4)?;
     let fold: Option<String> = row.get(at + 6)?;
     Ok(Event {
@@ -346,6 +349,10 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<UserId> {
 
 pub(super) fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Content> {
     Content::from_json(row.get(at)?).map_err(|error| damaged(at, error))
+}
+
+pub(super) fn room_id(row: &Row<'_>, at: usize) -> rusqlite::Result<RoomId> {
+    uuid(row, at).map(RoomId::from_uuid)
 }
 
 fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {

@@ -166,6 +166,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "search",
+        promise: "What was said is found on the device, with what that covers, and on the server",
+        not_in: &[],
+    },
+    Scenario {
+        id: "profiles",
+        promise: "A profile is given at once as it was last seen, and told when it is another one",
+        not_in: &[],
+    },
+    Scenario {
         id: "invalid-utf16",
         promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
         not_in: &[(Language::Rust, "text is always valid Unicode")],

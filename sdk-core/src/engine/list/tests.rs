@@ -36,6 +36,7 @@ impl Source for Plains {
             name: Some(plain.name.clone()),
             avatar_url: None,
             peer: None,
+            profile: None,
             members: 2,
             role: Role::Member,
             settings: plain.settings,

@@ -6,6 +6,7 @@ mod feed;
 mod model;
 mod real;
 mod rooms;
+mod search;
 mod sockets;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,9 @@ scenarios! {
     changes::settings_come_by_the_feed_to_their_user_alone;
     changes::a_group_looks_as_its_owners_want;
     changes::owners_give_roles_and_the_last_one_stays;
+    search::what_is_said_is_found_by_members_alone;
+    search::a_search_comes_in_pages;
+    search::a_search_that_can_find_nothing_is_refused;
     feed::reading_goes_on_from_the_cursor_and_brings_everything_in_order;
     feed::a_room_joined_since_comes_limited_with_its_unread_base;
     feed::a_room_with_more_news_than_a_page_comes_limited;
