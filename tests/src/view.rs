@@ -31,6 +31,8 @@ pub struct Message {
     pub state: String,
     /// Of one's own message: how many others have it, how many have read it, how many there are.
     pub reach: Option<(u64, u64, u64)>,
+    /// All of the row, as the agent told it.
+    pub json: Value,
 }
 
 impl Message {
@@ -56,6 +58,7 @@ impl Row {
                 let count = |count: &Value| count.as_u64().unwrap();
                 (count(&row["delivered_to"]), count(&row["read_by"]), count(of))
             }),
+            json: row.clone(),
         })
     }
 

@@ -11,7 +11,7 @@ use tidewire_protocol::{ClientFrame, Content, Cursor, Event, EventId, RoomId, Ro
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
 use super::heads::Head;
 use super::link::Link;
-use super::message::Message;
+use super::message::{Arrived, Message};
 use super::outbox::{FailReason, OutboxRow};
 use super::receipts::Others;
 use super::time::{Now, Timer};
@@ -59,7 +59,7 @@ impl Pending {
 pub(crate) struct After {
     /// New events of open rooms, or of rooms that may be open by then, with the messages that they
     /// are; none of those that change another one.
-    pub(crate) arrived: BTreeMap<RoomId, Vec<(Seq, Option<Arc<Message>>)>>,
+    pub(crate) arrived: BTreeMap<RoomId, Vec<Arrived>>,
     /// A page of history: from where on it is complete, and to where.
     pub(crate) history: Option<(RoomId, Seq, Seq, Vec<Arc<Message>>)>,
     pub(crate) enqueued: Option<OutboxRow>,

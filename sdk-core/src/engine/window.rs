@@ -11,7 +11,7 @@ use tidewire_protocol::{EventId, Seq, UserId};
 
 use super::effect::TimelineId;
 use super::fold::{Act, Mutation, is_mutation};
-use super::message::{Message, MessageState, Quote, Quoted};
+use super::message::{Arrived, Message, MessageState, Quote, Quoted};
 use super::outbox::OutboxRow;
 use super::ranges::RangeSet;
 use super::receipts::Others;
@@ -241,11 +241,7 @@ impl Window {
 
     /// Takes events of the room at or after the window's beginning; those without a message say
     /// nothing by themselves. The window is bounded: the oldest go when it is over `max`.
-    pub(crate) fn take(
-        &mut self,
-        events: impl IntoIterator<Item = (Seq, Option<Arc<Message>>)>,
-        max: usize,
-    ) {
+    pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Arrived>, max: usize) {
         for (seq, message) in events {
             if let Some(message) = &message {
                 self.learn(message);

@@ -9,6 +9,8 @@ mod fold;
 #[cfg(test)]
 mod fold_tests;
 mod folder;
+#[cfg(test)]
+mod migration_tests;
 mod migrations;
 mod query;
 mod repair;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod budget;
+mod changes;
 mod conformance;
 mod cursors;
 mod damage;

@@ -37,8 +37,8 @@ fn by_bob<T: serde::Serialize>(world: &mut World, room: RoomId, kind: EventKind,
 }
 
 fn shown(world: &World, timeline: TimelineId, id: EventId) -> Message {
-    let messages = world.rows[&timeline].iter().filter_map(Row::message);
-    (**messages.filter(|message| message.id == id).next_back().unwrap()).clone()
+    let mut messages = world.rows[&timeline].iter().filter_map(Row::message);
+    (**messages.rfind(|message| message.id == id).unwrap()).clone()
 }
 
 fn text(world: &World, timeline: TimelineId, id: EventId) -> String {
