@@ -22,15 +22,15 @@ const BATCH: usize = 64;
 pub enum ClientEvent {
     /// Some room of the list changed: ask for the rooms when it matters.
     RoomsChanged,
-    /// The profiles of these users are others than before, or known for the first time.
-    ProfilesChanged {
-        /// Whose.
-        users: Vec<String>,
-    },
     /// What is unread of all rooms together is another number. At most every 100 ms.
     UnreadTotalChanged {
         /// It.
         total: Unread,
+    },
+    /// The profiles of these users are others than before, or known for the first time.
+    ProfilesChanged {
+        /// Whose.
+        users: Vec<String>,
     },
     /// Where these users stand now, of those whose place has changed: members of watched rooms.
     PresenceChanged {

@@ -19,11 +19,13 @@ mod members;
 mod message;
 mod mode;
 mod presence;
+mod profiles;
 mod report;
 mod room;
 mod room_list;
 mod room_settings;
 mod runtime;
+mod search;
 mod settings;
 mod subscription;
 mod timeline;
@@ -42,11 +44,15 @@ pub use message::{
 };
 pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
 pub use presence::{PeerPresence, Presence};
+pub use profiles::{Profile, ProfileUpdate};
 pub use report::{CacheReport, Logout, Repair, Sizes, TierReport};
 pub use room::{Role, RoomKind, RoomSettings, RoomSummary, Unread};
 pub use room_list::{
     RoomFilter, RoomList, RoomListBatch, RoomListChange, RoomListQuery, RoomListRow,
     RoomListUpdate, RoomSort,
+};
+pub use search::{
+    RoomCoverage, SearchHit, SearchPage, SearchQuery, SearchScope, SearchSource, SnippetPart,
 };
 pub use settings::Settings;
 pub use timeline::{

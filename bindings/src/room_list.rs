@@ -6,6 +6,7 @@ use crate::cancel::CancelToken;
 use crate::client::Client;
 use crate::error::TidewireError;
 use crate::message::Message;
+use crate::profiles::Profile;
 use crate::room::{Role, RoomKind, RoomSettings, Unread};
 use crate::runtime::run;
 use crate::subscription::{Reader, Source};
@@ -18,7 +19,7 @@ pub enum RoomSort {
     /// Those with unread messages first, each part by the time of the last message.
     UnreadFirst,
     /// By name, without regard to case and to the marks of Latin letters; a direct room by its
-    /// peer's id. Those without a name come first.
+    /// peer's name, or id while that is not known. Those without a name come first.
     Name,
 }
 
@@ -37,7 +38,8 @@ pub struct RoomFilter {
     /// Only muted rooms, or only those that are not.
     #[uniffi(default = None)]
     pub muted: Option<bool>,
-    /// Only rooms whose name, or whose peer's id, contains this, compared as `Name` compares.
+    /// Only rooms whose name, or whose peer's name (or id, while that is not known), contains this,
+    /// compared as `Name` compares.
     #[uniffi(default = None)]
     pub name: Option<String>,
 }
@@ -65,8 +67,10 @@ pub struct RoomListRow {
     pub name: Option<String>,
     /// The picture, for groups that have one.
     pub avatar_url: Option<String>,
-    /// In a direct room, the other one: name and picture are those of that user's profile.
+    /// In a direct room, the other one.
     pub peer: Option<String>,
+    /// That user's profile, if it is known: it is fetched for the rows that the app shows.
+    pub profile: Option<Profile>,
     /// How many members it has; 0 while only events are known of the room.
     pub members: u32,
     /// What the user may do in it.
@@ -273,6 +277,7 @@ impl From<&tidewire::RoomListRow> for RoomListRow {
             name: row.name.clone(),
             avatar_url: row.avatar_url.clone(),
             peer: row.peer.as_ref().map(ToString::to_string),
+            profile: row.profile.clone().map(Profile::from),
             members: row.members,
             role: row.role.into(),
             settings: row.settings.into(),

@@ -5,8 +5,8 @@ import TidewireFFI
 /// Its work in the background ends with ``shutdown()`` or ``close()``, or when the last reference
 /// to it and its rooms is gone. No call keeps the caller's thread.
 public final class TidewireClient: Sendable {
-    private let client: TidewireFFI.Client
-    private let gate = Gate()
+    let client: TidewireFFI.Client
+    let gate = Gate()
 
     private init(_ client: TidewireFFI.Client) {
         self.client = client

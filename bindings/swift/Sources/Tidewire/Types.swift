@@ -103,6 +103,24 @@ public typealias BudgetReport = TidewireFFI.BudgetReport
 /// How much of one kind was spent.
 public typealias Spent = TidewireFFI.Spent
 
+/// What a user shows of themselves.
+public typealias Profile = TidewireFFI.Profile
+/// What the user is to show: what is left out is not shown any more.
+public typealias ProfileUpdate = TidewireFFI.ProfileUpdate
+
+/// Where a search looks: `.device` or `.everywhere`.
+public typealias SearchScope = TidewireFFI.SearchScope
+/// Who looked: `.device` or `.server`.
+public typealias SearchSource = TidewireFFI.SearchSource
+/// What a search found, and whether that is everything.
+public typealias SearchPage = TidewireFFI.SearchPage
+/// A message that was found, and what to show of it.
+public typealias SearchHit = TidewireFFI.SearchHit
+/// A piece of a snippet: all pieces one behind the other are the text to show.
+public typealias SnippetPart = TidewireFFI.SnippetPart
+/// What a search on this device looks through of a room.
+public typealias RoomCoverage = TidewireFFI.RoomCoverage
+
 /// How the three tiers do, from the opening of the client on.
 public typealias CacheReport = TidewireFFI.CacheReport
 /// What one tier did.
@@ -151,6 +169,16 @@ extension RoomSummary: Identifiable {}
 extension RoomListRow: Identifiable {
     /// The room: what the row is for life.
     public var id: String { room }
+}
+
+extension Profile: Identifiable {
+    /// The user.
+    public var id: String { user }
+}
+
+extension SearchHit: Identifiable {
+    /// The message's id.
+    public var id: String { message.id }
 }
 
 extension Member: Identifiable {

@@ -71,7 +71,8 @@ final class RoomListModel {
 func line(of row: RoomListRow) -> String {
     let said = row.draft.map { "Draft: \($0)" } ?? row.lastMessage?.text ?? ""
     let least = row.unread.exact ? "" : "at least "
-    return "\(row.name ?? row.peer ?? ""): \(said), \(least)\(row.unread.messages) unread"
+    let name = row.name ?? row.profile?.name ?? row.peer ?? ""
+    return "\(name): \(said), \(least)\(row.unread.messages) unread"
 }
 
 func badge(_ client: TidewireClient) async throws {
@@ -200,6 +201,34 @@ func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async t
 }
 // end snippet
 
+// snippet: search
+func typed(_ text: String, _ client: TidewireClient) async throws -> SearchPage {
+    // At each letter: what is on this device.
+    try await client.search(text)
+}
+
+func paused(_ text: String, _ page: SearchPage, _ client: TidewireClient) async throws -> SearchPage {
+    // Once the person pauses: everywhere, if that can find more.
+    page.complete ? page : try await client.search(text, scope: .everywhere)
+}
+
+func line(of hit: SearchHit) -> String {
+    hit.snippet.map { $0.matched ? "[\($0.text)]" : $0.text }.joined()
+}
+// end snippet
+
+// snippet: profiles
+func names(of users: [String], _ client: TidewireClient) async throws {
+    for try await profiles in client.profiles(of: users) {
+        print(users.map { profiles[$0]?.name ?? $0 })
+    }
+}
+
+func rename(_ name: String, _ client: TidewireClient) async throws {
+    try await client.updateProfile(ProfileUpdate(name: name))
+}
+// end snippet
+
 // snippet: lifecycle
 func sceneChanged(isInFront: Bool, _ client: TidewireClient) async throws {
     try await client.setAppState(isInFront ? .foreground : .background)
@@ -265,7 +294,7 @@ func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) 
             case .storeFailed(let reason): print("nothing new is read: \(reason)")
             case .storeRecovered: print("the store works again")
             case .roomsChanged: print(try await client.rooms().count, "rooms")
-            case .unreadTotalChanged, .presenceChanged, .typingChanged: break
+            case .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged: break
             }
         }
     }

@@ -84,6 +84,11 @@ struct SnippetTests {
         try await swiped(room)
         try await leftScreen(room, written: "half a tho")
         #expect(try await enteredScreen(room) == "half a tho")
+        let found = try await typed("ind", client)
+        #expect(found.hits.map(line(of:)) == ["[Indeed]"])
+        #expect(try await paused("ind", found, client).hits.count == 1)
+        try await rename("Ada", client)
+        let naming = Task { try await names(of: [ada.name, grace.name], client) }
         let party = try await client.createGroup(name: "Party", members: [])
         try await invite([grace.name], to: party)
         try await report(client)
@@ -111,7 +116,7 @@ struct SnippetTests {
             // It may be asking for the rooms at that moment.
             do { try await signedIn.value } catch TidewireError.Closed {}
             try await watching.value
-            for loop in [heading, footing, listing, counting] {
+            for loop in [heading, footing, listing, counting, naming] {
                 do { try await loop.value } catch TidewireError.Closed {}
             }
             await showing.value

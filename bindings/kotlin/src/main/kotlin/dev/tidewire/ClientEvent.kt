@@ -12,6 +12,12 @@ public sealed interface ClientEvent {
     public data class UnreadTotalChanged(val total: Unread) : ClientEvent
 
     /**
+     * The profiles of these [users], by their ids, are others than before, or known for the first time:
+     * see [TidewireClient.profiles].
+     */
+    public data class ProfilesChanged(val users: List<String>) : ClientEvent
+
+    /**
      * Where these users stand now, of those whose place has changed: members of watched rooms. See
      * [TidewireClient.presence].
      */

@@ -48,8 +48,8 @@ public data class RoomListState(
  * @property kind direct or group.
  * @property name the name, for groups that have one.
  * @property avatarUrl the picture, for groups that have one.
- * @property peer in a direct room, the id of the other one: name and picture are those of that
- *   user's profile.
+ * @property peer in a direct room, the id of the other one.
+ * @property profile that user's profile, if it is known: it is fetched for the rows that the app shows.
  * @property members how many members it has; 0 while only events are known of the room.
  * @property role what the user may do in it.
  * @property settings what the user has set, whether or not the server knows of it yet.
@@ -68,6 +68,7 @@ public data class RoomListRow(
     val name: String?,
     val avatarUrl: String?,
     val peer: String?,
+    val profile: Profile?,
     val members: Long,
     val role: Role,
     val settings: RoomSettings,
@@ -89,7 +90,7 @@ public enum class RoomSort {
 
     /**
      * By name, without regard to case and to the marks of Latin letters; a direct room by its peer's
-     * id. Those without a name come first.
+     * name, or id while that is not known. Those without a name come first.
      */
     NAME,
 }
@@ -101,8 +102,8 @@ public enum class RoomSort {
  * @property kind only rooms of this kind.
  * @property archived only archived rooms. Without it only those that are not.
  * @property muted only muted rooms, or only those that are not.
- * @property name only rooms whose name, or whose peer's id, contains this, compared as
- *   [RoomSort.NAME] compares.
+ * @property name only rooms whose name, or whose peer's name (or id, while that is not known),
+ *   contains this, compared as [RoomSort.NAME] compares.
  */
 public data class RoomFilter(
     val unread: Boolean = false,

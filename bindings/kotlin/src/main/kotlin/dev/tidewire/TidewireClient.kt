@@ -8,6 +8,7 @@ import dev.tidewire.internal.making
 import dev.tidewire.internal.query
 import dev.tidewire.internal.reading
 import dev.tidewire.internal.readingOrEnd
+import dev.tidewire.internal.searchQuery
 import dev.tidewire.internal.toApi
 import dev.tidewire.internal.toFfi
 import dev.tidewire.internal.translated
@@ -167,6 +168,69 @@ public class TidewireClient private constructor(
                 asked.zip(live().presence(asked).map { it.toApi() }).toMap()
             },
         )
+
+    /**
+     * What these [users] show of themselves, by their ids, at most 100: at first as it was last seen,
+     * then each newer state, without those that were passed meanwhile. Those that are older than
+     * [Settings.cacheTtl] are given at once too, and fetched. All that is asked for at once is one
+     * request, whoever asks: so each row of a list may ask for its own. Without a network a user of whom
+     * nothing is known has an empty profile. Ends when the client is closed. Fails with
+     * [TidewireException] `InvalidText`, `InvalidId`, `StoreFailed`, and with `Closed` if it was closed
+     * before.
+     */
+    public fun profiles(users: List<String>): Flow<Map<String, Profile>> =
+        latest(
+            subscribe = { live().events() },
+            concerns = { it is FfiClientEvent.ProfilesChanged && it.users.any(users::contains) },
+            read = {
+                val asked = valid("users", users)
+                asked.zip(live().profiles(asked).map { it.toApi() }).toMap()
+            },
+        )
+
+    /**
+     * Replaces the user's own profile, and gives it as it is now. Goes on if the caller is cancelled.
+     * Waits for the network.
+     *
+     * @throws TidewireException `InvalidText`, `Offline`, `Network`, `AuthRequired`, `Refused`,
+     *   `Closed`, those of the store.
+     */
+    public suspend fun updateProfile(update: ProfileUpdate): Profile {
+        val shown = update.toFfi()
+        return scope.deciding { live().updateProfile(shown).toApi() }
+    }
+
+    /**
+     * Looks for messages: the newest first. On the [SearchScope.DEVICE] it waits for the disk only.
+     * [SearchScope.EVERYWHERE] asks the server too, unless all there is is here already; then it waits
+     * for the network. Without one it gives what is here, and [SearchPage.complete] says that this is
+     * not everything. Cancelling it is safe.
+     *
+     * A text is found by its words, whatever their case and accents; where a script has no spaces
+     * between words, by any part; emoji are words. All words have to be in a message; the last one may
+     * be the beginning of a word, from two letters on. There are no operators.
+     *
+     * @param text what somebody has typed: at most 512 bytes, with at least one letter, digit or emoji.
+     * @param scope where to look.
+     * @param room only in the room with this id.
+     * @param sender only what the user with this id has said.
+     * @param limit how many at most: 1 to 50.
+     * @param after the [SearchPage.next] of the page before.
+     * @throws TidewireException `InvalidSearch`, `InvalidText`, `InvalidId`, `UnknownRoom`, `Refused`,
+     *   `Closed`, those of the store; for a page that goes on with what the server found also
+     *   `Offline`, `Network`, `AuthRequired`.
+     */
+    public suspend fun search(
+        text: String,
+        scope: SearchScope = SearchScope.DEVICE,
+        room: String? = null,
+        sender: String? = null,
+        limit: Int = 20,
+        after: String? = null,
+    ): SearchPage {
+        val query = searchQuery(text, scope, room, sender, limit, after)
+        return reading { live().search(query, null).toApi() }
+    }
 
     /**
      * The room with this id, whether it exists or not: its calls find out. Waits for nothing.

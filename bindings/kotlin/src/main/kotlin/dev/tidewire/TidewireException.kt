@@ -63,6 +63,12 @@ public sealed class TidewireException(
         public val reason: String,
     ) : TidewireException(told)
 
+    /** A search that can find nothing, whatever there is: change the query. */
+    public class InvalidSearch internal constructor(
+        told: Told,
+        public val reason: String,
+    ) : TidewireException(told)
+
     /** An identifier is none. */
     public class InvalidId internal constructor(
         told: Told,

@@ -13,6 +13,7 @@ class RoomListStateTest {
             name = room,
             avatarUrl = null,
             peer = null,
+            profile = null,
             members = 1,
             role = Role.OWNER,
             settings = RoomSettings(),

@@ -161,6 +161,7 @@ internal fun FfiClientEvent.toApi(): ClientEvent =
     when (this) {
         FfiClientEvent.RoomsChanged -> ClientEvent.RoomsChanged
         is FfiClientEvent.UnreadTotalChanged -> ClientEvent.UnreadTotalChanged(total.toApi())
+        is FfiClientEvent.ProfilesChanged -> ClientEvent.ProfilesChanged(users)
         is FfiClientEvent.PresenceChanged ->
             ClientEvent.PresenceChanged(changes.associate { it.user to it.presence.toApi() })
         is FfiClientEvent.TypingChanged -> ClientEvent.TypingChanged(room, users)

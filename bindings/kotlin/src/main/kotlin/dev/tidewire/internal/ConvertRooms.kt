@@ -132,6 +132,7 @@ private fun FfiRoomListRow.toApi(): RoomListRow =
         name = name,
         avatarUrl = avatarUrl,
         peer = peer,
+        profile = profile?.toApi(),
         members = members.toLong(),
         role = role.toApi(),
         settings = settings.toApi(),

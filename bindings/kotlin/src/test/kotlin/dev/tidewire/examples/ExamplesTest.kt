@@ -88,6 +88,11 @@ class ExamplesTest {
             assertEquals("half a tho", onEnterScreen(group))
             invite(group, listOf(grace))
             report(client)
+            val found = onLetter(client, "ind")
+            assertEquals(listOf("[Indeed]"), found.hits.map { line(it) })
+            assertEquals(1, onPause(client, "ind", found).hits.size)
+            rename(client, "Ada")
+            val naming = launch { names(client, listOf(ada, grace)) }
             val heading = launch { header(client, room, grace) }
             onKey(room)
             onStop(client)
@@ -102,6 +107,7 @@ class ExamplesTest {
             watching.cancelAndJoin()
             heading.cancelAndJoin()
             counting.cancelAndJoin()
+            naming.cancelAndJoin()
             listing.cancelAndJoin()
             room.send("the last word")
             onSignOut(client) { true }

@@ -10,6 +10,7 @@ import dev.tidewire.MessageState
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
 import dev.tidewire.Presence
+import dev.tidewire.ProfileUpdate
 import dev.tidewire.Recording
 import dev.tidewire.Role
 import dev.tidewire.Room
@@ -18,6 +19,9 @@ import dev.tidewire.RoomKind
 import dev.tidewire.RoomListState
 import dev.tidewire.RoomSort
 import dev.tidewire.RoomUpdate
+import dev.tidewire.SearchHit
+import dev.tidewire.SearchPage
+import dev.tidewire.SearchScope
 import dev.tidewire.Settings
 import dev.tidewire.TidewireClient
 import dev.tidewire.TidewireException
@@ -63,7 +67,8 @@ fun draw(state: RoomListState) {
     for (row in state.rows) {
         val line = row.draft?.let { "Draft: $it" } ?: row.lastMessage?.text
         val least = if (row.unread.exact) "" else "at least "
-        println("${row.name ?: row.peer}: $line, $least${row.unread.messages} unread")
+        val name = row.name ?: row.profile?.name ?: row.peer
+        println("$name: $line, $least${row.unread.messages} unread")
     }
 }
 
@@ -176,6 +181,26 @@ fun onKey(room: Room) = room.typing()
 suspend fun scrollUp(timeline: Timeline, state: TimelineState) {
     if (state.more) timeline.loadOlder(50)
     state.rows.filterIsInstance<TimelineRow.Gap>().forEach { timeline.fillGap(it) }
+}
+// end
+
+// snippet: search
+suspend fun onLetter(client: TidewireClient, text: String): SearchPage = client.search(text)
+
+suspend fun onPause(client: TidewireClient, text: String, page: SearchPage): SearchPage =
+    if (page.complete) page else client.search(text, SearchScope.EVERYWHERE)
+
+fun line(hit: SearchHit): String =
+    hit.snippet.joinToString("") { if (it.matched) "[${it.text}]" else it.text }
+// end
+
+// snippet: profiles
+suspend fun names(client: TidewireClient, users: List<String>) {
+    client.profiles(users).collect { profiles -> println(users.map { profiles[it]?.name ?: it }) }
+}
+
+suspend fun rename(client: TidewireClient, name: String) {
+    client.updateProfile(ProfileUpdate(name))
 }
 // end
 
