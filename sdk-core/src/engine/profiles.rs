@@ -7,8 +7,8 @@ use tidewire_protocol::{Profile, ProfilesRequest, UserId, limits};
 
 use super::commit::After;
 use super::effect::{CommandId, Query, Reply, Request, RequestError, Response};
+use super::loads::LoadPurpose;
 use super::stats::Tier;
-use super::timelines::LoadPurpose;
 use super::transaction::{Transaction, Write};
 use super::{Engine, Purpose};
 

@@ -11,7 +11,8 @@ use crate::campaign::run;
 const SEEDS: u64 = 20;
 
 /// What a disk does before it carries out a transaction, and whether it dies then.
-type Plant = fn(&mut MemoryDisk, &Transaction, &mut fastrand::Rng) -> Result<Vec<Event>, StoreError>;
+type Plant =
+    fn(&mut MemoryDisk, &Transaction, &mut fastrand::Rng) -> Result<Vec<Event>, StoreError>;
 
 /// A disk with a bug.
 #[derive(Debug)]

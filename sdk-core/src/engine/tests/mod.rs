@@ -14,5 +14,6 @@ mod scenarios;
 mod sending;
 mod streams;
 mod why;
+mod windows;
 
 use crate::simulation::{server as model, world};

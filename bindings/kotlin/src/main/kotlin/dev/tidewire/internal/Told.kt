@@ -29,7 +29,6 @@ internal fun FfiException.toApi(): TidewireException {
         is FfiException.NotAMember -> TidewireException.NotAMember(told, room)
         is FfiException.UnknownMessage -> TidewireException.UnknownMessage(told, id)
         is FfiException.OutboxFull -> TidewireException.OutboxFull(told, capacity.toLong())
-        is FfiException.WindowFull -> TidewireException.WindowFull(told, max.toLong())
         is FfiException.Offline -> TidewireException.Offline(told)
         is FfiException.Network -> TidewireException.Network(told, reason)
         is FfiException.Refused ->
