@@ -5,6 +5,7 @@ pub mod demo;
 pub mod figures;
 pub mod modes;
 pub mod proxy;
+pub mod store;
 
 // The programs of README and guide are tests of this crate, which has all that they use.
 #[cfg(doctest)]

@@ -11,7 +11,7 @@ use crate::event::EventSubscription;
 use crate::message::OutgoingMessage;
 use crate::mode::{self, AppState, Mode, ModeBatch, ModeSubscription, Network};
 use crate::presence::Presence;
-use crate::room::RoomSummary;
+use crate::room::{RoomSummary, Unread};
 use crate::runtime::{detach, finish, run};
 use crate::settings::Settings;
 use crate::timeline::Timeline;
@@ -42,7 +42,7 @@ impl From<tidewire::Refreshed> for Refreshed {
 /// One user's client. Its background work ends with `shutdown`, or when its last handle is gone.
 #[derive(uniffi::Object)]
 pub struct Client {
-    inner: tidewire::Client,
+    pub(crate) inner: tidewire::Client,
 }
 
 #[uniffi::export]
@@ -90,8 +90,19 @@ impl Client {
         run(async move { Ok(client.rooms().await?.iter().map(RoomSummary::from).collect()) }).await
     }
 
-    /// Creates a group with these other members, at most 100, and gives its id. Waits for the
-    /// network.
+    /// What is unread of all rooms together, for a badge: of those that the user is in and has not
+    /// archived; muted ones count only what mentions the user. From memory, also while the app is
+    /// suspended.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn unread_total(&self) -> Result<Unread, TidewireError> {
+        let client = self.inner.clone();
+        run(async move { Ok(client.unread_total().await?.into()) }).await
+    }
+
+    /// Creates a group with these other members, at most 100, and gives its id; the user owns it.
+    /// Waits for the network.
     ///
     /// # Errors
     /// `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`, those of the store.
@@ -194,7 +205,8 @@ impl Client {
         finish(async move { Ok(room.retry(id).await?) }).await
     }
 
-    /// Takes a failed message out of the outbox: those behind it go on. Waits for the disk.
+    /// Takes a failed message out of the outbox, and what was to change it: those behind it go on.
+    /// Waits for the disk.
     ///
     /// # Errors
     /// As for `retry`.
@@ -325,7 +337,7 @@ impl Client {
 }
 
 impl Client {
-    fn room(&self, id: &str) -> Result<tidewire::Room, TidewireError> {
+    pub(crate) fn room(&self, id: &str) -> Result<tidewire::Room, TidewireError> {
         Ok(self.inner.room(id.parse::<RoomId>()?))
     }
 }

@@ -19,11 +19,15 @@ pub enum TidewireError {
         /// What the system says.
         reason: String,
     },
-    /// The file is no database, or a damaged one. It was left as it is.
-    #[error("the file {path} is no database or is damaged: move it away to begin anew")]
-    NotADatabase {
+    /// What exists nowhere else, the pending sends, can not be read to its end: the file is damaged.
+    /// It was left as it is. `accept_loss` goes on with what can be read. A damaged cache alone is
+    /// never an error: it is filled again.
+    #[error("the file {path} is damaged: {reason}")]
+    Damaged {
         /// The file.
         path: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A newer version of the SDK wrote the database. It was left as it is.
     #[error("the database has version {found}, this SDK knows {known}: update the app")]
@@ -45,6 +49,12 @@ pub enum TidewireError {
     /// The message can never be accepted: change it.
     #[error("the message can not be sent: {reason}")]
     InvalidMessage {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A search that can find nothing, whatever there is: change the query.
+    #[error("nothing can be searched for: {reason}")]
+    InvalidSearch {
         /// What is wrong with it.
         reason: String,
     },
@@ -133,6 +143,13 @@ pub enum TidewireError {
         /// Why.
         reason: String,
     },
+    /// There are messages that were not sent yet, and the logout was to keep them: send, retry or
+    /// discard them first, or give them up.
+    #[error("{pending} messages were not sent yet")]
+    PendingSends {
+        /// How many.
+        pending: u64,
+    },
     /// The app said that it is suspended, and this needs the disk or the network: say that it is in
     /// the foreground or the background first.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
@@ -166,7 +183,7 @@ impl TidewireError {
         match self {
             Self::Offline | Self::Network { .. } | Self::OutboxFull { .. } => true,
             Self::DiskFull | Self::StoreFailed { .. } => true,
-            Self::Cancelled | Self::AlreadyWaiting => true,
+            Self::PendingSends { .. } | Self::Cancelled | Self::AlreadyWaiting => true,
             Self::Refused { temporary, .. } => *temporary,
             _ => false,
         }
@@ -185,6 +202,7 @@ impl From<Error> for TidewireError {
         match error {
             Error::Store(error) => error.into(),
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
+            Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {
                 Self::InvalidSetting { setting: error.knob.into(), bounds: error.bounds.into() }
@@ -205,7 +223,7 @@ impl From<Error> for TidewireError {
                 retry_after_ms: error.retry_after_ms,
             },
             Error::AuthRequired(reason) => Self::AuthRequired { reason },
-            Error::PendingSends { .. } => Self::internal(error.to_string()),
+            Error::PendingSends { pending } => Self::PendingSends { pending: count(pending) },
             Error::Suspended => Self::Suspended,
             Error::Closed => Self::Closed,
         }
@@ -221,8 +239,8 @@ impl From<StoreError> for TidewireError {
             StoreError::FolderUnusable { path, reason } => {
                 Self::FolderUnusable { path: path.display().to_string(), reason }
             }
-            StoreError::Damaged { path, .. } => {
-                Self::NotADatabase { path: path.display().to_string() }
+            StoreError::Damaged { path, reason } => {
+                Self::Damaged { path: path.display().to_string(), reason }
             }
             StoreError::Newer { found, known } => Self::NewerDatabase { found, known },
             StoreError::DiskFull => Self::DiskFull,

@@ -10,6 +10,8 @@ use crate::cancel::CancelToken;
 use crate::error::TidewireError;
 use crate::message::FailReason;
 use crate::presence::PeerPresence;
+use crate::report::Repair;
+use crate::room::Unread;
 use crate::subscription::{Reader, Source};
 
 /// Most events of one batch.
@@ -20,6 +22,16 @@ const BATCH: usize = 64;
 pub enum ClientEvent {
     /// Some room of the list changed: ask for the rooms when it matters.
     RoomsChanged,
+    /// The profiles of these users are others than before, or known for the first time.
+    ProfilesChanged {
+        /// Whose.
+        users: Vec<String>,
+    },
+    /// What is unread of all rooms together is another number. At most every 100 ms.
+    UnreadTotalChanged {
+        /// It.
+        total: Unread,
+    },
     /// Where these users stand now, of those whose place has changed: members of watched rooms.
     PresenceChanged {
         /// Who, and where.
@@ -49,12 +61,20 @@ pub enum ClientEvent {
     },
     /// The store works again.
     StoreRecovered,
-    /// A message was refused by the server.
+    /// Something on disk was damaged. What is told here has been done; nothing is left to do.
+    Repaired {
+        /// What was damaged, and what became of it.
+        repair: Repair,
+    },
+    /// The server refused what was sent. A message stays in the outbox as failed; an edit, a deletion
+    /// or a reaction is given up, and shows no more.
     SendFailed {
         /// The room.
         room: String,
-        /// The message.
+        /// What was sent: if it was a message, that.
         id: String,
+        /// The message that was to be changed, if it was an edit, a deletion or a reaction.
+        target: Option<String>,
         /// Why.
         reason: FailReason,
     },
@@ -144,8 +164,14 @@ impl Source for Events {
 /// is said once.
 fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
     let event = match event {
-        tidewire::ClientEvent::Mode(_) | tidewire::ClientEvent::UnreadTotalChanged(_) => return,
+        tidewire::ClientEvent::Mode(_) => return,
+        tidewire::ClientEvent::UnreadTotalChanged(total) => {
+            ClientEvent::UnreadTotalChanged { total: total.into() }
+        }
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
+        tidewire::ClientEvent::ProfilesChanged(users) => {
+            ClientEvent::ProfilesChanged { users: users.iter().map(ToString::to_string).collect() }
+        }
         tidewire::ClientEvent::PresenceChanged(changes) => {
             let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {
                 user: user.to_string(),
@@ -172,11 +198,12 @@ impl From<Problem> for ClientEvent {
                 Self::WrongUser { token_user: token_user.to_string() }
             }
             Problem::StoreFailed(error) => Self::StoreFailed { reason: error.to_string() },
-            // What was told of the store's failure is over.
-            Problem::StoreRecovered | Problem::Repaired(_) => Self::StoreRecovered,
-            Problem::SendFailed { room, id, reason, .. } => Self::SendFailed {
+            Problem::StoreRecovered => Self::StoreRecovered,
+            Problem::Repaired(repair) => Self::Repaired { repair: repair.into() },
+            Problem::SendFailed { room, id, target, reason } => Self::SendFailed {
                 room: room.to_string(),
                 id: id.to_string(),
+                target: target.map(|target| target.to_string()),
                 reason: reason.into(),
             },
         }

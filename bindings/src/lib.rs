@@ -11,13 +11,18 @@
 
 mod budget;
 mod cancel;
+mod changes;
 mod client;
 mod error;
 mod event;
+mod members;
 mod message;
 mod mode;
 mod presence;
+mod report;
 mod room;
+mod room_list;
+mod room_settings;
 mod runtime;
 mod settings;
 mod subscription;
@@ -30,10 +35,19 @@ pub use cancel::CancelToken;
 pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
-pub use message::{FailReason, Message, MessageState, OutgoingMessage, Reach};
+pub use members::{Member, MemberPage, RoomUpdate};
+pub use message::{
+    Changed, FailReason, Message, MessageState, OutgoingMessage, Quote, Quoted, Reach, Reactions,
+    Replies,
+};
 pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
 pub use presence::{PeerPresence, Presence};
-pub use room::{Role, RoomKind, RoomSummary, UnreadBase};
+pub use report::{CacheReport, Logout, Repair, Sizes, TierReport};
+pub use room::{Role, RoomKind, RoomSettings, RoomSummary, Unread};
+pub use room_list::{
+    RoomFilter, RoomList, RoomListBatch, RoomListChange, RoomListQuery, RoomListRow,
+    RoomListUpdate, RoomSort,
+};
 pub use settings::Settings;
 pub use timeline::{
     Older, Tier, Timeline, TimelineBatch, TimelineChange, TimelineRow, TimelineUpdate,

@@ -1,6 +1,6 @@
 //! Messages, flat: one record each, with everything that a row of a list shows.
 
-use tidewire::{EventKind, MessageContent, UserId};
+use tidewire::{EventId, EventKind, MessageContent, Seq, UserId};
 
 use crate::error::TidewireError;
 
@@ -17,10 +17,10 @@ pub struct Message {
     pub seq: Option<u64>,
     /// When the server took it, or, in the outbox, when it was queued: ms since 1970-01-01 UTC.
     pub at_ms: i64,
-    /// What kind of content it has: `message`, `room.created`, `member.joined`, `member.left`, or
-    /// a kind of the app's own.
+    /// What kind of content it has: `message`, `room.created`, `room.updated`, `member.joined`,
+    /// `member.left`, `member.role`, or a kind of the app's own.
     pub kind: String,
-    /// The text, if this is a `message`.
+    /// The text as of the last edit, if this is a `message` that was not deleted.
     pub text: Option<String>,
     /// Whom a `message` mentions.
     pub mentions: Vec<String>,
@@ -33,6 +33,72 @@ pub struct Message {
     /// Of a message of the user's own in a room of up to 100 members: how many of the others have
     /// it, and have read it.
     pub reach: Option<Reach>,
+    /// The last edit.
+    pub edited: Option<Changed>,
+    /// The deletion. What is deleted has no text, no edit and no reactions.
+    pub deleted: Option<Changed>,
+    /// The reactions, in the order in which their keys came.
+    pub reactions: Vec<Reactions>,
+    /// The message that it quotes.
+    pub reply_to: Option<Quote>,
+    /// The message in whose thread it stands.
+    pub thread: Option<String>,
+    /// What stands in its own thread.
+    pub replies: Option<Replies>,
+    /// Whether an edit, a deletion or a reaction of the user's is shown here that is still on its
+    /// way. If the server refuses it, it goes again.
+    pub changing: bool,
+}
+
+/// When a message was edited or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Changed {
+    /// By which event; none while that is in the outbox.
+    pub seq: Option<u64>,
+    /// When the server took it, or, in the outbox, when it was queued: ms since 1970-01-01 UTC.
+    pub at_ms: i64,
+}
+
+/// All reactions of one key on a message.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Reactions {
+    /// The mark, as a rule an emoji.
+    pub key: String,
+    /// How many users have it there.
+    pub count: u32,
+    /// Whether the user is one of them.
+    pub mine: bool,
+    /// Those of them who have it for the longest time, at most 10.
+    pub by: Vec<String>,
+}
+
+/// A message that another one quotes.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Quote {
+    /// Which one.
+    pub id: String,
+    /// What it says now, if it is on this device.
+    pub message: Option<Quoted>,
+}
+
+/// What a quoted message says.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Quoted {
+    /// Who sent it.
+    pub sender: String,
+    /// Its text; none if it was deleted or has none.
+    pub text: Option<String>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+/// The messages in the thread of another one, the user's own that are on their way among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Replies {
+    /// How many, the deleted ones too.
+    pub count: u32,
+    /// When the last one came: ms since 1970-01-01 UTC.
+    pub last_at_ms: i64,
 }
 
 /// How many of the other members of a room have a message.
@@ -98,18 +164,22 @@ pub struct OutgoingMessage {
     /// Anything the app wants to carry: at most 4 KiB of JSON.
     #[uniffi(default = None)]
     pub metadata_json: Option<String>,
+    /// The message of the same room that it quotes.
+    #[uniffi(default = None)]
+    pub reply_to: Option<String>,
+    /// The message of the same room in whose thread it stands, which must stand in none itself. It
+    /// makes no row in the room's own timeline.
+    #[uniffi(default = None)]
+    pub thread: Option<String>,
 }
 
 impl OutgoingMessage {
     pub(crate) fn content(self) -> Result<MessageContent, TidewireError> {
         let metadata = self.metadata_json.map(|json| parse(&json)).transpose()?;
         let mentions: Result<Vec<UserId>, _> = self.mentions.into_iter().map(UserId::new).collect();
-        Ok(MessageContent {
-            text: self.text,
-            metadata,
-            mentions: mentions?,
-            ..MessageContent::default()
-        })
+        let id = |id: Option<String>| id.map(|id| id.parse::<EventId>()).transpose();
+        let (reply_to, thread) = (id(self.reply_to)?, id(self.thread)?);
+        Ok(MessageContent { text: self.text, metadata, mentions: mentions?, reply_to, thread })
     }
 }
 
@@ -122,21 +192,24 @@ pub(crate) fn parse(json: &str) -> Result<serde_json::Value, TidewireError> {
 
 impl From<&tidewire::Message> for Message {
     fn from(message: &tidewire::Message) -> Self {
+        let deleted = message.deleted.is_some();
         let content = match message.kind {
-            EventKind::Message => message.content.parse::<MessageContent>().ok(),
+            EventKind::Message if !deleted => message.content.parse::<MessageContent>().ok(),
             _ => None,
         };
-        // Content that does not fit its kind is carried as it is.
-        let content_json = content.is_none().then(|| message.content.as_json().to_owned());
+        // Content that does not fit its kind is carried as it is; what is deleted has none.
+        let other = content.is_none() && !deleted;
+        let content_json = other.then(|| message.content.as_json().to_owned());
+        let text = content.as_ref().map(|content| content.text.clone());
         let content = content.unwrap_or_default();
         Self {
             id: message.id.to_string(),
             room: message.room.to_string(),
             sender: message.sender.to_string(),
-            seq: message.seq.map(tidewire::Seq::get),
+            seq: message.seq.map(Seq::get),
             at_ms: message.at,
             kind: message.kind.to_string(),
-            text: content_json.is_none().then_some(content.text),
+            text,
             mentions: content.mentions.iter().map(ToString::to_string).collect(),
             metadata_json: content.metadata.map(|metadata| metadata.to_string()),
             content_json,
@@ -146,24 +219,48 @@ impl From<&tidewire::Message> for Message {
                 read_by: reach.read_by,
                 of: reach.of,
             }),
+            edited: message.edited.map(Changed::from),
+            deleted: message.deleted.map(Changed::from),
+            reactions: message.reactions.iter().map(Reactions::from).collect(),
+            reply_to: message.reply_to.as_ref().map(Quote::from),
+            thread: message.thread.map(|root| root.to_string()),
+            replies: message.replies.map(Replies::from),
+            changing: message.changing,
         }
     }
 }
 
-impl From<&tidewire::Event> for Message {
-    fn from(event: &tidewire::Event) -> Self {
-        let message = tidewire::Message {
-            id: event.id,
-            room: event.room,
-            sender: event.sender.clone(),
-            seq: Some(event.seq),
-            at: event.at,
-            kind: event.kind.clone(),
-            content: event.content.clone(),
-            state: tidewire::MessageState::Sent,
-            reach: None,
+impl From<tidewire::Changed> for Changed {
+    fn from(changed: tidewire::Changed) -> Self {
+        Self { seq: changed.seq.map(Seq::get), at_ms: changed.at }
+    }
+}
+
+impl From<&tidewire::Reactions> for Reactions {
+    fn from(reactions: &tidewire::Reactions) -> Self {
+        Self {
+            key: reactions.key.clone(),
+            count: reactions.count,
+            mine: reactions.mine,
+            by: reactions.by.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<&tidewire::Quote> for Quote {
+    fn from(quote: &tidewire::Quote) -> Self {
+        let quoted = |quoted: &tidewire::Quoted| Quoted {
+            sender: quoted.sender.to_string(),
+            text: quoted.text.clone(),
+            deleted: quoted.deleted,
         };
-        (&message).into()
+        Self { id: quote.id.to_string(), message: quote.message.as_ref().map(quoted) }
+    }
+}
+
+impl From<tidewire::Replies> for Replies {
+    fn from(replies: tidewire::Replies) -> Self {
+        Self { count: replies.count, last_at_ms: replies.last_at }
     }
 }
 

@@ -18,6 +18,11 @@ pub struct Settings {
     /// everything is kept in memory and ends with the client, pending sends too.
     #[uniffi(default = None)]
     pub data_dir: Option<String>,
+    /// Whether to begin although pending sends are damaged beyond reading (not): opening fails with
+    /// `Damaged` then and changes nothing. With it, what can be read is kept, the damaged file is set
+    /// aside, and the event `Repaired` tells of it. Ask the user first.
+    #[uniffi(default = false)]
+    pub accept_loss: bool,
     /// Whether the system started the app in the background, with nobody looking (it did not).
     #[uniffi(default = false)]
     pub in_background: bool,
@@ -47,6 +52,11 @@ pub struct Settings {
     /// How long profiles and room metadata count as fresh, in ms (300,000).
     #[uniffi(default = None)]
     pub cache_ttl_ms: Option<u64>,
+    /// Bytes of messages kept on disk: at least 1,000,000 (268,435,456). Above it the oldest messages
+    /// of the rooms that were not opened for longest go first, but for the newest 50 of each room;
+    /// pending sends never do. What went is fetched again when somebody scrolls there.
+    #[uniffi(default = None)]
+    pub cache_bytes: Option<u64>,
     /// Time over which changes that audience or policy ask for are spread, in ms: 0 to 600,000
     /// (10,000).
     #[uniffi(default = None)]
@@ -69,7 +79,7 @@ pub struct Settings {
 impl Settings {
     pub(crate) fn builder(self) -> Result<ClientBuilder, TidewireError> {
         let user = UserId::new(self.user)?;
-        let mut builder = tidewire::Client::builder(self.url, user);
+        let mut builder = tidewire::Client::builder(self.url, user).accept_loss(self.accept_loss);
         if self.in_background {
             builder = builder.app_state(AppState::Background);
         }
@@ -101,6 +111,7 @@ impl Settings {
             slow_polling_interval_ms => slow_polling_interval by Duration::from_millis;
             max_messages_per_room => max_messages_per_room by count;
             cache_ttl_ms => cache_ttl by Duration::from_millis;
+            cache_bytes => cache_bytes by std::convert::identity;
             spread_ms => spread by Duration::from_millis;
             outbox_capacity => outbox_capacity by count;
         }

@@ -28,6 +28,7 @@ mod op;
 mod page;
 mod receipt;
 mod room;
+mod search;
 
 pub use calls::{
     Bootstrap, EventsQuery, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom,
@@ -51,3 +52,6 @@ pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
 pub use receipt::{Receipt, ReceiptUpdate};
 pub use room::{Role, RoomKind, RoomSettings, RoomState, SettingsNews, UnreadBase};
+pub use search::{
+    InvalidSearch, SearchRequest, SearchResults, SearchTerm, SearchTerms, index_text,
+};

@@ -82,6 +82,16 @@ pub const MEMBERS_PAGE: usize = 100;
 /// Most profiles of one batch.
 pub const PROFILES_BATCH: usize = 100;
 
+/// Longest query of a search, in bytes of UTF-8: some lines of text. All of its terms have to be
+/// looked up.
+pub const SEARCH_QUERY_BYTES: usize = 512;
+
+/// Messages of one page of a search, unless asked otherwise.
+pub const SEARCH_DEFAULT: usize = 20;
+
+/// Most messages of one page of a search.
+pub const SEARCH_MAX: usize = 50;
+
 /// Most receipts of one `sync` or one `receipts` frame: about 6 KiB.
 pub const RECEIPTS_PER_REQUEST: usize = 50;
 

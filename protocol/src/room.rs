@@ -21,7 +21,7 @@ pub enum RoomKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// May add and remove members.
+    /// May add and remove members, give roles, change how a group looks, delete messages of others.
     Owner,
     /// May read and write, and leave.
     Member,

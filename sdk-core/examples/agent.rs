@@ -20,8 +20,8 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tidewire::{
     AppState, Budget, Client, ClientEvent, Error, EventId, Logout, MessageContent, Network,
-    ProfileUpdate, Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row, Seq,
-    Timeline, TimelineStart, TimelineUpdate, UserId,
+    ProfileUpdate, Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row,
+    SearchQuery, SearchScope, Seq, Timeline, TimelineStart, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -29,7 +29,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use command::{Command, Line};
 use json::{
     budget_json, change_json, error_json, list_json, loaded_json, mode_json, presence_json,
-    problem_json, report_json, room_json, row_json, stats_json, summary_json, unread_json,
+    problem_json, report_json, room_json, row_json, search_json, stats_json, summary_json,
+    unread_json,
 };
 
 #[derive(Parser)]
@@ -357,6 +358,14 @@ impl Agent {
                 room_json(client.room(room).remove_member(user).await?)
             }
             Command::Leave { room } => room_json(client.room(room).leave().await?),
+            Command::Search { text, room, sender, limit, after, everywhere } => {
+                let after = after.map(|after| after.parse()).transpose()?;
+                let scope = if everywhere { SearchScope::Everywhere } else { SearchScope::Device };
+                let mut query =
+                    SearchQuery { room, sender, after, scope, ..SearchQuery::new(text) };
+                query.limit = limit.unwrap_or(query.limit);
+                search_json(&client.search(query).await?)
+            }
             Command::Profiles { users } => json!({"profiles": client.profiles(users).await?}),
             Command::SetProfile { name, avatar_url } => {
                 let update = ProfileUpdate { name, avatar_url };
@@ -512,6 +521,9 @@ async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
                 let mut line = unread_json(total);
                 line["event"] = "unread_total".into();
                 say(line);
+            }
+            Ok(ClientEvent::ProfilesChanged(users)) => {
+                say(json!({"event": "profiles", "users": users}));
             }
             Ok(ClientEvent::PresenceChanged(changes)) => {
                 let changes: Vec<Value> =

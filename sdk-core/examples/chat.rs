@@ -142,7 +142,7 @@ impl Chat {
                     Ok(ClientEvent::TypingChanged { room, users }) => self.say_typing(room, &users),
                     Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
                     Ok(ClientEvent::UnreadTotalChanged(total)) => say_total(total),
-                    Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => {}
+                    Ok(ClientEvent::RoomsChanged | ClientEvent::ProfilesChanged(_)) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },
                 listed = next_of_list(&mut self.list) => if let Err(error) = listed {

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::event::ClientEvent;
 use crate::room::Room;
 use crate::room_list::RoomList;
+use crate::search::{self, SearchPage, SearchQuery};
 
 /// One user's client: a cheap clone of a handle. Its background work ends when the last handle is
 /// dropped, or with [`Client::close`]. Timelines and rooms are handles too.
@@ -196,8 +197,15 @@ impl Client {
         Ok(self.room(state.id))
     }
 
-    /// Profiles of users, at most 100, in the order asked: fresh ones from memory or disk, others
-    /// from the server in one request. Without a network they are as they were last seen.
+    /// Profiles of users, at most 100, in the order asked: from memory or disk as they were last seen,
+    /// and of users of whom nothing is known from the server. Those that are older than `cache_ttl` are
+    /// given at once too, and fetched; if they are others by now, [`ClientEvent::ProfilesChanged`] says
+    /// so. All that is asked for within 20 ms, by whatever calls, is one request; nobody is asked for
+    /// who is on the way already. So a list may ask for each of its rows. Without a network a user of
+    /// whom nothing is known has an empty profile.
+    ///
+    /// Peers and last senders of the rooms that the app shows (see [`Client::set_visible_rooms`]) are
+    /// fetched without being asked for.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Closed`].
@@ -212,6 +220,41 @@ impl Client {
     pub async fn update_profile(&self, update: ProfileUpdate) -> Result<Profile, Error> {
         let profiles = self.inner.asker.profiles(Command::UpdateProfile(update)).await?;
         profiles.into_iter().next().ok_or(Error::Closed)
+    }
+
+    /// Looks for messages: the newest first, at most 50 a page. With [`SearchScope::Device`] it looks
+    /// through what is on this device and waits for the disk only. With [`SearchScope::Everywhere`] it
+    /// asks the server too, unless all there is is here already; then it waits for the network. Without
+    /// one it gives what is here, and `complete` says that this is not everything.
+    ///
+    /// So an app that shows hits while somebody types asks the device at each letter, and everywhere
+    /// once the person pauses and the page was not `complete`:
+    ///
+    /// ```no_run
+    /// # use tidewire::{SearchQuery, SearchScope};
+    /// # async fn example(client: tidewire::Client) -> Result<(), tidewire::Error> {
+    /// let query = SearchQuery::new("café tom");
+    /// let mut page = client.search(query.clone()).await?;
+    /// if !page.complete {
+    ///     page = client.search(query.scope(SearchScope::Everywhere)).await?;
+    /// }
+    /// for hit in page.hits {
+    ///     let snippet: String = hit.snippet.into_iter().map(|part| part.text).collect();
+    ///     println!("{}: {snippet}", hit.message.sender);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidSearch`], [`Error::UnknownRoom`], [`Error::Refused`], [`Error::Store`],
+    /// [`Error::Closed`]; for a page that goes on with what the server found also [`Error::Offline`],
+    /// [`Error::Network`], [`Error::AuthRequired`].
+    ///
+    /// [`SearchScope::Device`]: crate::SearchScope::Device
+    /// [`SearchScope::Everywhere`]: crate::SearchScope::Everywhere
+    pub async fn search(&self, query: SearchQuery) -> Result<SearchPage, Error> {
+        search::search(&self.inner.asker, query).await
     }
 
     /// Where these users stand, in the order asked: from memory, as last told by

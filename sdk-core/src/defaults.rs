@@ -215,6 +215,14 @@ pub const PRELOADED_ROOMS: usize = 10;
 /// the others is up to date by then.
 pub const COUNT_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long it is gathered whose profiles are wanted, before they are asked for together: one frame of
+/// a screen, in which an app draws all rows that it shows.
+pub const PROFILES_GATHER: Duration = Duration::from_millis(20);
+
+/// Events that one step takes into the search index of a database that had none: about 10 ms, so that
+/// a person never waits for it.
+pub const INDEX_STEP: usize = 500;
+
 /// Threads that all clients of a process share for their stores. SQLite commits are bound by the
 /// disk: a second thread lets one client's read pass while another syncs.
 pub const STORE_THREADS: usize = 2;

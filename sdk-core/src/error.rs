@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{ErrorCode, EventId, InvalidId, InvalidOp, RoomId, WireError};
+use tidewire_protocol::{
+    ErrorCode, EventId, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
+};
 
 use crate::config::InvalidConfig;
 
@@ -16,6 +18,9 @@ pub enum Error {
     /// The message can never be accepted: change it.
     #[error("the message can not be sent: {0}")]
     InvalidOp(#[from] InvalidOp),
+    /// A search that can find nothing, whatever there is: change the query.
+    #[error("nothing can be searched for: {0}")]
+    InvalidSearch(#[from] InvalidSearch),
     /// An identifier is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),

@@ -15,6 +15,9 @@ pub enum ClientEvent {
     /// What is unread of all rooms is another number: see [`crate::Client::unread_total`]. At most
     /// every 100 ms.
     UnreadTotalChanged(Unread),
+    /// The profiles of these users are others than before, or known for the first time: what
+    /// [`crate::Client::profiles`] gives of them now is new.
+    ProfilesChanged(Vec<UserId>),
     /// Where these users stand now, of those whose place has changed. They are members of the rooms
     /// that the client watches: the 20 nearest to the eye, see
     /// [`crate::Client::set_visible_rooms`].

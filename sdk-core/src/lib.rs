@@ -45,6 +45,7 @@ mod event;
 mod mailbox;
 mod room;
 mod room_list;
+mod search;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod store;
@@ -58,9 +59,9 @@ pub use config::{Config, InvalidConfig};
 pub use engine::{
     Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, GapSide, Lift, Loaded,
     Logout, Message, MessageState, ModeReport, Network, NetworkKind, Presence, Problem, Quote,
-    Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomFilter, RoomListChange, RoomListQuery,
-    RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes,
-    SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
+    Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange,
+    RoomListQuery, RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange,
+    Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
     TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
@@ -68,12 +69,16 @@ pub use event::ClientEvent;
 pub use mailbox::{Batch, RoomListBatch, TimelineBatch};
 pub use room::Room;
 pub use room_list::RoomList;
+pub use search::{
+    SearchHit, SearchPage, SearchPosition, SearchQuery, SearchScope, SearchSource, SnippetPart,
+};
 pub use timeline::Timeline;
 pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use trace::Recording;
 
 pub use tidewire_protocol::{
-    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp, Member,
-    MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions, Receipt, Role, RoomId,
-    RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId, WireError,
+    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp,
+    InvalidSearch, Member, MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions,
+    Receipt, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId,
+    WireError,
 };

@@ -321,7 +321,8 @@ impl Room {
     /// # Errors
     /// As for [`Room::add_members`].
     pub async fn set_role(&self, user: UserId, role: Role) -> Result<RoomState, Error> {
-        self.client.asker().room(Command::SetRole(self.id, user, role)).await
+        let command = Command::SetRole { room: self.id, user, role };
+        self.client.asker().room(command).await
     }
 
     /// A page of at most 100 members, by user id, and where the next one begins. Waits for the

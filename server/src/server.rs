@@ -191,6 +191,7 @@ impl Server {
                 tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
                 tokio::spawn(watch_lag(app.clone())),
                 tokio::spawn(tell_audience(app.clone())),
+                tokio::spawn(index_messages(app.clone())),
                 tokio::spawn(presence::keep(app)),
             ],
             store,
@@ -383,6 +384,29 @@ async fn watch_lag(app: Arc<App>) {
         }
         let now = Instant::now();
         app.load.lagged(now.duration_since(begun).saturating_sub(load::LAG_PROBE), now);
+    }
+}
+
+/// Pause between two steps of the search index: whoever writes goes first.
+const INDEX_PAUSE: Duration = Duration::from_millis(20);
+/// The same after a step that failed.
+const INDEX_RETRY: Duration = Duration::from_secs(10);
+
+/// Takes what was written before there was a search index into it.
+async fn index_messages(app: Arc<App>) {
+    loop {
+        let pause = match app.store.index_more().await {
+            Ok(true) => INDEX_PAUSE,
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a step of the search index failed");
+                INDEX_RETRY
+            }
+        };
+        tokio::select! {
+            () = app.stopping() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Message {
     pub state: String,
     /// Of one's own message: how many others have it, how many have read it, how many there are.
     pub reach: Option<(u64, u64, u64)>,
+    /// All of the row, as the agent told it.
+    pub json: Value,
 }
 
 impl Message {
@@ -56,6 +58,7 @@ impl Row {
                 let count = |count: &Value| count.as_u64().unwrap();
                 (count(&row["delivered_to"]), count(&row["read_by"]), count(of))
             }),
+            json: row.clone(),
         })
     }
 
@@ -191,6 +194,62 @@ impl Timeline {
     }
 }
 
+/// A list of rooms, as its updates have built it.
+#[derive(Debug, Default)]
+pub struct List {
+    /// The rows of the window, from top to bottom.
+    pub rows: Vec<Value>,
+    /// Where the window begins.
+    pub first: u64,
+    /// How many rooms there are in all.
+    pub total: u64,
+    number: u64,
+}
+
+impl List {
+    /// The rooms of the window, from top to bottom.
+    pub fn rooms(&self) -> Vec<&str> {
+        self.rows.iter().filter_map(|row| row["room"].as_str()).collect()
+    }
+
+    /// The row of a room.
+    pub fn row(&self, room: &str) -> Option<&Value> {
+        self.rows.iter().find(|row| row["room"] == room)
+    }
+
+    fn take(&mut self, line: &Value) -> Result<(), String> {
+        let number = line["number"].as_u64().unwrap();
+        self.first = line["first"].as_u64().unwrap();
+        self.total = line["total"].as_u64().unwrap();
+        if let Some(rows) = line["reset"].as_array() {
+            self.rows.clone_from(rows);
+        } else {
+            if number <= self.number {
+                return Err(format!("update {number} came after {}", self.number));
+            }
+            for change in line["changes"].as_array().unwrap() {
+                let index = usize::try_from(change["index"].as_u64().unwrap()).unwrap();
+                let row = || change["row"].clone();
+                match change["op"].as_str().unwrap() {
+                    "insert" if index <= self.rows.len() => self.rows.insert(index, row()),
+                    "set" if index < self.rows.len() => self.rows[index] = row(),
+                    "remove" if index < self.rows.len() => drop(self.rows.remove(index)),
+                    other => return Err(format!("{other} at {index} of {}", self.rows.len())),
+                }
+            }
+        }
+        self.number = number;
+        let rooms: HashSet<&str> = self.rooms().into_iter().collect();
+        if rooms.len() != self.rows.len() {
+            return Err("a room is listed twice".into());
+        }
+        if self.first + self.rows.len() as u64 > self.total {
+            return Err(format!("{} rows from {} of {}", self.rows.len(), self.first, self.total));
+        }
+        Ok(())
+    }
+}
+
 /// Everything that an agent has told.
 #[derive(Debug, Default)]
 pub struct View {
@@ -210,6 +269,10 @@ pub struct View {
     pub rooms_changed: u64,
     /// The timelines of rooms that are or were open.
     pub timelines: HashMap<String, Timeline>,
+    /// The lists of rooms, by the name that they were opened under.
+    pub lists: HashMap<String, List>,
+    /// The total of what is unread, as told last.
+    pub unread_total: Option<Value>,
     /// Answers by the number of their question.
     pub(crate) replies: HashMap<u64, Value>,
     /// Whether its output has ended.
@@ -242,6 +305,11 @@ impl View {
         self.typing.get(room).into_iter().flatten().map(String::as_str).collect()
     }
 
+    /// The row of a room in a list.
+    pub fn listed(&self, list: &str, room: &str) -> Option<&Value> {
+        self.lists.get(list)?.row(room)
+    }
+
     /// Whether a problem of this name was told.
     pub fn has_problem(&self, name: &str) -> bool {
         self.problems.iter().any(|problem| problem["problem"] == name)
@@ -266,6 +334,13 @@ impl View {
                 let users = line["users"].as_array().unwrap().iter().map(text).collect();
                 self.typing.insert(text(&line["room"]), users);
             }
+            Some("room_list") => {
+                let list = self.lists.entry(text(&line["list"])).or_default();
+                if let Err(broken) = list.take(&line) {
+                    self.broken.get_or_insert(format!("{broken}, after {line}"));
+                }
+            }
+            Some("unread_total") => self.unread_total = Some(line.clone()),
             Some("rooms_changed") => self.rooms_changed += 1,
             Some("reply") => {
                 if let Some(id) = line["id"].as_u64() {

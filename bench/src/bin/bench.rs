@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidewire_bench::modes;
+use tidewire_bench::{figures::Figures, modes, store};
 
 /// The benchmarks. Each prints a table and, as its last line, one JSON object
 /// `{"figure": {"value": …, "unit": …, "goal": …, "holds": true|false}, …}`. They end with success
@@ -34,6 +34,26 @@ enum Bench {
         #[arg(long, default_value_t = 30)]
         live_seconds: u64,
     },
+    /// What the client's store costs, beside bare SQLite with the same tables.
+    Store {
+        /// Nothing but the JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Some seconds, for tests: the figures say nothing of the goals.
+        #[arg(long)]
+        quick: bool,
+        /// Of the reading workload.
+        #[arg(long, default_value_t = 20_240_229)]
+        seed: u64,
+    },
+    /// The part of `store` that runs in a process of its own.
+    #[command(hide = true)]
+    StoreMemory {
+        #[arg(long)]
+        data: std::path::PathBuf,
+        #[arg(long)]
+        rooms: u64,
+    },
 }
 
 /// Wrong usage, or nothing could be started.
@@ -41,23 +61,42 @@ const UNUSABLE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Bench::Modes { json, users, minutes, live_users, live_seconds } = Args::parse().bench;
-    if users < 10 || minutes == 0 {
-        eprintln!("a crowd has at least --users 10 and --minutes 1");
-        return ExitCode::from(UNUSABLE);
+    match Args::parse().bench {
+        Bench::Modes { json, users, minutes, live_users, live_seconds } => {
+            bench_modes(json, modes::Plan { users, minutes, live_users, live_seconds }).await
+        }
+        Bench::Store { json, quick, seed } => {
+            let plan = if quick { store::Plan::quick(seed) } else { store::Plan::full(seed) };
+            tell(json, &store::setting(plan), store::run(plan).await)
+        }
+        Bench::StoreMemory { data, rooms } => match store::child(&data, rooms).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unusable(&error.to_string()),
+        },
     }
-    let plan = modes::Plan { users, minutes, live_users, live_seconds };
-    match modes::run(plan).await {
+}
+
+async fn bench_modes(json: bool, plan: modes::Plan) -> ExitCode {
+    if plan.users < 10 || plan.minutes == 0 {
+        return unusable("a crowd has at least --users 10 and --minutes 1");
+    }
+    tell(json, &modes::setting(plan), modes::run(plan).await)
+}
+
+fn tell<E: std::fmt::Display>(json: bool, setting: &str, figures: Result<Figures, E>) -> ExitCode {
+    match figures {
         Ok(figures) => {
             if !json {
-                println!("{}\n\n{}\n", modes::setting(plan), figures.table());
+                println!("{setting}\n\n{}\n", figures.table());
             }
             println!("{}", figures.to_json());
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("the benchmark could not run: {error}");
-            ExitCode::from(UNUSABLE)
-        }
+        Err(error) => unusable(&format!("the benchmark could not run: {error}")),
     }
+}
+
+fn unusable(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(UNUSABLE)
 }

@@ -11,7 +11,8 @@ use tidewire_protocol::{
     AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History,
     HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy,
     Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomPage, RoomSettings,
-    RoomState, RoomUpdate, Sent, ServerFrame, SyncRequest, SyncResponse,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SyncRequest,
+    SyncResponse,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -56,6 +57,10 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.room_update.request.clear", json::<RoomUpdate>),
     ("call.rooms.response", json::<RoomPage>),
     ("call.rooms.response.more", json::<RoomPage>),
+    ("call.search.query", json::<SearchRequest>),
+    ("call.search.query.least", json::<SearchRequest>),
+    ("call.search.response", json::<SearchResults>),
+    ("call.search.response.indexing", json::<SearchResults>),
     ("call.settings.request", json::<RoomSettings>),
     ("call.settings.request.clear", json::<RoomSettings>),
     ("call.settings.response", json::<RoomSettings>),

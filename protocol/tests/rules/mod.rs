@@ -6,3 +6,4 @@ mod ids;
 mod mutations;
 mod ops;
 mod policy;
+mod search;

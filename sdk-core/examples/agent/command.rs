@@ -170,6 +170,15 @@ pub(crate) enum Command {
     Leave {
         room: RoomId,
     },
+    Search {
+        text: String,
+        room: Option<RoomId>,
+        sender: Option<UserId>,
+        limit: Option<usize>,
+        after: Option<String>,
+        #[serde(default)]
+        everywhere: bool,
+    },
     Profiles {
         users: Vec<UserId>,
     },

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tidewire::{
     BudgetReport, CacheReport, Change, Error, Message, MessageState, Presence, Problem, Repair,
-    RoomListChange, RoomListRow, RoomListUpdate, RoomState, RoomSummary, Row, Spent, Tier,
-    TierReport, Unread, UserId,
+    RoomCoverage, RoomListChange, RoomListRow, RoomListUpdate, RoomState, RoomSummary, Row,
+    SearchHit, SearchPage, Spent, Tier, TierReport, Unread, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -15,6 +15,32 @@ pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
         Presence::Offline { last_seen } => ("offline", last_seen),
     };
     json!({"user": user, "presence": name, "last_seen": last_seen})
+}
+
+pub(crate) fn search_json(page: &SearchPage) -> Value {
+    let hit = |hit: &SearchHit| {
+        let parts: Vec<Value> = hit
+            .snippet
+            .iter()
+            .map(|part| json!({"text": part.text, "matched": part.matched}))
+            .collect();
+        json!({"room": hit.message.room, "message": message_json(&hit.message), "snippet": parts})
+    };
+    let coverage = |room: &RoomCoverage| {
+        json!({
+            "room": room.room,
+            "complete_from": room.complete_from,
+            "complete": room.complete,
+            "indexing": room.indexing,
+        })
+    };
+    json!({
+        "hits": page.hits.iter().map(hit).collect::<Vec<_>>(),
+        "next": page.next.as_ref().map(ToString::to_string),
+        "complete": page.complete,
+        "source": page.source,
+        "coverage": page.coverage.iter().map(coverage).collect::<Vec<_>>(),
+    })
 }
 
 pub(crate) fn mode_json(report: tidewire::ModeReport) -> Value {
@@ -159,6 +185,7 @@ fn list_row_json(row: &RoomListRow) -> Value {
         "name": row.name,
         "avatar_url": row.avatar_url,
         "peer": row.peer,
+        "profile": row.profile,
         "members": row.members,
         "role": row.role,
         "settings": row.settings,
@@ -273,6 +300,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
             tidewire::StoreError::Io(_) => "io",
         },
         Error::InvalidOp(_) => "invalid_op",
+        Error::InvalidSearch(_) => "invalid_search",
         Error::InvalidId(_) => "invalid_id",
         Error::InvalidConfig(_) => "invalid_config",
         Error::InvalidUrl { .. } => "invalid_url",

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidewire_protocol::{ErrorBody, EventsQuery, HistoryQuery, limits};
+use tidewire_protocol::{ErrorBody, EventsQuery, HistoryQuery, SearchRequest, limits};
 
 use super::address::Address;
 use super::tls;
@@ -105,6 +105,10 @@ impl Http {
             Request::Ops(room, ops) => {
                 let path = format!("/v1/rooms/{room}/ops");
                 call.make(Method::POST, &path, Some(ops)).await.map(R::Ops)
+            }
+            Request::Search(search) => {
+                let path = format!("/v1/search{}", search_query(search));
+                call.make(Method::GET, &path, none).await.map(R::Search)
             }
             Request::Profiles(users) => {
                 call.make(Method::POST, "/v1/profiles:batch", Some(users)).await.map(R::Profiles)
@@ -242,6 +246,18 @@ fn history_query(query: &HistoryQuery) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+}
+
+fn search_query(search: &SearchRequest) -> String {
+    let SearchRequest { q, room, sender, limit, after } = search;
+    let parts = [
+        room.map(|room| format!("&room={room}")),
+        sender.as_ref().map(|sender| format!("&sender={}", escape(sender.as_str()))),
+        limit.map(|limit| format!("&limit={limit}")),
+        after.as_ref().map(|after| format!("&after={}", escape(after))),
+    ];
+    let parts: String = parts.into_iter().flatten().collect();
+    format!("?q={}{parts}", escape(q))
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.

@@ -571,6 +571,9 @@ impl Driver {
             Notice::RoomsChanged => {
                 let _ = self.events.send(ClientEvent::RoomsChanged);
             }
+            Notice::ProfilesChanged(users) => {
+                let _ = self.events.send(ClientEvent::ProfilesChanged(users));
+            }
             Notice::Presence(changes) => {
                 let _ = self.events.send(ClientEvent::PresenceChanged(changes));
             }

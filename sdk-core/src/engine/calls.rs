@@ -6,7 +6,6 @@ use super::commit::After;
 use super::effect::{
     Command, CommandId, GapSide, Query, Reply, Request, RequestError, Response, RoomSummary,
 };
-use super::heads::Entry;
 use super::loads::LoadPurpose;
 use super::opening::TimelineStart;
 use super::{Engine, Purpose};
@@ -58,7 +57,7 @@ impl Engine {
             Command::UpdateRoom(room, update) => {
                 self.call(id, Request::UpdateRoom(room, update), false);
             }
-            Command::SetRole(room, user, role) => {
+            Command::SetRole { room, user, role } => {
                 self.call(id, Request::SetRole(room, user, RoleUpdate { role }), false);
             }
             Command::Rooms => {
@@ -74,6 +73,8 @@ impl Engine {
             }
             Command::Members(room, after) => self.call(id, Request::Members(room, after), false),
             Command::Profiles(users) => self.look_up_profiles(id, users),
+            Command::Search(ask) => self.search(id, *ask),
+            Command::SearchServer(request) => self.call(id, Request::Search(request), false),
             Command::UpdateProfile(update) => {
                 self.call(id, Request::UpdateProfile(update), false);
             }
@@ -106,13 +107,12 @@ impl Engine {
             .rooms
             .iter()
             .map(|(id, room)| {
-                let entry = self.heads.rooms.get(id);
                 let wish = self.heads.wishes.get(id).copied();
                 RoomSummary {
                     state: RoomState {
                         receipts: room.receipts.list(),
                         settings: wish.unwrap_or(room.state.settings),
-                        unread_base: entry.and_then(Entry::base),
+                        unread_base: room.base(),
                         ..room.state.clone()
                     },
                     unread: self.heads.unread(*id),
@@ -166,6 +166,7 @@ impl Engine {
                 return;
             }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
+            Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {
                 self.store_profiles(vec![profile.clone()]);
                 Ok(Reply::Profiles(vec![profile]))

@@ -11,7 +11,7 @@ use tidewire_protocol::{ClientFrame, Content, Cursor, Event, EventId, RoomId, Ro
 use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
 use super::heads::Head;
 use super::link::Link;
-use super::message::Message;
+use super::message::{Arrived, Message};
 use super::opening::Finding;
 use super::outbox::{FailReason, OutboxRow};
 use super::paging::Page;
@@ -61,7 +61,7 @@ impl Pending {
 pub(crate) struct After {
     /// New events of open rooms, or of rooms that may be open by then, with the messages that they
     /// are; none of those that change another one.
-    pub(crate) arrived: BTreeMap<RoomId, Vec<(Seq, Option<Arc<Message>>)>>,
+    pub(crate) arrived: BTreeMap<RoomId, Vec<Arrived>>,
     /// A page of history.
     pub(crate) history: Option<Page>,
     /// A message that a timeline is to be opened at.
@@ -98,6 +98,8 @@ pub(crate) struct After {
     pub(crate) dropped: bool,
     /// Whether this is a page of the feed: the next read waits for it.
     pub(crate) page: bool,
+    /// Whether this is a step of the search index.
+    pub(crate) indexed: bool,
 }
 
 impl Engine {
@@ -274,6 +276,9 @@ impl Engine {
         }
         if let Some((finding, message)) = after.found {
             self.found(finding, message);
+        }
+        if after.indexed {
+            self.step_indexed();
         }
         if let Some((command, reply)) = after.reply {
             self.reply(command, Ok(reply));

@@ -7,7 +7,8 @@ use tidewire_protocol::{
     AppState, Bootstrap, ClientFrame, Cursor, Epoch, Event, EventId, EventsQuery, History,
     HistoryQuery, Member, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Profile,
     ProfileUpdate, Profiles, ProfilesRequest, Receipt, Role, RoleUpdate, RoomId, RoomPage,
-    RoomSettings, RoomState, RoomUpdate, Sent, Seq, SyncRequest, SyncResponse, UserId, WireError,
+    RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SyncRequest,
+    SyncResponse, UserId, WireError,
 };
 
 use super::budget::{Budget, BudgetReport};
@@ -20,6 +21,7 @@ use super::outbox::OutboxRow;
 use super::peers::Presence;
 use super::report::CacheReport;
 use super::rows::TimelineUpdate;
+use super::search::{Found, SearchAsk, SearchLookup, SearchRows};
 use super::settings::SettingsChange;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
@@ -130,6 +132,8 @@ pub enum Request {
     Profiles(ProfilesRequest),
     /// `PUT /v1/profile`
     UpdateProfile(ProfileUpdate),
+    /// `GET /v1/search`
+    Search(SearchRequest),
 }
 
 /// The answer to a request of the same name.
@@ -157,6 +161,8 @@ pub enum Response {
     Profiles(Profiles),
     /// To [`Request::UpdateProfile`].
     Profile(Profile),
+    /// To [`Request::Search`].
+    Search(SearchResults),
 }
 
 /// Why there is no answer.
@@ -258,6 +264,10 @@ pub enum Query {
         /// How many.
         limit: usize,
     },
+    /// The newest messages that a search finds. Answered by [`Rows::Search`].
+    Search(Box<SearchLookup>),
+    /// What the search index does not have yet. Answered by [`Rows::Unindexed`].
+    Unindexed,
     /// Profiles. Answered by [`Rows::Profiles`].
     Profiles(Vec<UserId>),
     /// How large everything is. Answered by [`Rows::Sizes`].
@@ -267,8 +277,9 @@ pub enum Query {
 impl Query {
     /// Whether this may be answered beside the transactions on their way, of which it then shows
     /// any that are done. All others show what was given before them, and nothing that comes after.
+    /// The first of them opens a connection of its own.
     pub(crate) fn may_overtake(&self) -> bool {
-        matches!(self, Query::Event(..) | Query::Sizes)
+        matches!(self, Query::Event(..))
     }
 }
 
@@ -281,6 +292,10 @@ pub enum Rows {
     /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`],
     /// [`Query::Thread`], [`Query::After`] and [`Query::Around`], folded, ascending.
     Events(Vec<Event>),
+    /// To [`Query::Search`].
+    Search(Box<SearchRows>),
+    /// To [`Query::Unindexed`]: rooms, and from where on the index has all that is held of them.
+    Unindexed(Vec<(RoomId, Seq)>),
     /// To [`Query::Profiles`]: those found, with the wall clock time of their fetching.
     Profiles(Vec<(Profile, i64)>),
     /// To [`Query::Sizes`].
@@ -334,6 +349,9 @@ pub struct StartRows {
     /// What the user has set for rooms and the server has not confirmed.
     #[serde(default)]
     pub wishes: Vec<Wish>,
+    /// Whether the search index has not taken in everything that is stored.
+    #[serde(default)]
+    pub unindexed: bool,
 }
 
 /// A room as it is stored.
@@ -456,7 +474,14 @@ pub enum Command {
     /// Change how a room looks.
     UpdateRoom(RoomId, RoomUpdate),
     /// Give a member another role.
-    SetRole(RoomId, UserId, Role),
+    SetRole {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// What the member may do.
+        role: Role,
+    },
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -468,8 +493,13 @@ pub enum Command {
     /// A page of a room's members.
     #[serde(rename = "list_members")]
     Members(RoomId, Option<UserId>),
-    /// Profiles of users, fresh ones from memory or disk.
+    /// Profiles of users: from memory or disk, fresh or not, and of those who are unknown from the
+    /// server.
     Profiles(Vec<UserId>),
+    /// Search in what is on this device.
+    Search(Box<SearchAsk>),
+    /// Search on the server.
+    SearchServer(SearchRequest),
     /// Replace the user's own profile.
     UpdateProfile(ProfileUpdate),
     /// Where these users stand, from memory.
@@ -507,6 +537,10 @@ pub enum Reply {
     Members(Vec<Member>, Option<UserId>),
     /// Profiles, in the order asked.
     Profiles(Vec<Profile>),
+    /// What a search on this device found.
+    Found(Box<Found>),
+    /// What a search on the server found.
+    FoundOnServer(Box<SearchResults>),
     /// Where the users stand, in the order asked.
     Presence(Vec<Presence>),
     /// Who types.
@@ -590,6 +624,8 @@ pub enum Notice {
     UnreadTotal(Unread),
     /// Some room of the list changed.
     RoomsChanged,
+    /// The profiles of these users are others than before.
+    ProfilesChanged(Vec<UserId>),
     /// Where these users stand now.
     Presence(Vec<(UserId, Presence)>),
     /// All who type in the room now.

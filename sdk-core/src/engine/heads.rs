@@ -38,6 +38,19 @@ pub(crate) struct Head {
 }
 
 impl Room {
+    /// Everything above this is here, up to where the feed stands.
+    fn whole_from(&self) -> Seq {
+        match self.held.range_of(self.feed_seq) {
+            Some((start, _)) => Seq::new(start).previous(),
+            None => self.feed_seq,
+        }
+    }
+
+    /// The server's count, if it holds for what the user has read and what came later is here.
+    pub(crate) fn base(&self) -> Option<UnreadBase> {
+        self.state.unread_base.filter(|base| base.as_of >= self.whole_from())
+    }
+
     /// A copy of what is to be seen.
     pub(crate) fn head(&self, user: &UserId) -> Head {
         let state = &self.state;
@@ -54,10 +67,7 @@ impl Room {
             settings: state.settings,
             said: self.said.clone(),
             base: state.unread_base,
-            whole_from: match self.held.range_of(self.feed_seq) {
-                Some((start, _)) => Seq::new(start).previous(),
-                None => self.feed_seq,
-            },
+            whole_from: self.whole_from(),
             read: known.max(state.unread_base.map(|base| base.read)),
         }
     }
@@ -86,11 +96,6 @@ impl Entry {
 
     fn read(&self) -> Seq {
         self.head.read.unwrap_or(Seq::ZERO).max(self.marked)
-    }
-
-    /// The server's count as far as it holds, for those who want to add what came later themselves.
-    pub(crate) fn base(&self) -> Option<UnreadBase> {
-        self.head.base.filter(|base| base.read >= self.read() && base.as_of >= self.head.whole_from)
     }
 
     /// What the user has not read.
@@ -148,6 +153,14 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
+    /// The profiles of these users are others.
+    pub(crate) fn touch_peers(&mut self, users: &BTreeSet<UserId>) {
+        let is_of =
+            |entry: &Entry| entry.head.peer.as_ref().is_some_and(|peer| users.contains(peer));
+        let rooms = self.rooms.iter().filter(|(_, entry)| is_of(entry));
+        self.dirty.extend(rooms.map(|(room, _)| *room));
+    }
+
     pub(crate) fn touch(&mut self, room: RoomId) {
         self.dirty.insert(room);
     }

@@ -28,6 +28,7 @@ impl Interest {
 impl Engine {
     /// The app shows these rooms in a list.
     pub(crate) fn set_visible(&mut self, mut rooms: Vec<RoomId>) {
+        self.profiles.show_rooms(&rooms);
         rooms.truncate(defaults::MAX_WATCHED_ROOMS);
         if self.interest.visible != rooms {
             self.interest.visible = rooms;

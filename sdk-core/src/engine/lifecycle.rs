@@ -91,6 +91,7 @@ impl Engine {
             self.handle_response(self.now, id, Err(error));
         }
         self.auth_rests();
+        self.profiles_rest();
         self.forget_peers();
         self.forget_typing();
         // What is on disk may be another process's by the time of waking.
@@ -151,7 +152,9 @@ impl Engine {
                 self.command(id, command);
             }
             // Before the first load nothing is known of them.
-            Command::Rooms | Command::Draft(_) if self.loaded_once => self.command(id, command),
+            Command::Rooms | Command::Draft(_) | Command::UnreadTotal if self.loaded_once => {
+                self.command(id, command);
+            }
             // Its reader takes nothing but the reset: it gets one on waking.
             Command::ResetTimeline(_) | Command::ResetRoomList(_) | Command::ShowRooms { .. } => {
                 self.deferred.push((id, command));

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{Role, RoomId, RoomKind, RoomSettings, UserId};
+use tidewire_protocol::{Profile, Role, RoomId, RoomKind, RoomSettings, UserId};
 
 use super::message::{Message, MessageState};
 use super::names::folded;
@@ -47,7 +47,7 @@ pub enum RoomSort {
     /// Those with unread messages first, each part by the time of the last message.
     UnreadFirst,
     /// By name, without regard to case and to the marks of Latin letters; a direct room by its
-    /// peer's id. Those without a name come first.
+    /// peer's name, or id while that is not known. Those without a name come first.
     Name,
 }
 
@@ -62,7 +62,7 @@ pub struct RoomFilter {
     pub archived: bool,
     /// Only muted rooms, or only those that are not.
     pub muted: Option<bool>,
-    /// Only rooms whose name, or whose peer's id, contains this, compared as [`RoomSort::Name`]
+    /// Only rooms whose name, or whose peer's name (or id, while that is not known), contains this, compared as [`RoomSort::Name`]
     /// compares.
     pub name: Option<String>,
 }
@@ -78,8 +78,10 @@ pub struct RoomListRow {
     pub name: Option<String>,
     /// The picture, for groups that have one.
     pub avatar_url: Option<String>,
-    /// In a direct room, the other one: name and picture are those of that user's profile.
+    /// In a direct room, the other one.
     pub peer: Option<UserId>,
+    /// That user's profile, if it is known: it is fetched for the rows that the app shows.
+    pub profile: Option<Profile>,
     /// How many members it has; 0 while only events are known of the room.
     pub members: u32,
     /// What the user may do in it.
@@ -402,3 +404,6 @@ pub(crate) fn pending_state(
         (None, None) => MessageState::Sending,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidewire_protocol::RoomId;
+use tidewire_protocol::{Profile, RoomId, UserId};
 
 use super::effect::{CommandId, ListId, Notice, Reply};
-use super::heads::{Entry, Heads};
+use super::heads::{Entry, Head, Heads};
 use super::list::{Facts, List, RoomListQuery, RoomListRow, Source, pending_state};
 use super::message::Message;
 use super::outbox::Outbox;
+use super::profiles::ProfileCache;
 use super::time::Timer;
 use super::{Engine, Phase};
 use crate::config::millis;
@@ -19,12 +20,18 @@ use crate::defaults;
 struct Shelf<'a> {
     heads: &'a Heads,
     outbox: &'a Outbox,
-    user: &'a tidewire_protocol::UserId,
+    profiles: &'a ProfileCache,
+    user: &'a UserId,
 }
 
-impl Shelf<'_> {
+impl<'a> Shelf<'a> {
     fn entry(&self, room: RoomId) -> Option<&Entry> {
         self.heads.rooms.get(&room).filter(|entry| entry.head.joined)
+    }
+
+    /// What is known of the other one in a direct room.
+    fn profile(&self, head: &Head) -> Option<&'a Profile> {
+        self.profiles.get(head.peer.as_ref()?)
     }
 
     /// The user's own newest message that waits to be sent.
@@ -49,7 +56,10 @@ impl Source for Shelf<'_> {
     fn facts(&self, room: RoomId) -> Option<Facts<'_>> {
         let entry = self.entry(room)?;
         let head = &entry.head;
-        let peer = || head.peer.as_ref().map_or("", |peer| peer.as_str());
+        let peer = || {
+            let named = self.profile(head).and_then(|profile| profile.name.as_deref());
+            named.or(head.peer.as_ref().map(UserId::as_str)).unwrap_or_default()
+        };
         Some(Facts {
             kind: head.kind,
             name: head.name.as_deref().unwrap_or_else(peer),
@@ -69,6 +79,7 @@ impl Source for Shelf<'_> {
             name: head.name.clone(),
             avatar_url: head.avatar_url.clone(),
             peer: head.peer.clone(),
+            profile: self.profile(head).cloned(),
             members: head.members,
             role: head.role,
             settings: self.heads.settings(room, head),
@@ -84,7 +95,8 @@ impl Source for Shelf<'_> {
 
 impl Engine {
     fn shelf(&self) -> Shelf<'_> {
-        Shelf { heads: &self.heads, outbox: &self.outbox, user: &self.config.user }
+        let (heads, outbox, profiles) = (&self.heads, &self.outbox, &self.profiles);
+        Shelf { heads, outbox, profiles, user: &self.config.user }
     }
 
     pub(crate) fn open_list(&mut self, command: CommandId, id: ListId, query: RoomListQuery) {
@@ -129,7 +141,9 @@ impl Engine {
     /// the last time.
     pub(crate) fn flush_lists(&mut self) {
         let waits = self.phase == Phase::Loading && !self.loaded_once;
-        if waits || self.heads.dirty.is_empty() && !self.lists.values().any(|list| list.moved) {
+        let moved = self.lists.values().any(|list| list.moved);
+        let same = self.heads.dirty.is_empty() && !moved && self.heads.told.is_some();
+        if waits || same {
             self.timers.disarm(Timer::Lists);
             return;
         }

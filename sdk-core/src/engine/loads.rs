@@ -11,8 +11,8 @@ use super::heads::Entry;
 use super::message::Message;
 use super::opening::Finding;
 use super::outbox::Outbox;
-use super::profiles::Lookup;
 use super::room::Room;
+use super::search::{Indexing, Searching};
 use super::stats::Tier;
 use super::time::Now;
 use super::unread::Tail;
@@ -47,7 +47,11 @@ pub(crate) enum LoadPurpose {
     },
     /// A message that a timeline is to open at.
     Find(Finding),
-    Profiles(Lookup),
+    Profiles,
+    /// Messages that somebody looks for.
+    Search(Searching),
+    /// What the search index does not have yet.
+    Unindexed,
     /// A message that somebody asks about.
     Why(CommandId, RoomId, EventId),
     /// Messages that are quoted in a window.
@@ -112,8 +116,14 @@ impl Engine {
                     None => self.find_on_server(finding),
                 }
             }
-            (Some(LoadPurpose::Profiles(lookup)), Rows::Profiles(found)) => {
-                self.profiles_loaded(lookup, found);
+            (Some(LoadPurpose::Search(searching)), Rows::Search(rows)) => {
+                self.searched(searching, *rows);
+            }
+            (Some(LoadPurpose::Unindexed), Rows::Unindexed(rooms)) => {
+                self.unindexed_loaded(!rooms.is_empty());
+            }
+            (Some(LoadPurpose::Profiles), Rows::Profiles(found)) => {
+                self.profiles_loaded(found);
             }
             (Some(LoadPurpose::Sizes), Rows::Sizes(sizes)) => self.sizes_told(Some(sizes)),
             (Some(LoadPurpose::Report(command)), Rows::Sizes(sizes)) => {
@@ -139,6 +149,15 @@ impl Engine {
     pub fn handle_load_failed(&mut self, now: Now, token: StoreToken, error: StoreError) {
         self.now = now;
         match self.loads.remove(&token) {
+            // The next start mends it; whoever waits for this one waits for that.
+            Some(LoadPurpose::Start)
+                if matches!(error, StoreError::Damaged { .. })
+                    && !matches!(self.store_told, Some(StoreError::Damaged { .. })) =>
+            {
+                self.store_told = Some(error.clone());
+                self.notify(Notice::Problem(Problem::StoreFailed(error)));
+                self.load_start();
+            }
             Some(LoadPurpose::Start) => {
                 self.load_again_later();
                 for (command, deferred) in std::mem::take(&mut self.deferred) {
@@ -182,7 +201,10 @@ impl Engine {
                 }
             }
             Some(LoadPurpose::Find(finding)) => self.load_refused(finding.command, error),
-            Some(LoadPurpose::Profiles(lookup)) => self.load_refused(lookup.command, error),
+            Some(LoadPurpose::Search(searching)) => self.load_refused(searching.command, error),
+            // The next start goes on with it.
+            Some(LoadPurpose::Unindexed) => self.unindexed_loaded(false),
+            Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
             Some(
                 LoadPurpose::Why(command, ..)
                 | LoadPurpose::Report(command)
@@ -204,7 +226,7 @@ impl Engine {
     }
 
     /// Where one query finds damage, nothing is read any more until it is mended.
-    fn damage_found(&mut self, error: StoreError) {
+    pub(crate) fn damage_found(&mut self, error: StoreError) {
         if matches!(error, StoreError::Damaged { .. }) {
             self.store_failed(error);
         }
@@ -249,6 +271,7 @@ impl Engine {
             self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));
         }
+        self.indexing = if rows.unindexed { Indexing::Due } else { Indexing::Done };
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
@@ -277,7 +300,9 @@ impl Engine {
                 false
             }
             LoadPurpose::Start
-            | LoadPurpose::Profiles(_)
+            | LoadPurpose::Profiles
+            | LoadPurpose::Search(_)
+            | LoadPurpose::Unindexed
             | LoadPurpose::Why(..)
             | LoadPurpose::Target(..)
             | LoadPurpose::Sizes

@@ -134,9 +134,12 @@ impl Engine {
         source: Source,
     ) {
         let mut touched = std::collections::BTreeSet::new();
+        let mut doubted = std::collections::BTreeSet::new();
         for event in events {
             let room =
                 self.rooms.entry(event.room).or_insert_with(|| Room::unknown(event.room, event.at));
+            // Changes of it may have come before it, and gone into nothing.
+            let late = event.seq < room.feed_seq.max(room.folded_to);
             if source == Source::Feed && event.seq > room.feed_seq {
                 room.feed_seq = event.seq;
                 touched.insert(event.room);
@@ -149,6 +152,10 @@ impl Engine {
             touched.insert(event.room);
             let seq = event.seq.get();
             transaction.push(range_write(event.room, room.held.insert(seq, seq)));
+            if late && !is_mutation(&event.kind) {
+                room.doubt(vec![(seq, seq)], room.state.head_seq);
+                doubted.insert(event.room);
+            }
             let changed = room.fold(&event, &self.config.user);
             if changed {
                 transaction.push(room.state_write());
@@ -188,6 +195,10 @@ impl Engine {
             }
         }
         after.changed.extend(&touched);
+        for room in doubted.iter().filter_map(|id| self.rooms.get(id)) {
+            let ranges = room.stale.ranges().to_vec();
+            transaction.push(Write::Stale { room: room.state.id, ranges });
+        }
         for id in touched {
             self.rooms_changed = true;
             if let Some(room) = self.rooms.get(&id) {
@@ -217,15 +228,17 @@ impl Engine {
         let head = state.head_seq;
         let last_event = state.last_event.take();
         let room = self.rooms.entry(id).or_insert_with(|| Room::told(state.clone()));
-        if !room.held.is_empty() && !room.held.contains(head) {
-            // What happened in between may have changed what is held.
-            for &(start, end) in room.held.ranges() {
-                room.stale.insert(start, end);
+        // What happened in between may have changed what is held below it. Ahead of the feed it is on
+        // its way.
+        let whole_from = room.held.range_of(head).map(|(start, _)| start);
+        if source == Source::Feed || whole_from.is_none() {
+            let below = room.held.up_to(Seq::new(whole_from.unwrap_or(head.get())).previous());
+            if room.doubt(below, head) {
+                transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
             }
-            transaction.push(Write::Stale { room: id, ranges: room.stale.ranges().to_vec() });
         }
         // What the user set meanwhile was told since.
-        if source == Source::Ahead && room.settings_at > Some(self.answering_since) {
+        if source == Source::Ahead && room.settings_at >= Some(self.answering) {
             state.settings = room.state.settings;
         }
         room.take_state(state, &self.config.user);
@@ -285,24 +298,30 @@ impl Engine {
             let start = from.get();
             // Changes that were folded away here may have been of messages below, which never hear of
             // them any more.
-            let doubtful = covers == Covers::Everything
-                && !room.held.holes(start, to.get()).is_empty()
-                && room.held.ranges().first().is_some_and(|(first, _)| *first < start);
-            if doubtful {
-                for &(first, last) in room.held.ranges().iter().filter(|(first, _)| *first < start)
-                {
-                    room.stale.insert(first, last.min(start - 1));
-                }
+            let mut doubts = false;
+            let everything = covers == Covers::Everything;
+            if everything && !room.held.holes(start, to.get()).is_empty() {
+                doubts = room.doubt(room.held.up_to(from.previous()), history.as_of);
+                room.folded_to = room.folded_to.max(to);
             }
             for (start, end) in &spans {
                 transaction.push(range_write(room_id, room.held.insert(*start, *end)));
             }
-            if doubtful || !room.stale.is_empty() {
+            // One that was asked for before the doubt is no answer to it.
+            let fresh = history.as_of >= room.doubted_at;
+            if fresh && !room.stale.is_empty() {
                 for (start, end) in spans {
                     room.stale.remove(start, end);
                 }
+                doubts = true;
+            }
+            if doubts {
                 let ranges = room.stale.ranges().to_vec();
                 transaction.push(Write::Stale { room: room_id, ranges });
+            }
+            if !fresh {
+                let wait = self.fetch_backoff.fail(None, &mut self.rng);
+                self.timers.arm(Timer::FetchRetry, self.now.mono_ms + wait);
             }
             let as_of = history.as_of;
             let mut messages = Vec::with_capacity(history.messages.len());

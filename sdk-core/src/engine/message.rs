@@ -1,5 +1,7 @@
 //! A message as an app sees it: what the log says of it, with what is on its way.
 
+use std::sync::Arc;
+
 use tidewire_protocol::{
     Change, Content, Event, EventId, EventKind, Fold, MessageContent, Reactions, RoomId, Seq,
     Thread, UserId,
@@ -7,6 +9,9 @@ use tidewire_protocol::{
 
 use super::fold::{Act, Done, Folded, References};
 use super::outbox::{FailReason, OutboxRow};
+
+/// An event that came, with the message that it is; none for one that changes another one.
+pub(crate) type Arrived = (Seq, Option<Arc<Message>>);
 
 /// A message or another event of a room, as shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +103,13 @@ pub struct Reach {
 
 /// The place of what is still on its way: behind everything.
 const ON_ITS_WAY: Seq = Seq::new(u64::MAX);
+
+impl From<Event> for Message {
+    /// As the log has it, with what was folded into it. What it quotes is not resolved.
+    fn from(event: Event) -> Self {
+        Self::of_event(event)
+    }
+}
 
 impl Message {
     pub(crate) fn of_event(event: Event) -> Self {

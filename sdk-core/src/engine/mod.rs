@@ -66,6 +66,7 @@ mod report;
 mod retention;
 mod room;
 mod rows;
+mod search;
 mod send;
 mod settings;
 mod stats;
@@ -123,6 +124,7 @@ pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
 pub use rows::{Change, Row, RowKey, TimelineUpdate};
+pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
 pub use settings::SettingsChange;
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
@@ -138,7 +140,7 @@ pub(crate) enum Purpose {
     RoomState(RoomId),
     Ops(RoomId),
     History(paging::Fetch),
-    Profiles(profiles::Lookup),
+    Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
@@ -162,7 +164,7 @@ impl Asked {
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool {
         match &self.purpose {
-            Purpose::Call { .. } | Purpose::Profiles(_) => true,
+            Purpose::Call { .. } | Purpose::Profiles => true,
             Purpose::History(fetch) => fetch.is_awaited(),
             _ => false,
         }
@@ -241,8 +243,9 @@ pub struct Engine {
     errand: Option<RequestId>,
     /// The wish that is on its way to the server.
     settings_told: Option<(RoomId, tidewire_protocol::RoomSettings)>,
-    /// When the answer that is being taken was asked for; of anything else, later than everything.
-    answering_since: u64,
+    /// The number of the request whose answer is being taken; of anything else, one above all. What
+    /// happened before a request was made knows only lower numbers.
+    answering: u64,
     /// Rooms of which the server may have to hear how far the user is.
     owing: BTreeSet<RoomId>,
     receipts_told_at: Option<u64>,
@@ -262,6 +265,8 @@ pub struct Engine {
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
+    /// How far the search index is with what an earlier version stored.
+    indexing: search::Indexing,
 
     /// What of others is known, and of the user's own typing is told.
     watching: watch::Watching,
@@ -351,7 +356,7 @@ impl Engine {
             lists_told_at: None,
             errand: None,
             settings_told: None,
-            answering_since: u64::MAX,
+            answering: u64::MAX,
             owing: BTreeSet::new(),
             receipts_told_at: None,
             catching_up: false,
@@ -365,6 +370,7 @@ impl Engine {
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
+            indexing: search::Indexing::Done,
             watching: watch::Watching::default(),
             peers: peers::Peers::default(),
             typing: typing::OwnTyping::default(),
@@ -458,12 +464,6 @@ impl Engine {
             self.log_out(id, Logout::Discard);
             return;
         }
-        if let Command::UnreadTotal = command {
-            let total = self.heads.total();
-            self.reply(id, Ok(Reply::UnreadTotal(total)));
-            self.advance();
-            return;
-        }
         if self.rests() {
             self.command_at_rest(id, command);
             return;
@@ -506,6 +506,7 @@ impl Engine {
                 | Timer::TypingEnds
                 | Timer::Background
                 | Timer::Lists
+                | Timer::Profiles
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -592,8 +593,11 @@ impl Engine {
         }
         self.advance_auth();
         if self.rooms_changed {
+            self.profiles.look_again();
             self.interest.changed();
         }
+        // Before the background, which fetches what is not exact.
+        self.flush_lists();
         if self.phase == Phase::Ready {
             self.advance_watch();
             // Before the socket: where that takes over, the stream ends first.
@@ -611,10 +615,11 @@ impl Engine {
             self.advance_background();
             self.advance_retention();
             self.settle_refreshes();
+            self.advance_index();
         }
         self.advance_report();
+        self.advance_profiles();
         self.flush_windows();
-        self.flush_lists();
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);
         }

@@ -102,6 +102,12 @@ impl RangeSet {
         self.ranges = kept;
     }
 
+    /// What there is up to `seq`, included.
+    pub fn up_to(&self, seq: Seq) -> Vec<(u64, u64)> {
+        let below = self.ranges.iter().take_while(|(start, _)| *start <= seq.get());
+        below.map(|(start, end)| (*start, *end.min(&seq.get()))).collect()
+    }
+
     /// The holes within `start..=end`, ascending.
     pub fn holes(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut holes = Vec::new();

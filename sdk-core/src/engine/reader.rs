@@ -64,7 +64,7 @@ impl Engine {
             self.auth.accepted();
         }
         self.judge_answer(id, &answer);
-        self.answering_since = self.requests.get(&id).map_or(now.mono_ms, |asked| asked.at_ms);
+        self.answering = id.0;
         let generation = self.requests.get(&id).map_or(0, |asked| asked.generation);
         if let Err(RequestError::Refused(error)) = &answer
             && self.refused_token(error, generation)
@@ -77,14 +77,14 @@ impl Engine {
             Some(Purpose::RoomState(room)) => self.state_answered(room, answer),
             Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
-            Some(Purpose::Profiles(lookup)) => self.profiles_answered(lookup, answer),
+            Some(Purpose::Profiles) => self.profiles_answered(answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
             Some(Purpose::Call { command, request, .. }) => {
                 self.call_answered(command, *request, answer);
             }
             None => {}
         }
-        self.answering_since = u64::MAX;
+        self.answering = u64::MAX;
         self.advance();
     }
 

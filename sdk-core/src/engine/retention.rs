@@ -54,7 +54,8 @@ impl Engine {
         let bound = self.config.cache_bytes;
         let low = (bound as f64 * defaults::CACHE_LOW) as u64;
         self.retention.over = sizes.used > if self.retention.over { low } else { bound };
-        if !self.retention.over || self.phase != Phase::Ready {
+        // At rest nothing may open the files again.
+        if !self.retention.over || self.phase != Phase::Ready || self.rests() {
             return;
         }
         let Some((room, through)) = self.next_to_drop() else {

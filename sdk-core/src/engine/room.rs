@@ -27,6 +27,12 @@ pub(crate) struct Room {
     pub(crate) held: RangeSet,
     /// Held, and possibly changed on the server since.
     pub(crate) stale: RangeSet,
+    /// Changes up to here may be missing in what is stale: a history that was folded as of less does
+    /// not tell.
+    pub(crate) doubted_at: Seq,
+    /// Changes up to here may have been folded away. An event below that comes by itself may lack
+    /// some.
+    pub(crate) folded_to: Seq,
     /// The newest change of the state that was taken on its own. A state from before it is not the
     /// newest.
     changed_at: Seq,
@@ -48,8 +54,8 @@ pub(crate) struct Room {
     pub(crate) told: Option<Told>,
     /// The newest message known that stands in no thread.
     pub(crate) said: Option<Arc<Message>>,
-    /// When the server last told of the user's settings here, on the monotonic clock: an answer to
-    /// what was asked before that may be older.
+    /// When the server last told of the user's settings here, as the number given last by then: an
+    /// answer to what was asked before that may be older.
     pub(crate) settings_at: Option<u64>,
     /// When the state was last asked for, on the monotonic clock.
     pub(crate) asked_at: Option<u64>,
@@ -98,6 +104,9 @@ impl Room {
             opened: row.opened,
             ..Self::told(row.state)
         };
+        // What was held of it by a folded history is not stored.
+        room.folded_to = room.held.last().unwrap_or_default();
+        room.doubted_at = room.state.head_seq;
         if let Some(said) = said {
             // As it stands on the disk it has seen every later change.
             room.said.take_if(|told| told.seq <= said.seq);
@@ -121,6 +130,8 @@ impl Room {
             feed_seq: Seq::ZERO,
             held: RangeSet::default(),
             stale: RangeSet::default(),
+            doubted_at: Seq::ZERO,
+            folded_to: Seq::ZERO,
             changed_at: Seq::ZERO,
             wants_state: false,
             asked: false,
@@ -252,6 +263,15 @@ impl Room {
             self.said = Some(message.clone());
         }
         said
+    }
+
+    /// Changes of these, up to `as_of`, may have been missed. Gives whether there are any.
+    pub(crate) fn doubt(&mut self, ranges: Vec<(u64, u64)>, as_of: Seq) -> bool {
+        if !ranges.is_empty() {
+            self.doubted_at = self.doubted_at.max(as_of);
+        }
+        ranges.iter().for_each(|(start, end)| drop(self.stale.insert(*start, *end)));
+        !ranges.is_empty()
     }
 
     /// Up to which seq everything is held that the feed has not brought yet.

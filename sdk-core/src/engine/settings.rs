@@ -131,16 +131,16 @@ impl Engine {
             }
         };
         self.http_backoff.reset();
-        let since = self.answering_since;
+        let (asked, now) = (self.answering, self.next_id);
         if let Some(settings) = confirmed
             && let Some(head) = self.rooms.get_mut(&room)
             // The feed may have told of a later change already.
-            && head.settings_at.is_none_or(|at| at < since)
+            && head.settings_at.is_none_or(|at| at < asked)
         {
             let mut transaction = Transaction::default();
             let mut after = After::default();
             head.state.settings = settings;
-            head.settings_at = Some(self.now.mono_ms);
+            head.settings_at = Some(now);
             transaction.push(head.state_write());
             after.changed.insert(room);
             self.commit(transaction, after);
@@ -160,7 +160,7 @@ impl Engine {
         news: SettingsNews,
     ) {
         let Some(room) = self.rooms.get_mut(&news.room) else { return };
-        room.settings_at = Some(self.now.mono_ms);
+        room.settings_at = Some(self.next_id);
         if room.state.settings != news.settings {
             room.state.settings = news.settings;
             transaction.push(room.state_write());

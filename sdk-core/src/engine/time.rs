@@ -49,6 +49,8 @@ pub enum Timer {
     TypingEnds,
     /// Where others stand is not known any longer: the server was not heard for a while.
     PresenceEnds,
+    /// The profiles that were wanted a moment ago are fetched now.
+    Profiles,
     /// A batched timeline update is due.
     Flush,
     /// An update of the lists of rooms is due.

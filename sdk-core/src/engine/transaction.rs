@@ -68,6 +68,8 @@ pub enum Write {
         /// All changes up to here are in it.
         as_of: Seq,
     },
+    /// Takes up to so many events into the search index that were stored before there was one.
+    IndexMore(usize),
     /// The held ranges of a room: rows to delete by their start, and one to write.
     Range {
         /// The room.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tidewire_protocol::{EventId, Seq, UserId};
 
 use super::effect::{CommandId, TimelineId};
-use super::message::Message;
+use super::message::{Arrived, Message};
 use super::quotes::Quotes;
 use super::ranges::RangeSet;
 use super::receipts::Others;
@@ -390,7 +390,7 @@ impl Window {
     }
 
     /// Takes events of the room; those without a message say nothing by themselves.
-    pub(crate) fn take(&mut self, events: &[(Seq, Option<Arc<Message>>)], most: usize) {
+    pub(crate) fn take(&mut self, events: &[Arrived], most: usize) {
         for (seq, message) in events {
             if let Some(message) = message {
                 self.learn(message);

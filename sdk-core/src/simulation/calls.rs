@@ -1,8 +1,9 @@
 //! The model server's calls: what a request is answered.
 
 use tidewire_protocol::{
-    ErrorCode, Member, MemberPage, Op, OpOutcome, OpResult, Profile, Profiles, ReceiptUpdate,
-    RoomId, RoomOps, RoomPage, Sent, SyncRequest, SyncResponse, UserId, WireError, limits,
+    ErrorCode, Member, MemberPage, Op, OpOutcome, OpResult, Profile, ProfileUpdate, Profiles,
+    ReceiptUpdate, RoomId, RoomOps, RoomPage, Sent, SyncRequest, SyncResponse, UserId, WireError,
+    limits,
 };
 
 use super::server::{ModelServer, not_a_member};
@@ -183,18 +184,18 @@ impl ModelServer {
                     None => Response::Ops(sent),
                 }
             }
+            Request::Search(search) => Response::Search(self.search(user, &search)?),
             Request::Profiles(asked) => {
                 let empty = |user| Profile { user, name: None, avatar_url: None, updated_at: 0 };
-                Response::Profiles(Profiles {
-                    profiles: asked.users.into_iter().map(empty).collect(),
-                })
+                let of = |user| self.profiles.get(&user).cloned().unwrap_or_else(|| empty(user));
+                Response::Profiles(Profiles { profiles: asked.users.into_iter().map(of).collect() })
             }
-            Request::UpdateProfile(update) => Response::Profile(Profile {
-                user: user.clone(),
-                name: update.name,
-                avatar_url: update.avatar_url,
-                updated_at: 1,
-            }),
+            Request::UpdateProfile(ProfileUpdate { name, avatar_url }) => {
+                let user = user.clone();
+                let profile = Profile { user, name, avatar_url, updated_at: self.clock };
+                self.profiles.insert(profile.user.clone(), profile.clone());
+                Response::Profile(profile)
+            }
         })
     }
 }

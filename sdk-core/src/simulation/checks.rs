@@ -89,7 +89,7 @@ fn stands_alone(event: &Event) -> bool {
 }
 
 /// Whether an event makes a row in the timeline of its room.
-fn makes_row(event: &Event) -> bool {
+pub(super) fn makes_row(event: &Event) -> bool {
     stands_alone(event) && References::of(&event.content).thread.is_none()
 }
 
@@ -141,8 +141,12 @@ pub fn check_events(client: &mut SimClient, server: &ModelServer) -> Result<(), 
     Ok(())
 }
 
-/// Every stored message that does not count as stale is what the server has made of it.
-fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
+/// Every stored message that does not count as stale is what the server has made of it, and every
+/// timeline shows what is stored. True once nothing is on its way.
+///
+/// # Errors
+/// The first that is not so.
+pub fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
     let user = client.user.clone();
     for room in client.stored().rooms {
         let id = room.state.id;
@@ -157,8 +161,32 @@ fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), Broke
             let fresh = !stale.contains(event.seq);
             hold!(
                 !fresh || same_fold(&event, &told),
-                "{event:?} is {told:?} on the server in {id}"
+                "{event:?} is {told:?} on the server in {id}; held {:?}, stale {:?}",
+                room.held,
+                room.stale
             );
+            check_shown(client, &event)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every timeline that shows a message shows it as it is stored.
+fn check_shown(client: &SimClient, event: &Event) -> Result<(), Broken> {
+    let stored = Message::of_event(event.clone());
+    for row in client.rows.values().flatten().filter_map(Row::message) {
+        if row.id == event.id {
+            let shown = Message {
+                state: stored.state.clone(),
+                reach: None,
+                reply_to: stored.reply_to.clone(),
+                ..(**row).clone()
+            };
+            hold!(shown == stored, "{shown:?} is shown, {stored:?} is stored");
+        }
+        if let Some(quote) = row.reply_to.as_ref().filter(|quote| quote.id == event.id) {
+            let quoted = Some(stored.quoted());
+            hold!(quote.message == quoted, "{quote:?} is shown of {quoted:?}");
         }
     }
     Ok(())
@@ -214,10 +242,6 @@ pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Res
     hold!(failed || stored.outbox.is_empty(), "stuck in the outbox: {:?}", stored.outbox);
     for (timeline, rows) in &client.rows {
         check_whole(*timeline, client, server, rows)?;
-        let room = client.timelines[timeline];
-        let room = stored.rooms.iter().find(|stored| stored.state.id == room);
-        let stale = room.map(|room| RangeSet::from_ranges(room.stale.iter().copied()));
-        check_shown(*timeline, client, server, &stale.unwrap_or_default())?;
     }
     check_events(client, server)?;
     check_folds(client, server)
@@ -363,39 +387,10 @@ fn check_whole(
     Ok(())
 }
 
-/// What is shown of messages is what the server made of them, unless it counts as stale.
-fn check_shown(
-    timeline: TimelineId,
-    client: &SimClient,
-    server: &ModelServer,
-    stale: &RangeSet,
-) -> Result<(), Broken> {
-    let Ok((log, member)) = server.seen_by(&client.user, client.timelines[&timeline]) else {
-        return Ok(());
-    };
-    if member.left.is_some() {
-        return Ok(());
-    }
-    let rows = client.rows.get(&timeline).map_or(&[][..], |rows| rows);
-    for message in rows.iter().filter_map(Row::message).filter(|message| !message.changing) {
-        let Some(seq) = message.seq.filter(|seq| !stale.contains(*seq)) else { continue };
-        let Some(original) = log.log.get(seq.previous().get() as usize) else { continue };
-        let told = Message::of_event(log.folded(original, log.head(), &client.user));
-        let same = message.content == told.content
-            && message.edited == told.edited
-            && message.deleted == told.deleted
-            && message.replies.map(|replies| replies.count)
-                == told.replies.map(|replies| replies.count)
-            && message.reactions.len() == told.reactions.len();
-        hold!(same, "{message:?} is shown, the server has {told:?}");
-    }
-    Ok(())
-}
-
 /// What must be true of a timeline at every moment as well: what lies between two messages is
 /// marked as a gap, unless it is held and makes no row, or the feed has yet to bring it.
 pub(super) fn check_marks(rows: &[Row], passed: Seq, held: &RangeSet) -> Result<(), Broken> {
-    let mut next = None;
+    let mut next: Option<Seq> = None;
     for row in rows {
         let (from, to) = match row {
             Row::Gap { from, to } => (*from, *to),
@@ -405,8 +400,9 @@ pub(super) fn check_marks(rows: &[Row], passed: Seq, held: &RangeSet) -> Result<
             },
         };
         if let Some(next) = next {
+            let missing = held.holes(next.get(), from.previous().get());
             hold!(
-                from == next || next > passed || held.holes(next.get(), from.get()).is_empty(),
+                from == next || missing.first().is_none_or(|(seq, _)| *seq > passed.get()),
                 "what lies from {next} to {from} is not shown, and the feed has passed {passed}"
             );
         }

@@ -57,6 +57,8 @@ pub struct SimClient {
     pub(super) wants: VecDeque<Want>,
     /// The answers to commands.
     pub replies: HashMap<CommandId, Result<Reply, Error>>,
+    /// Whose profiles were told to be others.
+    pub profiles_changed: Vec<UserId>,
     /// The rows of each open timeline.
     pub rows: BTreeMap<TimelineId, Vec<Row>>,
     /// Timelines that are being opened.
@@ -125,6 +127,7 @@ impl SimClient {
             jobs: VecDeque::new(),
             wants: VecDeque::new(),
             replies: HashMap::new(),
+            profiles_changed: Vec::new(),
             rows: BTreeMap::new(),
             opening: BTreeMap::new(),
             refused: Vec::new(),
@@ -297,6 +300,7 @@ impl SimClient {
             }
             Notice::UnreadTotal(total) => self.unread_told = Some(total),
             Notice::Problem(problem) => self.problems.push(problem),
+            Notice::ProfilesChanged(users) => self.profiles_changed.extend(users),
             _ => {}
         }
     }
@@ -319,11 +323,20 @@ impl SimClient {
 
     /// Sends a text. Gives the message's id and the command that carries it.
     pub(super) fn send(&mut self, room: RoomId, text: &str) -> (EventId, CommandId) {
+        let content = Content::of(&MessageContent::of_text(text)).unwrap();
+        self.operate(room, EventKind::Message, content)
+    }
+
+    /// Sends anything. Gives the operation's id and the command that carries it.
+    pub(super) fn operate(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+    ) -> (EventId, CommandId) {
         let number = self.number();
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
-        let content = Content::of(&MessageContent::of_text(text)).unwrap();
-        let op = Op { id, kind: EventKind::Message, content };
-        (id, self.command(Command::Send { room, op }))
+        (id, self.command(Command::Send { room, op: Op { id, kind, content } }))
     }
 
     pub(super) fn open(&mut self, room: RoomId) -> TimelineId {

@@ -153,6 +153,8 @@ impl Disk for NoDisk {
             | Query::Thread { .. }
             | Query::After { .. }
             | Query::Around { .. } => Rows::Events(Vec::new()),
+            Query::Search(_) => Rows::Search(Box::default()),
+            Query::Unindexed => Rows::Unindexed(Vec::new()),
             Query::Profiles(_) => Rows::Profiles(Vec::new()),
             Query::Sizes => Rows::Sizes(Sizes::default()),
         })

@@ -1,6 +1,6 @@
 //! One client of a simulation, to do something with.
 
-use tidewire_protocol::{AppState, EventId, Mode, RoomId, Seq, UserId};
+use tidewire_protocol::{AppState, Content, EventId, EventKind, Mode, RoomId, Seq, UserId};
 
 use super::client::SimClient;
 use super::network::Profile;
@@ -80,6 +80,16 @@ impl Handle<'_> {
     /// [succeeded](Self::succeeded), the message is on disk and will arrive.
     pub fn send(&mut self, room: RoomId, text: &str) -> (EventId, CommandId) {
         self.act(|client| client.send(room, text))
+    }
+
+    /// Sends anything. Gives the operation's id, and the command that queues it.
+    pub fn operate(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+    ) -> (EventId, CommandId) {
+        self.act(|client| client.operate(room, kind, content))
     }
 
     /// Opens a timeline anywhere. Gives the command that does, too.

@@ -535,6 +535,7 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Members(..)
         | Request::RemoveMember(..)
         | Request::Message(..)
+        | Request::Search(_)
         | Request::History(..) => 0,
     }
 }
@@ -550,6 +551,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Ops(body) => json_bytes(body),
         Response::Profiles(body) => json_bytes(body),
         Response::Profile(body) => json_bytes(body),
+        Response::Search(body) => json_bytes(body),
         Response::Settings(body) => json_bytes(body),
     }
 }

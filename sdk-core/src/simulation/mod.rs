@@ -46,14 +46,16 @@ mod happening;
 mod history;
 mod network;
 mod rooms;
+mod search;
 pub(crate) mod server;
 #[allow(clippy::module_inception)]
 mod simulation;
 mod socket;
+mod traffic;
 #[cfg(test)]
 pub(crate) mod world;
 
-pub use checks::{Broken, check_events, check_rows, check_store};
+pub use checks::{Broken, check_events, check_folds, check_rows, check_store};
 pub use client::SimClient;
 pub use disk::{Disk, FileDisk, MemoryDisk, NoDisk};
 pub use handle::Handle;
@@ -61,3 +63,4 @@ pub use network::Profile;
 pub use server::{ModelRoom, ModelServer, cursor_at, room_id};
 pub use simulation::{Audience, Counts, Simulation};
 pub use socket::ModelSocket;
+pub use traffic::any_change;

@@ -126,6 +126,8 @@ pub struct ModelServer {
     /// The rooms that a user is or was in.
     pub(super) memberships: HashMap<UserId, BTreeSet<RoomId>>,
     pub(super) head: u64,
+    /// The profiles that users have set.
+    pub profiles: BTreeMap<UserId, tidewire_protocol::Profile>,
     /// How many users are online, as it tells them.
     pub online: u32,
     /// Its clock, in ms since 1970-01-01 UTC. Whoever moves time moves it.
@@ -183,6 +185,7 @@ impl ModelServer {
     pub fn new() -> Self {
         Self {
             epoch: Epoch::new("e1"),
+            profiles: BTreeMap::new(),
             rooms: BTreeMap::new(),
             memberships: HashMap::new(),
             head: 0,
@@ -348,7 +351,7 @@ impl ModelServer {
     }
 
     /// An event that no client has sent.
-    pub(super) fn append<T: serde::Serialize>(
+    pub(crate) fn append<T: serde::Serialize>(
         &mut self,
         room: RoomId,
         sender: &UserId,

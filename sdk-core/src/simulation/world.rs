@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use tidewire_protocol::{
-    AppState, ClientFrame, DeleteContent, EditContent, Event, EventId, EventKind, EventsQuery,
-    MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq, ServerFrame, UserId,
+    AppState, ClientFrame, Content, DeleteContent, EditContent, Event, EventId, EventKind,
+    EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq, ServerFrame,
+    UserId,
 };
 
 use super::checks;
@@ -153,6 +154,18 @@ impl World {
         let (id, _) = self.client.send(room, text);
         self.collect();
         id
+    }
+
+    /// Sends anything. Gives the operation's id and the command that carries it.
+    pub(crate) fn operate<T: serde::Serialize>(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: &T,
+    ) -> (EventId, CommandId) {
+        let done = self.client.operate(room, kind, Content::of(content).unwrap());
+        self.collect();
+        done
     }
 
     pub(crate) fn open(&mut self, room: RoomId) -> TimelineId {
@@ -464,6 +477,7 @@ impl World {
 
     pub(crate) fn check_events(&mut self) {
         checks::check_events(&mut self.client, &self.server).unwrap();
+        checks::check_folds(&mut self.client, &self.server).unwrap();
     }
 }
 

@@ -139,6 +139,7 @@ impl Writer<'_> {
                      DELETE FROM mutations; DELETE FROM stale; DELETE FROM receipts;
                      DELETE FROM mentions; DELETE FROM profiles; DELETE FROM meta;",
                 )?;
+                self.wipe_index()?;
                 self.keys.clear();
                 self.waiting.clear();
                 self.folded.clear();
@@ -165,6 +166,7 @@ impl Writer<'_> {
             Write::Event(event) => self.put_event(event),
             Write::Mutation { event, mine } => self.put_mutation(event, *mine),
             Write::Folded { event, as_of } => self.put_folded(event, *as_of),
+            Write::IndexMore(rows) => self.index_more(*rows),
             Write::Range { room, removed, put } => {
                 let rk = self.key(*room)?;
                 for start in removed {
@@ -210,6 +212,7 @@ impl Writer<'_> {
             }
             Write::Drop { room, through } => {
                 let rk = self.key(*room)?;
+                self.unindex_through(rk, *through)?;
                 for sql in [
                     "DELETE FROM mentions WHERE rk = ?1 AND seq <= ?2",
                     "DELETE FROM mutations WHERE rk = ?1 AND waiting = 0 AND target IN

@@ -10,6 +10,7 @@ use tidewire_protocol::{Change, Event, EventId, EventKind, Fold, RoomId, Seq, Us
 
 use super::execute::{Writer, json, seq};
 use super::query::{content, parse, unsigned, user};
+use super::search::Said;
 use crate::defaults;
 use crate::engine::{Act, Done, Folded, Mutation, References};
 
@@ -109,6 +110,7 @@ impl Writer<'_> {
                 thread.map(|id| *id.uuid().as_bytes()),
             ],
         )?;
+        self.index(&Said::of(rk, event))?;
         if let Some(root) = thread {
             self.put_reply(rk, root, event)?;
         }
@@ -234,6 +236,7 @@ impl Writer<'_> {
         if event.kind != EventKind::Message {
             return Ok(());
         }
+        self.index(&Said::of(rk, event))?;
         self.wait_no_longer(rk, event.id)?;
         self.run(
             "DELETE FROM mutations WHERE rk = ?1 AND target = ?2 AND seq <= ?3",
@@ -272,6 +275,8 @@ impl Writer<'_> {
             "UPDATE events SET content = ?3, fold = ?4 WHERE rk = ?1 AND seq = ?2",
             params![rk, seq(stored.seq), content.as_json(), fold],
         )?;
+        let Stored { seq, at, ref sender, ref kind, .. } = stored;
+        self.index(&Said { rk, seq, at, sender, kind, content })?;
         // Once, as it is in the end.
         self.folded.retain(|event| event.room != room || event.id != id);
         self.folded.push(stored.into_event(room, id));
@@ -281,8 +286,9 @@ impl Writer<'_> {
     fn stored(&self, rk: i64, id: EventId) -> rusqlite::Result<Option<Stored>> {
         self.sqlite
             .prepare_cached(
-                "SELECT seq, sender, at, kind, content, as_of, fold, base FROM events
-                 WHERE rk = ?1 AND id = ?2",
+                // Left to itself SQLite reads through the room.
+                "SELECT seq, sender, at, kind, content, as_of, fold, base
+                 FROM events INDEXED BY events_by_id WHERE rk = ?1 AND id = ?2",
             )?
             .query_row(params![rk, id.uuid().as_bytes()], Stored::read)
             .optional()

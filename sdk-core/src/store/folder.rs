@@ -105,7 +105,8 @@ impl Paths {
     pub(super) fn replace(&self, path: &Path) -> Result<(), StoreError> {
         let ready = with_suffix(path, &format!(".{READY}"));
         let made = Self::unfinished(path);
-        self.io(File::open(&made).and_then(|file| file.sync_all()))?;
+        let made_file = OpenOptions::new().write(true).open(&made);
+        self.io(made_file.and_then(|file| file.sync_all()))?;
         self.io(std::fs::rename(made, ready))?;
         self.finish_repair()
     }

@@ -161,6 +161,22 @@ pub(super) const STEPS: &[Step] = &[
 
     CREATE INDEX events_by_id ON events (rk, id);
     CREATE INDEX events_by_thread ON events (rk, thread, seq) WHERE thread IS NOT NULL;
+
+    -- Messages are found by what they say. What is stored already is taken into the index in steps,
+    -- beside other work: search_todo says below which seq of a room that is still to come.
+    CREATE VIRTUAL TABLE search USING fts5(
+        terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+    );
+    CREATE TABLE search_docs (
+        doc INTEGER PRIMARY KEY,
+        rk  INTEGER NOT NULL,
+        seq INTEGER NOT NULL
+    );
+    CREATE TABLE search_todo (
+        rk    INTEGER PRIMARY KEY,
+        below INTEGER NOT NULL
+    );
+    INSERT INTO search_todo (rk, below) SELECT rk, max(head_seq, feed_seq) + 1 FROM rooms;
     ",
     },
 ];
@@ -225,4 +241,37 @@ pub(super) fn outbox_of(cache: &Connection) -> rusqlite::Result<Vec<Vec<Value>>>
     )?;
     let rows = rows.query_map([], |row| (0..8).map(|at| row.get(at)).collect())?;
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_of_before_keeps_what_it_has_and_learns_whom_its_messages_mention() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0].cache).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                r#"
+                INSERT INTO rooms (rk, id, head_seq) VALUES (1, x'01', 3);
+                INSERT INTO events (rk, seq, id, sender, at, kind, content) VALUES
+                    (1, 1, x'11', 'bob', 1, 'message', '{"text":"@ada","mentions":["ada","eve"]}'),
+                    (1, 2, x'12', 'bob', 1, 'message', '{"text":"the word \"mentions\""}'),
+                    (1, 3, x'13', 'bob', 1, 'app.poll', '{"mentions":["ada"]}'),
+                    (1, 4, x'14', 'bob', 1, 'message', '{"text":"x","mentions":"nonsense"}');
+                "#,
+            )
+            .unwrap();
+        steps(&mut connection, |step| step.cache).unwrap();
+        let all = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let mentions = all("SELECT rk || ' ' || seq || ' ' || user FROM mentions WHERE seq < 4");
+        assert_eq!(mentions, ["1 1 ada", "1 1 eve"]);
+        assert_eq!(all("SELECT kind FROM events").len(), 4);
+    }
 }

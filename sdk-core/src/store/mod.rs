@@ -6,10 +6,15 @@
 mod execute;
 mod files;
 mod fold;
+#[cfg(test)]
+mod fold_tests;
 mod folder;
+#[cfg(test)]
+mod migration_tests;
 mod migrations;
 mod query;
 mod repair;
+mod search;
 #[cfg(test)]
 mod tests;
 mod threads;

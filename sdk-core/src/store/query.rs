@@ -55,6 +55,8 @@ impl Database {
             Query::Around { room, seq, from, through, limit } => {
                 self.around(*room, *seq, (*from, *through), *limit).map(Rows::Events)
             }
+            Query::Search(lookup) => self.search(lookup).map(|found| Rows::Search(Box::new(found))),
+            Query::Unindexed => self.unindexed().map(Rows::Unindexed),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
             Query::Sizes => self.sizes().map(Rows::Sizes),
         };
@@ -130,6 +132,7 @@ impl Database {
             rows.wishes.push(Wish { room, settings: parse(1, &settings)? });
         }
         rows.outbox = read_outbox(connection)?;
+        rows.unindexed = !self.unindexed()?.is_empty();
         Ok(rows)
     }
 
@@ -301,7 +304,7 @@ impl Database {
     /// Those of these messages that are here, by seq.
     fn messages(&self, room: RoomId, ids: &[EventId]) -> rusqlite::Result<Vec<Event>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, sender, at, kind, content, fold FROM events
+            "SELECT seq, id, sender, at, kind, content, fold FROM events INDEXED BY events_by_id
              WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND id = ?2",
         )?;
         let mut found = Vec::with_capacity(ids.len());
@@ -325,7 +328,7 @@ impl Database {
         limit: usize,
     ) -> rusqlite::Result<Vec<Event>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, id, sender, at, kind, content, fold FROM events
+            "SELECT seq, id, sender, at, kind, content, fold FROM events INDEXED BY events_by_thread
              WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND thread = ?2 AND seq < ?3
              ORDER BY seq DESC LIMIT ?4",
         )?;
@@ -384,7 +387,7 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     })
 }
 
-fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
+pub(super) fn event(row: &Row<'_>, at: usize, room: RoomId) -> rusqlite::Result<Event> {
     let kind: String = row.get(at + 4)?;
     let fold: Option<String> = row.get(at + 6)?;
     Ok(Event {
@@ -406,6 +409,10 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<UserId> {
 
 pub(super) fn content(row: &Row<'_>, at: usize) -> rusqlite::Result<Content> {
     Content::from_json(row.get(at)?).map_err(|error| damaged(at, error))
+}
+
+pub(super) fn room_id(row: &Row<'_>, at: usize) -> rusqlite::Result<RoomId> {
+    uuid(row, at).map(RoomId::from_uuid)
 }
 
 fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {

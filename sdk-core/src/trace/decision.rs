@@ -188,6 +188,7 @@ fn of_write(write: &Write) -> String {
         | Write::Opened(..)
         | Write::Drop { .. }
         | Write::Attempted(..)
+        | Write::IndexMore(_)
         | Write::Dequeue(_) => format!("{write:?}"),
         Write::WipeCache(_) | Write::Epoch(_) | Write::ForgetCursor | Write::Cursor(_) => {
             name(write)
@@ -210,6 +211,7 @@ fn of_notice(notice: &Notice) -> String {
         Notice::Problem(problem) => format!("problem {}", name(problem)),
         Notice::RoomList(..) | Notice::UnreadTotal(_) => String::new(),
         Notice::RoomsChanged => "rooms changed".into(),
+        Notice::ProfilesChanged(users) => format!("profiles of {}", users.len()),
         Notice::Presence(changes) => format!("presence of {}", changes.len()),
         Notice::Typing(room, users) => format!("typing {room}: {}", users.len()),
     }

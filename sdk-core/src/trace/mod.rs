@@ -32,7 +32,7 @@ pub enum Recording {
 }
 
 /// The version of the form that this SDK writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The first line: what an engine needs to begin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

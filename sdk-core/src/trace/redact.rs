@@ -16,6 +16,7 @@ const WORDS: &[&str] = &[
     "code",
     "mode",
     "role",
+    "sort",
     "outcome",
     "state",
     "app_state",
@@ -31,13 +32,21 @@ const WORDS: &[&str] = &[
 const WORDS_OF_FAILURES: &[&str] = &["disk_full", "superseded", "unknown"];
 
 /// Fields that name users, whatever their names look like.
-const USERS: &[&str] = &["user", "users", "sender", "peer", "profiles", "presence", "members"];
+const USERS: &[&str] =
+    &["user", "users", "sender", "peer", "profiles", "presence", "members", "by"];
 
 /// Fields that hold a room first and then users.
 const ROOM_AND_USERS: &[&str] = &["list_members", "add_members", "remove_member"];
 
-/// Fields of a message's content: which ones there are is no secret.
-const OF_MESSAGES: &[&str] = &["text", "metadata", "mentions"];
+/// Fields of the content of messages and of what changes them: which ones there are is no secret.
+const OF_MESSAGES: &[&str] =
+    &["text", "metadata", "mentions", "reply_to", "thread", "target", "key", "removed", "content"];
+
+/// Those of them that name another message, by its id.
+const REFERENCES: &[&str] = &["reply_to", "thread", "target"];
+
+/// The mark of a reaction: what it is is hidden, which ones are the same is not.
+const MARK: &str = "key";
 
 /// Replaces texts, each by the same one throughout.
 #[derive(Debug)]
@@ -102,6 +111,8 @@ enum Depth {
     Structure,
     /// The content of an event, of which only length and shape may stay.
     Content,
+    /// The value of one of the fields that messages have.
+    OfMessage,
     /// A value within it.
     InContent,
 }
@@ -121,9 +132,16 @@ impl<'a> Walk<'a> {
             Some(b'[') => self.list(place, depth),
             Some(b'"') => {
                 let raw = self.string();
-                if depth == Depth::Structure {
+                let is_reference = depth == Depth::OfMessage
+                    && REFERENCES.contains(&place.key)
+                    && Uuid::parse_str(&decoded(raw)).is_ok();
+                if place.key == MARK && matches!(depth, Depth::Structure | Depth::OfMessage) {
+                    self.mark(raw);
+                } else if depth == Depth::Structure {
                     let text = self.redactor.stand_in(&decoded(raw), place);
                     self.push_text(&text);
+                } else if is_reference {
+                    self.out.push_str(raw);
                 } else {
                     self.out.push_str(&masked(raw));
                 }
@@ -150,7 +168,7 @@ impl<'a> Walk<'a> {
             let raw = self.string();
             let key = decoded(raw);
             match depth {
-                Depth::InContent => self.key_of_content(raw, &key),
+                Depth::OfMessage | Depth::InContent => self.key_of_content(raw, &key),
                 Depth::Content if !OF_MESSAGES.contains(&key.as_str()) => {
                     self.key_of_content(raw, &key);
                 }
@@ -164,7 +182,10 @@ impl<'a> Walk<'a> {
             let below = match depth {
                 Depth::Structure if key == "content" && !of_server => Depth::Content,
                 Depth::Structure => Depth::Structure,
-                Depth::Content | Depth::InContent => Depth::InContent,
+                // What a message says from an edit on.
+                Depth::Content if key == "content" => Depth::Content,
+                Depth::Content if OF_MESSAGES.contains(&key.as_str()) => Depth::OfMessage,
+                Depth::Content | Depth::OfMessage | Depth::InContent => Depth::InContent,
             };
             if key == "kind" {
                 let rest = &self.json[self.at..];
@@ -177,7 +198,7 @@ impl<'a> Walk<'a> {
     fn list(&mut self, place: Place<'_>, depth: Depth) {
         self.copy();
         let mut index = 0;
-        let below = if depth == Depth::Content { Depth::InContent } else { depth };
+        let below = if depth == Depth::Structure { depth } else { Depth::InContent };
         loop {
             self.space();
             match self.peek() {
@@ -205,6 +226,16 @@ impl<'a> Walk<'a> {
         }
         // Never stand still on what is no JSON.
         self.at += end.max(usize::from(end == 0 && !rest.is_empty()));
+    }
+
+    /// The mark of a reaction: as many letters as it has bytes of JSON, so that different ones stay
+    /// different and nothing else changes.
+    fn mark(&mut self, raw: &'a str) {
+        let hash = self.redactor.hash(&decoded(raw));
+        let letters = hash.iter().cycle().map(|byte| char::from(b'a' + byte % 26));
+        self.out.push('"');
+        self.out.extend(letters.take(raw.len().saturating_sub(2)));
+        self.out.push('"');
     }
 
     /// A key of the app's own: letters that keep different keys different.
@@ -372,6 +403,35 @@ mod tests {
             }
         }
         assert!(seen > 10, "{seen} examples with names");
+    }
+
+    #[test]
+    fn what_changes_a_message_still_names_it_and_tells_the_same_marks_from_others() {
+        let id = "0192f0c1-2b3c-7d4e-8f50-112233445566";
+        let content = |content: &str| {
+            let json = redact(&format!(r#"{{"kind":"any","content":{content}}}"#));
+            serde_json::from_str::<Value>(&json).unwrap()["content"].clone()
+        };
+        let reaction =
+            |key: &str| content(&format!(r#"{{"target":"{id}","key":"{key}","removed":true}}"#));
+        let (one, other) = (reaction("👍"), reaction("🎉"));
+        assert_eq!((&one["target"], &one["removed"]), (&Value::from(id), &Value::from(true)));
+        assert_ne!(one["key"], other["key"]);
+        assert_eq!(one["key"].as_str().unwrap().len(), "👍".len());
+        let fold = redact(r#"{"fold":{"reactions":[{"key":"👍","count":1,"by":["ada"]}]}}"#);
+        let fold: Value = serde_json::from_str(&fold).unwrap();
+        assert_eq!(fold["fold"]["reactions"][0]["key"], one["key"]);
+        assert_ne!(fold["fold"]["reactions"][0]["by"][0], "ada");
+
+        let edit = content(&format!(r#"{{"target":"{id}","content":{{"text":"secret"}}}}"#));
+        assert_eq!(edit["content"]["text"], "xxxxxx");
+        let quote = content(&format!(r#"{{"text":"secret","reply_to":"{id}","thread":"{id}"}}"#));
+        assert_eq!((&quote["reply_to"], &quote["thread"]), (&Value::from(id), &Value::from(id)));
+        // An id is one only where messages name each other.
+        let hidden = content(&format!(r#"{{"text":"{id}","metadata":{{"target":"{id}"}}}}"#));
+        assert!(!hidden.to_string().contains(id), "{hidden}");
+        let odd = content(r#"{"target":"ada lovelace","key":["ada"]}"#);
+        assert!(!odd.to_string().contains("ada"), "{odd}");
     }
 
     proptest! {

@@ -6,6 +6,7 @@ pub(crate) mod extract;
 mod messages;
 mod profiles;
 mod rooms;
+mod search;
 mod sync;
 
 use std::panic::AssertUnwindSafe;
@@ -108,6 +109,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/rooms/{room}/messages/{event}", get(messages::message))
         .route("/v1/rooms/{room}/ops", post(messages::ops))
         .route("/v1/profiles:batch", post(profiles::batch))
+        .route("/v1/search", get(search::search))
         .route("/v1/profile", put(profiles::update))
         .route("/v1/socket", get(socket::upgrade))
         .route("/v1/events", get(events::events))

@@ -356,20 +356,28 @@ fn right_after_a_restart_nobody_is_told_of_as_gone_who_has_not_had_the_time_to_c
     let start = Instant::now();
     let lasts = Duration::from_secs(75);
     let presence = Presence::expecting(Some((3, lasts)), 100, start);
-    let inbox = watched(&presence, &["ada", "bob", "eve"]);
+    let inbox = watched(&presence, &["ada", "bob", "eve", "kim"]);
     presence.socket_opened(&user("bob"), beat(30_000), start);
     let names = |told: &Ephemeral| {
         let names = told.presence.iter().map(|news| (news.user.to_string(), news.state));
-        names.collect::<Vec<_>>()
+        let mut names: Vec<_> = names.collect();
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        names
     };
+    let (online, offline) = (PresenceState::Online, PresenceState::Offline);
+    let known = [("bob".to_owned(), online), ("kim".to_owned(), offline)];
+    let (now, days) = (clock::now_ms(), 86_400_000);
+    {
+        let watched = &mut presence.lock().watched;
+        watched.last_seen(&[user("eve"), user("kim")], &[Some(now - 30_000), Some(now - 2 * days)]);
+    }
     let early = told(&presence, "ada", None, start);
-    assert_eq!(names(&early), [("bob".to_owned(), PresenceState::Online)]);
+    assert_eq!(names(&early), known, "who was away for days is not on his way back");
     assert!(!inbox.take_moments().shed);
 
     presence.expire(start + lasts);
     assert!(inbox.take_moments().shed, "those who listen are told everything anew");
-    let mut late = names(&told(&presence, "ada", early.to.as_deref(), start + lasts));
-    late.sort_by(|a, b| a.0.cmp(&b.0));
-    let (online, offline) = (PresenceState::Online, PresenceState::Offline);
-    assert_eq!(late, [("bob".to_owned(), online), ("eve".to_owned(), offline)]);
+    let late = names(&told(&presence, "ada", early.to.as_deref(), start + lasts));
+    let [bob, kim] = known;
+    assert_eq!(late, [bob, ("eve".to_owned(), offline), kim]);
 }

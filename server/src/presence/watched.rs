@@ -14,6 +14,7 @@ use tidewire_protocol::{
 };
 
 use super::users::Users;
+use crate::clock;
 use crate::inbox::Inbox;
 use crate::store::{Change, Roster};
 
@@ -29,6 +30,10 @@ const TYPING_TTL: Duration = Duration::from_millis(limits::TYPING_TTL_MS);
 
 /// Who has stopped typing is remembered for so long, for those who ask: a poll of a slow network.
 const TYPED: Duration = Duration::from_secs(15);
+
+/// Who was seen within so many ms before the end of a server was probably here to the end: what a crash
+/// leaves is up to a minute old, and a start may take some more.
+const LATELY_MS: i64 = 5 * 60 * 1_000;
 
 enum Members {
     /// Being read. What happened meanwhile.
@@ -106,8 +111,8 @@ pub(super) struct Watched {
     nonce: u32,
     /// Most members of a room that brings anything.
     most: usize,
-    /// Until when nobody is told of as offline: right after a start those who are still there have not
-    /// been heard of yet.
+    /// Until when nobody is told of as offline who was seen lately: right after a start those who are
+    /// still there have not been heard of yet.
     early_until: Option<Instant>,
 }
 
@@ -426,8 +431,7 @@ impl Watched {
                 let state = users.state(user);
                 let offline = state == PresenceState::Offline;
                 let last_seen = peer.last_seen.filter(|_| offline);
-                if offline && last_seen.is_none() && self.early_until.is_some() {
-                    // Not heard of since the start: whoever held him for online goes on to do so.
+                if self.is_early(last_seen) {
                     continue;
                 }
                 if offline && last_seen.is_none() {
@@ -447,6 +451,14 @@ impl Watched {
             told.ephemeral.to = Some(self.mark(self.version));
         }
         told
+    }
+
+    /// Whether it is too early to tell of one who is offline and was last seen at `last_seen`: the
+    /// server has just started, and he may be on his way back. Whoever held him for online goes on to
+    /// do so.
+    pub(super) fn is_early(&self, last_seen: Option<i64>) -> bool {
+        let lately = |at| at > clock::now_ms().saturating_sub(LATELY_MS);
+        self.early_until.is_some() && last_seen.is_some_and(lately)
     }
 
     /// When a user was last seen, as far as is known here.

@@ -192,13 +192,15 @@ impl Presence {
         if !told.unseen.is_empty() {
             let mut seen = store.last_seen(told.unseen.clone()).await?;
             seen.iter_mut().zip(unwritten).for_each(|(seen, last)| *seen = last.max(*seen));
-            self.lock().watched.last_seen(&told.unseen, &seen);
+            let mut state = self.lock();
+            state.watched.last_seen(&told.unseen, &seen);
             let found: std::collections::HashMap<_, _> = told.unseen.iter().zip(seen).collect();
             for presence in &mut told.ephemeral.presence {
                 if let Some(seen) = found.get(&presence.user) {
                     presence.last_seen = *seen;
                 }
             }
+            told.ephemeral.presence.retain(|news| !state.watched.is_early(news.last_seen));
         }
         Ok(told.ephemeral)
     }

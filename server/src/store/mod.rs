@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{
     Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
     ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomSettings, RoomState,
-    RoomUpdate, Seq, SettingsNews, UserId,
+    RoomUpdate, SearchTerms, Seq, SettingsNews, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -199,6 +199,31 @@ pub(crate) struct Appended {
     pub(crate) fresh: usize,
 }
 
+/// What to look for.
+#[derive(Debug, Clone)]
+pub(crate) struct SearchQuery {
+    pub(crate) terms: SearchTerms,
+    /// Only in this room.
+    pub(crate) room: Option<RoomId>,
+    /// Only what this user has said.
+    pub(crate) sender: Option<UserId>,
+    /// How many at most.
+    pub(crate) limit: usize,
+    /// Where the page before has ended.
+    pub(crate) below: Option<u64>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The newest first, folded.
+    pub(crate) messages: Vec<EventJson>,
+    /// Where to go on; none at the end.
+    pub(crate) next: Option<u64>,
+    /// Whether the index lacks something still.
+    pub(crate) indexing: bool,
+}
+
 /// The database. Every call may wait for the disk; none blocks the caller's thread.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + 'static {
@@ -334,6 +359,13 @@ pub(crate) trait Store: Send + Sync + 'static {
         user: UserId,
         id: EventId,
     ) -> Result<History<EventJson>, StoreError>;
+
+    /// The newest messages with all terms that the user may see.
+    async fn search(&self, user: UserId, query: SearchQuery) -> Result<Found, StoreError>;
+
+    /// Takes some of what was written before there was an index into it. Gives whether there is more:
+    /// then this is to be called again.
+    async fn index_more(&self) -> Result<bool, StoreError>;
 
     /// Replaces a profile.
     async fn set_profile(

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod binary;
+mod changes;
 mod events;
 mod events_watch;
 mod harness;
@@ -11,6 +12,7 @@ mod http;
 mod lifecycle;
 mod presence;
 mod receipts;
+mod settings;
 mod slow;
 mod socket;
 mod socket_feed;

@@ -281,17 +281,29 @@ async fn a_room_that_is_watched_before_it_begins_tells_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn when_somebody_was_last_seen_is_known_after_a_restart() {
+async fn after_a_restart_those_of_before_are_not_told_of_as_gone_and_others_with_their_time() {
     let server = start().await;
-    let room = server.group("ada", &["bob"]).await;
-    let cursor = server.cursor("bob").await;
-    server.sync("bob", &asks(&cursor, AppState::Foreground)).await;
+    let room = server.group("ada", &["bob", "eve"]).await;
+    for name in ["bob", "eve"] {
+        let cursor = server.cursor(name).await;
+        server.sync(name, &asks(&cursor, AppState::Foreground)).await;
+    }
     server.server.stop().await;
+    let hour = 3_600_000;
+    {
+        let files =
+            std::fs::read_dir(server.folder.path()).unwrap().map(|file| file.unwrap().path());
+        let database =
+            files.into_iter().find(|path| path.extension().is_some_and(|end| end == "db"));
+        let database = rusqlite::Connection::open(database.unwrap()).unwrap();
+        let sql = "UPDATE last_seen SET at = at - ?1 WHERE user = 'eve'";
+        assert_eq!(database.execute(sql, [hour]).unwrap(), 1);
+    }
     let config = Config::new(server.folder.path());
     let server = Running { server: Server::start(config).await.unwrap(), folder: server.folder };
     let mut ada = server.hello("ada", watching(room)).await;
     let first = ephemeral(&mut ada).await;
-    assert_eq!(states(&first), [("bob", PresenceState::Offline)]);
+    assert_eq!(states(&first), [("eve", PresenceState::Offline)]);
     assert!(first.presence[0].last_seen.is_some_and(|at| at > 1_700_000_000_000));
     server.server.stop().await;
 }

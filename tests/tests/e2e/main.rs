@@ -5,6 +5,7 @@
 
 mod accounts;
 mod budget;
+mod changes;
 mod conformance;
 mod cursors;
 mod damage;
@@ -19,11 +20,16 @@ mod modes;
 mod offline;
 mod portal;
 mod presence;
+mod profiles;
 mod receipts;
 mod recorder;
 mod restarts;
+mod retention;
+mod rooms;
+mod search;
 mod stage;
 mod streams;
 mod tokens;
+mod unread;
 mod why;
 mod wire;

@@ -1,6 +1,6 @@
 //! Who comes, goes and is sent away, and what they see of it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidewire_tests::agent::Agent;
 use tidewire_tests::world::World;
 
@@ -137,4 +137,36 @@ async fn two_who_call_each_other_at_once_meet_in_one_direct_room() {
     let error =
         ada.ask(json!({"cmd": "add_members", "room": room, "users": ["eve"]})).await.unwrap_err();
     assert_eq!(error["error"], "forbidden");
+}
+
+/// Waits until a client's list tells this of a room.
+async fn has(agent: &Agent, room: &str, key: &str, value: Value) {
+    let has = |row: &Value| row[key] == value;
+    let what = format!("{key} is {value}");
+    agent.until(&what, |view| view.listed("all", room).is_some_and(has)).await;
+}
+
+// scenario: members
+#[tokio::test]
+async fn who_is_given_a_role_may_what_it_allows_and_all_see_it() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    for agent in [&ada, &bob] {
+        agent.must(json!({"cmd": "open_room_list", "list": "all"})).await;
+    }
+    let room = ada.create_room(&[]).await;
+    ada.must(json!({"cmd": "add_members", "room": room, "users": ["bob"]})).await;
+    has(&bob, &room, "role", json!("member")).await;
+    has(&ada, &room, "members", json!(2)).await;
+    let rename = json!({"cmd": "update_room", "room": room, "name": "Bob's"});
+    let refused = bob.ask(rename.clone()).await.unwrap_err();
+    assert_eq!(refused["error"], "refused", "{refused}");
+    ada.must(json!({"cmd": "set_role", "room": room, "user": "bob", "role": "owner"})).await;
+    has(&bob, &room, "role", json!("owner")).await;
+    bob.must(rename).await;
+    has(&ada, &room, "name", json!("Bob's")).await;
+    bob.must(json!({"cmd": "remove_member", "room": room, "user": "ada"})).await;
+    ada.until("she is out", |view| view.listed("all", &room).is_none()).await;
+    has(&bob, &room, "members", json!(1)).await;
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidewire::engine::{Command, CommandId, Problem, TimelineId};
 use tidewire::simulation::{Broken, Handle, Simulation};
-use tidewire::{EventId, RoomId, Row};
+use tidewire::{Content, EventId, EventKind, RoomId, Row};
 
 /// One app.
 #[derive(Debug, Default)]
@@ -21,6 +21,21 @@ impl App {
     pub(crate) fn send(&mut self, mut client: Handle<'_>, room: RoomId, text: &str) {
         let (id, command) = client.send(room, text);
         self.sends.push((room, id, command));
+    }
+
+    /// The user sends anything: a message, or what changes one.
+    pub(crate) fn operate(
+        &mut self,
+        mut client: Handle<'_>,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+    ) {
+        let is_message = kind == EventKind::Message;
+        let (id, command) = client.operate(room, kind, content);
+        if is_message {
+            self.sends.push((room, id, command));
+        }
     }
 
     /// What the server refused is discarded.

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidewire::engine::{Command, Signal, TimelineId};
 use tidewire::simulation::{
-    Audience, Broken, Counts, Disk, FileDisk, MemoryDisk, Profile, Simulation,
+    Audience, Broken, Counts, Disk, FileDisk, MemoryDisk, Profile, Simulation, any_change,
 };
 use tidewire::{
-    AppState, GapSide, Mode, Network, NetworkKind, Policy, RoomFilter, RoomId, RoomListQuery, RoomSort, Row,
-    Seq, SettingsChange, TimelineStart, UserId,
+    AppState, GapSide, Mode, Network, NetworkKind, Policy, RoomFilter, RoomId, RoomListQuery,
+    RoomSort, Row, Seq, SettingsChange, TimelineStart, UserId,
 };
 
 use crate::app::{self, App};
@@ -247,9 +247,12 @@ impl Life {
         let room = self.rooms[rng.usize(0..self.rooms.len())];
         let other = self.others[rng.usize(0..self.others.len())].clone();
         let simulation = &mut self.simulation;
-        match rng.u32(0..100) {
+        match rng.u32(0..120) {
             0..15 => {
                 let burst = if rng.u32(0..20) == 0 { 70 } else { rng.u32(1..4) };
+                // A timeline holds at most 500 rows, and each is to be read to its beginning.
+                let full = simulation.server.rooms[&room].rows().len() > 300;
+                let burst = if full { 0 } else { burst };
                 for _ in 0..burst {
                     self.said += 1;
                     if simulation.server.rooms[&room].has(&other) {
@@ -265,6 +268,18 @@ impl Life {
                     self.said += 1;
                     let text = format!("mine {}", self.said);
                     self.apps[number].send(simulation.client(number), room, &text);
+                }
+            }
+            // Somebody changes what was said, quotes it or answers in its thread.
+            100..120 => {
+                self.said += 1;
+                if let Some(target) = simulation.server.any_message(rng, room) {
+                    let (kind, content) = any_change(rng, target, self.said);
+                    if rng.bool() {
+                        self.apps[number].operate(simulation.client(number), room, kind, content);
+                    } else {
+                        simulation.server.change(room, &other, kind, content);
+                    }
                 }
             }
             35..37 => open_somewhere(rng, simulation, number, room),
@@ -388,16 +403,23 @@ impl Life {
             for room in simulation.server.rooms_of(&user) {
                 let rows = app::read_all(simulation, number, room).map_err(told)?;
                 let shown: Vec<_> = rows.iter().filter_map(Row::message).map(|m| m.id).collect();
-                let log = &simulation.server.rooms[&room].log;
-                let there: Vec<_> = log.iter().map(|event| event.id).collect();
+                let there = simulation.server.rooms[&room].rows();
                 if shown != there {
                     let text = format!("{room} shows {} of {}", shown.len(), there.len());
                     return Err(told(Broken(text)));
                 }
+                // What may have changed is read again where somebody looks at it.
+                simulation.run_for(60_000);
+                let rooms = simulation.client(number).stored().rooms;
+                let stale = rooms.iter().find(|row| row.state.id == room).map(|row| &row.stale);
+                if stale.is_none_or(|stale| !stale.is_empty()) {
+                    return Err(told(Broken(format!("{stale:?} of {room} is not read again"))));
+                }
                 simulation.check().map_err(told)?;
             }
         }
-        Ok(())
+        // Each has of every message what the server has made of it.
+        self.simulation.check_settled()
     }
 }
 

@@ -8,7 +8,7 @@ use tidewire::{Event, StoreError, UserId, simulation::Broken};
 use crate::campaign::run;
 
 /// Within so many seeds a planted bug has to be found.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 60;
 
 /// What a disk does before it carries out a transaction, and whether it dies then.
 type Plant =
@@ -74,7 +74,7 @@ fn live_moves_the_cursor(
     let begun = matches!(known, Rows::Start(rows) if rows.cursor.is_some());
     if begun && !transaction.writes.iter().any(is_cursor) {
         let place = transaction.writes.iter().rev().find_map(|write| match write {
-            Write::Event(event) => Some(event.at.unsigned_abs()),
+            Write::Event(event) | Write::Mutation { event, .. } => Some(event.at.unsigned_abs()),
             _ => None,
         });
         transaction.writes.extend(place.map(|ord| Write::Cursor(cursor_at(ord))));

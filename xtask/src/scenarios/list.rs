@@ -56,8 +56,43 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "edit-delete-react",
+        promise: "An edit, a deletion, a reaction shows at once and everywhere, in any order of arrival",
+        not_in: &[],
+    },
+    Scenario {
+        id: "quote-thread",
+        promise: "A quote shows what the quoted message says now, and a thread is counted where it hangs",
+        not_in: &[],
+    },
+    Scenario {
         id: "receipts",
         promise: "A message becomes delivered, and read when the others have read it",
+        not_in: &[],
+    },
+    Scenario {
+        id: "unread",
+        promise: "Unread counts are exact after offline reads, other devices and reconnects",
+        not_in: &[],
+    },
+    Scenario {
+        id: "room-list",
+        promise: "A list of rooms is sorted, filtered, and follows what happens",
+        not_in: &[],
+    },
+    Scenario {
+        id: "draft",
+        promise: "A draft is there after a kill, and shows in the list",
+        not_in: &[],
+    },
+    Scenario {
+        id: "room-settings",
+        promise: "What is set for a room shows at once, and on the other devices",
+        not_in: &[],
+    },
+    Scenario {
+        id: "members",
+        promise: "Who is invited, given a role or sent away sees it, and so do the others",
         not_in: &[],
     },
     Scenario {
@@ -113,6 +148,31 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         id: "recorder",
         promise: "A client records what it was given and decided, without what was said",
+        not_in: &[],
+    },
+    Scenario {
+        id: "damaged-cache",
+        promise: "A damaged cache comes from the server again, and what was not sent goes out",
+        not_in: &[],
+    },
+    Scenario {
+        id: "logout",
+        promise: "A logout loses nothing unasked and leaves nothing behind",
+        not_in: &[],
+    },
+    Scenario {
+        id: "two-accounts",
+        promise: "Two accounts of one process see nothing of each other",
+        not_in: &[],
+    },
+    Scenario {
+        id: "search",
+        promise: "What was said is found on the device, with what that covers, and on the server",
+        not_in: &[],
+    },
+    Scenario {
+        id: "profiles",
+        promise: "A profile is given at once as it was last seen, and told when it is another one",
         not_in: &[],
     },
     Scenario {

@@ -66,6 +66,7 @@ pub(super) async fn rooms(client: Client, news: UnboundedSender<News>) {
                 Ok(
                     ClientEvent::Mode(_)
                     | ClientEvent::PresenceChanged(_)
+                    | ClientEvent::ProfilesChanged(_)
                     | ClientEvent::TypingChanged { .. }
                     | ClientEvent::UnreadTotalChanged(_),
                 ) => {}

@@ -6,6 +6,7 @@ protocol NumberedBatch: Sendable {
 }
 
 extension TimelineBatch: NumberedBatch {}
+extension RoomListBatch: NumberedBatch {}
 extension ModeReport: NumberedBatch {}
 extension EventBatch: NumberedBatch {}
 
@@ -17,6 +18,7 @@ protocol BatchSource: Sendable {
 }
 
 extension TidewireFFI.Timeline: BatchSource {}
+extension TidewireFFI.RoomList: BatchSource {}
 extension ModeSubscription: BatchSource {}
 extension EventSubscription: BatchSource {}
 

@@ -30,6 +30,85 @@ public struct Room: Sendable, Identifiable {
         return try await client.send(room: id, message: message)
     }
 
+    /// Sends a text that quotes another message of this room. As ``send(_:)``; readers see what
+    /// is quoted as it is when they look: `replyTo` of the message.
+    ///
+    /// - Parameters:
+    ///   - message: the id of the message that it quotes.
+    ///   - text: at most 8 KiB of UTF-8, and not empty.
+    /// - Throws: as ``send(_:)``.
+    @discardableResult
+    public func reply(to message: String, _ text: String) async throws -> String {
+        try await send(OutgoingMessage(text: text, replyTo: message))
+    }
+
+    /// Sends a text into the thread of another message of this room, which must not stand in a thread
+    /// itself. As ``send(_:)``; it makes no row in the room's own timeline, but is counted in
+    /// `replies` of the other one. An `OutgoingMessage` with a `thread` does the same.
+    ///
+    /// - Parameters:
+    ///   - root: the id of the message with the thread.
+    ///   - text: at most 8 KiB of UTF-8, and not empty.
+    /// - Throws: as ``send(_:)``.
+    @discardableResult
+    public func sendInThread(of root: String, _ text: String) async throws -> String {
+        try await send(OutgoingMessage(text: text, thread: root))
+    }
+
+    /// Has a message of the user's say something else. Shows at once; on disk when this returns, from
+    /// there on it arrives exactly once. A message that was never sent is changed where it waits. What
+    /// it quotes and its thread stay what they were. If the server refuses the edit, the message is
+    /// again what it was, and `sendFailed` among the events says so. Goes on if the task is cancelled.
+    /// Waits for the disk, never for the network.
+    ///
+    /// - Parameters:
+    ///   - message: its id.
+    ///   - text: what it says from now on.
+    /// - Throws: `NotYours` and `MessageDeleted`, where the message is on this device, else the server
+    ///   judges; `UnknownMessage` for what is no message; else as ``send(_:)``.
+    public func edit(_ message: String, _ text: String) async throws {
+        try await edit(message, OutgoingMessage(text: text))
+    }
+
+    /// The same with mentions or with data of the app's own.
+    public func edit(_ message: String, _ content: OutgoingMessage) async throws {
+        try gate.pass()
+        try await client.edit(room: id, id: message, message: content)
+    }
+
+    /// Deletes a message: the user's own, or in a group that the user owns anybody's. One that was
+    /// never sent is discarded. Else as ``edit(_:_:)``.
+    ///
+    /// - Parameter message: its id.
+    /// - Throws: as ``edit(_:_:)``.
+    public func delete(_ message: String) async throws {
+        try gate.pass()
+        try await client.delete(room: id, id: message)
+    }
+
+    /// Puts a mark on a message. Nothing changes if the user has it there already. Else as
+    /// ``edit(_:_:)``.
+    ///
+    /// - Parameters:
+    ///   - key: the mark, as a rule an emoji: 1 to 64 bytes.
+    ///   - message: the message's id.
+    /// - Throws: as ``edit(_:_:)``, but for `NotYours`.
+    public func react(_ key: String, to message: String) async throws {
+        try gate.pass()
+        try await client.react(room: id, id: message, key: key)
+    }
+
+    /// Takes the user's mark away again. As ``react(_:to:)``.
+    ///
+    /// - Parameters:
+    ///   - key: the mark.
+    ///   - message: the message's id.
+    /// - Throws: as ``react(_:to:)``.
+    public func unreact(_ key: String, to message: String) async throws {
+        try gate.pass()
+        try await client.unreact(room: id, id: message, key: key)
+    }
+
     /// Marks the room as read up to a message, also for the user's other devices. Never goes back;
     /// survives a restart, and reaches the server when there is a network. Goes on if the task is
     /// cancelled. Waits for the disk, never for the network.
@@ -72,14 +151,77 @@ public struct Room: Sendable, Identifiable {
         try await client.retry(room: id, message: message)
     }
 
-    /// Takes a failed message out of the outbox: those behind it go on. Goes on if the task is
-    /// cancelled. Waits for the disk.
+    /// Takes a failed message out of the outbox, and what was to change it: those behind it go on.
+    /// Goes on if the task is cancelled. Waits for the disk.
     ///
     /// - Parameter message: its id.
     /// - Throws: as ``retry(_:)``.
     public func discard(_ message: String) async throws {
         try gate.pass()
         try await client.discard(room: id, message: message)
+    }
+
+    /// Keeps what the user has begun to write here, at most 16 KiB; `nil` or an empty text forgets it.
+    /// It is on disk when this returns, survives everything but the account's end, stays on this
+    /// device and shows in lists of rooms. Sending does not clear it. Goes on if the task is cancelled.
+    /// Waits for the disk.
+    ///
+    /// - Parameter text: what was written so far.
+    /// - Throws: `InvalidMessage` if it is too long; `InvalidId`, `UnknownRoom`, `Suspended`, `Closed`,
+    ///   `Internal`, and those of the store.
+    public func setDraft(_ text: String?) async throws {
+        try gate.pass()
+        try await client.setDraft(room: id, text: text)
+    }
+
+    /// What the user has begun to write here: from memory.
+    ///
+    /// - Throws: `InvalidId`, `Closed`, `Internal`, and those of the store.
+    public func draft() async throws -> String? {
+        try gate.pass()
+        return try await client.draft(room: id)
+    }
+
+    /// Sets what holds for this room on all of the user's devices. It is on disk and shows when this
+    /// returns; the server is told as soon as there is a network. Of several wishes the newest counts,
+    /// also against what another device has set before the server hears of it. Goes on if the task is
+    /// cancelled. Waits for the disk.
+    ///
+    /// - Parameter settings: muted, pinned, archived.
+    /// - Throws: `InvalidId`, `UnknownRoom`, `NotAMember`, `Suspended`, `Closed`, `Internal`, and those
+    ///   of the store.
+    public func setSettings(_ settings: RoomSettings) async throws {
+        try gate.pass()
+        try await client.setRoomSettings(room: id, settings: settings)
+    }
+
+    /// Mutes the room, or ends that: its messages do not count for ``TidewireClient/unreadTotal`` any
+    /// more, mentions do. As ``setSettings(_:)``, and what else is set stays.
+    ///
+    /// - Parameter muted: whether it is muted from now on.
+    /// - Throws: as ``setSettings(_:)``.
+    public func mute(_ muted: Bool = true) async throws {
+        try gate.pass()
+        try await client.mute(room: id, muted: muted)
+    }
+
+    /// Pins the room above all that are not, or ends that. As ``mute(_:)``.
+    ///
+    /// - Parameter pinned: whether it is pinned from now on.
+    /// - Throws: as ``setSettings(_:)``.
+    public func pin(_ pinned: Bool = true) async throws {
+        try gate.pass()
+        try await client.pin(room: id, pinned: pinned)
+    }
+
+    /// Puts the room away, or brings it back: archived ones are in no list that does not ask for them,
+    /// and do not count for ``TidewireClient/unreadTotal``. As ``mute(_:)``.
+    ///
+    /// - Parameter archived: whether it is archived from now on.
+    /// - Throws: as ``setSettings(_:)``.
+    public func archive(_ archived: Bool = true) async throws {
+        try gate.pass()
+        try await client.archive(room: id, archived: archived)
     }
 
     /// Why what is shown of this room is or is not all, and new: what is missing, and what it waits

@@ -22,7 +22,7 @@ public final class TidewireClient: Sendable {
     ///     it throws is told as `authRequired` among the ``events``, in its own words, and it is
     ///     asked again after 1 to 25 s; meanwhile sends wait.
     /// - Throws: `InvalidUrl`, `InvalidId`, `InvalidSetting`, `FolderInUse`, `FolderUnusable`,
-    ///   `NotADatabase`, `NewerDatabase`, `DiskFull`, `StoreFailed`, `Internal`.
+    ///   `Damaged`, `NewerDatabase`, `DiskFull`, `StoreFailed`, `Internal`.
     public static func open(
         _ settings: Settings,
         tokenProvider: @escaping @Sendable () async throws -> String
@@ -63,6 +63,38 @@ public final class TidewireClient: Sendable {
         return try await client.rooms()
     }
 
+    /// Opens a list of rooms, sorted and filtered: for a screen that scrolls. From memory, also without
+    /// a network. While it is open the client fetches ahead what it shows: see
+    /// ``RoomList/setVisible(first:count:)``.
+    ///
+    /// - Parameters:
+    ///   - sort: the order. Pinned rooms stand above all others.
+    ///   - filter: which rooms.
+    ///   - window: how many rows are told at most, those around what is visible: 1 to 500 (100).
+    /// - Throws: `Suspended`, `Closed`, `Internal`, and those of the store.
+    public func roomList(
+        sort: RoomSort = .recent,
+        filter: RoomFilter = RoomFilter(),
+        window: UInt32? = nil
+    ) async throws -> RoomList {
+        try gate.pass()
+        let query = RoomListQuery(sort: sort, filter: filter, window: window)
+        return RoomList(try await client.openRoomList(query: query), gate: gate)
+    }
+
+    /// What is unread of all rooms together, for a badge: at first as it is, then each newer number.
+    /// Of rooms that the user is in and has not archived; muted ones count only what mentions the
+    /// user. From memory, also while the app is suspended.
+    public var unreadTotal: Latest<Unread> {
+        Latest(
+            events: { [client, gate] in ClientEvents.begin(client, gate) },
+            concerns: { if case .unreadTotalChanged = $0 { true } else { false } },
+            read: { [client, gate] in
+                try gate.pass()
+                return try await client.unreadTotal()
+            })
+    }
+
     /// Where users stand: at first as it is, then each newer state. Known are the members of watched
     /// rooms: the 20 nearest to the eye (open, visible, unread, recently active), each of at most 100
     /// members unless the server states less. All others are `.unknown`, and so is
@@ -86,7 +118,8 @@ public final class TidewireClient: Sendable {
         Room(id: id, client: client, gate: gate)
     }
 
-    /// Creates a group. Goes on if the task is cancelled. Waits for the network.
+    /// Creates a group; this user owns it. More members are invited with ``Room/addMembers(_:)``, and
+    /// ``Room/leave()`` leaves it. Goes on if the task is cancelled. Waits for the network.
     ///
     /// - Parameters:
     ///   - name: its name.
@@ -149,6 +182,15 @@ public final class TidewireClient: Sendable {
         return try await client.budget()
     }
 
+    /// Which tier (memory, disk, server) answered how many reads, how fast, and what each holds; and
+    /// how long the client took to its first byte, list and screen. Waits for the disk.
+    ///
+    /// - Throws: `Suspended`, `Closed`, `Internal`, and those of the store.
+    public func cacheReport() async throws -> CacheReport {
+        try gate.pass()
+        return try await client.cacheReport()
+    }
+
     /// Sets what the client may spend in any hour; what it spent in the last one counts. Any number
     /// makes sense. Returns at once; does nothing after the close.
     public func setBudget(_ budget: Budget) {
@@ -196,5 +238,28 @@ public final class TidewireClient: Sendable {
     public func close() {
         gate.close()
         client.beginShutdown()
+    }
+
+    /// Ends the client and the account on this device: its socket, its timers, what it has in memory,
+    /// and all its files, but for what it records into. With `.keep` that is refused while something
+    /// waits to be sent; the client goes on then. Else all other calls throw `Closed` from then on, as
+    /// after ``close()``. Goes on if the task is cancelled. Waits for the disk.
+    ///
+    /// - Parameter logout: what becomes of what was not sent yet.
+    /// - Throws: `PendingSends` and, while the app is suspended, `Suspended` with `.keep`: nothing has
+    ///   changed then. Those of the store: the client has ended, and some of its files may be left.
+    ///   `Closed`, `Internal`.
+    public func logout(_ logout: Logout) async throws {
+        try gate.pass()
+        do {
+            try await client.logout(logout: logout)
+        } catch let refused as TidewireError {
+            switch refused {
+            case .PendingSends, .Suspended: break
+            default: gate.close()
+            }
+            throw refused
+        }
+        gate.close()
     }
 }

@@ -17,14 +17,46 @@ public typealias FailReason = TidewireFFI.FailReason
 /// A message to send, with mentions and what the app wants to carry.
 public typealias OutgoingMessage = TidewireFFI.OutgoingMessage
 
-/// A room of the list.
+/// When a message was edited or deleted.
+public typealias Changed = TidewireFFI.Changed
+/// All reactions of one key on a message.
+public typealias Reactions = TidewireFFI.Reactions
+/// A message that another one quotes.
+public typealias Quote = TidewireFFI.Quote
+/// What a quoted message says.
+public typealias Quoted = TidewireFFI.Quoted
+/// What stands in the thread of a message: how many, and when the last one came.
+public typealias Replies = TidewireFFI.Replies
+
+/// A room of the user's. For a list on the screen there is ``RoomList``.
 public typealias RoomSummary = TidewireFFI.RoomSummary
 /// What a room is for: `.direct` or `.group`.
 public typealias RoomKind = TidewireFFI.RoomKind
 /// What a member may do.
 public typealias Role = TidewireFFI.Role
-/// How much of a room its user has not read, as counted by the server.
-public typealias UnreadBase = TidewireFFI.UnreadBase
+/// How much is unread, and whether that is the number or the least that it is.
+public typealias Unread = TidewireFFI.Unread
+/// What a user has set for a room on all devices: muted, pinned, archived.
+public typealias RoomSettings = TidewireFFI.RoomSettings
+/// A member of a room.
+public typealias Member = TidewireFFI.Member
+/// A page of members, and where the next one begins.
+public typealias MemberPage = TidewireFFI.MemberPage
+/// How a group looks: what is left out it has not any more.
+public typealias RoomUpdate = TidewireFFI.RoomUpdate
+
+/// The order of a list of rooms, below the pinned ones: `.recent`, `.unreadFirst` or `.name`.
+public typealias RoomSort = TidewireFFI.RoomSort
+/// Which rooms a list shows: those to which everything set here applies.
+public typealias RoomFilter = TidewireFFI.RoomFilter
+/// A row of a list of rooms.
+public typealias RoomListRow = TidewireFFI.RoomListRow
+/// One change of the rows of a list.
+public typealias RoomListChange = TidewireFFI.RoomListChange
+/// What is new in a list: all rows of its window, or changes of them.
+public typealias RoomListUpdate = TidewireFFI.RoomListUpdate
+/// A numbered update of a list.
+public typealias RoomListBatch = TidewireFFI.RoomListBatch
 
 /// A row of a timeline: a message, or a gap.
 public typealias TimelineRow = TidewireFFI.TimelineRow
@@ -71,6 +103,17 @@ public typealias BudgetReport = TidewireFFI.BudgetReport
 /// How much of one kind was spent.
 public typealias Spent = TidewireFFI.Spent
 
+/// How the three tiers do, from the opening of the client on.
+public typealias CacheReport = TidewireFFI.CacheReport
+/// What one tier did.
+public typealias TierReport = TidewireFFI.TierReport
+/// How large the store's files are, in bytes.
+public typealias Sizes = TidewireFFI.Sizes
+/// What was found damaged on disk, and what became of it.
+public typealias Repair = TidewireFFI.Repair
+/// What ``TidewireClient/logout(_:)`` does about what was not sent yet: `.keep` or `.discard`.
+public typealias Logout = TidewireFFI.Logout
+
 /// Where the app stands in its lifecycle.
 public typealias AppState = TidewireFFI.AppState
 /// What ``TidewireClient/refreshOnce(deadline:)`` brought.
@@ -104,6 +147,16 @@ extension MessageState {
 }
 
 extension RoomSummary: Identifiable {}
+
+extension RoomListRow: Identifiable {
+    /// The room: what the row is for life.
+    public var id: String { room }
+}
+
+extension Member: Identifiable {
+    /// The user.
+    public var id: String { user }
+}
 
 extension TimelineRow: Identifiable {
     /// Stays the same while the row changes: a message keeps its id from its sending on, a gap the

@@ -82,7 +82,9 @@ struct TimelineFoldTests {
     private func row(_ id: String, state: MessageState = .sending) -> TimelineRow {
         .message(message: Message(
             id: id, room: "room", sender: "ada", seq: nil, atMs: 0, kind: "message", text: id,
-            mentions: [], metadataJson: nil, contentJson: nil, state: state, reach: nil))
+            mentions: [], metadataJson: nil, contentJson: nil, state: state, reach: nil,
+            edited: nil, deleted: nil, reactions: [], replyTo: nil, thread: nil, replies: nil,
+            changing: false))
     }
 }
 

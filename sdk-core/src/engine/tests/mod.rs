@@ -2,15 +2,19 @@
 //! executor.
 
 mod budget;
+mod changes;
 mod ephemeral;
 mod ephemeral_streams;
 mod health;
 mod lifecycle;
 mod modes;
+mod profiles;
 mod random;
 mod receipts;
 mod recorder;
+mod rooms;
 mod scenarios;
+mod search;
 mod sending;
 mod streams;
 mod why;

@@ -1,13 +1,16 @@
 //! Random schedules: whatever the network, the disk and the modes do, what is on disk is true at
 //! every commit, and in the end the client has what the server has.
 
-use tidewire_protocol::{AppState, EventId, Mode, Receipt, ReceiptUpdate, RoomId, Seq};
+use tidewire_protocol::{
+    AppState, EventId, EventKind, Mode, Receipt, ReceiptUpdate, RoomId, Seq, UserId,
+};
 
 use super::model::room_id;
 use super::world::World;
 use crate::engine::{
     Command, CommandId, MessageState, Network, NetworkKind, Phase, RoomRow, Row, Signal, TimelineId,
 };
+use crate::simulation::any_change;
 
 /// `TIDEWIRE_SEEDS=n` runs n of them, `TIDEWIRE_SEED=n` runs that one.
 const SEEDS: u64 = 400;
@@ -46,7 +49,7 @@ fn run(seed: u64) {
     let mut marks: Vec<(CommandId, RoomId, Seq)> = Vec::new();
     for step in 0..STEPS {
         let room = rooms[rng.usize(0..rooms.len())];
-        match rng.u32(0..if blocked { 130 } else { 110 }) {
+        match rng.u32(0..if blocked { 142 } else { 122 }) {
             100..103 => {
                 let seq = Seq::new(rng.u64(0..60));
                 // Cut to the head that the client knows. One that loads anew is about to know another.
@@ -62,10 +65,24 @@ fn run(seed: u64) {
                 let (delivered, read) = if rng.bool() { (mark, None) } else { (None, mark) };
                 world.server.put_receipt(name, ReceiptUpdate { room, delivered, read });
             }
-            110 => world.sockets_work = rng.u32(0..4) == 0,
-            111 => world.streams_work = !world.streams_work,
-            112 => world.cut_stream(),
-            113..130 => drop(world.open_stream() | world.stream_step() | world.stream_arrival()),
+            // The user and others change what was said.
+            110..122 => {
+                let Some(target) = world.server.any_message(&mut rng, room) else { continue };
+                said += 1;
+                let (kind, content) = any_change(&mut rng, target, said);
+                if rng.bool() {
+                    let of_message = kind == EventKind::Message;
+                    let (id, _) = world.operate(room, kind, &content);
+                    sent.extend(of_message.then_some((room, id)));
+                } else {
+                    let who = UserId::new(["bob", "eve", "ada"][rng.usize(0..3)]).unwrap();
+                    world.server.change(room, &who, kind, content);
+                }
+            }
+            122 => world.sockets_work = rng.u32(0..4) == 0,
+            123 => world.streams_work = !world.streams_work,
+            124 => world.cut_stream(),
+            125..142 => drop(world.open_stream() | world.stream_step() | world.stream_arrival()),
             108..110 => world.server.change_member(room, "eve", rng.bool()),
             0..20 => {
                 let burst = if rng.u32(0..30) == 0 { 80 } else { rng.u32(1..4) };

@@ -8,8 +8,10 @@ use tidewire_protocol::{
 use super::model::room_id;
 use super::world::World;
 use crate::engine::{
-    Budget, Command, Input, Network, NetworkKind, Signal, Subject, TokenError, TokenInfo, Traffic,
+    Budget, Command, Input, ListId, Network, NetworkKind, RoomFilter, RoomListQuery, RoomSort,
+    SettingsChange, Signal, Subject, TokenError, TokenInfo, Traffic,
 };
+use crate::simulation::any_change;
 use crate::trace::{Recording, Replayed, Tape, TraceError, replay};
 
 /// `TIDEWIRE_SEEDS=n` runs n of them, `TIDEWIRE_SEED=n` runs that one.
@@ -36,8 +38,12 @@ fn run(seed: u64, recording: Recording) -> String {
         match rng.u32(0..100) {
             0..16 => {
                 let burst = if rng.u32(0..30) == 0 { 80 } else { 2 };
+                let ada = UserId::new("ada").unwrap();
                 for n in 0..burst {
-                    world.server.say(room, &format!("{word} {n}"));
+                    let bob = world.server.say(room, &format!("{word} {n}")).sender;
+                    if rng.u8(0..4) == 0 {
+                        world.server.speak_to(room, &bob, word, [ada.clone()]);
+                    }
                 }
             }
             16..24 => drop(world.send(room, &format!("my {word}"))),
@@ -75,7 +81,7 @@ fn run(seed: u64, recording: Recording) -> String {
                 let (delivered, read) = (Some(Seq::new(rng.u64(0..40))), None);
                 world.server.put_receipt("bob", ReceiptUpdate { room, delivered, read });
             }
-            48..50 => world.server.change_member(room, "eve", rng.bool()),
+            49 => world.server.change_member(room, "eve", rng.bool()),
             50 => {
                 let policy = None;
                 let online = rng.u32(0..900);
@@ -94,7 +100,42 @@ fn run(seed: u64, recording: Recording) -> String {
             }
             54 => drop(world.command(Command::Refresh)),
             55 => drop(world.command(Command::Why(Subject::Room(room)))),
+            48 => {
+                let sorts = [RoomSort::Recent, RoomSort::UnreadFirst, RoomSort::Name];
+                let name = rng.bool().then(|| word.to_owned());
+                let filter = RoomFilter { name, unread: rng.bool(), ..RoomFilter::default() };
+                let query = RoomListQuery { sort: sorts[rng.usize(0..3)], filter, window: 2 };
+                let list = ListId(rng.u64(0..3));
+                world.command(Command::OpenRoomList(list, query));
+                let (first, count) = (rng.usize(0..3), rng.usize(0..3));
+                world.command(Command::ShowRooms { list, first, count, rooms: vec![room] });
+            }
+            81 => {
+                let bob = UserId::new("bob").unwrap();
+                let role = tidewire_protocol::Role::Owner;
+                let wish = SettingsChange { muted: Some(rng.bool()), ..SettingsChange::default() };
+                let text = rng.bool().then(|| format!("a {word} begun"));
+                let commands = [
+                    Command::SetSettings(room, wish),
+                    Command::SetDraft { room, text },
+                    Command::UnreadTotal,
+                    Command::SetRole { room, user: bob, role },
+                ];
+                for command in commands {
+                    world.command(command);
+                }
+            }
             95 => world.signal(Signal::Typing(room)),
+            98 | 99 => {
+                let Some(target) = world.server.any_message(&mut rng, room) else { continue };
+                let number = u64::from(rng.u32(..));
+                let (kind, content) = any_change(&mut rng, target, number);
+                if rng.bool() {
+                    world.operate(room, kind, &content);
+                } else {
+                    world.server.change(room, &UserId::new("bob").unwrap(), kind, content);
+                }
+            }
             96 => {
                 let users = vec![UserId::new("bob").unwrap(), UserId::new("zoe").unwrap()];
                 world.command(Command::Presence(users));
@@ -120,7 +161,7 @@ fn run(seed: u64, recording: Recording) -> String {
                 world.answer(index);
             }
             68..76 => drop(world.store_step()),
-            76..82 => drop(world.server_step()),
+            76..81 => drop(world.server_step()),
             82..90 => drop(world.client_step()),
             90..95 => drop(world.grant_token() | world.open_socket()),
             _ => world.pass(rng.u64(1..20_000)),
@@ -219,14 +260,14 @@ fn a_file_that_is_cut_off_or_foreign_is_told_with_its_line() {
     assert!(
         matches!(replayed(&middle), Err(TraceError::Broken { line, .. }) if line == nonsense as u64)
     );
-    for foreign in ["", "\n", "{}\n", "a,b,c\n", "{\"tidewire_recording\":1}\n", "\u{0}\u{1}\n"] {
+    for foreign in ["", "\n", "{}\n", "a,b,c\n", "{\"tidewire_recording\":2}\n", "\u{0}\u{1}\n"] {
         let error = replayed(foreign).unwrap_err();
         assert!(matches!(error, TraceError::Foreign { .. }), "{foreign:?}: {error}");
         assert!(error.to_string().starts_with("line 1 "), "{error}");
     }
-    let newer = text.replacen("\"tidewire_recording\":1", "\"tidewire_recording\":2", 1);
-    assert!(matches!(replayed(&newer), Err(TraceError::Version { found: 2, known: 1 })));
-    let invalid = [b"{\"tidewire_recording\":1".as_slice(), &[0xff, 0xfe], b"}\n"].concat();
+    let newer = text.replacen("\"tidewire_recording\":2", "\"tidewire_recording\":3", 1);
+    assert!(matches!(replayed(&newer), Err(TraceError::Version { found: 3, known: 2 })));
+    let invalid = [b"{\"tidewire_recording\":2".as_slice(), &[0xff, 0xfe], b"}\n"].concat();
     let error = replay(invalid.as_slice(), |_| {}).unwrap_err();
     assert!(matches!(error, TraceError::Unreadable { line: 1, .. }), "{error}");
 }

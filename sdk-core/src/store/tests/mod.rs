@@ -33,7 +33,7 @@ fn event(in_room: u64, seq: u64) -> Event {
         id: id(in_room * 100_000 + seq),
         room: room(in_room),
         seq: Seq::new(seq),
-        sender: UserId::new(if seq % 2 == 0 { "ada" } else { "bob" }).unwrap(),
+        sender: UserId::new(if seq.is_multiple_of(2) { "ada" } else { "bob" }).unwrap(),
         at: 1_760_000_000_000 + i64::try_from(seq).unwrap(),
         kind: "message".into(),
         content: content(&format!("message {seq} of room {in_room}, {}", "and so on ".repeat(12))),

@@ -9,7 +9,9 @@ async fn a_read_that_may_overtake_does_not_wait_for_a_long_write() {
     let store = Store::open(folder.path(), false).await.unwrap();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     // The lane is busy until it is told to go on.
-    store.commit(filled_room(20, 100), move |_| _ = wait.recv());
+    store.commit(filled_room(20, 100), move |_| {
+        let _ = wait.recv();
+    });
     let query = Query::Event(room(3), id(300_007));
     let Ok(Rows::Events(events)) = load(&store, query).await else { panic!() };
     assert_eq!(events.len(), 1);
@@ -32,7 +34,9 @@ async fn a_released_store_is_opened_by_a_read_that_may_overtake_too() {
     let query = || Query::Event(room(3), id(300_007));
     assert!(load(&store, query()).await.is_ok());
     let (done, released) = tokio::sync::oneshot::channel();
-    store.release(move || _ = done.send(()));
+    store.release(move || {
+        let _ = done.send(());
+    });
     released.await.unwrap();
     let names = || {
         let mut names: Vec<String> = std::fs::read_dir(folder.path())

@@ -8,6 +8,7 @@ mod log;
 mod receipts;
 mod roles;
 mod rooms;
+mod search;
 mod settings;
 
 use std::path::Path;
@@ -105,6 +106,11 @@ pub(crate) async fn suite(open: Opener<'_>) {
         settings::settings_that_change_are_news_for_their_user_once,
         settings::only_members_set_anything_and_come_back_without_it,
         settings::pages_of_settings_together_are_all_of_them,
+        search::what_is_said_is_found_the_newest_first_by_members_alone,
+        search::what_is_found_is_folded_and_what_is_deleted_is_not_found,
+        search::a_former_member_finds_what_was_there_at_the_leave,
+        search::pages_together_are_all_that_is_found,
+        search::any_text_is_a_query_and_none_is_an_operator,
         last_seen::a_user_was_last_seen_at_the_latest_moment_told,
         last_seen::to_be_seen_is_no_news_in_the_log,
     );

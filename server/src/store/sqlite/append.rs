@@ -8,9 +8,10 @@ use tidewire_protocol::{
     UserId, WireError,
 };
 
-use super::changes::{self, Concern};
+use super::changes::{self, Concern, Effect};
 use super::int;
 use super::read::{self, RoomRow};
+use super::search;
 use super::writer::Tx;
 use crate::store::{Appended, StoreError};
 
@@ -146,6 +147,13 @@ fn append_one(
             };
             let seq = insert(tx, row, sender, &checked.op, &checked.hash, effect.root())?;
             changes::keep(tx, row, sender, seq, &effect)?;
+            match effect {
+                Effect::Revision { target } => search::renew(tx, row.rk, row.id, target)?,
+                _ if checked.op.kind == EventKind::Message => {
+                    search::take_in(tx, row.head_ord, row.rk, sender, &checked.op.content)?;
+                }
+                _ => {}
+            }
             for user in checked.mentions.iter().filter(|user| *user != sender) {
                 tx.conn
                     .prepare_cached(

@@ -42,13 +42,18 @@ pub(super) const BY: &str = "SELECT user FROM reactions INDEXED BY reactions_key
 impl View<'_> {
     /// The event at `seq`, folded.
     pub(super) fn event(&self, conn: &Connection, seq: Seq) -> Result<EventJson, StoreError> {
+        Ok(read::json(&self.folded(conn, seq)?)?)
+    }
+
+    /// The same as a type.
+    pub(super) fn folded(&self, conn: &Connection, seq: Seq) -> Result<Event, StoreError> {
         let event = read::event(conn, self.rk, self.room, seq)?;
         let mut event = event
             .ok_or_else(|| StoreError::Failed(format!("room {} has a hole at {seq}", self.room)))?;
         if event.kind == EventKind::Message {
             self.fold(conn, &mut event)?;
         }
-        Ok(read::json(&event)?)
+        Ok(event)
     }
 
     fn fold(&self, conn: &Connection, event: &mut Event) -> Result<(), StoreError> {

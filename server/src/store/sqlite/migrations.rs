@@ -128,6 +128,14 @@ ALTER TABLE members ADD COLUMN settings INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE members ADD COLUMN settings_ord INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX settings ON members(settings_ord) WHERE settings_ord > 0;
 ",
+    // What was written before is taken in step by step: `search_todo` says below which place.
+    "
+CREATE VIRTUAL TABLE search USING fts5(
+    terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+);
+CREATE TABLE search_todo(below INTEGER NOT NULL);
+INSERT INTO search_todo SELECT head_ord + 1 FROM shards WHERE head_ord > 0;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

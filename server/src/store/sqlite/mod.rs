@@ -11,6 +11,7 @@ mod read;
 mod reader;
 mod receipts;
 mod roles;
+mod search;
 mod settings;
 mod write;
 mod writer;
@@ -40,7 +41,8 @@ use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
 use super::{
-    Appended, Entry, EventJson, FeedPage, FeedQuery, LiveRead, Ords, Roster, Store, StoreError,
+    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, Ords, Roster, SearchQuery,
+    Store, StoreError,
 };
 use crate::bus::Bus;
 use crate::clock;
@@ -332,6 +334,14 @@ impl Store for SqliteStore {
         id: EventId,
     ) -> Result<History<EventJson>, StoreError> {
         self.read(move |conn| history::message(conn, room, &user, id)).await
+    }
+
+    async fn search(&self, user: UserId, query: SearchQuery) -> Result<Found, StoreError> {
+        self.read(move |conn| search::search(conn, &user, &query)).await
+    }
+
+    async fn index_more(&self) -> Result<bool, StoreError> {
+        self.write(search::index_more).await
     }
 
     async fn set_profile(

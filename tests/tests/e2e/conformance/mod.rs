@@ -1,10 +1,12 @@
 //! What a server answers, written once and held against both: the real one over its sockets, and
 //! the model that the simulation believes in. So the model is held to the truth.
 
+mod changes;
 mod feed;
 mod model;
 mod real;
 mod rooms;
+mod search;
 mod sockets;
 
 use std::collections::BTreeMap;
@@ -68,6 +70,19 @@ scenarios! {
     rooms::only_an_owner_changes_members_and_a_group_is_never_without_one;
     rooms::a_former_member_gets_the_answer_to_what_was_accepted_and_nothing_else;
     rooms::history_comes_from_either_end_and_around;
+    changes::history_is_folded_as_of_its_head;
+    changes::a_page_reaches_over_what_was_folded_away;
+    changes::what_may_not_change_is_refused;
+    changes::a_repeated_change_gets_the_first_answer;
+    changes::a_thread_is_counted_and_has_pages_of_its_own;
+    changes::a_message_comes_by_its_id;
+    changes::only_messages_count_as_unread;
+    changes::settings_come_by_the_feed_to_their_user_alone;
+    changes::a_group_looks_as_its_owners_want;
+    changes::owners_give_roles_and_the_last_one_stays;
+    search::what_is_said_is_found_by_members_alone;
+    search::a_search_comes_in_pages;
+    search::a_search_that_can_find_nothing_is_refused;
     feed::reading_goes_on_from_the_cursor_and_brings_everything_in_order;
     feed::a_room_joined_since_comes_limited_with_its_unread_base;
     feed::a_room_with_more_news_than_a_page_comes_limited;

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
 use tidewire::engine::{Request, RequestError, Response};
-use tidewire_protocol::{ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, ServerFrame};
+use tidewire_protocol::{
+    ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame,
+};
 use tidewire_tests::http;
 use tidewire_tests::server::ServerProcess;
 use tidewire_tests::socket::Socket;
@@ -118,6 +120,7 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
             ("GET", format!("/v1/rooms/{room}/messages?{}", history(query)), None)
         }
         Request::Ops(room, body) => ("POST", format!("/v1/rooms/{room}/ops"), Some(json(body))),
+        Request::Search(search) => ("GET", format!("/v1/search?{}", search_query(search)), None),
         Request::Profiles(body) => ("POST", "/v1/profiles:batch".into(), Some(json(body))),
         Request::UpdateProfile(body) => ("PUT", "/v1/profile".into(), Some(json(body))),
     }
@@ -129,6 +132,19 @@ fn history(query: &HistoryQuery) -> String {
     let limit = query.limit.map(|limit| format!("limit={limit}"));
     let thread = query.thread.map(|root| format!("thread={root}"));
     seqs.chain(thread).chain(limit).collect::<Vec<_>>().join("&")
+}
+
+fn search_query(search: &SearchRequest) -> String {
+    let escape =
+        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let parts = [
+        Some(format!("q={}", escape(&search.q))),
+        search.room.map(|room| format!("room={room}")),
+        search.sender.as_ref().map(|sender| format!("sender={}", escape(sender.as_str()))),
+        search.limit.map(|limit| format!("limit={limit}")),
+        search.after.as_ref().map(|after| format!("after={}", escape(after))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("&")
 }
 
 fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
@@ -148,6 +164,7 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
             Response::History(serde_json::from_str(text)?)
         }
         Request::Ops(..) => Response::Ops(serde_json::from_str(text)?),
+        Request::Search(_) => Response::Search(serde_json::from_str(text)?),
         Request::Profiles(_) => Response::Profiles(serde_json::from_str(text)?),
         Request::UpdateProfile(_) => Response::Profile(serde_json::from_str(text)?),
     })

@@ -23,6 +23,27 @@ struct Person: Sendable {
         folder = runFolder.appendingPathComponent(self.name).path
     }
 
+    private init(name: String, folder: String) {
+        self.name = name
+        self.folder = folder
+    }
+
+    /// The same user on another device.
+    func elsewhere() -> Person {
+        Person(name: name, folder: "\(folder)-elsewhere")
+    }
+
+    /// Another user in the same folder.
+    func neighbour(_ name: String) -> Person {
+        Person(name: Person(name).name, folder: folder)
+    }
+
+    /// The folders of the accounts in this person's folder.
+    func accounts() throws -> [URL] {
+        try FileManager.default.contentsOfDirectory(
+            at: URL(fileURLWithPath: folder), includingPropertiesForKeys: nil)
+    }
+
     /// Opens a client that shows everything at once and asks often.
     func open(
         _ world: World,
@@ -48,6 +69,19 @@ struct Pair: Sendable {
     let room: Room
     let timeline: Timeline
     let peerTimeline: Timeline
+
+    /// Sends what ada says, and waits until both have it.
+    @discardableResult
+    func say(_ text: String, in room: Room) async throws -> String {
+        let id = try await room.send(text)
+        for timeline in [timeline, peerTimeline] {
+            try await timeline.message(id, "\(text) is there") { $0.state.isSent }
+        }
+        return id
+    }
+
+    /// The room as grace has it.
+    var theirs: Room { peer.room(room.id) }
 
     /// - Parameter tokens: for ada.
     static func meet(

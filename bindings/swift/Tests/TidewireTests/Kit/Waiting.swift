@@ -66,11 +66,51 @@ extension Timeline {
         try await first(what, in: rows, where: fits)
     }
 
+    /// A message, as soon as it is as it should be.
+    @discardableResult
+    func message(
+        _ id: String,
+        _ what: String,
+        where fits: @escaping @Sendable (Message) -> Bool
+    ) async throws -> Message {
+        let rows = try await rows(what) { $0.messages.contains { $0.id == id && fits($0) } }
+        return rows.messages.first { $0.id == id }!
+    }
+
     /// The texts, as soon as there are so many, all of them sent.
     func texts(_ count: Int) async throws -> [String] {
         try await rows("\(count) sent texts") { rows in
             rows.texts.count >= count && rows.messages.allSatisfy { $0.state.isSent }
         }.texts
+    }
+}
+
+extension RoomList {
+    /// The window, as soon as it is as it should be.
+    @discardableResult
+    func rows(
+        _ what: String,
+        where fits: @escaping @Sendable (RoomListState) -> Bool
+    ) async throws -> RoomListState {
+        try await first(what, in: rows, where: fits)
+    }
+
+    /// Waits until the list is these rooms, in this order.
+    func shows(_ rooms: [Room]) async throws {
+        let ids = rooms.map(\.id)
+        try await rows("\(ids)") { $0.rows.map(\.room) == ids }
+    }
+
+    /// A room's row, as soon as it is as it should be.
+    @discardableResult
+    func row(
+        _ room: Room,
+        _ what: String,
+        where fits: @escaping @Sendable (RoomListRow) -> Bool
+    ) async throws -> RoomListRow {
+        let id = room.id
+        let state = try await rows(what) { $0.rows.contains { $0.room == id && fits($0) } }
+        return state.rows.first { $0.room == id }!
     }
 }
 

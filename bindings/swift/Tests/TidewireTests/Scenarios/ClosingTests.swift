@@ -11,6 +11,7 @@ struct ClosingTests {
         _ = try await pair.timeline.texts(1)
         let (client, room, timeline, events) =
             (pair.client, pair.room, pair.timeline, pair.client.events)
+        let list = try await client.roomList()
         client.close()
         for time in ["at once", "when it is done", "after the second time"] {
             await fails(with: .Closed) { _ = try await client.rooms() }
@@ -27,6 +28,31 @@ struct ClosingTests {
             await fails(with: .Closed) { _ = try await client.refreshOnce(deadline: 1) }
             await fails(with: .Closed) { try await timeline.loadOlder() }
             await fails(with: .Closed) { try await timeline.fillGap(from: 1, to: 2) }
+            await fails(with: .Closed) { try await room.reply(to: id, "too late") }
+            await fails(with: .Closed) { try await room.sendInThread(of: id, "too late") }
+            await fails(with: .Closed) { try await room.edit(id, "too late") }
+            await fails(with: .Closed) { try await room.delete(id) }
+            await fails(with: .Closed) { try await room.react("👍", to: id) }
+            await fails(with: .Closed) { try await room.unreact("👍", to: id) }
+            await fails(with: .Closed) { try await room.setDraft("too late") }
+            await fails(with: .Closed) { _ = try await room.draft() }
+            await fails(with: .Closed) { try await room.setSettings(RoomSettings()) }
+            await fails(with: .Closed) { try await room.mute() }
+            await fails(with: .Closed) { try await room.pin() }
+            await fails(with: .Closed) { try await room.archive() }
+            await fails(with: .Closed) { _ = try await room.members() }
+            await fails(with: .Closed) { try await room.addMembers(["joan"]) }
+            await fails(with: .Closed) { try await room.removeMember("joan") }
+            await fails(with: .Closed) { try await room.leave() }
+            await fails(with: .Closed) { try await room.setRole(.owner, of: "joan") }
+            await fails(with: .Closed) { try await room.update(RoomUpdate(name: "Tea")) }
+            await fails(with: .Closed) { _ = try await client.roomList() }
+            await fails(with: .Closed) { try list.setVisible(first: 0, count: 1) }
+            await fails(with: .Closed) { for try await _ in list.rows {} }
+            await fails(with: .Closed) { for try await _ in list.batches {} }
+            await fails(with: .Closed) { for try await _ in client.unreadTotal {} }
+            await fails(with: .Closed) { _ = try await client.cacheReport() }
+            await fails(with: .Closed) { try await client.logout(.discard) }
             await fails(with: .Closed) { for try await _ in timeline.rows {} }
             await fails(with: .Closed) { for try await _ in timeline.batches {} }
             await fails(with: .Closed) { for try await _ in client.modes {} }

@@ -25,11 +25,75 @@ func rooms(of client: TidewireClient, peer: String) async throws -> Room {
     let group = try await client.createGroup(name: "Tea", members: [peer])
     print(direct.id, group.id)
 
-    // The list, most recently active first. From memory, also without a network.
+    // All rooms, most recently active first. From memory, also without a network.
     for room in try await client.rooms() {
-        print(room.name ?? room.peer ?? room.id, room.pending, "pending")
+        print(room.name ?? room.peer ?? room.id, room.unread.messages, "unread")
     }
     return group
+}
+// end snippet
+
+// snippet: members
+func invite(_ users: [String], to room: Room) async throws {
+    try await room.addMembers(users)
+    try await room.setRole(.owner, of: users[0])
+    try await room.update(RoomUpdate(name: "Tea at five"))
+    var page = try await room.members()
+    while true {
+        for member in page.members { print(member.user, member.role) }
+        guard let next = page.next else { break }
+        page = try await room.members(after: next)
+    }
+}
+// end snippet
+
+// snippet: list
+@MainActor
+final class RoomListModel {
+    private(set) var state = RoomListState()
+    private var list: RoomList?
+
+    /// Call it in a task of the view: it ends when that is cancelled.
+    func show(_ client: TidewireClient) async throws {
+        let list = try await client.roomList(sort: .unreadFirst, filter: RoomFilter(kind: .group))
+        self.list = list
+        for try await state in list.rows {
+            self.state = state
+        }
+    }
+
+    /// The rows that the user sees, each time that changes.
+    func onScreen(first: UInt32, count: UInt32) throws {
+        try list?.setVisible(first: first, count: count)
+    }
+}
+
+func line(of row: RoomListRow) -> String {
+    let said = row.draft.map { "Draft: \($0)" } ?? row.lastMessage?.text ?? ""
+    let least = row.unread.exact ? "" : "at least "
+    return "\(row.name ?? row.peer ?? ""): \(said), \(least)\(row.unread.messages) unread"
+}
+
+func badge(_ client: TidewireClient) async throws {
+    for try await total in client.unreadTotal {
+        print(total.messages, "unread")
+    }
+}
+// end snippet
+
+// snippet: settings
+func swiped(_ room: Room) async throws {
+    try await room.mute()
+    try await room.pin()
+    try await room.archive(false)
+}
+
+func leftScreen(_ room: Room, written: String) async throws {
+    try await room.setDraft(written)
+}
+
+func enteredScreen(_ room: Room) async throws -> String {
+    try await room.draft() ?? ""
 }
 // end snippet
 
@@ -68,6 +132,36 @@ func label(of message: Message) -> String {
     case .delivered: "delivered"
     case .read: "read"
     }
+}
+// end snippet
+
+// snippet: changes
+func chosen(_ choice: String, for message: Message, in room: Room) async throws {
+    switch choice {
+    case "like": try await room.react("👍", to: message.id)
+    case "unlike": try await room.unreact("👍", to: message.id)
+    case "correct": try await room.edit(message.id, "\(message.text ?? ""), I mean")
+    case "quote": try await room.reply(to: message.id, "Indeed")
+    case "aside": try await room.sendInThread(of: message.id, "By the way")
+    default: try await room.delete(message.id)
+    }
+}
+
+func details(of message: Message) -> [String] {
+    var details: [String] = []
+    if let quote = message.replyTo { details.append("> \(quote.message?.text ?? "…")") }
+    if message.deleted != nil { details.append("(deleted)") }
+    if message.edited != nil { details.append("(edited)") }
+    details += message.reactions.map { "\($0.key) \($0.count)\($0.mine ? " with mine" : "")" }
+    if let replies = message.replies { details.append("\(replies.count) in its thread") }
+    if message.changing { details.append("…") }
+    return details
+}
+// end snippet
+
+// snippet: read
+func seen(_ message: Message, in room: Room) async throws {
+    if let seq = message.seq { try await room.markRead(upTo: seq) }
 }
 // end snippet
 
@@ -125,8 +219,28 @@ func networkChanged(isExpensive: Bool, isConstrained: Bool, _ client: TidewireCl
         Network(kind: .cellular, metered: isExpensive, constrained: isConstrained))
 }
 
-func signOut(_ client: TidewireClient) async throws {
+func quit(_ client: TidewireClient) async throws {
     try await client.shutdown()
+}
+// end snippet
+
+// snippet: logout
+func signOut(_ client: TidewireClient, mayLose: (UInt64) async -> Bool) async throws {
+    do {
+        try await client.logout(.keep)
+    } catch TidewireError.PendingSends(let pending) {
+        if await mayLose(pending) { try await client.logout(.discard) }
+    }
+}
+// end snippet
+
+// snippet: report
+func report(_ client: TidewireClient) async throws {
+    let report = try await client.cacheReport()
+    for tier in [report.memory, report.disk, report.server] {
+        print("\(tier.hits) of \(tier.asked) reads, half within \(tier.p50Ms) ms, \(tier.bytes) bytes")
+    }
+    print("first screen after", report.interactiveMs ?? 0, "ms")
 }
 // end snippet
 
@@ -145,11 +259,13 @@ func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) 
             switch event {
             case .authRequired(let reason): await signIn(reason)
             case .wrongUser(let user): print("the token is of \(user)")
-            case .sendFailed(_, let id, let reason): print("\(id) was refused: \(reason)")
+            case .sendFailed(_, let id, let target, let reason):
+                print("\(target ?? id) was refused: \(reason)")
+            case .repaired(let repair): print("mended: \(repair.reason)")
             case .storeFailed(let reason): print("nothing new is read: \(reason)")
             case .storeRecovered: print("the store works again")
             case .roomsChanged: print(try await client.rooms().count, "rooms")
-            case .presenceChanged, .typingChanged: break
+            case .unreadTotalChanged, .presenceChanged, .typingChanged: break
             }
         }
     }

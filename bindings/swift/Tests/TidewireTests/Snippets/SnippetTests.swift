@@ -56,11 +56,42 @@ struct SnippetTests {
         let rows = try await timeline.rows("it is sent") { $0.messages.last?.state.isSent == true }
         #expect(rows.messages.last.map(label(of:)) == "sent")
         try await loadWhatIsMissing(in: timeline, shown: rows)
+        let hello = try #require(rows.messages.last)
+        for choice in ["like", "unlike", "like", "correct", "quote", "aside"] {
+            try await chosen(choice, for: hello, in: room)
+        }
+        let changed = try await timeline.message(hello.id, "changed") {
+            $0.replies != nil && !$0.changing
+        }
+        #expect(details(of: changed) == ["(edited)", "👍 1 with mine", "1 in its thread"])
+        try await timeline.rows("a quote") { rows in
+            rows.messages.last.map(details(of:))?.contains("> Hello, I mean") == true
+        }
+        try await chosen("remove", for: hello, in: room)
+        let gone = try await timeline.message(hello.id, "gone") { $0.deleted?.seq != nil }
+        #expect(details(of: gone).contains("(deleted)"))
+        try await seen(gone, in: room)
+        let listModel = RoomListModel()
+        let listing = Task { try await listModel.show(client) }
+        let counting = Task { try await badge(client) }
+        try await within("the list shows the group") {
+            while await !listModel.state.rows.contains(where: { $0.room == room.id }) {
+                await Task.yield()
+            }
+        }
+        try await listModel.onScreen(first: 0, count: 12)
+        #expect(await listModel.state.rows.map(line(of:)).contains { $0.hasPrefix("Tea: ") })
+        try await swiped(room)
+        try await leftScreen(room, written: "half a tho")
+        #expect(try await enteredScreen(room) == "half a tho")
+        let party = try await client.createGroup(name: "Party", members: [])
+        try await invite([grace.name], to: party)
+        try await report(client)
         let heading = Task { try await header(of: room, with: grace.name, client) }
         let footing = Task { try await footer(of: room) }
         textChanged(in: room)
         try await within("the model shows it") {
-            while await model.rows.texts != ["Hello"] { await Task.yield() }
+            while await model.rows.texts != ["Indeed"] { await Task.yield() }
         }
 
         try await sceneChanged(isInFront: false, client)
@@ -75,17 +106,19 @@ struct SnippetTests {
         client.setNetwork(Network(kind: .none))
         #expect(try await findRoom(with: grace.name, client) == nil)
 
-        try await signOut(client)
+        try await signOut(client) { _ in true }
         try await within("the loops end") {
             // It may be asking for the rooms at that moment.
             do { try await signedIn.value } catch TidewireError.Closed {}
             try await watching.value
-            for loop in [heading, footing] {
+            for loop in [heading, footing, listing, counting] {
                 do { try await loop.value } catch TidewireError.Closed {}
             }
             await showing.value
         }
         #expect(await model.problem == nil)
+        let again = try await open(folder: ada.folder, server: world.url, user: ada.name)
+        try await quit(again)
     }
 
     /// The marked parts of the files beside this one, by name.

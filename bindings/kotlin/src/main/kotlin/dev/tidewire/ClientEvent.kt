@@ -2,8 +2,14 @@ package dev.tidewire
 
 /** What a client tells of itself, besides its mode and its timelines. */
 public sealed interface ClientEvent {
-    /** Some room of the list changed: ask for [TidewireClient.rooms] when it matters. */
+    /**
+     * Some room of the list changed: ask for [TidewireClient.rooms] when it matters. A [RoomList]
+     * tells what changed.
+     */
     public data object RoomsChanged : ClientEvent
+
+    /** What is unread of all rooms is another number, at most every 100 ms: see [TidewireClient.unreadTotal]. */
+    public data class UnreadTotalChanged(val total: Unread) : ClientEvent
 
     /**
      * Where these users stand now, of those whose place has changed: members of watched rooms. See
@@ -32,10 +38,18 @@ public sealed interface ClientEvent {
     /** The store works again. */
     public data object StoreRecovered : ClientEvent
 
-    /** The server refused the message [id] of [room]. Its timeline says so too. */
+    /** Something on disk was damaged. What is told here has been done; nothing is left to do. */
+    public data class Repaired(val repair: Repair) : ClientEvent
+
+    /**
+     * The server refused what was sent to [room]. The message [id] stays in the outbox as failed, and
+     * its timeline says so too. If there is a [target], what was refused was an edit, a deletion or a
+     * reaction of that message: it is given up, and shows no more.
+     */
     public data class SendFailed(
         val room: String,
         val id: String,
+        val target: String?,
         val reason: FailReason,
     ) : ClientEvent
 

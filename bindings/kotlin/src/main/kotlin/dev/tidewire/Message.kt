@@ -9,15 +9,23 @@ package dev.tidewire
  * @property seq its place in the room, from 1 on; none while it waits in the outbox.
  * @property atMs when the server took it, or, in the outbox, when it was queued: ms since
  *   1970-01-01 UTC.
- * @property kind what kind of content it has: `message`, `room.created`, `member.joined`,
- *   `member.left`, or a kind of the app's own.
- * @property text the text, if this is a `message`.
+ * @property kind what kind of content it has: `message`, `room.created`, `room.updated`,
+ *   `member.joined`, `member.left`, `member.role`, or a kind of the app's own.
+ * @property text the text as of the last edit, if this is a `message` that was not deleted.
  * @property mentions the ids of those whom a `message` mentions.
  * @property metadataJson what the app put into a `message`, as JSON.
  * @property contentJson the content of anything that is no `message`, as JSON.
  * @property state how far it is.
  * @property reach of a message of the user's own in a room of up to 100 members: how many of the
  *   others have it.
+ * @property edited the last edit.
+ * @property deleted the deletion. What is deleted has no text, no edit and no reactions.
+ * @property reactions the reactions, in the order in which their keys came.
+ * @property replyTo the message that it quotes.
+ * @property thread the id of the message in whose thread it stands.
+ * @property replies what stands in its own thread.
+ * @property changing whether an edit, a deletion or a reaction of the user's is shown here that is
+ *   still on its way. If the server refuses it, it goes again.
  */
 public data class Message(
     val id: String,
@@ -32,6 +40,75 @@ public data class Message(
     val contentJson: String?,
     val state: MessageState,
     val reach: Reach? = null,
+    val edited: Changed? = null,
+    val deleted: Changed? = null,
+    val reactions: List<Reactions> = emptyList(),
+    val replyTo: Quote? = null,
+    val thread: String? = null,
+    val replies: Replies? = null,
+    val changing: Boolean = false,
+)
+
+/**
+ * When a message was edited or deleted.
+ *
+ * @property seq by which event; none while that is in the outbox.
+ * @property atMs when the server took it, or, in the outbox, when it was queued: ms since
+ *   1970-01-01 UTC.
+ */
+public data class Changed(
+    val seq: Long?,
+    val atMs: Long,
+)
+
+/**
+ * All reactions of one key on a message.
+ *
+ * @property key the mark, as a rule an emoji.
+ * @property count how many users have it there.
+ * @property mine whether the user is one of them.
+ * @property by the ids of those of them who have it for the longest time, at most 10.
+ */
+public data class Reactions(
+    val key: String,
+    val count: Long,
+    val mine: Boolean,
+    val by: List<String>,
+)
+
+/**
+ * A message that another one quotes.
+ *
+ * @property id its id.
+ * @property message what it says now, if it is on this device.
+ */
+public data class Quote(
+    val id: String,
+    val message: Quoted?,
+)
+
+/**
+ * What a quoted message says.
+ *
+ * @property sender the id of who sent it.
+ * @property text its text; none if it was deleted or has none.
+ * @property deleted whether it was deleted.
+ */
+public data class Quoted(
+    val sender: String,
+    val text: String?,
+    val deleted: Boolean,
+)
+
+/**
+ * The messages in the thread of another one, the user's own that are on their way among them.
+ *
+ * @property count how many, the deleted ones too.
+ * @property lastAtMs when the last one came: ms since 1970-01-01 UTC.
+ */
+public data class Replies(
+    val count: Long,
+    val lastAtMs: Long,
 )
 
 /**

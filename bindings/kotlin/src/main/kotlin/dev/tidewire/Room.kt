@@ -1,5 +1,9 @@
 package dev.tidewire
 
+import dev.tidewire.internal.outgoing
+import dev.tidewire.internal.toApi
+import dev.tidewire.internal.toFfi
+import dev.tidewire.internal.valid
 import kotlinx.coroutines.flow.Flow
 
 /**
@@ -29,7 +33,100 @@ public class Room internal constructor(
         text: String,
         mentions: List<String> = emptyList(),
         metadataJson: String? = null,
-    ): String = client.send(id, text, mentions, metadataJson)
+    ): String {
+        val message = outgoing(text, mentions, metadataJson)
+        return client.decide { it.send(id, message) }
+    }
+
+    /**
+     * Sends a message that quotes the message [to] of this room. As [send]; readers see what is quoted
+     * as it is when they look: [Message.replyTo].
+     *
+     * @throws TidewireException as for [send].
+     */
+    public suspend fun reply(
+        to: String,
+        text: String,
+        mentions: List<String> = emptyList(),
+        metadataJson: String? = null,
+    ): String {
+        val message = outgoing(text, mentions, metadataJson, replyTo = to)
+        return client.decide { it.send(id, message) }
+    }
+
+    /**
+     * Sends a message into the thread of the message [root] of this room, which must not stand in a
+     * thread itself. As [send]; it makes no row in the room's own timeline, but is counted in
+     * [Message.replies] of [root].
+     *
+     * @param replyTo the id of a message that it quotes.
+     * @throws TidewireException as for [send].
+     */
+    public suspend fun sendInThread(
+        root: String,
+        text: String,
+        mentions: List<String> = emptyList(),
+        metadataJson: String? = null,
+        replyTo: String? = null,
+    ): String {
+        val message = outgoing(text, mentions, metadataJson, replyTo, thread = root)
+        return client.decide { it.send(id, message) }
+    }
+
+    /**
+     * Has the user's message [message] say something else. Shows at once; on disk when this returns,
+     * from there on it arrives exactly once. A message that was never sent is changed where it waits.
+     * What it quotes and its thread stay what they were. If the server refuses the edit, the message
+     * is again what it was, and [ClientEvent.SendFailed] says so. Goes on if the caller is cancelled.
+     * Waits for the disk, never for the network.
+     *
+     * @throws TidewireException `NotYours` and `MessageDeleted`, where the message is on this device,
+     *   else the server judges; `UnknownMessage` for what is no message; else as for [send].
+     */
+    public suspend fun edit(
+        message: String,
+        text: String,
+        mentions: List<String> = emptyList(),
+        metadataJson: String? = null,
+    ) {
+        valid("message", message)
+        val content = outgoing(text, mentions, metadataJson)
+        client.decide { it.edit(id, message, content) }
+    }
+
+    /**
+     * Deletes the message [message]: the user's own, or in a group that the user owns anybody's. One
+     * that was never sent is discarded. Else as [edit].
+     *
+     * @throws TidewireException as for [edit].
+     */
+    public suspend fun delete(message: String) {
+        valid("message", message)
+        client.decide { it.delete(id, message) }
+    }
+
+    /**
+     * Puts the mark [key] on the message [message], as a rule an emoji: 1 to 64 bytes. Nothing changes
+     * if the user has it there already. Else as [edit].
+     *
+     * @throws TidewireException as for [edit], but for `NotYours`.
+     */
+    public suspend fun react(message: String, key: String) {
+        valid("message", message)
+        valid("key", key)
+        client.decide { it.react(id, message, key) }
+    }
+
+    /**
+     * Takes the user's mark [key] away again. As [react].
+     *
+     * @throws TidewireException as for [react].
+     */
+    public suspend fun unreact(message: String, key: String) {
+        valid("message", message)
+        valid("key", key)
+        client.decide { it.unreact(id, message, key) }
+    }
 
     /**
      * Marks the room as read up to [seq], also for the user's other devices. Never goes back;
@@ -40,7 +137,8 @@ public class Room internal constructor(
      * @throws TidewireException `InvalidId`, `UnknownRoom`, `NotAMember`, `Suspended`, `Closed`,
      *   those of the store.
      */
-    public suspend fun markRead(seq: Long): Unit = client.markRead(id, seq)
+    public suspend fun markRead(seq: Long): Unit =
+        client.decide { it.markRead(id, seq.coerceAtLeast(0).toULong()) }
 
     /**
      * The user types in this room: call it for each keystroke, and leave the rest to the client. The
@@ -65,15 +163,139 @@ public class Room internal constructor(
      * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownMessage`, `Closed`, those of
      *   the store.
      */
-    public suspend fun retry(message: String): Unit = client.retry(id, message)
+    public suspend fun retry(message: String) {
+        valid("message", message)
+        client.decide { it.retry(id, message) }
+    }
 
     /**
-     * Takes the failed message [message] out of the outbox: those behind it go on. Goes on if the
-     * caller is cancelled. Waits for the disk.
+     * Takes the failed message [message] out of the outbox, and what was to change it: those behind
+     * it go on. Goes on if the caller is cancelled. Waits for the disk.
      *
      * @throws TidewireException as for [retry].
      */
-    public suspend fun discard(message: String): Unit = client.discard(id, message)
+    public suspend fun discard(message: String) {
+        valid("message", message)
+        client.decide { it.discard(id, message) }
+    }
+
+    /**
+     * Keeps what the user has begun to write here, at most 16 KiB; null or an empty text forgets it.
+     * It is on disk when this returns, survives everything but the account's end, stays on this device
+     * and shows in lists of rooms. Sending does not clear it. Goes on if the caller is cancelled.
+     * Waits for the disk.
+     *
+     * @throws TidewireException `InvalidMessage` if it is too long; `InvalidText`, `InvalidId`,
+     *   `UnknownRoom`, `Suspended`, `Closed`, those of the store.
+     */
+    public suspend fun setDraft(text: String?) {
+        text?.let { valid("text", it) }
+        client.decide { it.setDraft(id, text) }
+    }
+
+    /**
+     * What the user has begun to write here: from memory.
+     *
+     * @throws TidewireException `InvalidId`, `Closed`, those of the store.
+     */
+    public suspend fun draft(): String? = client.read { it.draft(id) }
+
+    /**
+     * Sets what holds for this room on all of the user's devices. It is on disk and shows when this
+     * returns; the server is told as soon as there is a network. Of several wishes the newest counts,
+     * also against what another device has set before the server hears of it. Goes on if the caller is
+     * cancelled. Waits for the disk.
+     *
+     * @throws TidewireException `InvalidId`, `UnknownRoom`, `NotAMember`, `Suspended`, `Closed`, those
+     *   of the store.
+     */
+    public suspend fun setSettings(settings: RoomSettings): Unit =
+        client.decide { it.setRoomSettings(id, settings.toFfi()) }
+
+    /**
+     * Mutes the room, or ends that: its messages do not count for [TidewireClient.unreadTotal] any
+     * more, mentions do. As [setSettings], and what else is set stays.
+     *
+     * @throws TidewireException as for [setSettings].
+     */
+    public suspend fun mute(muted: Boolean = true): Unit = client.decide { it.mute(id, muted) }
+
+    /**
+     * Pins the room above all that are not, or ends that. As [mute].
+     *
+     * @throws TidewireException as for [setSettings].
+     */
+    public suspend fun pin(pinned: Boolean = true): Unit = client.decide { it.pin(id, pinned) }
+
+    /**
+     * Puts the room away, or brings it back: archived ones are in no list that does not ask for them,
+     * and do not count for [TidewireClient.unreadTotal]. As [mute].
+     *
+     * @throws TidewireException as for [setSettings].
+     */
+    public suspend fun archive(archived: Boolean = true): Unit =
+        client.decide { it.archive(id, archived) }
+
+    /**
+     * A page of at most 100 members, by user id. Waits for the network.
+     *
+     * @param after the [MemberPage.next] of the page before it; null for the first one.
+     * @throws TidewireException `InvalidText`, `InvalidId`, `Offline`, `Network`, `AuthRequired`,
+     *   `Refused`, `Closed`.
+     */
+    public suspend fun members(after: String? = null): MemberPage {
+        after?.let { valid("after", it) }
+        return client.read { it.members(id, after).toApi() }
+    }
+
+    /**
+     * Invites: adds these [users], by their ids, at most 100 at once. Only owners of groups may. Goes
+     * on if the caller is cancelled. Waits for the network.
+     *
+     * @throws TidewireException as for [members], and those of the store.
+     */
+    public suspend fun addMembers(users: List<String>) {
+        val asked = valid("users", users)
+        client.decide { it.addMembers(id, asked) }
+    }
+
+    /**
+     * Removes the member [user]. Only owners may. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun removeMember(user: String) {
+        valid("user", user)
+        client.decide { it.removeMember(id, user) }
+    }
+
+    /**
+     * Leaves the room. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun leave(): Unit = client.decide { it.leave(id) }
+
+    /**
+     * Gives the member [user] of a group another role. Only owners may, and the last owner stays one.
+     * Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun setRole(user: String, role: Role) {
+        valid("user", user)
+        client.decide { it.setRole(id, user, role.toFfi()) }
+    }
+
+    /**
+     * Changes how a group looks, all of it. Only owners may. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun update(update: RoomUpdate) {
+        val looks = update.toFfi()
+        client.decide { it.updateRoom(id, looks) }
+    }
 
     /**
      * Why what is shown of this room is or is not all, and new: what is missing, and what it waits
@@ -81,7 +303,7 @@ public class Room internal constructor(
      *
      * @throws TidewireException `InvalidId`, `UnknownRoom`, `Closed`, those of the store.
      */
-    public suspend fun why(): Why = client.whyRoom(id)
+    public suspend fun why(): Why = client.read { it.whyRoom(id).toApi() }
 
     /**
      * Why the message [message] is in the state that it is in. From memory if it is in the outbox
@@ -90,7 +312,10 @@ public class Room internal constructor(
      * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownMessage`, `Suspended`,
      *   `Closed`, those of the store.
      */
-    public suspend fun why(message: String): Why = client.whyMessage(id, message)
+    public suspend fun why(message: String): Why {
+        valid("message", message)
+        return client.read { it.whyMessage(id, message).toApi() }
+    }
 
     /**
      * Opens a timeline at the newest messages; close it when nobody looks any more. Waits for the

@@ -1,33 +1,39 @@
 package dev.tidewire
 
 /**
- * A room of the list.
+ * A room of the user's. For a list on the screen there is [RoomList].
  *
  * @property id its id.
  * @property kind direct or group.
  * @property name the name, for groups that have one.
+ * @property avatarUrl the picture, for groups that have one.
  * @property peer in a direct room, the id of the other one.
  * @property createdAtMs when it was created: ms since 1970-01-01 UTC.
  * @property members how many members it has.
  * @property role what the user may do in it.
  * @property joined whether the user still is a member.
  * @property headSeq the place of the newest event known; 0 if there is none.
- * @property lastMessage that event, if it is here.
- * @property unreadBase what the user has not read, as last told by the server.
- * @property pending how many messages of this room wait in the outbox.
+ * @property lastEvent that event, if it is here.
+ * @property settings what the user has set for it, whether or not the server knows of it yet.
+ * @property unread what the user has not read.
+ * @property draft what the user has begun to write.
+ * @property pending how many operations of this room wait in the outbox.
  */
 public data class RoomSummary(
     val id: String,
     val kind: RoomKind,
     val name: String?,
+    val avatarUrl: String?,
     val peer: String?,
     val createdAtMs: Long,
     val members: Long,
     val role: Role,
     val joined: Boolean,
     val headSeq: Long,
-    val lastMessage: Message?,
-    val unreadBase: UnreadBase?,
+    val lastEvent: Message?,
+    val settings: RoomSettings,
+    val unread: Unread,
+    val draft: String?,
     val pending: Long,
 )
 
@@ -42,7 +48,10 @@ public enum class RoomKind {
 
 /** What a member may do. */
 public enum class Role {
-    /** May add and remove members. */
+    /**
+     * May add and remove members, change how the group looks and what others may do, and delete
+     * anybody's messages.
+     */
     OWNER,
 
     /** May read and write, and leave. Roles that this version does not know may at least that. */
@@ -50,16 +59,30 @@ public enum class Role {
 }
 
 /**
- * How much of a room its user has not read, as counted by the server.
+ * How much is unread.
  *
- * @property unread messages of others; 1,000 means that many or more.
- * @property mentions those of them that mention the user.
- * @property asOf the seq up to which is counted.
- * @property read everything up to this seq is read.
+ * @property messages messages of others, in threads too. Of one room at most 1,000, which then means
+ *   that many or more.
+ * @property mentions those of them that mention the user; at most 1,000 of one room.
+ * @property exact whether this is the number. If not, there are at least so many: the user has read
+ *   up to somewhere within what is not here, and the server is asked as soon as it can be reached.
  */
-public data class UnreadBase(
-    val unread: Long,
+public data class Unread(
+    val messages: Long,
     val mentions: Long,
-    val asOf: Long,
-    val read: Long,
+    val exact: Boolean,
+)
+
+/**
+ * What a user has set for a room, for all of the user's devices. Nobody else learns of it.
+ *
+ * @property muted the room's messages do not count for [TidewireClient.unreadTotal], mentions do.
+ * @property pinned it stands above all rooms that are not.
+ * @property archived it is in no list that does not ask for it, and does not count for
+ *   [TidewireClient.unreadTotal].
+ */
+public data class RoomSettings(
+    val muted: Boolean = false,
+    val pinned: Boolean = false,
+    val archived: Boolean = false,
 )

@@ -11,6 +11,9 @@ import kotlin.time.Duration
  * @property dataDir the folder for all accounts' data; each account gets a folder of its own in it.
  *   On Android, below `context.filesDir`. Without it everything is kept in memory and ends with the
  *   client, pending sends too.
+ * @property acceptLoss whether to begin although pending sends are damaged beyond reading (no):
+ *   opening fails with [TidewireException.Damaged] then and changes nothing. With it, what can be read
+ *   is kept, the damaged file is set aside, and [ClientEvent.Repaired] tells of it. Ask the user first.
  * @property inBackground whether the system started the app in the background, with nobody looking
  *   (no). No socket is opened then.
  * @property maxConcurrentRooms rooms that are live at once in [Mode.HYBRID]: 0 to 20 (5).
@@ -24,6 +27,9 @@ import kotlin.time.Duration
  * @property slowPollingInterval the same on a 2G network: 100 ms to 600 s (10 s).
  * @property maxMessagesPerRoom messages of one room kept in memory: 50 to 100,000 (500).
  * @property cacheTtl how long profiles and room metadata count as fresh (300 s).
+ * @property cacheBytes bytes of messages kept on disk: at least 1,000,000 (256 MiB). Above it the
+ *   oldest messages of the rooms that were not opened for longest go first, but for the newest 50 of
+ *   each room; pending sends never do. What went is fetched again when somebody scrolls there.
  * @property spread time over which changes that audience or policy ask for are spread: 0 to 600 s
  *   (10 s).
  * @property outboxCapacity operations that may wait in the outbox: 1 to 1,000,000 (10,000).
@@ -34,6 +40,7 @@ public data class Settings(
     val url: String,
     val user: String,
     val dataDir: String? = null,
+    val acceptLoss: Boolean = false,
     val inBackground: Boolean = false,
     val maxConcurrentRooms: Int? = null,
     val messageBufferTime: Duration? = null,
@@ -43,6 +50,7 @@ public data class Settings(
     val slowPollingInterval: Duration? = null,
     val maxMessagesPerRoom: Int? = null,
     val cacheTtl: Duration? = null,
+    val cacheBytes: Long? = null,
     val spread: Duration? = null,
     val outboxCapacity: Int? = null,
     val budget: Budget = Budget(),

@@ -5,6 +5,7 @@ import dev.tidewire.internal.deciding
 import dev.tidewire.internal.follow
 import dev.tidewire.internal.latest
 import dev.tidewire.internal.making
+import dev.tidewire.internal.query
 import dev.tidewire.internal.reading
 import dev.tidewire.internal.readingOrEnd
 import dev.tidewire.internal.toApi
@@ -26,7 +27,6 @@ import kotlin.time.Duration
 import dev.tidewire.ffi.Client as FfiClient
 import dev.tidewire.ffi.ClientEvent as FfiClientEvent
 import dev.tidewire.ffi.EventSubscription as FfiEvents
-import dev.tidewire.ffi.OutgoingMessage as FfiOutgoingMessage
 
 /**
  * One user's client: where everything else comes from. Thread-safe; no call keeps the thread of its
@@ -92,8 +92,41 @@ public class TidewireClient private constructor(
     public suspend fun rooms(): List<RoomSummary> = reading { live().rooms().map { it.toApi() } }
 
     /**
-     * Creates a group with these other [members], at most 100, by their ids. Goes on if the caller
-     * is cancelled. Waits for the network.
+     * Opens a list of rooms, sorted and filtered: for a screen that scrolls. From memory, also without
+     * a network. While it is open the client fetches ahead what it shows: see [RoomList.setVisible].
+     * Close it when nobody looks any more.
+     *
+     * @param sort the order. Pinned rooms stand above all others.
+     * @param filter which rooms.
+     * @param window how many rows are told at most, those around what is visible: 1 to 500 (100).
+     * @throws TidewireException `InvalidText`, `Suspended`, `Closed`, those of the store.
+     */
+    public suspend fun roomList(
+        sort: RoomSort = RoomSort.RECENT,
+        filter: RoomFilter = RoomFilter(),
+        window: Int? = null,
+    ): RoomList {
+        val query = query(sort, filter, window)
+        return making { RoomList(live().openRoomList(query), this) }
+    }
+
+    /**
+     * What is unread of all rooms together, for a badge: at first as it is, then each newer number,
+     * without those that were passed meanwhile. Of rooms that the user is in and has not archived;
+     * muted ones count only what mentions the user. From memory. Ends when the client is closed. Fails
+     * with [TidewireException.Closed] if it was closed before.
+     */
+    public val unreadTotal: Flow<Unread> =
+        latest(
+            subscribe = { live().events() },
+            concerns = { event -> event is FfiClientEvent.UnreadTotalChanged },
+            read = { live().unreadTotal().toApi() },
+        )
+
+    /**
+     * Creates a group with these other [members], at most 100, by their ids; this user owns it. More
+     * are invited with [Room.addMembers], and [Room.leave] leaves it. Goes on if the caller is
+     * cancelled. Waits for the network.
      *
      * @throws TidewireException `InvalidText`, `InvalidId`, `Offline`, `Network`, `AuthRequired`,
      *   `Refused`, `Closed`, those of the store.
@@ -185,6 +218,14 @@ public class TidewireClient private constructor(
     public suspend fun budget(): BudgetReport = reading { live().budget().toApi() }
 
     /**
+     * Which tier (memory, disk, server) answered how many reads, how fast, and what each holds; and
+     * how long the client took to its first byte, list and screen. Waits for the disk.
+     *
+     * @throws TidewireException `Suspended`, `Closed`, those of the store.
+     */
+    public suspend fun cacheReport(): CacheReport = reading { live().cacheReport().toApi() }
+
+    /**
      * Sets what the client may spend in any hour; what it spent in the last one counts. Any number
      * makes sense: see [Budget]. Returns at once.
      *
@@ -246,20 +287,40 @@ public class TidewireClient private constructor(
         ending.await()
     }
 
-    internal suspend fun send(
-        room: String,
-        text: String,
-        mentions: List<String>,
-        metadataJson: String?,
-    ): String {
-        val message =
-            FfiOutgoingMessage(
-                text = valid("text", text),
-                mentions = valid("mentions", mentions),
-                metadataJson = metadataJson?.let { valid("metadataJson", it) },
-            )
-        return scope.deciding { live().send(room, message) }
+    /**
+     * Ends the client and the account on this device: its socket, its timers, what it has in memory,
+     * and all its files, those of [Settings.record] excepted. With [Logout.KEEP] that is refused while
+     * something waits to be sent; the client goes on then. Else every other call fails with
+     * [TidewireException.Closed] from now on, as after [close]. Goes on if the caller is cancelled.
+     * Waits for the disk.
+     *
+     * @throws TidewireException `PendingSends` and, while the app is suspended, `Suspended` with
+     *   [Logout.KEEP]: nothing has changed then. Those of the store: the client has ended, and some of
+     *   its files may be left. `Closed`.
+     */
+    public suspend fun logout(logout: Logout) {
+        scope
+            .async {
+                try {
+                    translated { live().logout(logout.toFfi()) }
+                } catch (refused: TidewireException.PendingSends) {
+                    throw refused
+                } catch (refused: TidewireException.Suspended) {
+                    throw refused
+                } catch (error: TidewireException) {
+                    close()
+                    throw error
+                }
+                close()
+            }.await()
     }
+
+    /** A call of a room that ends with its caller. */
+    internal suspend fun <T> read(call: suspend (FfiClient) -> T): T = reading { call(live()) }
+
+    /** A call of a room that goes on if its caller gives up. */
+    internal suspend fun <T> decide(call: suspend (FfiClient) -> T): T =
+        scope.deciding { call(live()) }
 
     internal fun typing(room: String) {
         try {
@@ -275,27 +336,6 @@ public class TidewireClient private constructor(
             concerns = { event -> event is FfiClientEvent.TypingChanged && event.room == room },
             read = { live().typists(room) },
         )
-
-    internal suspend fun markRead(room: String, seq: Long) {
-        scope.deciding { live().markRead(room, seq.coerceAtLeast(0).toULong()) }
-    }
-
-    internal suspend fun retry(room: String, message: String) {
-        valid("message", message)
-        scope.deciding { live().retry(room, message) }
-    }
-
-    internal suspend fun discard(room: String, message: String) {
-        valid("message", message)
-        scope.deciding { live().discard(room, message) }
-    }
-
-    internal suspend fun whyRoom(room: String): Why = reading { live().whyRoom(room).toApi() }
-
-    internal suspend fun whyMessage(room: String, message: String): Why {
-        valid("message", message)
-        return reading { live().whyMessage(room, message).toApi() }
-    }
 
     internal suspend fun timeline(room: String): Timeline =
         making { Timeline(live().openTimeline(room), this, room) }
@@ -318,7 +358,7 @@ public class TidewireClient private constructor(
          *   [ClientEvent.AuthRequired] says so with the exception's message, sends wait, and it is
          *   asked again, with growing delays.
          * @throws TidewireException `InvalidText`, `InvalidUrl`, `InvalidId`, `InvalidSetting`, and
-         *   those of the store: `FolderInUse`, `FolderUnusable`, `NotADatabase`, `NewerDatabase`,
+         *   those of the store: `FolderInUse`, `FolderUnusable`, `Damaged`, `NewerDatabase`,
          *   `DiskFull`, `StoreFailed`.
          */
         public suspend fun open(

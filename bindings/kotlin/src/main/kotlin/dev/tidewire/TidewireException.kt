@@ -28,10 +28,15 @@ public sealed class TidewireException(
         public val reason: String,
     ) : TidewireException(told)
 
-    /** The file [path] is no database, or a damaged one. It was left as it is. */
-    public class NotADatabase internal constructor(
+    /**
+     * What exists nowhere else, the pending sends, can not be read to its end: the file [path] is
+     * damaged, [reason] says how. It was left as it is. [Settings.acceptLoss] goes on with what can be
+     * read. A damaged cache alone is never an error: it is filled again.
+     */
+    public class Damaged internal constructor(
         told: Told,
         public val path: String,
+        public val reason: String,
     ) : TidewireException(told)
 
     /** A newer version of the SDK wrote the database: [found] is above [known]. It was left so. */
@@ -111,6 +116,21 @@ public sealed class TidewireException(
         public val id: String,
     ) : TidewireException(told)
 
+    /**
+     * The message [id] is somebody else's: only its sender may edit it, and delete it may its sender
+     * and, in a group, an owner.
+     */
+    public class NotYours internal constructor(
+        told: Told,
+        public val id: String,
+    ) : TidewireException(told)
+
+    /** The message [id] was deleted, or is about to be: it can be neither changed nor reacted to. */
+    public class MessageDeleted internal constructor(
+        told: Told,
+        public val id: String,
+    ) : TidewireException(told)
+
     /** As many messages as may, [capacity], wait to be sent: wait until some have left. */
     public class OutboxFull internal constructor(
         told: Told,
@@ -146,6 +166,15 @@ public sealed class TidewireException(
     ) : TidewireException(told)
 
     /**
+     * There are [pending] messages that were not sent yet, and [Logout.KEEP] was to keep them: send,
+     * retry or discard them first, or give them up with [Logout.DISCARD].
+     */
+    public class PendingSends internal constructor(
+        told: Told,
+        public val pending: Long,
+    ) : TidewireException(told)
+
+    /**
      * The app said that it is suspended, and this needs the disk or the network: say that it is in
      * the foreground or the background first, with [TidewireClient.setAppState].
      */
@@ -153,15 +182,15 @@ public sealed class TidewireException(
         told: Told,
     ) : TidewireException(told)
 
-    /** The client or the timeline was closed. */
+    /** The client, the timeline or the list was closed. */
     public class Closed internal constructor() :
         TidewireException("this was closed", isTemporary = false)
 
-    /** Another collector of the same timeline is at work: one at a time. */
+    /** Another collector of the same timeline or list is at work: one at a time. */
     public class AlreadyCollected internal constructor() :
         TidewireException(
-            "this timeline has a collector already, and it can have one at a time: " +
-                "share it with `shareIn`, or open a second timeline",
+            "this has a collector already, and it can have one at a time: " +
+                "share it with `shareIn`, or open a second timeline or list",
             isTemporary = true,
         )
 

@@ -1,12 +1,10 @@
 package dev.tidewire
 
-import dev.tidewire.internal.Turn
+import dev.tidewire.internal.Pulled
 import dev.tidewire.internal.reading
-import dev.tidewire.internal.readingOrEnd
 import dev.tidewire.internal.toApi
 import dev.tidewire.internal.translated
 import kotlinx.coroutines.flow.Flow
-import kotlinx.coroutines.flow.flow
 import java.io.Closeable
 import java.util.concurrent.atomic.AtomicBoolean
 import dev.tidewire.ffi.Timeline as FfiTimeline
@@ -25,11 +23,14 @@ public class Timeline internal constructor(
     public val room: String,
 ) : Closeable {
     private val closed = AtomicBoolean()
-    private val turn = Turn()
-
-    /** Guarded by [turn], as is [state]: the number of the last batch that was processed. */
-    private var after = 0L
-    private var state = TimelineState.EMPTY
+    private val pulled =
+        Pulled(
+            TimelineState.EMPTY,
+            number = TimelineBatch::number,
+            plus = TimelineState::plus,
+            begin = { live() },
+            next = { timeline, after -> timeline.next(after, null).toApi() },
+        )
 
     /**
      * What the timeline shows: first what it showed to the collector before, if there was one, then
@@ -39,13 +40,7 @@ public class Timeline internal constructor(
      * Fails with [TidewireException.Closed] if it was closed before, and with
      * [TidewireException.AlreadyCollected] beside another collector.
      */
-    public val rows: Flow<TimelineState> =
-        flow {
-            collecting(
-                onStart = { if (after > 0) emit(state) },
-                onBatch = { _, next -> emit(next) },
-            )
-        }
+    public val rows: Flow<TimelineState> = pulled.states
 
     /**
      * The updates as they come, for those who keep rows themselves: goes on after the last one that
@@ -54,31 +49,7 @@ public class Timeline internal constructor(
      *
      * Ends and fails as [rows] does.
      */
-    public val batches: Flow<TimelineBatch> =
-        flow { collecting(onStart = {}, onBatch = { batch, _ -> emit(batch) }) }
-
-    private suspend fun collecting(
-        onStart: suspend () -> Unit,
-        onBatch: suspend (TimelineBatch, TimelineState) -> Unit,
-    ) {
-        turn.take {
-            val live = live()
-            onStart()
-            while (true) {
-                // An answer that is lost to a cancellation comes again: it is asked for by `after`.
-                val read =
-                    readingOrEnd {
-                        val batch = live.next(after.toULong(), null).toApi()
-                        batch to state + batch
-                    } ?: break
-                val (batch, next) = read
-                onBatch(batch, next)
-                // Only now that it has been processed: asking with this number acknowledges it.
-                state = next
-                after = batch.number
-            }
-        }
-    }
+    public val batches: Flow<TimelineBatch> = pulled.batches
 
     /**
      * Puts up to [count] (1 to 200) older messages before those shown: from disk as far as they are

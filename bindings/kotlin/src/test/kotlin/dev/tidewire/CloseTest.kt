@@ -26,6 +26,7 @@ class CloseTest {
             val room = client.directRoom(grace)
             val timeline = room.timeline()
             val fresh = room.timeline()
+            val list = client.roomList()
             timeline.rows.first()
             client.close()
             client.close()
@@ -49,6 +50,31 @@ class CloseTest {
                     "batches" to { fresh.batches.collect() },
                     "loadOlder" to { timeline.loadOlder() },
                     "fillGap" to { timeline.fillGap(TimelineRow.Gap(1, 2)) },
+                    "reply" to { room.reply(room.id, "too late") },
+                    "sendInThread" to { room.sendInThread(room.id, "too late") },
+                    "edit" to { room.edit(room.id, "too late") },
+                    "delete" to { room.delete(room.id) },
+                    "react" to { room.react(room.id, "👍") },
+                    "unreact" to { room.unreact(room.id, "👍") },
+                    "setDraft" to { room.setDraft("too late") },
+                    "draft" to { room.draft() },
+                    "setSettings" to { room.setSettings(RoomSettings()) },
+                    "mute" to { room.mute() },
+                    "pin" to { room.pin() },
+                    "archive" to { room.archive() },
+                    "members" to { room.members() },
+                    "addMembers" to { room.addMembers(listOf(grace)) },
+                    "removeMember" to { room.removeMember(grace) },
+                    "leave" to { room.leave() },
+                    "setRole" to { room.setRole(grace, Role.OWNER) },
+                    "update" to { room.update(RoomUpdate("Tea")) },
+                    "roomList" to { client.roomList() },
+                    "setVisible" to { list.setVisible(0, 1) },
+                    "the list's rows" to { list.rows.collect() },
+                    "the list's batches" to { list.batches.collect() },
+                    "unreadTotal" to { client.unreadTotal.collect() },
+                    "cacheReport" to { client.cacheReport() },
+                    "logout" to { client.logout(Logout.DISCARD) },
                 )
             // Right after `close`, and when all is gone.
             repeat(2) {

@@ -76,7 +76,7 @@ class OfflineTest {
             var signedIn = false
             val client =
                 open(ada, folder) { if (signedIn) Stage.token(ada) else error("no sign-in server") }
-            assertEquals("from before", client.rooms().single().lastMessage?.text)
+            assertEquals("from before", client.rooms().single().lastEvent?.text)
             val timeline = client.room(room.id).timeline()
             val shown = timeline.rows.await("the cache") { it.texts == listOf("from before") }
             assertEquals(true, shown.message("from before")?.state?.isSent)

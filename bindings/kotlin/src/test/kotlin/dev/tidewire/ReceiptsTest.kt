@@ -22,6 +22,6 @@ class ReceiptsTest {
             assertEquals(Reach(deliveredTo = 1, readBy = 0, of = 1), delivered.message("Hello")?.reach)
             theirs.markRead(checkNotNull(arrived.seq))
             timeline.rows.await("read") { it.message("Hello")?.state == MessageState.Read }
-            assertEquals(0, other.rooms().single().unreadBase?.unread ?: 0)
+            assertEquals(Unread(0, 0, exact = true), other.rooms().single().unread)
         }
 }

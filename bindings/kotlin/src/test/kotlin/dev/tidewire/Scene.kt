@@ -98,6 +98,37 @@ internal suspend fun Timeline.awaitSent(texts: List<String>): TimelineState =
         shown == texts && state.said.all { it.state.isSent }
     }
 
+/** The message with this id, once it is shown so. */
+internal suspend fun Timeline.awaitMessage(
+    id: String,
+    what: String,
+    fits: (Message) -> Boolean,
+): Message {
+    val state = rows.await(what) { state -> state.messages.any { it.id == id && fits(it) } }
+    return state.messages.single { it.id == id }
+}
+
+/** Waits until the list shows these rooms, in this order. */
+internal suspend fun RoomList.awaitRooms(vararg rooms: Room) {
+    val ids = rooms.map { it.id }
+    this.rows.await("$ids") { state -> state.rows.map { it.room } == ids }
+}
+
+/** The row of this room, once it is so. */
+internal suspend fun RoomList.awaitRow(
+    room: Room,
+    what: String,
+    fits: (RoomListRow) -> Boolean,
+): RoomListRow {
+    val state = rows.await(what) { state -> state.rows.any { it.room == room.id && fits(it) } }
+    return state.rows.single { it.room == room.id }
+}
+
+/** Without a network, and with one again. */
+internal fun TidewireClient.goOffline() = setNetwork(Network(NetworkKind.NONE))
+
+internal fun TidewireClient.goOnline() = setNetwork(Network(NetworkKind.WIFI))
+
 /** Waits until this succeeds, for what becomes possible without saying so. */
 internal suspend fun <T> eventually(what: String, attempt: suspend () -> T): T {
     val begin = TimeSource.Monotonic.markNow()

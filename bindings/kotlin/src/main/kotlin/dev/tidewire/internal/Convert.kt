@@ -3,58 +3,41 @@ package dev.tidewire.internal
 import dev.tidewire.AppState
 import dev.tidewire.Budget
 import dev.tidewire.BudgetReport
+import dev.tidewire.CacheReport
 import dev.tidewire.ClientEvent
-import dev.tidewire.FailReason
-import dev.tidewire.Message
-import dev.tidewire.MessageState
+import dev.tidewire.Logout
 import dev.tidewire.Mode
 import dev.tidewire.ModeReason
 import dev.tidewire.ModeStatus
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
-import dev.tidewire.Older
 import dev.tidewire.Presence
-import dev.tidewire.Reach
 import dev.tidewire.Refreshed
-import dev.tidewire.Role
-import dev.tidewire.RoomKind
-import dev.tidewire.RoomSummary
+import dev.tidewire.Repair
 import dev.tidewire.Settings
+import dev.tidewire.Sizes
 import dev.tidewire.Spent
-import dev.tidewire.Tier
-import dev.tidewire.TimelineBatch
-import dev.tidewire.TimelineChange
-import dev.tidewire.TimelineRow
-import dev.tidewire.TimelineUpdate
-import dev.tidewire.UnreadBase
+import dev.tidewire.TierReport
 import kotlin.time.Duration
 import dev.tidewire.ffi.AppState as FfiAppState
 import dev.tidewire.ffi.Budget as FfiBudget
 import dev.tidewire.ffi.BudgetReport as FfiBudgetReport
+import dev.tidewire.ffi.CacheReport as FfiCacheReport
 import dev.tidewire.ffi.ClientEvent as FfiClientEvent
-import dev.tidewire.ffi.FailReason as FfiFailReason
-import dev.tidewire.ffi.Message as FfiMessage
-import dev.tidewire.ffi.MessageState as FfiMessageState
+import dev.tidewire.ffi.Logout as FfiLogout
 import dev.tidewire.ffi.Mode as FfiMode
 import dev.tidewire.ffi.ModeBatch as FfiModeBatch
 import dev.tidewire.ffi.ModeReason as FfiModeReason
 import dev.tidewire.ffi.Network as FfiNetwork
 import dev.tidewire.ffi.NetworkKind as FfiNetworkKind
-import dev.tidewire.ffi.Older as FfiOlder
 import dev.tidewire.ffi.Presence as FfiPresence
 import dev.tidewire.ffi.Refreshed as FfiRefreshed
-import dev.tidewire.ffi.Role as FfiRole
-import dev.tidewire.ffi.RoomKind as FfiRoomKind
-import dev.tidewire.ffi.RoomSummary as FfiRoomSummary
+import dev.tidewire.ffi.Repair as FfiRepair
 import dev.tidewire.ffi.Settings as FfiSettings
 import dev.tidewire.ffi.Spent as FfiSpent
-import dev.tidewire.ffi.Tier as FfiTier
-import dev.tidewire.ffi.TimelineBatch as FfiTimelineBatch
-import dev.tidewire.ffi.TimelineChange as FfiTimelineChange
-import dev.tidewire.ffi.TimelineRow as FfiTimelineRow
-import dev.tidewire.ffi.TimelineUpdate as FfiTimelineUpdate
+import dev.tidewire.ffi.TierReport as FfiTierReport
 
-// The only file, besides Told.kt, that knows both the generated types and those of apps: a change
+// Only the files `Convert*.kt` and Told.kt know both the generated types and those of apps: a change
 // of the generator ends here.
 
 internal fun Settings.toFfi(): FfiSettings =
@@ -62,6 +45,7 @@ internal fun Settings.toFfi(): FfiSettings =
         url = valid("url", url),
         user = valid("user", user),
         dataDir = dataDir?.let { valid("dataDir", it) },
+        acceptLoss = acceptLoss,
         inBackground = inBackground,
         // What is negative becomes huge, and out of bounds it is either way.
         maxConcurrentRooms = maxConcurrentRooms?.toUInt(),
@@ -72,6 +56,7 @@ internal fun Settings.toFfi(): FfiSettings =
         slowPollingIntervalMs = slowPollingInterval?.ms(),
         maxMessagesPerRoom = maxMessagesPerRoom?.toUInt(),
         cacheTtlMs = cacheTtl?.ms(),
+        cacheBytes = cacheBytes?.coerceAtLeast(0)?.toULong(),
         spreadMs = spread?.ms(),
         outboxCapacity = outboxCapacity?.toUInt(),
         budget = budget.toFfi(),
@@ -175,6 +160,7 @@ private fun FfiAppState.toApi(): AppState =
 internal fun FfiClientEvent.toApi(): ClientEvent =
     when (this) {
         FfiClientEvent.RoomsChanged -> ClientEvent.RoomsChanged
+        is FfiClientEvent.UnreadTotalChanged -> ClientEvent.UnreadTotalChanged(total.toApi())
         is FfiClientEvent.PresenceChanged ->
             ClientEvent.PresenceChanged(changes.associate { it.user to it.presence.toApi() })
         is FfiClientEvent.TypingChanged -> ClientEvent.TypingChanged(room, users)
@@ -182,7 +168,8 @@ internal fun FfiClientEvent.toApi(): ClientEvent =
         is FfiClientEvent.WrongUser -> ClientEvent.WrongUser(tokenUser)
         is FfiClientEvent.StoreFailed -> ClientEvent.StoreFailed(reason)
         FfiClientEvent.StoreRecovered -> ClientEvent.StoreRecovered
-        is FfiClientEvent.SendFailed -> ClientEvent.SendFailed(room, id, reason.toApi())
+        is FfiClientEvent.Repaired -> ClientEvent.Repaired(repair.toApi())
+        is FfiClientEvent.SendFailed -> ClientEvent.SendFailed(room, id, target, reason.toApi())
     }
 
 internal fun FfiPresence.toApi(): Presence =
@@ -193,102 +180,40 @@ internal fun FfiPresence.toApi(): Presence =
         is FfiPresence.Offline -> Presence.Offline(lastSeenMs)
     }
 
-internal fun FfiRoomSummary.toApi(): RoomSummary =
-    RoomSummary(
-        id = id,
-        kind =
-            when (kind) {
-                FfiRoomKind.DIRECT -> RoomKind.DIRECT
-                FfiRoomKind.GROUP -> RoomKind.GROUP
-            },
-        name = name,
-        peer = peer,
-        createdAtMs = createdAtMs,
-        members = members.toLong(),
-        role =
-            when (role) {
-                FfiRole.OWNER -> Role.OWNER
-                FfiRole.MEMBER -> Role.MEMBER
-            },
-        joined = joined,
-        headSeq = headSeq.toLong(),
-        lastMessage = lastMessage?.toApi(),
-        unreadBase =
-            unreadBase?.run {
-                UnreadBase(unread.toLong(), mentions.toLong(), asOf.toLong(), read.toLong())
-            },
-        pending = pending.toLong(),
-    )
-
-internal fun FfiMessage.toApi(): Message =
-    Message(
-        id = id,
-        room = room,
-        sender = sender,
-        seq = seq?.toLong(),
-        atMs = atMs,
-        kind = kind,
-        text = text,
-        mentions = mentions,
-        metadataJson = metadataJson,
-        contentJson = contentJson,
-        state = state.toApi(),
-        reach = reach?.run { Reach(deliveredTo.toLong(), readBy.toLong(), of.toLong()) },
-    )
-
-internal fun FfiMessageState.toApi(): MessageState =
-    when (this) {
-        FfiMessageState.Sending -> MessageState.Sending
-        is FfiMessageState.Waiting -> MessageState.Waiting(behind)
-        is FfiMessageState.Failed -> MessageState.Failed(reason.toApi())
-        FfiMessageState.Sent -> MessageState.Sent
-        FfiMessageState.Delivered -> MessageState.Delivered
-        FfiMessageState.Read -> MessageState.Read
-    }
-
-private fun FfiFailReason.toApi(): FailReason =
-    when (this) {
-        is FfiFailReason.Refused -> FailReason.Refused(code, text)
-        is FfiFailReason.Unknown -> FailReason.Unknown(text)
-    }
-
-internal fun FfiTimelineBatch.toApi(): TimelineBatch =
-    TimelineBatch(
-        number = number.toLong(),
-        update =
-            when (val update = update) {
-                is FfiTimelineUpdate.Reset ->
-                    TimelineUpdate.Reset(update.rows.map(FfiTimelineRow::toApi))
-                is FfiTimelineUpdate.Diff ->
-                    TimelineUpdate.Diff(update.changes.map(FfiTimelineChange::toApi))
-            },
-        more = more,
-    )
-
-private fun FfiTimelineChange.toApi(): TimelineChange =
-    when (this) {
-        is FfiTimelineChange.Insert -> TimelineChange.Insert(index.toInt(), row.toApi())
-        is FfiTimelineChange.Set -> TimelineChange.Set(index.toInt(), row.toApi())
-        is FfiTimelineChange.Remove -> TimelineChange.Remove(index.toInt())
-    }
-
-private fun FfiTimelineRow.toApi(): TimelineRow =
-    when (this) {
-        is FfiTimelineRow.Message -> TimelineRow.Message(message.toApi())
-        is FfiTimelineRow.Gap -> TimelineRow.Gap(from.toLong(), to.toLong())
-    }
-
-internal fun FfiOlder.toApi(): Older =
-    Older(
-        added = added.toInt(),
-        tier =
-            when (tier) {
-                FfiTier.MEMORY -> Tier.MEMORY
-                FfiTier.DISK -> Tier.DISK
-                FfiTier.SERVER -> Tier.SERVER
-            },
-        more = more,
-    )
-
 internal fun FfiRefreshed.toApi(): Refreshed =
     Refreshed(complete = complete, newEvents = newEvents.toLong(), pending = pending.toLong())
+
+internal fun Logout.toFfi(): FfiLogout =
+    when (this) {
+        Logout.KEEP -> FfiLogout.KEEP
+        Logout.DISCARD -> FfiLogout.DISCARD
+    }
+
+internal fun FfiCacheReport.toApi(): CacheReport =
+    CacheReport(
+        memory = memory.toApi(),
+        disk = disk.toApi(),
+        server = server.toApi(),
+        messagesInMemory = messagesInMemory.toLong(),
+        files =
+            files.run { Sizes(used.toLong(), database.toLong(), log.toLong(), outbox.toLong()) },
+        firstByteMs = firstByteMs?.toLong(),
+        firstListMs = firstListMs?.toLong(),
+        interactiveMs = interactiveMs?.toLong(),
+        repair = repair?.toApi(),
+    )
+
+private fun FfiTierReport.toApi(): TierReport =
+    TierReport(
+        asked = asked.toLong(),
+        hits = hits.toLong(),
+        p50Ms = p50Ms.toLong(),
+        p90Ms = p90Ms.toLong(),
+        p99Ms = p99Ms.toLong(),
+        maxMs = maxMs.toLong(),
+        expectedMs = expectedMs.toLong(),
+        asExpected = asExpected.toLong(),
+        bytes = bytes.toLong(),
+    )
+
+private fun FfiRepair.toApi(): Repair = Repair(reason, cache, outbox?.toLong(), complete)

@@ -16,7 +16,7 @@ internal fun FfiException.toApi(): TidewireException {
     return when (this) {
         is FfiException.FolderInUse -> TidewireException.FolderInUse(told, path)
         is FfiException.FolderUnusable -> TidewireException.FolderUnusable(told, path, reason)
-        is FfiException.NotADatabase -> TidewireException.NotADatabase(told, path)
+        is FfiException.Damaged -> TidewireException.Damaged(told, path, reason)
         is FfiException.NewerDatabase ->
             TidewireException.NewerDatabase(told, found.toLong(), known.toLong())
         is FfiException.DiskFull -> TidewireException.DiskFull(told)
@@ -28,12 +28,15 @@ internal fun FfiException.toApi(): TidewireException {
         is FfiException.UnknownRoom -> TidewireException.UnknownRoom(told, room)
         is FfiException.NotAMember -> TidewireException.NotAMember(told, room)
         is FfiException.UnknownMessage -> TidewireException.UnknownMessage(told, id)
+        is FfiException.NotYours -> TidewireException.NotYours(told, id)
+        is FfiException.MessageDeleted -> TidewireException.MessageDeleted(told, id)
         is FfiException.OutboxFull -> TidewireException.OutboxFull(told, capacity.toLong())
         is FfiException.Offline -> TidewireException.Offline(told)
         is FfiException.Network -> TidewireException.Network(told, reason)
         is FfiException.Refused ->
             TidewireException.Refused(told, code, reason, retryAfterMs?.toLong()?.milliseconds)
         is FfiException.AuthRequired -> TidewireException.AuthRequired(told, reason)
+        is FfiException.PendingSends -> TidewireException.PendingSends(told, pending.toLong())
         is FfiException.Suspended -> TidewireException.Suspended(told)
         is FfiException.Closed -> TidewireException.Closed()
         is FfiException.AlreadyWaiting -> TidewireException.AlreadyCollected()

@@ -5,11 +5,13 @@ import dev.tidewire.Mode
 import dev.tidewire.PATIENCE
 import dev.tidewire.Stage
 import dev.tidewire.await
+import dev.tidewire.awaitMessage
 import dev.tidewire.awaitSent
 import dev.tidewire.scene
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.flowOf
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 import java.io.ByteArrayOutputStream
@@ -65,6 +67,27 @@ class ExamplesTest {
             val state = timeline.awaitSent(listOf("Hello"))
             assertEquals("✓", mark(state.messages.last()))
             scrollUp(timeline, state)
+            val hello = state.messages.last()
+            for (choice in listOf("like", "unlike", "like", "correct", "quote", "aside")) {
+                onLongPress(room, hello, choice)
+            }
+            val changed =
+                timeline.awaitMessage(hello.id, "changed") { it.replies != null && !it.changing }
+            val told = listOf("(edited)", "👍 1 with mine", "1 in its thread")
+            assertEquals(told, details(changed))
+            timeline.rows.await("a quote") { "> Hello, I mean" in details(it.messages.last()) }
+            onLongPress(room, hello, "remove")
+            val gone = timeline.awaitMessage(hello.id, "gone") { it.deleted?.seq != null }
+            assertTrue("(deleted)" in details(gone))
+            onSeen(room, gone)
+            val listing = launch { showRooms(client, flowOf(0, 3)) }
+            val counting = launch { badge(client) }
+            val group = client.createGroup("Tea", emptyList())
+            onSwipe(group)
+            onLeaveScreen(group, "half a tho")
+            assertEquals("half a tho", onEnterScreen(group))
+            invite(group, listOf(grace))
+            report(client)
             val heading = launch { header(client, room, grace) }
             onKey(room)
             onStop(client)
@@ -78,9 +101,14 @@ class ExamplesTest {
             val watching = launch(start = CoroutineStart.UNDISPATCHED) { watch(client) { } }
             watching.cancelAndJoin()
             heading.cancelAndJoin()
-            onSignOut(client)
-            client.shutdown()
+            counting.cancelAndJoin()
+            listing.cancelAndJoin()
+            room.send("the last word")
+            onSignOut(client) { true }
             withTimeout(PATIENCE) { showing.join() }
+            val again = open(world.url, ada, folder().toString())
+            onQuit(again)
+            again.shutdown()
         }
 }
 

@@ -4,20 +4,30 @@ import dev.tidewire.AppState
 import dev.tidewire.Budget
 import dev.tidewire.ClientEvent
 import dev.tidewire.Fact
+import dev.tidewire.Logout
 import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
 import dev.tidewire.Presence
 import dev.tidewire.Recording
+import dev.tidewire.Role
 import dev.tidewire.Room
+import dev.tidewire.RoomFilter
+import dev.tidewire.RoomKind
+import dev.tidewire.RoomListState
+import dev.tidewire.RoomSort
+import dev.tidewire.RoomUpdate
 import dev.tidewire.Settings
 import dev.tidewire.TidewireClient
 import dev.tidewire.TidewireException
 import dev.tidewire.Timeline
 import dev.tidewire.TimelineRow
 import dev.tidewire.TimelineState
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.combine
+import kotlinx.coroutines.launch
 import java.util.Date
 
 // snippet: open
@@ -32,8 +42,58 @@ var askSignInServer: suspend (String) -> String = { error("nobody is signed in")
 
 // snippet: rooms
 suspend fun rooms(client: TidewireClient, peer: String): Room {
-    for (room in client.rooms()) println("${room.name ?: room.peer}: ${room.lastMessage?.text}")
+    for (room in client.rooms()) println("${room.name ?: room.peer}: ${room.unread.messages} unread")
     return client.directRoom(peer)
+}
+// end
+
+// snippet: list
+suspend fun showRooms(client: TidewireClient, firstOnScreen: Flow<Int>) {
+    client.roomList(RoomSort.UNREAD_FIRST, RoomFilter(kind = RoomKind.GROUP)).use { list ->
+        coroutineScope {
+            // Twelve rows fit on the screen; told each time the user scrolls.
+            launch { firstOnScreen.collect { first -> list.setVisible(first, 12) } }
+            list.rows.collect { state -> draw(state) }
+        }
+    }
+}
+
+fun draw(state: RoomListState) {
+    println("${state.first} to ${state.first + state.rows.size} of ${state.total}")
+    for (row in state.rows) {
+        val line = row.draft?.let { "Draft: $it" } ?: row.lastMessage?.text
+        val least = if (row.unread.exact) "" else "at least "
+        println("${row.name ?: row.peer}: $line, $least${row.unread.messages} unread")
+    }
+}
+
+suspend fun badge(client: TidewireClient) {
+    client.unreadTotal.collect { total -> println("${total.messages} unread") }
+}
+// end
+
+// snippet: settings
+suspend fun onSwipe(room: Room) {
+    room.mute()
+    room.pin()
+    room.archive(false)
+}
+
+suspend fun onLeaveScreen(room: Room, written: String) = room.setDraft(written)
+
+suspend fun onEnterScreen(room: Room): String = room.draft().orEmpty()
+// end
+
+// snippet: members
+suspend fun invite(room: Room, users: List<String>) {
+    room.addMembers(users)
+    room.setRole(users.first(), Role.OWNER)
+    room.update(RoomUpdate(name = "Tea at five"))
+    var page = room.members()
+    while (true) {
+        page.members.forEach { println("${it.user}: ${it.role}") }
+        page = room.members(after = page.next ?: break)
+    }
 }
 // end
 
@@ -62,6 +122,35 @@ fun mark(message: Message): String =
         is MessageState.Waiting -> " (waits for one before it)"
         is MessageState.Failed -> " (${state.reason.text})"
     }
+// end
+
+// snippet: changes
+suspend fun onLongPress(room: Room, message: Message, choice: String) {
+    when (choice) {
+        "like" -> room.react(message.id, "👍")
+        "unlike" -> room.unreact(message.id, "👍")
+        "correct" -> room.edit(message.id, "${message.text}, I mean")
+        "quote" -> room.reply(message.id, "Indeed")
+        "aside" -> room.sendInThread(message.id, "By the way")
+        "remove" -> room.delete(message.id)
+    }
+}
+
+fun details(message: Message): List<String> =
+    buildList {
+        message.replyTo?.let { add("> ${it.message?.text ?: "…"}") }
+        if (message.deleted != null) add("(deleted)")
+        if (message.edited != null) add("(edited)")
+        message.reactions.forEach { add("${it.key} ${it.count}${if (it.mine) " with mine" else ""}") }
+        message.replies?.let { add("${it.count} in its thread") }
+        if (message.changing) add("…")
+    }
+// end
+
+// snippet: read
+suspend fun onSeen(room: Room, message: Message) {
+    message.seq?.let { room.markRead(it) }
+}
 // end
 
 // snippet: presence
@@ -99,7 +188,27 @@ fun onNetworkLost(client: TidewireClient) = client.setNetwork(Network(NetworkKin
 
 fun onWifi(client: TidewireClient) = client.setNetwork(Network(NetworkKind.WIFI))
 
-fun onSignOut(client: TidewireClient) = client.close()
+fun onQuit(client: TidewireClient) = client.close()
+// end
+
+// snippet: logout
+suspend fun onSignOut(client: TidewireClient, mayLose: suspend (pending: Long) -> Boolean) {
+    try {
+        client.logout(Logout.KEEP)
+    } catch (waiting: TidewireException.PendingSends) {
+        if (mayLose(waiting.pending)) client.logout(Logout.DISCARD)
+    }
+}
+// end
+
+// snippet: report
+suspend fun report(client: TidewireClient) {
+    val report = client.cacheReport()
+    for (tier in listOf(report.memory, report.disk, report.server)) {
+        println("${tier.hits} of ${tier.asked} reads, half of them within ${tier.p50Ms} ms, ${tier.bytes} bytes")
+    }
+    println("first screen after ${report.interactiveMs} ms")
+}
 // end
 
 // snippet: events
@@ -107,7 +216,8 @@ suspend fun watch(client: TidewireClient, signIn: suspend (why: String) -> Unit)
     client.events.collect { event ->
         when (event) {
             is ClientEvent.AuthRequired -> signIn(event.reason)
-            is ClientEvent.RoomsChanged -> println(client.rooms())
+            is ClientEvent.SendFailed -> println("${event.target ?: event.id}: ${event.reason.text}")
+            is ClientEvent.Repaired -> println("mended: ${event.repair.reason}")
             else -> println(event)
         }
     }

@@ -1,0 +1,190 @@
+//! `bench store`: the client's store through its public face, beside bare SQLite with the same tables,
+//! transactions and pragmas in the same run.
+
+mod calls;
+mod database;
+mod ingest;
+mod memory;
+mod reads;
+mod wire;
+
+use crate::figures::{Figures, Goal};
+pub use memory::child;
+
+/// What went wrong before anything could be measured.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Events that come in.
+    pub events: u64,
+    /// Rooms of the large database.
+    pub rooms: u64,
+    /// Messages of the large database.
+    pub messages: u64,
+    /// Messages of the small database, in as many rooms; and of the large room a tenth of the large one.
+    pub small: u64,
+    /// Repeats, alternating with the bare ones.
+    pub repeats: usize,
+    /// Rooms that a person opens in the reading workload.
+    pub steps: usize,
+    /// Logouts under load.
+    pub logouts: u32,
+    /// Of the reading workload.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// What the goals speak of.
+    pub fn full(seed: u64) -> Self {
+        Self {
+            events: 100_000,
+            rooms: 1_000,
+            messages: 1_000_000,
+            small: 10_000,
+            repeats: 5,
+            steps: 400,
+            logouts: 1_000,
+            seed,
+        }
+    }
+
+    /// Some seconds long: it runs, and says nothing of the goals.
+    pub fn quick(seed: u64) -> Self {
+        Self {
+            events: 2_000,
+            rooms: 50,
+            messages: 5_000,
+            small: 2_500,
+            repeats: 3,
+            steps: 40,
+            logouts: 10,
+            seed,
+        }
+    }
+}
+
+/// What the figures are of.
+pub fn setting(plan: Plan) -> String {
+    let Plan { events, rooms, messages, small, repeats, seed, steps, logouts } = plan;
+    format!(
+        "A client through its public face, polling a server of prepared bytes over 127.0.0.1, with its store on disk; \
+         bare: rusqlite with the SDK's own tables, transactions and pragmas. Medians of {repeats} alternating repeats; \
+         files are in the system's cache.\nIngest: {events} events in pages of 50, one room open.\nFirst screen: \
+         list and 50 messages of one of {rooms} rooms with {messages} messages, without a network, beside the same with \
+         {small}.\nReading: {steps} rooms opened, scrolled and returned to, the newest 500 of 1,000 messages on disk; \
+         SEED={seed}.\nLogouts: {logouts}, while pages come in and somebody sends."
+    )
+}
+
+/// Runs the plan and tells what it does as it goes, to the standard error.
+///
+/// # Errors
+/// When something can not be started, or gives a wrong result.
+pub async fn run(plan: Plan) -> Result<Figures, Error> {
+    let mut figures = Figures::default();
+    ingest(plan, &mut figures).await?;
+    reads(plan, &mut figures).await?;
+    eprintln!("calls and logouts");
+    let wire = ingest::wire(10, plan.events / 4).await?;
+    let longest = calls::longest(&wire).await?;
+    figures.put("calls.longest_run_ms", longest.ran_ms, "ms", Goal::AtMost(2.0));
+    figures.put("calls.longest_wall_ms", longest.wall_ms, "ms", Goal::None);
+    figures.put("calls.polled", longest.calls as f64, "times", Goal::None);
+    let folder = tempfile::tempdir()?;
+    let wire = ingest::wire(10, 20_000.min(plan.events)).await?;
+    let (failed, left) = calls::logouts(&wire, &folder.path().join("data"), plan.logouts).await?;
+    figures.put("logout.failed", failed, "times", Goal::AtMost(0.0));
+    figures.put("logout.files_and_threads_left", left, "", Goal::AtMost(0.0));
+    Ok(figures)
+}
+
+async fn ingest(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    for rooms in [1, 100] {
+        eprintln!("ingest into {rooms} rooms");
+        let (mut by_client, mut by_hand, mut slower) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..plan.repeats {
+            let wire = ingest::wire(rooms, plan.events).await?;
+            let run = ingest::by_client(&wire).await?;
+            by_client.push(run.rate);
+            slower.push(run.slower);
+            by_hand.push(ingest::bare_run(&wire).await?.rate);
+        }
+        let name = |figure: &str| format!("ingest_{rooms}.{figure}");
+        let (client, bare) = (median(by_client), median(by_hand));
+        figures.put(name("events_per_second"), client, "1/s", Goal::None);
+        figures.put(name("bare_events_per_second"), bare, "1/s", Goal::None);
+        figures.put(name("share_of_bare"), client / bare, "", Goal::AtLeast(0.5));
+        figures.put(name("last_tenth_to_second"), median(slower), "", Goal::AtMost(1.2));
+    }
+    Ok(())
+}
+
+async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let of = |name: &str| folder.path().join(name);
+    eprintln!("databases of {} and {} messages", plan.messages, plan.small);
+    let even = |messages: u64| vec![(messages / plan.rooms, 1); plan.rooms as usize];
+    // At least a page in the room that is opened.
+    let mut small = even(plan.small);
+    if let Some(last) = small.last_mut() {
+        last.0 = last.0.max(60);
+    }
+    database::make(database::NOWHERE, &of("large"), &even(plan.messages)).await?;
+    database::make(database::NOWHERE, &of("small"), &small).await?;
+    eprintln!("first screens");
+    let (mut large, mut small, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..plan.repeats {
+        large.push(ms(reads::first_screen(&of("large")).await?));
+        bare.push(ms(reads::bare_first_screen(&of("large"))?));
+        small.push(ms(reads::first_screen(&of("small")).await?));
+    }
+    let (large, small, bare) = (median(large), median(small), median(bare));
+    figures.put("start.first_screen_ms", large, "ms", Goal::AtMost(1_000.0));
+    figures.put("start.bare_ms", bare, "ms", Goal::None);
+    figures.put("start.to_bare", large / bare, "", Goal::AtMost(3.0));
+    figures.put("start.small_ms", small, "ms", Goal::None);
+    figures.put("start.to_small", large / small, "", Goal::AtMost(1.5));
+
+    eprintln!("a large room");
+    let messages = (plan.messages / 10).max(500);
+    database::make(database::NOWHERE, &of("room"), &[(messages, 1)]).await?;
+    let (client, bare) = reads::open_room(&of("room"), 0).await?;
+    figures.put("open.cached_room_ms", client, "ms", Goal::AtMost(100.0));
+    figures.put("open.bare_ms", bare, "ms", Goal::None);
+    figures.put("open.to_bare", client / bare, "", Goal::AtMost(3.0));
+
+    eprintln!("a person reads, SEED={}", plan.seed);
+    let report = reads::workload(&of("reader"), 50, plan.seed, plan.steps).await?;
+    let reads = report.memory.asked.max(1) as f64;
+    let local = (report.memory.hits + report.disk.hits) as f64 / reads;
+    figures.put("reading.share_local", local, "", Goal::AtLeast(0.9));
+    figures.put("reading.share_memory", report.memory.hits as f64 / reads, "", Goal::None);
+    figures.put("reading.reads", reads, "reads", Goal::None);
+    for (name, tier) in
+        [("memory", report.memory), ("disk", report.disk), ("server", report.server)]
+    {
+        let most = Goal::AtMost(tier.expected_ms as f64);
+        figures.put(format!("reading.{name}_p50_ms"), tier.p50_ms as f64, "ms", most);
+        figures.put(format!("reading.{name}_p99_ms"), tier.p99_ms as f64, "ms", Goal::None);
+    }
+
+    eprintln!("memory");
+    database::make(database::NOWHERE, &of("open"), &[(500, 1); 31]).await?;
+    let (grown, reckoned, messages) = memory::measure(&of("open"), 30)?;
+    const MB: f64 = 1_000_000.0;
+    figures.put("memory.open_rooms_mb", grown / MB, "MB", Goal::AtMost(30.0));
+    figures.put("memory.reckoned_mb", reckoned / MB, "MB", Goal::None);
+    figures.put("memory.messages", messages, "messages", Goal::None);
+    Ok(())
+}
+
+fn ms(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! Who is in a room, what they may do, and how a group looks: all of it with the server.
+
+use tidewire::UserId;
+
+use crate::client::Client;
+use crate::error::TidewireError;
+use crate::room::Role;
+use crate::runtime::{finish, run};
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Member {
+    /// The user.
+    pub user: String,
+    /// What the user may do.
+    pub role: Role,
+    /// When the user was added: ms since 1970-01-01 UTC.
+    pub joined_at_ms: i64,
+}
+
+/// A page of members.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct MemberPage {
+    /// At most 100, by user id.
+    pub members: Vec<Member>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<String>,
+}
+
+/// How a group looks. What is left out the room has not any more.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct RoomUpdate {
+    /// The name: at most 256 bytes.
+    #[uniffi(default = None)]
+    pub name: Option<String>,
+    /// The picture: at most 1,024 bytes.
+    #[uniffi(default = None)]
+    pub avatar_url: Option<String>,
+}
+
+#[uniffi::export]
+impl Client {
+    /// A page of the members of a room, by user id; `after` is the `next` of the page before it.
+    /// Waits for the network.
+    ///
+    /// # Errors
+    /// `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`.
+    pub async fn members(
+        &self,
+        room: String,
+        after: Option<String>,
+    ) -> Result<MemberPage, TidewireError> {
+        let room = self.room(&room)?;
+        let after = after.map(UserId::new).transpose()?;
+        run(async move {
+            let (members, next) = room.members(after).await?;
+            let members = members.into_iter().map(Member::from).collect();
+            Ok(MemberPage { members, next: next.map(|next| next.to_string()) })
+        })
+        .await
+    }
+
+    /// Invites: adds members, at most 100 at once. Only owners of groups may. Goes on if the caller
+    /// gives up. Waits for the network.
+    ///
+    /// # Errors
+    /// As for `members`, and those of the store.
+    pub async fn add_members(&self, room: String, users: Vec<String>) -> Result<(), TidewireError> {
+        let room = self.room(&room)?;
+        let users: Result<Vec<UserId>, _> = users.into_iter().map(UserId::new).collect();
+        let users = users?;
+        finish(async move { Ok(drop(room.add_members(users).await?)) }).await
+    }
+
+    /// Removes a member. Only owners may. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn remove_member(&self, room: String, user: String) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        finish(async move { Ok(drop(room.remove_member(user).await?)) }).await
+    }
+
+    /// Leaves a room. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn leave(&self, room: String) -> Result<(), TidewireError> {
+        let room = self.room(&room)?;
+        finish(async move { Ok(drop(room.leave().await?)) }).await
+    }
+
+    /// Gives a member of a group another role. Only owners may, and the last owner stays one. Else
+    /// as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn set_role(
+        &self,
+        room: String,
+        user: String,
+        role: Role,
+    ) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        finish(async move { Ok(drop(room.set_role(user, role.into()).await?)) }).await
+    }
+
+    /// Changes how a group looks, all of it. Only owners may. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn update_room(&self, room: String, update: RoomUpdate) -> Result<(), TidewireError> {
+        let room = self.room(&room)?;
+        let RoomUpdate { name, avatar_url } = update;
+        let update = tidewire::RoomUpdate { name, avatar_url };
+        finish(async move { Ok(drop(room.update(update).await?)) }).await
+    }
+}
+
+impl From<tidewire::Member> for Member {
+    fn from(member: tidewire::Member) -> Self {
+        Self {
+            user: member.user.to_string(),
+            role: member.role.into(),
+            joined_at_ms: member.joined_at,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Search: what this device has, what that covers, and the index that is made beside other work.
+
+use serde::{Deserialize, Serialize};
+use tidewire_protocol::{Event, RoomId, SearchTerms, Seq, UserId};
+
+use super::commit::After;
+use super::effect::{CommandId, Query, Reply};
+use super::loads::LoadPurpose;
+use super::room::Room;
+use super::stats::Tier;
+use super::transaction::{Transaction, Write};
+use super::{Engine, Message};
+use crate::defaults;
+use crate::error::Error;
+
+/// What to look for on this device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchAsk {
+    /// What somebody has typed. It has terms: whoever asks has made sure.
+    pub text: String,
+    /// Only in this room.
+    pub room: Option<RoomId>,
+    /// Only what this user has said.
+    pub sender: Option<UserId>,
+    /// How many.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub before: Option<i64>,
+}
+
+/// The same as a question to the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchLookup {
+    /// All of them must be in the text.
+    pub terms: SearchTerms,
+    /// Only in this room.
+    pub room: Option<RoomId>,
+    /// Only what this user has said.
+    pub sender: Option<UserId>,
+    /// How many.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub before: Option<i64>,
+}
+
+/// What the store has of a search.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SearchRows {
+    /// The messages, folded, the newest first.
+    pub events: Vec<Event>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<i64>,
+    /// Rooms, and from where on the index has all that is held of them.
+    pub unindexed: Vec<(RoomId, Seq)>,
+}
+
+/// What a search on this device found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The messages, the newest first.
+    pub messages: Vec<Message>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<i64>,
+    /// What was looked through, by room.
+    pub coverage: Vec<RoomCoverage>,
+    /// Whether that is all there is, as far as is known.
+    pub complete: bool,
+}
+
+/// What a search on this device looks through of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomCoverage {
+    /// The room.
+    pub room: RoomId,
+    /// Every message from here to the newest was looked through, as it is now. None if not even the
+    /// newest was. What is on this device below it was looked through too, with holes.
+    pub complete_from: Option<Seq>,
+    /// Whether that is the whole room.
+    pub complete: bool,
+    /// Whether more of the room is on this device and still to be taken into the index: a search some
+    /// seconds later reaches further.
+    pub indexing: bool,
+}
+
+/// A search on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Searching {
+    pub(crate) command: CommandId,
+    room: Option<RoomId>,
+    since: u64,
+}
+
+/// How far the making of the index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Indexing {
+    Done,
+    Due,
+    /// A step is on its way.
+    Asked,
+}
+
+impl Engine {
+    pub(crate) fn search(&mut self, command: CommandId, ask: SearchAsk) {
+        let SearchAsk { text, room, sender, limit, before } = ask;
+        if let Some(room) = room.filter(|room| !self.rooms.contains_key(room)) {
+            self.reply(command, Err(Error::UnknownRoom(room)));
+            return;
+        }
+        match SearchTerms::parse(&text) {
+            Ok(terms) => {
+                let lookup = SearchLookup { terms, room, sender, limit, before };
+                let purpose = Searching { command, room, since: self.now.mono_ms };
+                self.load(Query::Search(Box::new(lookup)), LoadPurpose::Search(purpose));
+            }
+            Err(error) => self.reply(command, Err(error.into())),
+        }
+    }
+
+    pub(crate) fn searched(&mut self, searching: Searching, rows: SearchRows) {
+        self.read(Tier::Disk, self.now.mono_ms - searching.since);
+        let of_room = |room: &Room| {
+            let todo = rows.unindexed.iter().find(|(id, _)| *id == room.state.id);
+            room.coverage(todo.map(|(_, from)| *from))
+        };
+        let coverage: Vec<RoomCoverage> = match searching.room {
+            Some(room) => self.rooms.get(&room).map(of_room).into_iter().collect(),
+            None => self.rooms.values().map(of_room).collect(),
+        };
+        // Without a cursor not even the rooms are known.
+        let complete = self.cursor.is_some() && coverage.iter().all(|room| room.complete);
+        let messages = rows.events.into_iter().map(Message::of_event).collect();
+        let found = Found { messages, next: rows.next, coverage, complete };
+        self.reply(searching.command, Ok(Reply::Found(Box::new(found))));
+    }
+
+    /// Takes what an earlier version has stored into the index, step by step: between two of them
+    /// whatever else the disk has to do goes first.
+    pub(crate) fn advance_index(&mut self) {
+        if self.indexing == Indexing::Due && self.commits.is_empty() {
+            self.indexing = Indexing::Asked;
+            let mut transaction = Transaction { independent: true, ..Transaction::default() };
+            transaction.push(Write::IndexMore(defaults::INDEX_STEP));
+            self.commit(transaction, After { indexed: true, ..After::default() });
+        }
+    }
+
+    /// A step is on disk.
+    pub(crate) fn step_indexed(&mut self) {
+        self.load(Query::Unindexed, LoadPurpose::Unindexed);
+    }
+
+    pub(crate) fn unindexed_loaded(&mut self, more: bool) {
+        self.indexing = if more { Indexing::Due } else { Indexing::Done };
+    }
+}
+
+impl Room {
+    /// What a search looks through, if the index has only what is at or after `indexed`.
+    fn coverage(&self, indexed: Option<Seq>) -> RoomCoverage {
+        let room = self.state.id;
+        let from = self.fresh_from().map(|from| from.max(indexed.unwrap_or(Seq::ZERO)));
+        let from = from.filter(|from| *from <= self.state.head_seq.max(self.state.first_seq));
+        let complete = from.is_some_and(|from| from <= self.state.first_seq);
+        let oldest = self.held.ranges().first().map(|(start, _)| Seq::new(*start));
+        let indexing = indexed.is_some_and(|below| oldest.is_some_and(|oldest| oldest < below));
+        RoomCoverage { room, complete_from: from, complete, indexing }
+    }
+
+    /// Where the newest part begins that is held without a hole and is as it is now.
+    fn fresh_from(&self) -> Option<Seq> {
+        let (first, head) = (self.state.first_seq, self.state.head_seq);
+        if head < first {
+            // Nothing was ever written.
+            return Some(first);
+        }
+        let (start, _) = self.held.range_of(head)?;
+        let fresh = self.stale.last_up_to(head).map_or(Seq::ZERO, Seq::next);
+        Some(Seq::new(start).max(fresh).max(first)).filter(|from| *from <= head)
+    }
+}
