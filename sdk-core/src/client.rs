@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tidewire_protocol::{
-    AppState, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, UserId,
+    AppState, ErrorCode, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, UserId,
+    WireError, limits,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -213,11 +214,19 @@ impl Client {
         self.inner.asker.profiles(Command::Profiles(users)).await
     }
 
-    /// Replaces the user's own profile. Waits for the network.
+    /// Replaces the user's own profile. Waits for the network. A name of more than 256 bytes, and an
+    /// avatar URL of more than 1,024, are refused with `invalid_content` here as the server would.
     ///
     /// # Errors
     /// As for [`Client::create_group`].
     pub async fn update_profile(&self, update: ProfileUpdate) -> Result<Profile, Error> {
+        let over =
+            |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
+        if over(&update.name, limits::NAME_BYTES) || over(&update.avatar_url, limits::URL_BYTES) {
+            let (name, url) = (limits::NAME_BYTES, limits::URL_BYTES);
+            let text = format!("a name has at most {name} bytes, an avatar URL {url}");
+            return Err(Error::Refused(WireError::new(ErrorCode::InvalidContent, text)));
+        }
         let profiles = self.inner.asker.profiles(Command::UpdateProfile(update)).await?;
         profiles.into_iter().next().ok_or(Error::Closed)
     }

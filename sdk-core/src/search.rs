@@ -215,9 +215,14 @@ pub(crate) async fn search(asker: &Asker, query: SearchQuery) -> Result<SearchPa
     };
     let (text, room, sender) = (query.text.clone(), query.room, query.sender.clone());
     let ask = SearchAsk { text, room, sender, limit, before };
-    let local = match asker.ask(Command::Search(Box::new(ask))).await? {
-        Reply::Found(found) => on_device(*found, &terms),
-        other => return Err(asker.unexpected(&other)),
+    let local = match asker.ask(Command::Search(Box::new(ask))).await {
+        Ok(Reply::Found(found)) => on_device(*found, &terms),
+        Ok(other) => return Err(asker.unexpected(&other)),
+        // The server may know a room that has not come here yet.
+        Err(Error::UnknownRoom(_)) if query.scope == SearchScope::Everywhere => {
+            return on_server(asker, request(None), &terms, Vec::new()).await;
+        }
+        Err(error) => return Err(error),
     };
     // A page that goes on with what the device found stays with it.
     if local.complete || query.scope == SearchScope::Device || before.is_some() {

@@ -85,6 +85,39 @@ fn a_database_of_every_earlier_version_opens_with_its_pending_sends_in_order() {
 }
 
 #[test]
+fn what_an_earlier_version_stored_is_found_once_it_is_taken_into_the_index() {
+    for fixture in FIXTURES {
+        let folder = tempfile::tempdir().unwrap();
+        fixture.lay_out(folder.path());
+        let mut open = Open::files(folder.path()).unwrap();
+        let database = open.database();
+        let stored: usize = database
+            .connection
+            .query_row("SELECT count(*) FROM events WHERE kind = 'message'", [], |row| row.get(0))
+            .unwrap();
+        let terms = tidewire_protocol::SearchTerms::parse("QUOTED mess").unwrap();
+        let (room, sender) = (None, None);
+        let lookup = SearchLookup { terms, room, sender, limit: 1_000, before: None };
+        let found = |database: &mut Database| match database
+            .query(&Query::Search(Box::new(lookup.clone())))
+            .unwrap()
+        {
+            Rows::Search(rows) => rows.events.len(),
+            other => panic!("{other:?}"),
+        };
+        let mut steps = 0;
+        while start(database).unindexed {
+            assert!(found(database) < stored, "of version {}", fixture.version);
+            let writes = vec![Write::IndexMore(20)];
+            database.execute(&Transaction { writes, ..Transaction::default() }).unwrap();
+            steps += 1;
+        }
+        assert_eq!(found(database), stored, "of version {}", fixture.version);
+        assert!(steps > 1 || stored == 0, "{steps}");
+    }
+}
+
+#[test]
 fn an_outbox_that_was_moved_and_not_yet_dropped_is_there_once() {
     let folder = tempfile::tempdir().unwrap();
     FIXTURES[0].lay_out(folder.path());

@@ -10,7 +10,7 @@ use tidewire_protocol::{Content, Cursor, Epoch, Event, EventId, Op, Receipt, Roo
 use uuid::Uuid;
 
 use super::*;
-use crate::engine::{FailReason, OutboxRow, RoomRow, StartRows, Write};
+use crate::engine::{FailReason, OutboxRow, RoomRow, SearchLookup, StartRows, Write};
 
 fn everything() -> Query {
     Query::Start(UserId::new("ada").unwrap())
