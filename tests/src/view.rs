@@ -82,6 +82,10 @@ pub struct Timeline {
     pub rows: Vec<Row>,
     /// Whether there are older messages.
     pub more: bool,
+    /// Whether there are newer messages than those of the timeline.
+    pub more_after: bool,
+    /// Where what was unread began when it was opened.
+    pub unread_from: Option<u64>,
     /// The states that each message was shown in, in order, over all openings of the room; what
     /// comes after `sent` is not among them.
     pub states: HashMap<String, Vec<String>>,
@@ -119,7 +123,9 @@ impl Timeline {
     fn take(&mut self, line: &Value) -> Result<(), String> {
         let number = line["number"].as_u64().unwrap();
         self.more = line["more"].as_bool().unwrap();
+        self.more_after = line["more_after"].as_bool().unwrap();
         if let Some(rows) = line.get("reset") {
+            self.unread_from = line["unread_from"].as_u64();
             self.rows = rows.as_array().unwrap().iter().map(Row::parse).collect();
         } else {
             if number <= self.number {

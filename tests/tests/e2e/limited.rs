@@ -47,6 +47,7 @@ async fn come_back(mode: &str) {
     assert_eq!(log, 156, "nothing of the old was dropped");
 }
 
+// scenario: gap
 #[tokio::test]
 async fn who_was_away_for_long_sees_the_newest_and_a_gap_that_can_be_filled_by_push() {
     come_back("real_time").await;

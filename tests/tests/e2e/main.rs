@@ -29,6 +29,7 @@ mod rooms;
 mod search;
 mod stage;
 mod streams;
+mod timelines;
 mod tokens;
 mod unread;
 mod why;

@@ -176,6 +176,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "open-at-unread",
+        promise: "A timeline opens at the first unread message and says where that begins",
+        not_in: &[],
+    },
+    Scenario {
+        id: "jump-to-message",
+        promise: "A timeline opens around a message that is not here, and leads back to the newest",
+        not_in: &[],
+    },
+    Scenario {
+        id: "gap",
+        promise: "After a long absence the newest is shown, and one gap that can be filled",
+        not_in: &[],
+    },
+    Scenario {
+        id: "thread",
+        promise: "A thread opens as a timeline of its own, and new replies appear in it",
+        not_in: &[],
+    },
+    Scenario {
         id: "invalid-utf16",
         promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
         not_in: &[(Language::Rust, "text is always valid Unicode")],
