@@ -116,12 +116,6 @@ pub enum TidewireError {
         /// As many as may wait.
         capacity: u64,
     },
-    /// The timeline holds as many messages as `max_messages_per_room` allows.
-    #[error("the timeline holds {max} messages already: raise `max_messages_per_room`")]
-    WindowFull {
-        /// As many as it may hold.
-        max: u64,
-    },
     /// This needs the server, and the mode is `Offline`.
     #[error("this needs the server, and there is no connection now")]
     Offline,
@@ -220,7 +214,6 @@ impl From<Error> for TidewireError {
             Error::NotYours(id) => Self::NotYours { id: id.to_string() },
             Error::MessageDeleted(id) => Self::MessageDeleted { id: id.to_string() },
             Error::OutboxFull { capacity } => Self::OutboxFull { capacity: count(capacity) },
-            Error::WindowFull { max } => Self::WindowFull { max: count(max) },
             Error::Offline => Self::Offline,
             Error::Network(reason) => Self::Network { reason },
             Error::Refused(error) => Self::Refused {

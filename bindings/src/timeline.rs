@@ -142,8 +142,8 @@ impl Timeline {
     /// are there, else from the server.
     ///
     /// # Errors
-    /// `WindowFull`; `Offline` or `Network` if they are not on disk; `Refused`, `StoreFailed`,
-    /// `Closed`, `Cancelled`.
+    /// `Offline` or `Network` if they are not on disk; `Refused`, `StoreFailed`, `Closed`,
+    /// `Cancelled`.
     pub async fn load_older(
         &self,
         count: u32,
@@ -194,12 +194,13 @@ impl Source for Batches {
 impl From<tidewire::TimelineBatch> for TimelineBatch {
     fn from(batch: tidewire::TimelineBatch) -> Self {
         let (update, more) = match batch.update {
-            tidewire::TimelineUpdate::Reset { rows, more } => {
-                (TimelineUpdate::Reset { rows: rows.iter().map(TimelineRow::from).collect() }, more)
+            tidewire::TimelineUpdate::Reset { rows, more_before, .. } => {
+                let rows = rows.iter().map(TimelineRow::from).collect();
+                (TimelineUpdate::Reset { rows }, more_before)
             }
-            tidewire::TimelineUpdate::Diff { changes, more } => {
+            tidewire::TimelineUpdate::Diff { changes, more_before, .. } => {
                 let changes = changes.iter().map(TimelineChange::from).collect();
-                (TimelineUpdate::Diff { changes }, more)
+                (TimelineUpdate::Diff { changes }, more_before)
             }
         };
         Self { number: batch.number, update, more }
@@ -227,8 +228,8 @@ impl From<&Change> for TimelineChange {
     }
 }
 
-impl From<tidewire::Older> for Older {
-    fn from(older: tidewire::Older) -> Self {
+impl From<tidewire::Loaded> for Older {
+    fn from(older: tidewire::Loaded) -> Self {
         Self {
             added: u32::try_from(older.added).unwrap_or(u32::MAX),
             tier: match older.tier {

@@ -11,7 +11,6 @@ mod command;
 mod json;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,16 +19,16 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::{Value, json};
 use tidewire::{
-    AppState, Budget, Client, ClientEvent, Error, Logout, MessageContent, Network, ProfileUpdate,
-    Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row, SearchQuery,
-    SearchScope, Seq, Timeline, TimelineUpdate, UserId,
+    AppState, Budget, Client, ClientEvent, Error, EventId, Logout, MessageContent, Network,
+    ProfileUpdate, Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row,
+    SearchQuery, SearchScope, Seq, Timeline, TimelineStart, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use command::{Command, Line};
 use json::{
-    budget_json, change_json, error_json, list_json, mode_json, older_json, presence_json,
+    budget_json, change_json, error_json, list_json, loaded_json, mode_json, presence_json,
     problem_json, report_json, room_json, row_json, search_json, stats_json, summary_json,
     unread_json,
 };
@@ -267,11 +266,18 @@ impl Agent {
             Command::SetRole { room, user, role } => {
                 room_json(client.room(room).set_role(user, role).await?)
             }
-            Command::OpenRoom { room } => {
-                if let Entry::Vacant(entry) = self.open.entry(room) {
-                    let timeline = client.room(room).timeline().await?;
-                    entry.insert(OpenRoom::start(timeline));
+            Command::OpenRoom { room, at } => {
+                // Nothing happens if it is open already, unless somebody wants to be elsewhere.
+                if at.is_some() || !self.open.contains_key(&room) {
+                    let start = at.unwrap_or(TimelineStart::Newest);
+                    let timeline = client.room(room).timeline_at(start).await?;
+                    self.show(room, OpenRoom::start(timeline, None));
                 }
+                json!({})
+            }
+            Command::Thread { room, message } => {
+                let timeline = client.room(room).thread(message).await?;
+                self.show(room, OpenRoom::start(timeline, Some(message)));
                 json!({})
             }
             Command::CloseRoom { room } => {
@@ -312,10 +318,13 @@ impl Agent {
                 json!({})
             }
             Command::History { room, count } => {
-                older_json(self.timeline(room)?.load_older(count).await?)
+                loaded_json(self.timeline(room)?.load_older(count).await?)
             }
-            Command::FillGap { room, from, to } => {
-                older_json(self.timeline(room)?.fill_gap(from, to).await?)
+            Command::LoadNewer { room, count } => {
+                loaded_json(self.timeline(room)?.load_newer(count).await?)
+            }
+            Command::FillGap { room, from, to, side } => {
+                loaded_json(self.timeline(room)?.fill_gap_from(from, to, side).await?)
             }
             Command::MarkRead { room, seq } => {
                 let seq = match seq {
@@ -410,6 +419,13 @@ impl Agent {
         })
     }
 
+    /// What is open of a room from now on.
+    fn show(&mut self, room: RoomId, open: OpenRoom) {
+        if let Some(before) = self.open.insert(room, open) {
+            before.reader.abort();
+        }
+    }
+
     fn timeline(&self, room: RoomId) -> Result<Arc<Timeline>, Error> {
         let open = self.open.get(&room).ok_or(Error::UnknownRoom(room))?;
         Ok(open.timeline.clone())
@@ -442,10 +458,10 @@ impl OpenList {
 }
 
 impl OpenRoom {
-    fn start(timeline: Timeline) -> Self {
+    fn start(timeline: Timeline, thread: Option<EventId>) -> Self {
         let timeline = Arc::new(timeline);
         let rows = Arc::new(Mutex::new(Vec::new()));
-        let reader = tokio::spawn(tell_timeline(timeline.clone(), rows.clone()));
+        let reader = tokio::spawn(tell_timeline(timeline.clone(), rows.clone(), thread));
         Self { timeline, rows, reader }
     }
 
@@ -454,24 +470,32 @@ impl OpenRoom {
     }
 }
 
-async fn tell_timeline(timeline: Arc<Timeline>, rows: Arc<Mutex<Vec<Row>>>) {
+async fn tell_timeline(
+    timeline: Arc<Timeline>,
+    rows: Arc<Mutex<Vec<Row>>>,
+    thread: Option<EventId>,
+) {
     let mut last = 0;
     while let Ok(batch) = timeline.next_after(last).await {
         last = batch.number;
         batch.update.apply(&mut rows.lock().unwrap_or_else(PoisonError::into_inner));
-        let (update, more) = match &batch.update {
-            TimelineUpdate::Reset { rows, more } => {
-                (json!({"reset": rows.iter().map(row_json).collect::<Vec<_>>()}), *more)
+        let mut line = match &batch.update {
+            TimelineUpdate::Reset { rows, unread_from, .. } => {
+                let rows: Vec<Value> = rows.iter().map(row_json).collect();
+                json!({"reset": rows, "unread_from": unread_from})
             }
-            TimelineUpdate::Diff { changes, more } => {
-                (json!({"changes": changes.iter().map(change_json).collect::<Vec<_>>()}), *more)
+            TimelineUpdate::Diff { changes, .. } => {
+                json!({"changes": changes.iter().map(change_json).collect::<Vec<_>>()})
             }
         };
-        let mut line = update;
         line["event"] = "timeline".into();
         line["room"] = timeline.room_id().to_string().into();
         line["number"] = batch.number.into();
-        line["more"] = more.into();
+        line["more"] = batch.update.more_before().into();
+        line["more_after"] = batch.update.more_after().into();
+        if let Some(root) = thread {
+            line["thread"] = root.to_string().into();
+        }
         say(line);
     }
 }

@@ -123,6 +123,10 @@ impl ClientBuilder {
         slow_polling_interval: Duration;
         /// Messages of one room kept in memory: 50 to 100,000, 500 unless told.
         max_messages_per_room: usize;
+        /// Bytes of messages kept in memory, of all open timelines together: at least 1 MB, 24 MB
+        /// unless told. Above it timelines that were not opened or scrolled lately keep their newest
+        /// page only; the rest of it comes again by `load_older`.
+        memory_bytes: u64;
         /// How long profiles and room metadata count as fresh: 300 s unless told.
         cache_ttl: Duration;
         /// Time over which changes that audience or policy ask for are spread: 0 to 10 min, 10 s

@@ -29,6 +29,9 @@ pub struct Config {
     pub slow_polling_interval: Duration,
     /// Messages of one room kept in memory (500).
     pub max_messages_per_room: usize,
+    /// Bytes of messages kept in memory, of all open timelines together (24 MB).
+    #[serde(default = "memory_bytes")]
+    pub memory_bytes: u64,
     /// How long profiles and room metadata count as fresh (300 s).
     pub cache_ttl: Duration,
     /// Bytes of messages kept on disk (256 MB).
@@ -55,6 +58,7 @@ impl Config {
             polling_interval: defaults::POLLING_INTERVAL,
             slow_polling_interval: defaults::SLOW_POLLING_INTERVAL,
             max_messages_per_room: defaults::MAX_MESSAGES_PER_ROOM,
+            memory_bytes: defaults::MEMORY_BYTES,
             cache_ttl: defaults::CACHE_TTL,
             cache_bytes: defaults::CACHE_BYTES,
             spread: defaults::SPREAD,
@@ -101,10 +105,15 @@ impl Config {
             "max_messages_per_room",
             "50 to 100,000",
         )?;
+        check(self.memory_bytes >= 1_000_000, "memory_bytes", "at least 1 MB")?;
         check(self.cache_bytes >= 1_000_000, "cache_bytes", "at least 1 MB")?;
         check(self.spread <= 600 * second, "spread", "0 to 10 min")?;
         check((1..=1_000_000).contains(&self.outbox_capacity), "outbox_capacity", "1 to 1,000,000")
     }
+}
+
+fn memory_bytes() -> u64 {
+    defaults::MEMORY_BYTES
 }
 
 fn cache_bytes() -> u64 {

@@ -31,6 +31,11 @@ pub const SLOW_POLLING_INTERVAL: Duration = Duration::from_secs(10);
 /// Messages of one room kept in memory.
 pub const MAX_MESSAGES_PER_ROOM: usize = 500;
 
+/// Bytes of messages kept in memory, of all open timelines together: 30 of them with 500 messages of
+/// 100 bytes are about 8 MB, so that nobody's rows go in daily use, and what is not reckoned fits
+/// into the 30 MB that 30 open rooms may take. Of messages of 8 KiB it is about 2,900.
+pub const MEMORY_BYTES: u64 = 24 * 1024 * 1024;
+
 /// How long profiles and room metadata count as fresh. Messages never expire by time.
 pub const CACHE_TTL: Duration = Duration::from_secs(300);
 

@@ -56,12 +56,6 @@ pub enum Error {
         /// As many as may wait.
         capacity: usize,
     },
-    /// The timeline holds as many messages as `max_messages_per_room` allows.
-    #[error("the timeline holds {max} messages already: raise `max_messages_per_room`")]
-    WindowFull {
-        /// As many as it may hold.
-        max: usize,
-    },
     /// This needs the server, and the mode is `Offline`.
     #[error("this needs the server, and there is no connection now")]
     Offline,

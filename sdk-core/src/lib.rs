@@ -57,12 +57,12 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, Lift, Logout, Message,
-    MessageState, ModeReport, Network, NetworkKind, Older, Presence, Problem, Quote, Quoted, Reach,
-    Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange, RoomListQuery,
-    RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange, Sizes,
-    SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineUpdate, TokenError,
-    TokenStage, Unread, Vehicle, Way, Why,
+    Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, GapSide, Lift, Loaded,
+    Logout, Message, MessageState, ModeReport, Network, NetworkKind, Presence, Problem, Quote,
+    Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange,
+    RoomListQuery, RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange,
+    Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
+    TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

@@ -131,11 +131,11 @@ mod tests {
     use crate::engine::Row;
 
     fn diff() -> TimelineUpdate {
-        TimelineUpdate::Diff { changes: Vec::new(), more: false }
+        TimelineUpdate::Diff { changes: Vec::new(), more_before: false, more_after: false }
     }
 
     fn reset(rows: Vec<Row>) -> TimelineUpdate {
-        TimelineUpdate::Reset { rows, more: false }
+        TimelineUpdate::Reset { rows, more_before: false, more_after: false, unread_from: None }
     }
 
     #[tokio::test]

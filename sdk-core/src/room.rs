@@ -7,7 +7,7 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::engine::{Command, Reply, SettingsChange, Subject, Why};
+use crate::engine::{Command, Reply, SettingsChange, Subject, TimelineStart, Why};
 use crate::error::Error;
 use crate::timeline::Timeline;
 
@@ -34,8 +34,32 @@ impl Room {
     /// # Errors
     /// [`Error::UnknownRoom`], [`Error::Store`], [`Error::Closed`].
     pub async fn timeline(&self) -> Result<Timeline, Error> {
+        self.timeline_at(TimelineStart::Newest).await
+    }
+
+    /// Opens a timeline anywhere: at the newest messages, at the first unread one, around a message
+    /// or a seq. From memory or disk if what is there is held; else waits for the network.
+    /// Timelines at the newest share what they show; any other is at a place of its own.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`]; [`Error::UnknownMessage`] if the room has no such message;
+    /// [`Error::Offline`] or [`Error::Network`] if what is there is not on this device;
+    /// [`Error::Refused`], [`Error::Store`], [`Error::Closed`].
+    pub async fn timeline_at(&self, start: TimelineStart) -> Result<Timeline, Error> {
         let id = self.client.timeline_id();
-        Timeline::open(self.client.asker().clone(), id, self.id).await
+        Timeline::open(self.client.asker().clone(), id, self.id, start).await
+    }
+
+    /// Opens a timeline of a message and what stands in its thread: the message first, then the
+    /// replies, the newest page of them. It follows the newest replies as a room's timeline does.
+    /// From memory or disk as far as they are there; what is missing is fetched and comes as an
+    /// update.
+    ///
+    /// # Errors
+    /// As for [`Room::timeline_at`].
+    pub async fn thread(&self, root: EventId) -> Result<Timeline, Error> {
+        let id = self.client.timeline_id();
+        Timeline::open_thread(self.client.asker().clone(), id, self.id, root).await
     }
 
     /// Sends a text: at most 8 KiB, not empty. Gives the message's id once the message is on disk;

@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use super::Error;
 use super::tally::Tally;
 
+/// Rows up to which older messages are loaded: with more of them a timeline slides away from the
+/// newest.
+const MOST_ROWS: usize = 300;
+
 /// What all users are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Orders {
@@ -213,8 +217,8 @@ impl Session {
         let at = Instant::now();
         let mut there: HashSet<RowKey> = self.rows.iter().map(Row::key).collect();
         let (touched, more): (Vec<Row>, bool) = match update {
-            TimelineUpdate::Reset { rows, more } => (rows.clone(), *more),
-            TimelineUpdate::Diff { changes, more } => {
+            TimelineUpdate::Reset { rows, more_before, .. } => (rows.clone(), *more_before),
+            TimelineUpdate::Diff { changes, more_before, .. } => {
                 let mut rows = self.rows.clone();
                 let mut touched = Vec::new();
                 for change in changes {
@@ -235,7 +239,7 @@ impl Session {
                         }
                     }
                 }
-                (touched, *more)
+                (touched, *more_before)
             }
         };
         update.apply(&mut self.rows);
@@ -255,8 +259,10 @@ impl Session {
             Row::Message(_) => None,
         });
         let older = match gap {
+            // Filling a gap of a full timeline has led away from the newest.
+            _ if update.more_after() => timeline.load_newer(200).await.map(drop),
             Some((from, to)) => timeline.fill_gap(from, to).await.map(drop),
-            None if more => timeline.load_older(200).await.map(drop),
+            None if more && self.rows.len() < MOST_ROWS => timeline.load_older(200).await.map(drop),
             None => Ok(()),
         };
         match older {

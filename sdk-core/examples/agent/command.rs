@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
-    AppState, EventId, Mode, NetworkKind, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, UserId,
+    AppState, EventId, GapSide, Mode, NetworkKind, Role, RoomFilter, RoomId, RoomKind, RoomSort,
+    Seq, TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -71,6 +72,12 @@ pub(crate) enum Command {
     },
     OpenRoom {
         room: RoomId,
+        at: Option<TimelineStart>,
+    },
+    /// Shows a thread in the room's place.
+    Thread {
+        room: RoomId,
+        message: EventId,
     },
     CloseRoom {
         room: RoomId,
@@ -120,10 +127,17 @@ pub(crate) enum Command {
         #[serde(default = "fifty")]
         count: usize,
     },
+    LoadNewer {
+        room: RoomId,
+        #[serde(default = "fifty")]
+        count: usize,
+    },
     FillGap {
         room: RoomId,
         from: Seq,
         to: Seq,
+        #[serde(default = "newer")]
+        side: GapSide,
     },
     MarkRead {
         room: RoomId,
@@ -241,6 +255,10 @@ fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomFilter, D::E
 
 fn hundred() -> usize {
     100
+}
+
+fn newer() -> GapSide {
+    GapSide::Newer
 }
 
 fn fifty() -> usize {

@@ -198,8 +198,8 @@ fn list_row_json(row: &RoomListRow) -> Value {
     })
 }
 
-pub(crate) fn older_json(older: tidewire::Older) -> Value {
-    json!({"added": older.added, "tier": tier_name(older.tier), "more": older.more})
+pub(crate) fn loaded_json(loaded: tidewire::Loaded) -> Value {
+    json!({"added": loaded.added, "tier": tier_name(loaded.tier), "more": loaded.more})
 }
 
 fn tier_name(tier: Tier) -> &'static str {
@@ -310,7 +310,6 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::NotYours(_) => "not_yours",
         Error::MessageDeleted(_) => "message_deleted",
         Error::OutboxFull { .. } => "outbox_full",
-        Error::WindowFull { .. } => "window_full",
         Error::Offline => "offline",
         Error::Network(_) => "network",
         Error::Refused(error) => error.code.as_str(),

@@ -5,9 +5,9 @@
 use tidewire_protocol::{AppState, HistoryAnchor, HistoryQuery, RoomId};
 
 use super::effect::Request;
+use super::paging::Fetch;
 use super::room::Room;
 use super::time::Timer;
-use super::timelines::Fetch;
 use super::{Engine, Purpose};
 use crate::config::millis;
 use crate::defaults;
@@ -48,7 +48,7 @@ impl Engine {
                 self.request(Request::Room(room), Purpose::RoomState(room))
             }
             Errand::Page(room, anchor) => {
-                let fetch = Fetch::ahead(room, self.cache_life, self.now.mono_ms);
+                let fetch = Fetch::errand(room, self.cache_life, self.now.mono_ms);
                 let query = HistoryQuery::at(anchor, defaults::TIMELINE_PAGE);
                 self.request(Request::History(room, query), Purpose::History(fetch))
             }
@@ -109,7 +109,7 @@ impl Engine {
     fn lacking(&self, id: RoomId) -> Option<Errand> {
         let room = self.rooms.get(&id).filter(|room| room.state.joined)?;
         // A room that is open fetches for itself.
-        if self.windows.contains_key(&id) {
+        if self.windows.is_open(id) {
             return None;
         }
         if room.needs_state() && room.may_be_asked() && room.asked_at.is_none() {

@@ -4,9 +4,10 @@ use tidewire_protocol::{NewMembers, RoleUpdate, RoomState};
 
 use super::commit::After;
 use super::effect::{
-    Command, CommandId, Query, Reply, Request, RequestError, Response, RoomSummary,
+    Command, CommandId, GapSide, Query, Reply, Request, RequestError, Response, RoomSummary,
 };
-use super::timelines::LoadPurpose;
+use super::loads::LoadPurpose;
+use super::opening::TimelineStart;
 use super::{Engine, Purpose};
 use crate::error::Error;
 
@@ -16,11 +17,25 @@ impl Engine {
             Command::Send { room, op } => self.enqueue(id, room, op),
             Command::Retry(event) => self.retry(id, event),
             Command::Discard(event) => self.discard(id, event),
-            Command::OpenTimeline(timeline, room) => self.open_timeline(id, timeline, room),
+            Command::OpenTimeline(timeline, room) => {
+                self.open_timeline(id, timeline, room, TimelineStart::Newest);
+            }
+            Command::OpenTimelineAt(timeline, room, start) => {
+                self.open_timeline(id, timeline, room, start);
+            }
+            Command::OpenThread(timeline, room, root) => {
+                self.open_thread(id, timeline, room, root);
+            }
             Command::ResetTimeline(timeline) => self.reset_timeline(id, timeline),
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
             Command::LoadOlder(timeline, count) => self.load_older(id, timeline, count),
-            Command::FillGap(timeline, from, to) => self.fill_gap(id, timeline, from, to),
+            Command::LoadNewer(timeline, count) => self.load_newer(id, timeline, count),
+            Command::FillGap(timeline, from, to) => {
+                self.fill_gap(id, timeline, (from, to), GapSide::Newer);
+            }
+            Command::FillGapFrom(timeline, from, to, side) => {
+                self.fill_gap(id, timeline, (from, to), side);
+            }
             Command::MarkRead(room, seq) => self.mark_read(id, room, seq),
             Command::SetVisible(rooms) => self.set_visible(rooms),
             Command::OpenRoomList(list, query) => self.open_list(id, list, query),
@@ -143,8 +158,10 @@ impl Engine {
                 return;
             }
             Ok(Response::History(history)) => {
-                if let Request::History(room, _) = request {
-                    self.history_for(command, room, history);
+                match request {
+                    Request::Message(room, _) => self.message_told(command, room, history),
+                    Request::History(room, _) => self.history_for(command, room, history),
+                    _ => {}
                 }
                 return;
             }
@@ -158,7 +175,10 @@ impl Engine {
                 tracing::error!(?request, "an answer of another call");
                 Err(Error::Network("the answer does not belong to the call".into()))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.goals.remove(&command);
+                Err(self.not_found(command, error))
+            }
         };
         self.reply(command, reply);
     }

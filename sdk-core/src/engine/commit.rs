@@ -12,7 +12,9 @@ use super::effect::{CommandId, Effect, Notice, Problem, Reply, StoreToken};
 use super::heads::Head;
 use super::link::Link;
 use super::message::{Arrived, Message};
+use super::opening::Finding;
 use super::outbox::{FailReason, OutboxRow};
+use super::paging::Page;
 use super::receipts::Others;
 use super::time::{Now, Timer};
 use super::transaction::Transaction;
@@ -60,8 +62,10 @@ pub(crate) struct After {
     /// New events of open rooms, or of rooms that may be open by then, with the messages that they
     /// are; none of those that change another one.
     pub(crate) arrived: BTreeMap<RoomId, Vec<Arrived>>,
-    /// A page of history: from where on it is complete, and to where.
-    pub(crate) history: Option<(RoomId, Seq, Seq, Vec<Arc<Message>>)>,
+    /// A page of history.
+    pub(crate) history: Option<Page>,
+    /// A message that a timeline is to be opened at.
+    pub(crate) found: Option<(Finding, Arc<Message>)>,
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
     /// An operation that says something else from then on.
@@ -133,7 +137,8 @@ impl Engine {
     pub fn handle_commit_failed(&mut self, now: Now, token: StoreToken, error: StoreError) {
         self.now = now;
         if let Some(pending) = self.take_pending(token) {
-            if let Some((command, _)) = pending.after.reply {
+            let finding = pending.after.found.map(|(finding, _)| finding.command);
+            if let Some(command) = pending.after.reply.map(|(command, _)| command).or(finding) {
                 self.reply(command, Err(Error::Store(error.clone())));
             }
             self.store_failed(error);
@@ -202,18 +207,13 @@ impl Engine {
             }
         }
         for (room, arrived) in after.arrived {
-            if let Some(window) = self.windows.get_mut(&room) {
+            for (_, window) in self.windows.of_mut(room) {
                 window.count(arrived.len(), now, buffer);
-                window.take(arrived, max);
+                window.take(&arrived, max);
             }
         }
-        if let Some((room, from, to, messages)) = after.history
-            && let Some(window) = self.windows.get_mut(&room)
-        {
-            // A window that has moved on meanwhile would get a hole that nobody sees.
-            if window.oldest().is_none_or(|oldest| to.next() >= oldest) {
-                window.extend(messages, from);
-            }
+        if let Some(page) = after.history {
+            self.show_page(page);
         }
         // What is on disk is what is shown, whatever the events said by themselves.
         for event in folded {
@@ -222,13 +222,13 @@ impl Engine {
                 room.refold(&message);
             }
             self.heads.refold(&message);
-            if let Some(window) = self.windows.get_mut(&message.room) {
+            for (_, window) in self.windows.of_mut(message.room) {
                 window.refold(&message);
             }
         }
         for (room, others) in after.others {
-            if let Some(window) = self.windows.get_mut(&room) {
-                window.set_others(others);
+            for (_, window) in self.windows.of_mut(room) {
+                window.set_others(others.clone());
             }
         }
         for (room, seq) in after.delivered {
@@ -243,13 +243,13 @@ impl Engine {
             self.rooms_changed = true;
             self.touch(room);
             // The user's own words never wait for a burst to end.
-            self.flush_window(room);
+            self.flush_room(room);
         }
         if let Some((id, content)) = after.amended
             && let Some(room) = self.outbox.amend(id, content)
         {
             self.touch(room);
-            self.flush_window(room);
+            self.flush_room(room);
         }
         for (room, id, reason) in after.failed {
             self.outbox.set_failed(id, reason.clone());
@@ -274,6 +274,9 @@ impl Engine {
         if after.dropped {
             self.dropped();
         }
+        if let Some((finding, message)) = after.found {
+            self.found(finding, message);
+        }
         if after.indexed {
             self.step_indexed();
         }
@@ -284,7 +287,7 @@ impl Engine {
 
     pub(crate) fn touch(&mut self, room: RoomId) {
         self.heads.touch(room);
-        if let Some(window) = self.windows.get_mut(&room) {
+        for (_, window) in self.windows.of_mut(room) {
             window.dirty = true;
         }
     }

@@ -16,16 +16,17 @@ use super::heads::{Draft, Wish};
 use super::list::{RoomListQuery, RoomListUpdate};
 use super::logout::Logout;
 use super::mode::{ModeReport, Network};
+use super::opening::TimelineStart;
 use super::outbox::OutboxRow;
 use super::peers::Presence;
 use super::report::CacheReport;
+use super::rows::TimelineUpdate;
 use super::search::{Found, SearchAsk, SearchLookup, SearchRows};
 use super::settings::SettingsChange;
 use super::stats::{Stats, Tier};
 use super::transaction::Transaction;
 use super::unread::{TailRow, Unread};
 use super::why::{Subject, Why};
-use super::window::TimelineUpdate;
 use crate::error::{Error, StoreError};
 
 macro_rules! number_id {
@@ -235,6 +236,34 @@ pub enum Query {
         /// How many.
         limit: usize,
     },
+    /// Events of a room, or messages of a thread, with `after < seq <= through`, the oldest of them;
+    /// of a room those that stand in no thread. Answered by [`Rows::Events`].
+    After {
+        /// The room.
+        room: RoomId,
+        /// The message whose thread it is, if it is one.
+        thread: Option<EventId>,
+        /// Above this.
+        after: Seq,
+        /// Not above this.
+        through: Seq,
+        /// How many.
+        limit: usize,
+    },
+    /// Events of a room with `from <= seq <= through` that stand in no thread: as many as half of
+    /// `limit` nearest to `seq` below it, and the rest from it on. Answered by [`Rows::Events`].
+    Around {
+        /// The room.
+        room: RoomId,
+        /// What is to stand in the middle.
+        seq: Seq,
+        /// Not below this.
+        from: Seq,
+        /// Not above this.
+        through: Seq,
+        /// How many.
+        limit: usize,
+    },
     /// The newest messages that a search finds. Answered by [`Rows::Search`].
     Search(Box<SearchLookup>),
     /// What the search index does not have yet. Answered by [`Rows::Unindexed`].
@@ -260,8 +289,8 @@ impl Query {
 pub enum Rows {
     /// To [`Query::Start`].
     Start(Box<StartRows>),
-    /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`] and
-    /// [`Query::Thread`], folded, ascending.
+    /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`],
+    /// [`Query::Thread`], [`Query::After`] and [`Query::Around`], folded, ascending.
     Events(Vec<Event>),
     /// To [`Query::Search`].
     Search(Box<SearchRows>),
@@ -391,14 +420,22 @@ pub enum Command {
     Discard(EventId),
     /// Open a timeline at the newest messages.
     OpenTimeline(TimelineId, RoomId),
+    /// Open a timeline anywhere.
+    OpenTimelineAt(TimelineId, RoomId, TimelineStart),
+    /// Open a timeline of a message and its thread.
+    OpenThread(TimelineId, RoomId, EventId),
     /// The reader was too slow, or wants to begin anew: send a reset.
     ResetTimeline(TimelineId),
     /// The timeline's last handle is gone. Not answered.
     CloseTimeline(TimelineId),
     /// Load older messages into a timeline.
     LoadOlder(TimelineId, usize),
-    /// Fetch what is missing in a gap.
+    /// Load newer messages into a timeline that does not follow the newest.
+    LoadNewer(TimelineId, usize),
+    /// Fetch what is missing in a gap, the newest first.
     FillGap(TimelineId, Seq, Seq),
+    /// Fetch what is missing in a gap, from one of its sides.
+    FillGapFrom(TimelineId, Seq, Seq, GapSide),
     /// The user has read a room up to this seq; answered once that is on disk.
     MarkRead(RoomId, Seq),
     /// The rooms that the app shows in a list now, from top to bottom. Not answered.
@@ -490,8 +527,8 @@ pub enum Reply {
     Done,
     /// A timeline's first rows are on their way.
     Opened,
-    /// Older messages were loaded.
-    Older(Older),
+    /// More messages were loaded.
+    Loaded(Loaded),
     /// The rooms.
     Rooms(Vec<RoomSummary>),
     /// A room.
@@ -535,15 +572,26 @@ pub struct Refreshed {
     pub pending: usize,
 }
 
-/// What `load_older` and `fill_gap` found.
+/// What `load_older`, `load_newer` and `fill_gap` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Older {
+pub struct Loaded {
     /// Events added to the timeline.
     pub added: usize,
     /// Which tier had them.
     pub tier: Tier,
-    /// Whether there is more before them.
+    /// Whether there is more on the same way: before them, or, after them, until the timeline
+    /// follows the newest.
     pub more: bool,
+}
+
+/// The side from which a gap is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapSide {
+    /// From what comes before it on: for somebody who reads downwards.
+    Older,
+    /// From what comes after it back: for somebody who reads upwards.
+    Newer,
 }
 
 /// A room of the list.

@@ -108,6 +108,11 @@ impl Entry {
         Unread { exact: unread.exact && head.read.is_some(), ..unread }
     }
 
+    /// Where what the user has not read begins; nothing if all is read.
+    pub(crate) fn unread_from(&self) -> Option<Seq> {
+        self.unread().any().then(|| self.read().next())
+    }
+
     /// Whether the server knows of everything that the user has read, so that what it counts holds.
     pub(crate) fn is_told(&self) -> bool {
         self.head.read.is_none_or(|read| read >= self.marked)

@@ -46,11 +46,10 @@ impl Engine {
     }
 
     fn order_of_interest(&self) -> Vec<RoomId> {
-        let mut open: Vec<_> = self.windows.iter().collect();
-        open.sort_by_key(|(_, window)| Reverse(window.opened));
+        let open = self.windows.by_use();
         let joined = |id: &RoomId| self.rooms.get(id).is_some_and(|room| room.state.joined);
         let mut nearest = Vec::with_capacity(defaults::MAX_WATCHED_ROOMS);
-        for id in open.into_iter().map(|(id, _)| id).chain(&self.interest.visible) {
+        for id in open.iter().chain(&self.interest.visible) {
             if joined(id) && !nearest.contains(id) {
                 nearest.push(*id);
             }

@@ -8,8 +8,8 @@
 use tidewire_protocol::AppState;
 
 use super::effect::{Command, CommandId, Effect, RequestError};
+use super::loads::LoadPurpose;
 use super::time::{Now, Timer, Timers};
-use super::timelines::LoadPurpose;
 use super::{Engine, Phase};
 use crate::config::millis;
 use crate::defaults;

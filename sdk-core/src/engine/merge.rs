@@ -9,13 +9,14 @@
 use std::sync::Arc;
 
 use tidewire_protocol::{
-    Bootstrap, Cursor, Event, History, Live, Page, RoomId, RoomState, Seq, UserId,
+    Bootstrap, Cursor, Event, EventId, History, Live, Page, RoomId, RoomState, Seq, UserId,
 };
 
 use super::commit::After;
 use super::fold::{Mutation, is_mutation};
 use super::message::Message;
 use super::outbox::Fate;
+use super::paging::{Goal, Page as HistoryPage};
 use super::room::Room;
 use super::transaction::{Transaction, Write};
 use super::unread::countable;
@@ -27,6 +28,15 @@ pub(crate) enum Source {
     Feed,
     /// `live` frames, and the sender's own accepted operations.
     Ahead,
+}
+
+/// What a page of history says of the places that it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Covers {
+    /// Whatever it does not show of them has gone into what it shows.
+    Everything,
+    /// It shows some of them and says nothing of the rest.
+    Messages,
 }
 
 /// A page that brings nothing moves the cursor in memory; on disk it moves at most this often, so
@@ -252,7 +262,14 @@ impl Engine {
     }
 
     /// Takes a page of history: what it covers is held and fresh, whatever was there before.
-    pub(crate) fn merge_history(&mut self, room_id: RoomId, history: History, mut after: After) {
+    pub(crate) fn merge_history(
+        &mut self,
+        room_id: RoomId,
+        history: History,
+        mut after: After,
+        covers: Covers,
+        (goal, thread): (Goal, Option<EventId>),
+    ) {
         let mut transaction = Transaction::default();
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         room.state.first_seq = history.first_seq;
@@ -270,19 +287,32 @@ impl Engine {
             transaction.push(room.receipts_write(&self.config.user));
         }
         if let Some((from, to)) = history.covers {
-            let (start, end) = (from.get(), to.get());
+            let spans: Vec<(u64, u64)> = match covers {
+                Covers::Everything => vec![(from.get(), to.get())],
+                Covers::Messages => history
+                    .messages
+                    .iter()
+                    .map(|event| (event.seq.get(), event.seq.get()))
+                    .collect(),
+            };
+            let start = from.get();
             // Changes that were folded away here may have been of messages below, which never hear of
             // them any more.
             let mut doubts = false;
-            if !room.held.holes(start, end).is_empty() {
+            let everything = covers == Covers::Everything;
+            if everything && !room.held.holes(start, to.get()).is_empty() {
                 doubts = room.doubt(room.held.up_to(from.previous()), history.as_of);
                 room.folded_to = room.folded_to.max(to);
             }
-            transaction.push(range_write(room_id, room.held.insert(start, end)));
+            for (start, end) in &spans {
+                transaction.push(range_write(room_id, room.held.insert(*start, *end)));
+            }
             // One that was asked for before the doubt is no answer to it.
             let fresh = history.as_of >= room.doubted_at;
             if fresh && !room.stale.is_empty() {
-                room.stale.remove(start, end);
+                for (start, end) in spans {
+                    room.stale.remove(start, end);
+                }
                 doubts = true;
             }
             if doubts {
@@ -310,7 +340,7 @@ impl Engine {
                 messages.push(message);
                 transaction.push(Write::Folded { event: Box::new(event), as_of });
             }
-            after.history = Some((room_id, from, to, messages));
+            after.history = Some(HistoryPage { room: room_id, from, to, messages, goal, thread });
         }
         transaction.push(room.state_write());
         after.delivered.insert(room_id, room.deliverable());
@@ -356,6 +386,7 @@ impl Engine {
         }
         self.commit(transaction, after);
         if wiped {
+            self.windows.clear();
             self.reload_windows();
         }
     }

@@ -45,15 +45,19 @@ mod lifecycle;
 mod link;
 mod list;
 mod lists;
+mod loads;
 mod logout;
 mod merge;
 mod message;
 mod mode;
 mod mutate;
 mod names;
+mod opening;
 mod outbox;
+mod paging;
 mod peers;
 mod profiles;
+mod quotes;
 mod ranges;
 mod reader;
 mod receipts;
@@ -61,6 +65,7 @@ mod refresh;
 mod report;
 mod retention;
 mod room;
+mod rows;
 mod search;
 mod send;
 mod settings;
@@ -76,6 +81,7 @@ mod unread;
 mod watch;
 mod why;
 mod window;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -87,13 +93,13 @@ use auth::Auth;
 use backoff::Backoff;
 use commit::Pending;
 use link::Link;
+use loads::LoadPurpose;
 use outbox::Outbox;
 use profiles::ProfileCache;
 use reader::{Boot, Sync};
 use room::Room;
 use time::Timers;
-use timelines::LoadPurpose;
-use window::Window;
+use windows::Windows;
 
 pub use auth::{TokenError, TokenInfo};
 pub use budget::{Budget, BudgetReport, Spent};
@@ -102,8 +108,8 @@ pub(crate) use fold::is_mutation;
 pub(crate) use fold::{Act, Done, Folded, Mutation, References};
 
 pub use effect::{
-    Command, CommandId, Effect, ListId, Notice, Older, Problem, Query, Refreshed, Repair, Reply,
-    Request, RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes,
+    Command, CommandId, Effect, GapSide, ListId, Loaded, Notice, Problem, Query, Refreshed, Repair,
+    Reply, Request, RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes,
     SocketEvent, SocketId, StartRows, StoreToken, TimelineId,
 };
 pub use heads::{Draft, Wish};
@@ -112,10 +118,12 @@ pub use list::{RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListU
 pub use logout::Logout;
 pub use message::{Changed, Message, MessageState, Quote, Quoted, Reach, Replies};
 pub use mode::{ModeReport, Network, NetworkKind, Reason};
+pub use opening::TimelineStart;
 pub use outbox::{FailReason, OutboxRow};
 pub use peers::Presence;
 pub use ranges::{RangeChange, RangeSet};
 pub use report::{CacheReport, TierReport};
+pub use rows::{Change, Row, RowKey, TimelineUpdate};
 pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
 pub use settings::SettingsChange;
 pub use stats::{Stats, Tier, TierStats, Traffic};
@@ -123,7 +131,6 @@ pub use time::{Now, Timer};
 pub use transaction::{Transaction, Write};
 pub use unread::{TailRow, Unread};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
-pub use window::{Change, Row, RowKey, TimelineUpdate};
 
 /// What a request was made for.
 #[derive(Debug)]
@@ -132,7 +139,7 @@ pub(crate) enum Purpose {
     Boot,
     RoomState(RoomId),
     Ops(RoomId),
-    History(timelines::Fetch),
+    History(paging::Fetch),
     Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
@@ -244,9 +251,14 @@ pub struct Engine {
     receipts_told_at: Option<u64>,
     /// Whether the feed had more than its last page.
     catching_up: bool,
-    windows: BTreeMap<RoomId, Window>,
-    timelines: HashMap<TimelineId, RoomId>,
-    windows_opened: u64,
+    windows: Windows,
+    timelines: HashMap<TimelineId, opening::View>,
+    /// Messages that timelines are to be opened at, asked of the server.
+    findings: BTreeMap<CommandId, opening::Finding>,
+    /// What history is for that was asked for before there was a token.
+    goals: BTreeMap<CommandId, (paging::Goal, Option<tidewire_protocol::EventId>)>,
+    /// Rooms with a page on its way that nobody asked for.
+    fetching: BTreeSet<RoomId>,
     interest: interest::Interest,
     retention: retention::Retention,
     outbox: Outbox,
@@ -348,9 +360,11 @@ impl Engine {
             owing: BTreeSet::new(),
             receipts_told_at: None,
             catching_up: false,
-            windows: BTreeMap::new(),
+            windows: Windows::default(),
             timelines: HashMap::new(),
-            windows_opened: 0,
+            findings: BTreeMap::new(),
+            goals: BTreeMap::new(),
+            fetching: BTreeSet::new(),
             interest: interest::Interest::default(),
             retention: retention::Retention::default(),
             outbox: Outbox::default(),

@@ -13,8 +13,8 @@ use super::Engine;
 use super::commit::After;
 use super::effect::{CommandId, Problem, Query, Reply};
 use super::fold::{Act, Mutation, is_mutation};
+use super::loads::LoadPurpose;
 use super::outbox::{FailReason, Fate};
-use super::timelines::LoadPurpose;
 use super::transaction::{Transaction, Write};
 use crate::error::Error;
 
@@ -53,7 +53,7 @@ impl Engine {
             }
             return;
         }
-        let shown = self.windows.get(&room).and_then(|window| window.message(target));
+        let shown = self.windows.of(room).find_map(|(_, window)| window.message(target));
         if let Some(message) = shown.cloned() {
             let deleted = message.deleted.is_some();
             let known = Known { sender: &message.sender, kind: &message.kind, deleted };

@@ -317,7 +317,7 @@ impl Engine {
     /// How far the others are shows once it is on disk.
     pub(crate) fn show_receipts(&self, after: &mut After, id: RoomId) {
         // A window that is opened later is filled from what is here then.
-        if self.windows.contains_key(&id)
+        if self.windows.is_open(id)
             && let Some(room) = self.rooms.get(&id)
         {
             after.others.insert(id, room.others(&self.config.user));

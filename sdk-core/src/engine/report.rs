@@ -169,7 +169,7 @@ impl Engine {
     pub(crate) fn tell_report(&mut self, command: CommandId, sizes: Sizes) {
         let times = |tier| self.tiers.times.get(&expected_ms(tier)).copied().unwrap_or_default();
         let (memory, disk, server) = (times(Tier::Memory), times(Tier::Disk), times(Tier::Server));
-        let in_memory: usize = self.windows.values().map(super::window::Window::bytes).sum();
+        let in_memory: usize = self.windows.bytes();
         let messages: usize = self.windows.values().map(super::window::Window::len).sum();
         let files = sizes.database + sizes.log + sizes.outbox;
         let report = CacheReport {

@@ -6,7 +6,7 @@ use tidewire_protocol::{RoomId, Seq};
 
 use super::commit::After;
 use super::effect::{Query, Sizes};
-use super::timelines::LoadPurpose;
+use super::loads::LoadPurpose;
 use super::transaction::{Transaction, Write};
 use super::{Engine, Phase};
 use crate::config::millis;
@@ -87,7 +87,7 @@ impl Engine {
         let candidates = self.rooms.iter().filter_map(|(id, room)| {
             let through = self.droppable(*id)?;
             let last = room.state.last_event.as_ref().map_or(0, |event| event.at);
-            Some(((self.windows.contains_key(id), room.opened, last), *id, through))
+            Some(((self.windows.is_open(*id), room.opened, last), *id, through))
         });
         candidates.min_by_key(|(order, id, _)| (*order, *id)).map(|(_, room, to)| (room, to))
     }
@@ -98,9 +98,9 @@ impl Engine {
         let room = self.rooms.get(&id)?;
         let newest = room.held.last()?.get();
         let page = newest.saturating_sub(defaults::TIMELINE_PAGE as u64);
-        let shown = match self.windows.get(&id) {
-            Some(window) => window.oldest()?.get().saturating_sub(1),
-            None => u64::MAX,
+        let shown = match self.windows.is_open(id) {
+            true => self.windows.oldest(id)?.get().saturating_sub(1),
+            false => u64::MAX,
         };
         let most = page.min(shown);
         let &(first, last) = room.held.ranges().first()?;

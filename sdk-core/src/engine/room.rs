@@ -12,6 +12,7 @@ use super::message::Message;
 use super::ranges::RangeSet;
 use super::receipts::{Receipts, Told};
 use super::transaction::Write;
+use crate::defaults;
 
 /// A room's head.
 #[derive(Debug)]
@@ -299,6 +300,15 @@ impl Room {
                 (short && begins > self.state.first_seq).then_some(HistoryAnchor::Before(begins))
             }
         }
+    }
+
+    /// Whether half a page is held on both sides of a place, or all that there is.
+    pub(crate) fn holds_around(&self, seq: Seq) -> bool {
+        let half = defaults::TIMELINE_PAGE as u64 / 2;
+        self.held.range_of(seq).is_some_and(|(start, end)| {
+            let before = seq.get() - start >= half || start <= self.state.first_seq.get().max(1);
+            before && (end - seq.get() >= half || end >= self.feed_seq.get())
+        })
     }
 
     /// The state as it is stored: without the last event, which has a place of its own.

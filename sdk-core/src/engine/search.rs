@@ -5,9 +5,9 @@ use tidewire_protocol::{Event, RoomId, SearchTerms, Seq, UserId};
 
 use super::commit::After;
 use super::effect::{CommandId, Query, Reply};
+use super::loads::LoadPurpose;
 use super::room::Room;
 use super::stats::Tier;
-use super::timelines::LoadPurpose;
 use super::transaction::{Transaction, Write};
 use super::{Engine, Message};
 use crate::defaults;

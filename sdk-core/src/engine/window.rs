@@ -1,155 +1,109 @@
-//! What a timeline shows of one room, and how that changes.
+//! A window: a range of a room's messages, or of a thread's, and what of it is shown.
 //!
-//! The rows are derived anew from messages, held ranges, receipts and outbox whenever an update
-//! is due; the update is the difference to what was shown before. So no path that changes one of
-//! them can forget to tell the screen.
+//! Rows are derived from messages, held ranges, receipts and outbox when an update is due; the update is
+//! the difference to what was shown before. So no path that changes one of them can forget to tell
+//! the screen. What stands before the first place that changed is not derived again: with 500
+//! messages in a window, one more costs as much as one more in an empty one.
 
-use std::collections::{BTreeMap, HashMap};
+mod derive;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidewire_protocol::{EventId, Seq, UserId};
 
-use super::effect::TimelineId;
-use super::fold::{Act, Mutation, is_mutation};
-use super::message::{Arrived, Message, MessageState, Quote, Quoted};
-use super::outbox::OutboxRow;
+use super::effect::{CommandId, TimelineId};
+use super::message::{Arrived, Message};
+use super::quotes::Quotes;
 use super::ranges::RangeSet;
 use super::receipts::Others;
+pub(crate) use super::rows::END;
+use super::rows::Row;
+pub(crate) use derive::{Flushed, Sources};
+
 use crate::defaults;
 
-/// A row of a timeline.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Row {
-    /// A message or another event.
-    Message(Arc<Message>),
-    /// Events that exist and are not here: `from..=to`. Fetch them with `fill_gap`.
-    Gap {
-        /// The first missing seq.
-        from: Seq,
-        /// The last missing seq.
-        to: Seq,
-    },
+/// What a window is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// The messages of the room that stand in no thread.
+    Room,
+    /// A message and those that stand in its thread.
+    Thread(EventId),
 }
 
-/// What a row is, for life: diffs speak of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RowKey {
-    /// A message, from its optimistic echo on.
-    Message(EventId),
-    /// The gap that begins here.
-    Gap(Seq),
+/// An end of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Older,
+    Newer,
 }
 
-impl Row {
-    /// What this row is.
-    pub fn key(&self) -> RowKey {
-        match self {
-            Row::Message(message) => RowKey::Message(message.id),
-            Row::Gap { from, .. } => RowKey::Gap(*from),
-        }
-    }
-
-    /// The message, if it is one.
-    pub fn message(&self) -> Option<&Arc<Message>> {
-        match self {
-            Row::Message(message) => Some(message),
-            Row::Gap { .. } => None,
-        }
-    }
+/// How a window comes to its first messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Newest,
+    /// With this place in the middle.
+    Around(Seq),
+    /// The same, asked of the server.
+    Server(Seq),
 }
 
-/// An update of a timeline.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TimelineUpdate {
-    /// Everything, from scratch.
-    Reset {
-        /// The rows, oldest first.
-        rows: Vec<Row>,
-        /// Whether there are older messages, on disk or on the server.
-        more: bool,
-    },
-    /// Changes, to be applied in order.
-    Diff {
-        /// The changes.
-        changes: Vec<Change>,
-        /// Whether there are older messages, on disk or on the server.
-        more: bool,
-    },
-}
-
-/// One change of the rows.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// A row comes in before the one at `index`.
-    Insert {
-        /// Where.
-        index: usize,
-        /// What.
-        row: Row,
-    },
-    /// The row at `index` is the same and looks different.
-    Set {
-        /// Where.
-        index: usize,
-        /// What it is now.
-        row: Row,
-    },
-    /// The row at `index` goes.
-    Remove {
-        /// Where.
-        index: usize,
-    },
-}
-
-impl TimelineUpdate {
-    /// Applies the update to rows that were built from the updates before it.
-    pub fn apply(&self, rows: &mut Vec<Row>) {
-        match self {
-            TimelineUpdate::Reset { rows: all, .. } => rows.clone_from(all),
-            TimelineUpdate::Diff { changes, .. } => {
-                for change in changes {
-                    match change {
-                        Change::Insert { index, row } => rows.insert(*index, row.clone()),
-                        Change::Set { index, row } => rows[*index] = row.clone(),
-                        Change::Remove { index } => drop(rows.remove(*index)),
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The window of an open room: its newest messages, and who looks at them.
-#[derive(Debug)]
+/// A range of messages, and who looks at them.
+#[derive(Debug, Clone)]
 pub(crate) struct Window {
+    pub(crate) of: Of,
+    user: UserId,
     pub(crate) timelines: Vec<TimelineId>,
-    /// By seq, from `from` on: what makes a row of the room itself.
+    /// Who waits for its first messages.
+    pub(crate) waiting: Vec<(CommandId, TimelineId)>,
+    pub(crate) start: Start,
+    /// By seq: what makes a row of the room itself, or of the thread. All that is on disk between
+    /// `from` and `to`.
     messages: BTreeMap<Seq, Arc<Message>>,
-    /// Messages that are quoted here and lie elsewhere: nothing for one that is not on this device.
-    quoted: BTreeMap<EventId, Option<Arc<Message>>>,
-    /// Those of which it is not known yet whether they are.
-    pub(crate) unknown_quotes: Vec<EventId>,
+    /// What they take, in bytes, reckoned.
+    bytes: usize,
+    /// Of a thread, the message that it hangs on.
+    root: Option<Arc<Message>>,
+    /// Of a thread, what the server told of it beyond what is held of the room.
+    told: RangeSet,
+    /// Places of the user's own messages.
+    own: BTreeSet<Seq>,
+    quotes: Quotes,
     /// How far the other members are, if it is known.
     others: Option<Arc<Others>>,
-    /// The lowest seq shown. What lies below is older history.
-    pub(crate) from: Seq,
-    /// When it was last opened, for choosing live rooms: a counter, not a clock.
-    pub(crate) opened: u64,
-    /// Whether the first rows came from the disk.
+    /// The first place shown; [`END`] in an empty window. What lies below is older history.
+    from: Seq,
+    /// The last place shown; [`END`] as long as it follows the newest.
+    to: Seq,
+    /// When it was last opened or scrolled: a counter, not a clock.
+    pub(crate) used: u64,
+    /// Whether the first messages are here.
     pub(crate) loaded: bool,
-    /// Whether a fetch from the server is on its way.
-    pub(crate) fetching: bool,
+    /// Whether what follows its end is being read.
+    pub(crate) joining: bool,
+    /// Whether somebody reads what lies below its gaps.
+    pub(crate) reads_all: bool,
+    /// The end at which it last grew.
+    pub(crate) grew: Side,
     shown: Vec<Row>,
-    more: bool,
+    gaps: Vec<(u64, u64)>,
+    /// Whether something in the outbox changes what is shown.
+    overlaid: bool,
+    more_before: bool,
+    more_after: bool,
     /// Whether something changed since the last update.
     pub(crate) dirty: bool,
+    /// The first place at which it did.
+    changed_from: Seq,
+    receipts_changed: bool,
     last_flush_ms: Option<u64>,
     arrivals: Arrivals,
 }
 
 /// How many messages came lately, to tell a burst from a quiet room: counted in this buffer time
 /// and in the one before it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Arrivals {
     period_start_ms: u64,
     now: u32,
@@ -171,40 +125,73 @@ impl Arrivals {
     }
 }
 
-/// What a window is derived from besides its own messages.
-pub(crate) struct Sources<'a> {
-    pub(crate) user: &'a UserId,
-    pub(crate) held: &'a RangeSet,
-    pub(crate) feed_seq: Seq,
-    pub(crate) first_seq: Seq,
-    pub(crate) outbox: Vec<&'a OutboxRow>,
+/// What a message takes in memory, in bytes, reckoned: itself, its places in the window, and the copy that
+/// is shown where it quotes another one.
+fn cost(message: &Message) -> usize {
+    let one = size_of::<Message>()
+        + message.content.as_json().len()
+        + message.sender.as_str().len()
+        + 8 * size_of::<usize>();
+    one * (1 + usize::from(message.reply_to.is_some()))
 }
 
 impl Window {
-    pub(crate) fn new(opened: u64) -> Self {
+    pub(crate) fn new(of: Of, user: UserId, start: Start, used: u64) -> Self {
         Self {
+            of,
+            user,
             timelines: Vec::new(),
+            waiting: Vec::new(),
+            start,
             messages: BTreeMap::new(),
-            quoted: BTreeMap::new(),
-            unknown_quotes: Vec::new(),
+            bytes: 0,
+            root: None,
+            told: RangeSet::default(),
+            own: BTreeSet::new(),
+            quotes: Quotes::default(),
             others: None,
-            from: Seq::new(u64::MAX),
-            opened,
+            from: END,
+            to: if start == Start::Newest { END } else { Seq::ZERO },
+            used,
             loaded: false,
-            fetching: false,
+            joining: false,
+            reads_all: start != Start::Newest,
+            grew: Side::Newer,
             shown: Vec::new(),
-            more: false,
+            gaps: Vec::new(),
+            overlaid: false,
+            more_before: false,
+            more_after: false,
             dirty: false,
+            changed_from: END,
+            receipts_changed: false,
             last_flush_ms: None,
             arrivals: Arrivals::default(),
         }
     }
 
-    /// Forgets all messages, for instance because another epoch began.
+    /// The same for one reader alone, who is about to go elsewhere.
+    pub(crate) fn split(&mut self, timeline: TimelineId) -> Self {
+        self.timelines.retain(|other| *other != timeline);
+        Self { timelines: vec![timeline], waiting: Vec::new(), ..self.clone() }
+    }
+
+    /// Forgets all messages, because another epoch began: what was shown exists no more.
     pub(crate) fn clear(&mut self) {
         self.messages.clear();
-        self.quoted.clear();
-        self.from = Seq::new(u64::MAX);
+        self.bytes = 0;
+        self.own.clear();
+        self.quotes = Quotes::default();
+        self.root = None;
+        self.told = RangeSet::default();
+        (self.from, self.to) = (END, END);
+        self.start = Start::Newest;
+        self.loaded = false;
+        self.change(Seq::ZERO);
+    }
+
+    fn change(&mut self, at: Seq) {
+        self.changed_from = self.changed_from.min(at);
         self.dirty = true;
     }
 
@@ -212,372 +199,296 @@ impl Window {
     pub(crate) fn set_others(&mut self, others: Option<Arc<Others>>) {
         if self.others != others {
             self.others = others;
+            self.receipts_changed = true;
             self.dirty = true;
         }
     }
 
-    /// The message of this id, if it is shown.
+    /// The message of this id, if it is here.
     pub(crate) fn message(&self, id: EventId) -> Option<&Arc<Message>> {
-        self.messages.values().find(|message| message.id == id)
+        let root = self.root.iter();
+        self.messages.values().chain(root).find(|message| message.id == id)
     }
 
-    /// What it keeps in memory, in bytes, reckoned: messages, their places in the window, and the rows that were
-    /// shown last.
+    /// What it keeps in memory, in bytes, reckoned.
     pub(crate) fn bytes(&self) -> usize {
-        let message = |message: &Arc<Message>| {
-            size_of::<Message>()
-                + message.content.as_json().len()
-                + message.sender.as_str().len()
-                + 4 * size_of::<usize>()
-        };
-        let waiting = self.shown.iter().filter_map(Row::message).filter(|m| m.seq.is_none());
-        self.messages.values().chain(waiting).map(message).sum::<usize>()
-            + self.shown.capacity() * size_of::<Row>()
+        self.bytes + self.root.as_deref().map_or(0, cost)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// Takes events of the room at or after the window's beginning; those without a message say
-    /// nothing by themselves. The window is bounded: the oldest go when it is over `max`.
-    pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Arrived>, max: usize) {
+    /// Whether it follows the newest.
+    pub(crate) fn is_live(&self) -> bool {
+        self.to == END
+    }
+
+    /// The first place of the window, if it shows any.
+    pub(crate) fn oldest(&self) -> Option<Seq> {
+        (self.from != END).then_some(self.from)
+    }
+
+    /// The last place of the window; [`END`] if it follows the newest.
+    pub(crate) fn end(&self) -> Seq {
+        self.to
+    }
+
+    pub(crate) fn contains(&self, seq: Seq) -> bool {
+        (self.from..=self.to).contains(&seq)
+    }
+
+    /// What is held of what it is of.
+    pub(crate) fn held<'a>(&self, of_room: &'a RangeSet) -> std::borrow::Cow<'a, RangeSet> {
+        if self.told.is_empty() {
+            return std::borrow::Cow::Borrowed(of_room);
+        }
+        let mut held = of_room.clone();
+        for &(start, end) in self.told.ranges() {
+            held.insert(start, end);
+        }
+        std::borrow::Cow::Owned(held)
+    }
+
+    /// Where it can begin at the earliest, as the room does.
+    pub(crate) fn bottom(&self, of_room: Seq) -> Seq {
+        let root = self.root.as_ref().and_then(|root| root.seq);
+        root.map_or(of_room, Seq::next).max(Seq::new(1))
+    }
+
+    pub(crate) fn set_root(&mut self, root: Arc<Message>) {
+        self.receipts_changed = true;
+        self.root = Some(root);
+        self.change(Seq::ZERO);
+    }
+
+    /// The server told all of the thread from `from` to `to`.
+    pub(crate) fn set_told(&mut self, from: Seq, to: Seq) {
+        self.told.insert(from.get(), to.get());
+        self.dirty = true;
+    }
+
+    /// The newest of its places that is among these.
+    pub(crate) fn newest_of(&self, stale: &RangeSet, held: &RangeSet, feed: Seq) -> Option<Seq> {
+        let oldest = self.oldest()?;
+        let gaps = || held.holes(oldest.get(), feed.min(self.to).get());
+        let above_gaps = match self.reads_all {
+            true => None,
+            false => gaps().last().map(|(_, end)| Seq::new(end.saturating_add(1))),
+        };
+        let lowest = above_gaps.map_or(oldest, |above| above.max(oldest));
+        match self.of {
+            Of::Room => stale.last_up_to(self.to).filter(|seq| *seq >= lowest),
+            Of::Thread(_) => None,
+        }
+    }
+
+    /// Of a thread, the end of the newest hole in it, unless there is a page of newer messages.
+    pub(crate) fn lacks(&self, held: &RangeSet, feed: Seq) -> Option<Seq> {
+        self.of.thread()?;
+        let held = self.held(held);
+        let oldest = self.oldest()?;
+        let hole = held.holes(oldest.get(), feed.min(self.to).get()).pop();
+        let before = oldest.previous();
+        let missing = before >= self.bottom(Seq::ZERO) && !held.contains(before);
+        let end = hole.map(|(_, end)| Seq::new(end)).or(missing.then_some(before))?;
+        let newer = self.messages.range(end..).count();
+        (newer < defaults::TIMELINE_PAGE && self.root.is_some()).then_some(end)
+    }
+
+    /// Of a thread, from where on it is shown if `first` is the first reply that is here: from its
+    /// beginning, if nothing can be missing.
+    pub(crate) fn whole_from(&self, held: &RangeSet, feed: Seq, first: Option<Seq>) -> Seq {
+        let held = self.held(held);
+        let start = held.range_of(feed).map_or(feed.next(), |(start, _)| Seq::new(start));
+        start.min(first.unwrap_or(END)).max(self.bottom(Seq::ZERO))
+    }
+
+    /// Forgets what the server told of the thread beyond what is held: maybe it is not on disk.
+    pub(crate) fn forget_told(&mut self) {
+        self.told = RangeSet::default();
+        self.dirty = true;
+    }
+
+    fn is_of(&self, message: &Message) -> bool {
+        match self.of {
+            Of::Room => message.thread.is_none(),
+            Of::Thread(root) => message.thread == Some(root),
+        }
+    }
+
+    fn put(&mut self, seq: Seq, message: Arc<Message>) {
+        self.bytes += cost(&message);
+        if let Some(quote) = &message.reply_to {
+            let (messages, root) = (&self.messages, &self.root);
+            let find = || messages.values().chain(root).find(|other| other.id == quote.id).cloned();
+            self.quotes.add(quote.id, seq, find);
+        }
+        if message.sender == self.user && !message.kind.is_reserved() {
+            self.own.insert(seq);
+            self.receipts_changed = true;
+        }
+        let quote = message.reply_to.as_ref().map(|quote| quote.id);
+        if let Some(before) = self.messages.insert(seq, message) {
+            self.bytes -= cost(&before);
+            if let Some(gone) = &before.reply_to
+                && Some(gone.id) != quote
+            {
+                self.quotes.remove(gone.id, seq);
+            }
+        }
+        self.change(seq);
+    }
+
+    fn forget(&mut self, seq: Seq, message: &Message) {
+        self.bytes -= cost(message);
+        self.own.remove(&seq);
+        if let Some(quote) = &message.reply_to {
+            self.quotes.remove(quote.id, seq);
+        }
+    }
+
+    /// Drops the oldest messages until `most` are left.
+    fn drop_oldest(&mut self, most: usize) {
+        while self.messages.len() > most {
+            if let Some((seq, message)) = self.messages.pop_first() {
+                self.forget(seq, &message);
+                self.from = self.messages.first_key_value().map_or(END, |(seq, _)| *seq);
+            }
+        }
+        self.dirty = true;
+        if self.of != Of::Room {
+            // The first row stays.
+            self.change(Seq::ZERO);
+        }
+    }
+
+    /// Drops the newest messages until `most` are left. From then on it does not follow the newest.
+    fn drop_newest(&mut self, most: usize) {
+        while self.messages.len() > most.max(1) {
+            if let Some((seq, message)) = self.messages.pop_last() {
+                self.forget(seq, &message);
+                self.to = self.messages.last_key_value().map_or(self.to, |(seq, _)| *seq);
+                self.change(self.to.next());
+            }
+        }
+    }
+
+    /// Keeps at most so many messages: what goes is at the other end than it grew at.
+    pub(crate) fn slide(&mut self, most: usize) {
+        match self.grew {
+            Side::Older => self.drop_newest(most),
+            Side::Newer => self.drop_oldest(most),
+        }
+    }
+
+    /// Keeps its newest messages, because memory is short.
+    pub(crate) fn shrink(&mut self, most: usize) {
+        if self.messages.len() > most {
+            self.drop_oldest(most);
+        }
+    }
+
+    /// Takes events of the room; those without a message say nothing by themselves.
+    pub(crate) fn take(&mut self, events: &[Arrived], most: usize) {
         for (seq, message) in events {
-            if let Some(message) = &message {
+            if let Some(message) = message {
                 self.learn(message);
             }
-            if seq >= self.from || self.messages.is_empty() || self.is_just_below(seq) {
-                self.from = self.from.min(seq);
-                if let Some(message) = message.filter(|message| message.thread.is_none()) {
-                    self.messages.insert(seq, message);
-                }
-                self.dirty = true;
+            let begins = self.of == Of::Room && (self.from == END || seq.next() == self.from);
+            if self.is_live() && begins {
+                self.from = *seq;
             }
+            if self.contains(*seq)
+                && let Some(message) = message.as_ref().filter(|message| self.is_of(message))
+            {
+                self.put(*seq, message.clone());
+            }
+            self.dirty = true;
         }
-        while self.messages.len() > max {
-            self.messages.pop_first();
-            self.from = self.messages.first_key_value().map_or(self.from, |(seq, _)| *seq);
+        if self.messages.len() > most {
+            self.grew = Side::Newer;
+            self.drop_oldest(most);
         }
     }
 
-    fn is_just_below(&self, seq: Seq) -> bool {
-        seq.next() == self.from
-    }
-
-    /// Takes events below the window's beginning; `from` is where it then begins.
-    pub(crate) fn extend(
-        &mut self,
-        events: impl IntoIterator<Item = Arc<Message>>,
-        from: Seq,
-    ) -> usize {
+    /// Takes messages that lie anywhere: those in its range are put into it. Gives how many are new.
+    pub(crate) fn fill(&mut self, messages: &[Arc<Message>]) -> usize {
         let before = self.messages.len();
-        for message in events {
-            self.learn(&message);
-            if let Some(seq) = message.seq.filter(|_| message.thread.is_none()) {
-                self.messages.insert(seq, message);
+        for message in messages {
+            self.learn(message);
+            if let Some(seq) = message.seq
+                && self.contains(seq)
+                && self.is_of(message)
+            {
+                self.put(seq, message.clone());
             }
         }
-        self.from = self.from.min(from);
         self.dirty = true;
         self.messages.len() - before
+    }
+
+    /// The same from `from` on, where it begins then. Gives how many are new.
+    pub(crate) fn extend_older(&mut self, messages: &[Arc<Message>], from: Seq) -> usize {
+        if from < self.from {
+            self.from = from;
+            self.change(from);
+        }
+        self.fill(messages)
+    }
+
+    /// The same up to `to`, where it ends then.
+    pub(crate) fn extend_newer(&mut self, messages: &[Arc<Message>], to: Seq) -> usize {
+        self.to = self.to.max(to);
+        self.fill(messages)
+    }
+
+    /// Its first messages, and where it begins and ends.
+    pub(crate) fn begin(&mut self, messages: &[Arc<Message>], from: Seq, to: Seq) {
+        (self.from, self.to) = (self.from.min(from), to);
+        self.loaded = true;
+        self.change(Seq::ZERO);
+        self.fill(messages);
+    }
+
+    /// Takes all its messages anew; where it begins then.
+    pub(crate) fn replace(&mut self, messages: &[Arc<Message>], from: Seq) {
+        self.messages.clear();
+        self.own.clear();
+        self.bytes = 0;
+        self.quotes = Quotes::default();
+        self.from = from;
+        self.change(Seq::ZERO);
+        self.fill(messages);
     }
 
     /// Takes what became of a message, as it is on disk.
     pub(crate) fn refold(&mut self, message: &Arc<Message>) {
         self.learn(message);
-        let Some(seq) = message.seq else { return };
-        if let Some(shown) = self.messages.get_mut(&seq) {
-            *shown = message.clone();
-            self.dirty = true;
+        if let Some(seq) = message.seq.filter(|seq| self.messages.contains_key(seq)) {
+            self.put(seq, message.clone());
         }
     }
 
-    /// Takes note of a message if it is quoted here.
+    /// Takes note of a message if it is quoted here, or is what the thread hangs on.
     fn learn(&mut self, message: &Arc<Message>) {
-        if let Some(quoted) = self.quoted.get_mut(&message.id) {
-            *quoted = Some(message.clone());
-            self.dirty = true;
+        if let Some(at) = self.quotes.learn(message) {
+            self.change(at);
+        }
+        if self.root.as_ref().is_some_and(|root| root.id == message.id) {
+            self.set_root(message.clone());
         }
     }
 
     /// The disk was asked for quoted messages, and has these of them.
-    pub(crate) fn quotes_found(&mut self, asked: &[EventId], found: Vec<Arc<Message>>) {
-        for id in asked {
-            self.quoted.entry(*id).or_default();
-        }
-        for message in found {
-            self.learn(&message);
-        }
+    pub(crate) fn quotes_found(&mut self, asked: &[EventId], found: &[Arc<Message>]) {
+        found.iter().for_each(|message| self.learn(message));
+        self.quotes.looked_for(asked);
         self.dirty = true;
     }
 
-    /// The oldest seq of the window, if it shows any.
-    pub(crate) fn oldest(&self) -> Option<Seq> {
-        (self.from.get() != u64::MAX).then_some(self.from)
-    }
-
-    /// Derives the states of the user's own messages.
-    fn derive_states(&mut self, user: &UserId) {
-        for (seq, message) in &mut self.messages {
-            if message.sender != *user || message.kind.is_reserved() {
-                continue;
-            }
-            let reach = self.others.as_ref().and_then(|others| others.reach(*seq));
-            if message.reach != reach {
-                let state = MessageState::of_reach(reach);
-                *message = Arc::new(Message { state, reach, ..(**message).clone() });
-            }
-        }
-    }
-
-    fn rows(&self, sources: &Sources<'_>) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(self.messages.len() + sources.outbox.len() + 2);
-        let newest = self.messages.last_key_value().map_or(Seq::ZERO, |(seq, _)| *seq);
-        // Holes above the feed's position are on their way; those below it are gaps.
-        let known = newest.max(sources.feed_seq);
-        let holes = match self.oldest() {
-            Some(from) => sources.held.holes(from.get(), known.get()),
-            None if sources.feed_seq >= sources.first_seq && sources.feed_seq > Seq::ZERO => {
-                sources.held.holes(sources.first_seq.get().max(1), known.get())
-            }
-            None => Vec::new(),
-        };
-        let mut gaps = holes
-            .into_iter()
-            .filter(|(start, _)| *start <= sources.feed_seq.get())
-            .map(|(start, end)| Row::Gap {
-                from: Seq::new(start),
-                to: Seq::new(end.min(sources.feed_seq.get())),
-            })
-            .peekable();
-        for (seq, message) in &self.messages {
-            while let Some(Row::Gap { from, .. }) = gaps.peek() {
-                if from > seq {
-                    break;
-                }
-                rows.extend(gaps.next());
-            }
-            rows.push(Row::Message(message.clone()));
-        }
-        rows.extend(gaps);
-        let mut holder = None;
-        for row in &sources.outbox {
-            let state = match (&row.failed, holder) {
-                (Some(reason), _) => MessageState::Failed(reason.clone()),
-                (None, Some(id)) => MessageState::Waiting(id),
-                (None, None) => MessageState::Sending,
-            };
-            if row.failed.is_some() {
-                holder.get_or_insert(row.op.id);
-            }
-            if !is_mutation(&row.op.kind) {
-                let message = Message::of_row(row, sources.user, state);
-                if message.thread.is_none() {
-                    rows.push(Row::Message(Arc::new(message)));
-                }
-            }
-        }
-        self.add_what_is_on_its_way(sources, &mut rows);
-        self.resolve_quotes(&mut rows);
-        rows
-    }
-
-    /// What the user has done to messages shows at once, and goes again if the server refuses it.
-    fn add_what_is_on_its_way(&self, sources: &Sources<'_>, rows: &mut [Row]) {
-        let mut pending: HashMap<EventId, Vec<(Act, i64)>> = HashMap::new();
-        for row in sources.outbox.iter().filter(|row| row.failed.is_none()) {
-            if let Some(Mutation { target, act }) = Mutation::of(&row.op.kind, &row.op.content) {
-                pending.entry(target).or_default().push((act, row.queued_at));
-            }
-        }
-        if pending.is_empty() {
-            return;
-        }
-        for row in rows {
-            let Row::Message(message) = row else { continue };
-            for (act, at) in pending.get(&message.id).into_iter().flatten() {
-                *message = Arc::new(message.with(act, sources.user, *at));
-            }
-        }
-    }
-
-    /// Shows what is quoted as it is now.
-    fn resolve_quotes(&self, rows: &mut [Row]) {
-        let quotes = |row: &Row| Some(row.message()?.reply_to.as_ref()?.id);
-        let mut wanted: HashMap<EventId, Option<Quoted>> =
-            rows.iter().filter_map(quotes).map(|id| (id, None)).collect();
-        if wanted.is_empty() {
-            return;
-        }
-        for message in rows.iter().filter_map(Row::message) {
-            if let Some(quoted) = wanted.get_mut(&message.id) {
-                *quoted = Some(message.quoted());
-            }
-        }
-        for row in rows {
-            let Row::Message(message) = row else { continue };
-            let Some(Quote { id, .. }) = message.reply_to else { continue };
-            let shown = wanted.get(&id).cloned().flatten();
-            let elsewhere = || Some(self.quoted.get(&id)?.as_ref()?.quoted());
-            let quote = Quote { id, message: shown.or_else(elsewhere) };
-            *message = Arc::new(Message { reply_to: Some(quote), ..(**message).clone() });
-        }
-    }
-
-    /// Which quoted messages are to be looked for, and which need not be kept any more.
-    fn note_quotes(&mut self, rows: &[Row]) {
-        let mut kept = BTreeMap::new();
-        self.unknown_quotes.clear();
-        let shown: std::collections::HashSet<EventId> =
-            self.messages.values().map(|message| message.id).collect();
-        for quote in rows.iter().filter_map(|row| row.message()?.reply_to.as_ref()) {
-            if shown.contains(&quote.id) || kept.contains_key(&quote.id) {
-                continue;
-            }
-            match self.quoted.remove(&quote.id) {
-                Some(known) => drop(kept.insert(quote.id, known)),
-                None if !self.unknown_quotes.contains(&quote.id) => {
-                    self.unknown_quotes.push(quote.id);
-                }
-                None => {}
-            }
-        }
-        self.quoted = kept;
-    }
-
-    fn has_more(&self, sources: &Sources<'_>) -> bool {
-        self.oldest().is_some_and(|from| from > sources.first_seq)
-    }
-
-    /// Everything, for a reader that begins.
-    pub(crate) fn reset(&mut self) -> TimelineUpdate {
-        TimelineUpdate::Reset { rows: self.shown.clone(), more: self.more }
-    }
-
-    /// Derives the rows anew and gives what changed, if anything did.
-    pub(crate) fn flush(&mut self, sources: &Sources<'_>, now_ms: u64) -> Option<TimelineUpdate> {
-        self.dirty = false;
-        self.derive_states(sources.user);
-        let rows = self.rows(sources);
-        self.note_quotes(&rows);
-        let more = self.has_more(sources);
-        let changes = diff(&self.shown, &rows);
-        if changes.is_empty() && more == self.more {
-            return None;
-        }
-        self.shown = rows;
-        self.more = more;
-        self.last_flush_ms = Some(now_ms);
-        Some(TimelineUpdate::Diff { changes, more })
-    }
-
-    /// Counts messages that came.
-    pub(crate) fn count(&mut self, messages: usize, now_ms: u64, buffer_ms: u64) {
-        self.arrivals.roll(now_ms, buffer_ms);
-        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        self.arrivals.now = self.arrivals.now.saturating_add(messages);
-    }
-
-    /// When the next update may go out: at once in a quiet room, a buffer time after the last one
-    /// in a burst.
-    pub(crate) fn flush_at(&self, now_ms: u64, buffer_ms: u64) -> u64 {
-        match self.last_flush_ms {
-            Some(last) if self.arrivals.is_burst() => last.saturating_add(buffer_ms),
-            _ => now_ms,
-        }
-    }
-}
-
-/// The changes that make `new` of `old`. Rows that stay are never taken out and put in again,
-/// unless they move.
-fn diff(old: &[Row], new: &[Row]) -> Vec<Change> {
-    let same = |a: &Row, b: &Row| match (a, b) {
-        (Row::Message(a), Row::Message(b)) => Arc::ptr_eq(a, b) || a == b,
-        (a, b) => a == b,
-    };
-    let prefix = old.iter().zip(new).take_while(|(a, b)| same(a, b)).count();
-    let suffix = old[prefix..]
-        .iter()
-        .rev()
-        .zip(new[prefix..].iter().rev())
-        .take_while(|(a, b)| same(a, b))
-        .count();
-    let old = &old[prefix..old.len() - suffix];
-    let new = &new[prefix..new.len() - suffix];
-    let mut changes = Vec::new();
-
-    let keys: std::collections::HashSet<RowKey> = new.iter().map(Row::key).collect();
-    let mut current: Vec<&Row> = Vec::with_capacity(old.len());
-    for row in old {
-        if keys.contains(&row.key()) {
-            current.push(row);
-        } else {
-            changes.push(Change::Remove { index: prefix + current.len() });
-        }
-    }
-    for (at, row) in new.iter().enumerate() {
-        let index = prefix + at;
-        if current.get(at).is_some_and(|other| other.key() == row.key()) {
-            if !same(current[at], row) {
-                changes.push(Change::Set { index, row: row.clone() });
-            }
-            continue;
-        }
-        if let Some(later) = current.iter().skip(at).position(|other| other.key() == row.key()) {
-            changes.push(Change::Remove { index: index + later });
-            current.remove(at + later);
-        }
-        changes.push(Change::Insert { index, row: row.clone() });
-        current.insert(at, row);
-    }
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use tidewire_protocol::{Content, Event, EventKind, RoomId};
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn row(id: u8, version: u8) -> Row {
-        let event = Event {
-            id: EventId::from_uuid(Uuid::from_u128(u128::from(id))),
-            room: RoomId::from_uuid(Uuid::nil()),
-            seq: Seq::new(1),
-            sender: UserId::new("ada").unwrap(),
-            at: i64::from(version),
-            kind: EventKind::Message,
-            content: Content::from_json("{}".into()).unwrap(),
-            fold: None,
-        };
-        Row::Message(Arc::new(Message::of_event(event)))
-    }
-
-    proptest! {
-        #[test]
-        fn a_diff_applied_to_the_old_rows_gives_the_new_ones(
-            old in prop::collection::btree_map(0u8..24, 0u8..3, 0..16),
-            new in prop::collection::vec((0u8..24, 0u8..3), 0..16),
-        ) {
-            let old: Vec<Row> = old.into_iter().map(|(id, version)| row(id, version)).collect();
-            let mut seen = std::collections::HashSet::new();
-            let new: Vec<Row> = new
-                .into_iter()
-                .filter(|(id, _)| seen.insert(*id))
-                .map(|(id, version)| row(id, version))
-                .collect();
-            let mut rows = old.clone();
-            TimelineUpdate::Diff { changes: diff(&old, &new), more: false }.apply(&mut rows);
-            prop_assert_eq!(rows, new);
-        }
-    }
-
-    #[test]
-    fn a_message_that_is_sent_stays_the_same_row() {
-        let old = vec![row(1, 0), row(2, 0)];
-        let new = vec![row(1, 0), row(2, 1)];
-        assert!(matches!(diff(&old, &new)[..], [Change::Set { index: 1, .. }]));
+    /// Quoted messages that the disk has to be asked for.
+    pub(crate) fn wanted_quotes(&self) -> Vec<EventId> {
+        self.quotes.wanted()
     }
 }

@@ -8,7 +8,7 @@ use super::client::SimClient;
 use super::server::ModelServer;
 use crate::engine::{
     ListId, Message, Query, RangeSet, References, RoomListQuery, RoomSort, Row, Rows, StartRows,
-    Unread, is_mutation,
+    TimelineId, Unread, is_mutation,
 };
 
 /// A promise that was broken, in words.
@@ -241,7 +241,7 @@ pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Res
     let failed = stored.outbox.iter().any(|row| row.failed.is_some());
     hold!(failed || stored.outbox.is_empty(), "stuck in the outbox: {:?}", stored.outbox);
     for (timeline, rows) in &client.rows {
-        check_whole(&client.timelines[timeline], client, server, rows)?;
+        check_whole(*timeline, client, server, rows)?;
     }
     check_events(client, server)?;
     check_folds(client, server)
@@ -327,27 +327,38 @@ fn said(event: &Event) -> bool {
         && event.content.parse::<MessageContent>().is_ok_and(|message| message.thread.is_none())
 }
 
-/// A timeline shows every message between its first and the head, or a gap in its place.
+/// A timeline shows every message of its range, as the server has folded it, or a gap in its place; and
+/// it is what would be derived anew.
 fn check_whole(
-    room: &tidewire_protocol::RoomId,
+    timeline: TimelineId,
     client: &SimClient,
     server: &ModelServer,
     rows: &[Row],
 ) -> Result<(), Broken> {
-    let Ok((log, member)) = server.seen_by(&client.user, *room) else { return Ok(()) };
+    let id = client.timelines[&timeline];
+    let Some(shown) = client.engine.derived(timeline) else { return Ok(()) };
+    hold!(rows == shown.rows, "{timeline:?} shows {rows:?}, derived anew is {:?}", shown.rows);
+    let Ok((log, member)) = server.seen_by(&client.user, id) else { return Ok(()) };
     if member.left.is_some() {
         return Ok(());
     }
+    let head = log.last_seen_by(member);
+    let belongs = |event: &Event| match shown.thread {
+        None => makes_row(event),
+        Some(root) => stands_alone(event) && References::of(&event.content).thread == Some(root),
+    };
     // The next one that makes a row, from this one on.
     let next_row = |seq: Seq| {
         let rest = log.log.get(seq.previous().get() as usize..).unwrap_or_default();
-        rest.iter().find(|event| makes_row(event)).map_or(log.head().next(), |event| event.seq)
+        rest.iter().find(|event| belongs(event)).map_or(log.head().next(), |event| event.seq)
     };
-    let mut next = None;
+    let root = shown.thread.and_then(|root| log.log.iter().find(|event| event.id == root));
+    let mut next = shown.from;
     for row in rows {
         let (from, to) = match row {
             Row::Gap { from, to } => (*from, *to),
             Row::Message(message) => match message.seq {
+                Some(seq) if root.is_some_and(|root| root.seq == seq) => continue,
                 Some(seq) => (seq, seq),
                 None => continue,
             },
@@ -355,14 +366,23 @@ fn check_whole(
         // A gap begins where something is missing, whether or not that makes a row.
         hold!(
             next.is_none_or(|next| next_row(next) == next_row(from) && from >= next),
-            "{from} of {room} is shown after {next:?}, without a gap's mark"
+            "{from} of {id} is shown after {next:?}, without a gap's mark"
         );
         next = Some(to.next());
     }
-    let head = log.last_seen_by(member);
+    let end = shown.to.min(head);
     hold!(
-        next.is_some_and(|next| next_row(next) == head.next()),
-        "{room} is shown up to {next:?}, its head is {head}"
+        next.is_some_and(|next| next_row(next) > end),
+        "{id} is shown up to {next:?}, its window ends at {end}"
+    );
+    let (before, after) = client.more.get(&timeline).copied().unwrap_or_default();
+    let bottom = root.map_or(Seq::new(1), |root| root.seq.next());
+    let above = shown.from.is_some_and(|from| from > bottom);
+    hold!(
+        (before, after) == (above, shown.to < head),
+        "{id} is shown from {:?} to {} of {head}, more is told as {before}, {after}",
+        shown.from,
+        shown.to
     );
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
-    ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId, UserId,
+    ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::engine::{
     Command, CommandId, Effect, Engine, Input, ListId, Notice, Now, Problem, Query, Reply, Request,
     RequestId, RoomListQuery, RoomListRow, Row, Rows, SocketId, StartRows, StoreToken, TimelineId,
-    Traffic, Transaction, Unread,
+    TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
 
@@ -61,6 +61,14 @@ pub struct SimClient {
     pub profiles_changed: Vec<UserId>,
     /// The rows of each open timeline.
     pub rows: BTreeMap<TimelineId, Vec<Row>>,
+    /// Timelines that are being opened.
+    opening: BTreeMap<CommandId, TimelineId>,
+    /// Timelines that could not be opened: their handles are dropped.
+    refused: Vec<TimelineId>,
+    /// Whether there is more before and after each of them.
+    pub more: BTreeMap<TimelineId, (bool, bool)>,
+    /// Where what was unread began when each of them was opened.
+    pub unread_from: BTreeMap<TimelineId, Option<Seq>>,
     /// The room of each open timeline.
     pub timelines: BTreeMap<TimelineId, RoomId>,
     /// The rows of each open list of rooms.
@@ -121,6 +129,10 @@ impl SimClient {
             replies: HashMap::new(),
             profiles_changed: Vec::new(),
             rows: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            refused: Vec::new(),
+            more: BTreeMap::new(),
+            unread_from: BTreeMap::new(),
             timelines: BTreeMap::new(),
             listed: BTreeMap::new(),
             lists: BTreeMap::new(),
@@ -159,6 +171,7 @@ impl SimClient {
         self.wants.clear();
         self.rows.clear();
         self.timelines.clear();
+        self.opening.clear();
         self.listed.clear();
         self.lists.clear();
         self.unread_told = None;
@@ -224,11 +237,15 @@ impl SimClient {
         for id in std::mem::take(&mut self.updated) {
             let Some(room) = self.timelines.get(&id) else { continue };
             let rows = self.rows.get(&id).map_or(&[][..], |rows| rows);
-            let passed = self.engine.passed(*room);
+            let thread = self.engine.derived(id).is_some_and(|derived| derived.thread.is_some());
+            let passed = self.engine.passed(*room).filter(|_| !thread);
             let marks = passed.map(|(passed, held)| checks::check_marks(rows, passed, held));
             if let Some(Err(broken)) = marks {
                 self.broken.get_or_insert(broken);
             }
+        }
+        for timeline in std::mem::take(&mut self.refused) {
+            self.close(timeline);
         }
         if self.resting && self.engine.poll_timeout().is_some() {
             self.breaks("a timer is armed at rest".into());
@@ -244,6 +261,11 @@ impl SimClient {
             Notice::Timeline(..) if !self.looks => self.updates += 1,
             Notice::Reply(..) if !self.looks => {}
             Notice::Reply(id, reply) => {
+                if let Some(timeline) = self.opening.remove(&id)
+                    && reply.is_err()
+                {
+                    self.refused.push(timeline);
+                }
                 let before = self.replies.insert(id, reply);
                 if before.is_some() {
                     self.breaks(format!("answered twice: {id:?}"));
@@ -251,8 +273,16 @@ impl SimClient {
             }
             Notice::Timeline(id, update) => {
                 self.updates += 1;
+                // One that was closed hears nothing any more.
+                if !self.timelines.contains_key(&id) {
+                    return;
+                }
                 let rows = self.rows.entry(id).or_default();
                 update.apply(rows);
+                if let TimelineUpdate::Reset { unread_from, .. } = &update {
+                    self.unread_from.insert(id, *unread_from);
+                }
+                self.more.insert(id, (update.more_before(), update.more_after()));
                 if let Err(broken) = checks::check_rows(rows) {
                     self.broken.get_or_insert(broken);
                 }
@@ -314,6 +344,38 @@ impl SimClient {
         self.timelines.insert(id, room);
         self.command(Command::OpenTimeline(id, room));
         id
+    }
+
+    /// Opens a timeline anywhere. Gives the command that does, too.
+    pub(super) fn open_at(
+        &mut self,
+        room: RoomId,
+        start: TimelineStart,
+    ) -> (TimelineId, CommandId) {
+        let id = TimelineId(self.number());
+        self.timelines.insert(id, room);
+        (id, self.open_by(id, Command::OpenTimelineAt(id, room, start)))
+    }
+
+    /// Opens the thread of a message. Gives the command that does, too.
+    pub(super) fn open_thread(&mut self, room: RoomId, root: EventId) -> (TimelineId, CommandId) {
+        let id = TimelineId(self.number());
+        self.timelines.insert(id, room);
+        (id, self.open_by(id, Command::OpenThread(id, room, root)))
+    }
+
+    fn open_by(&mut self, timeline: TimelineId, command: Command) -> CommandId {
+        let id = CommandId(self.number());
+        self.opening.insert(id, timeline);
+        self.input(Input::Command(id, command));
+        id
+    }
+
+    /// Closes a timeline.
+    pub(super) fn close(&mut self, timeline: TimelineId) {
+        self.command(Command::CloseTimeline(timeline));
+        self.timelines.remove(&timeline);
+        self.rows.remove(&timeline);
     }
 
     /// Opens a list of rooms.

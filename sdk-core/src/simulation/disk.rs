@@ -150,7 +150,9 @@ impl Disk for NoDisk {
             | Query::Before { .. }
             | Query::Event(..)
             | Query::Messages { .. }
-            | Query::Thread { .. } => Rows::Events(Vec::new()),
+            | Query::Thread { .. }
+            | Query::After { .. }
+            | Query::Around { .. } => Rows::Events(Vec::new()),
             Query::Search(_) => Rows::Search(Box::default()),
             Query::Unindexed => Rows::Unindexed(Vec::new()),
             Query::Profiles(_) => Rows::Profiles(Vec::new()),

@@ -7,7 +7,7 @@ use super::network::Profile;
 use super::simulation::Simulation;
 use crate::engine::{
     Command, CommandId, Engine, Input, ListId, ModeReport, Network, RoomListQuery, RoomListRow,
-    Row, Signal, StartRows, Stats, TimelineId, Unread,
+    Row, Signal, StartRows, Stats, TimelineId, TimelineStart, Unread,
 };
 
 /// One client. What it is asked to do happens at this moment; what follows, as time passes.
@@ -92,7 +92,22 @@ impl Handle<'_> {
         self.act(|client| client.operate(room, kind, content))
     }
 
-    /// Opens a timeline.
+    /// Opens a timeline anywhere. Gives the command that does, too.
+    pub fn open_at(&mut self, room: RoomId, start: TimelineStart) -> (TimelineId, CommandId) {
+        self.act(|client| client.open_at(room, start))
+    }
+
+    /// Opens the thread of a message. Gives the command that does, too.
+    pub fn open_thread(&mut self, room: RoomId, root: EventId) -> (TimelineId, CommandId) {
+        self.act(|client| client.open_thread(room, root))
+    }
+
+    /// Closes a timeline.
+    pub fn close(&mut self, timeline: TimelineId) {
+        self.act(|client| client.close(timeline));
+    }
+
+    /// Opens a timeline at the newest messages of a room.
     pub fn open(&mut self, room: RoomId) -> TimelineId {
         self.act(|client| client.open(room))
     }

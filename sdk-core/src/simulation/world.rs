@@ -4,19 +4,20 @@
 use std::collections::VecDeque;
 
 use tidewire_protocol::{
-    AppState, ClientFrame, Content, Event, EventId, EventKind, EventsQuery, Receipt, ReceiptUpdate,
-    Role, RoomId, RoomState, Seq, ServerFrame, UserId,
+    AppState, ClientFrame, Content, DeleteContent, EditContent, Event, EventId, EventKind,
+    EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq, ServerFrame,
+    UserId,
 };
 
 use super::checks;
 use super::client::{SimClient, StoreStep, Want};
-use super::disk::MemoryDisk;
+use super::disk::{Disk, MemoryDisk};
 use super::server::ModelServer;
 use super::socket::ModelSocket;
 use crate::config::Config;
 use crate::engine::{
     Command, CommandId, Input, Now, Request, RequestError, RequestId, Signal, SocketEvent,
-    SocketId, StartRows, TimelineId, TokenInfo,
+    SocketId, StartRows, TimelineId, TimelineStart, TokenInfo,
 };
 
 /// The server's longest silence on a stream.
@@ -63,13 +64,17 @@ impl std::ops::DerefMut for World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::with(Config::new(ada()), Box::new(MemoryDisk::new()), seed)
+    }
+
+    /// One with its own knobs and disk.
+    pub(crate) fn with(config: Config, disk: Box<dyn Disk>, seed: u64) -> Self {
         let mut server = ModelServer::new();
         server.records = true;
         let now = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
-        let disk = Box::new(MemoryDisk::new());
         let mut world = Self {
             server,
-            client: SimClient::new(Config::new(ada()), 0, seed, now, disk),
+            client: SimClient::new(config, 0, seed, now, disk),
             requests: Vec::new(),
             opening: Vec::new(),
             socket: None,
@@ -167,6 +172,22 @@ impl World {
         let id = self.client.open(room);
         self.collect();
         id
+    }
+
+    pub(crate) fn open_at(
+        &mut self,
+        room: RoomId,
+        start: TimelineStart,
+    ) -> (TimelineId, CommandId) {
+        let opened = self.client.open_at(room, start);
+        self.collect();
+        opened
+    }
+
+    pub(crate) fn open_thread(&mut self, room: RoomId, root: EventId) -> (TimelineId, CommandId) {
+        let opened = self.client.open_thread(room, root);
+        self.collect();
+        opened
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
@@ -491,6 +512,23 @@ impl ModelServer {
         if !self.rooms[&room].has(&bob()) {
             self.admit(room, bob(), Role::Owner);
         }
+    }
+
+    /// Bob says something in the thread of a message.
+    pub(crate) fn say_in_thread(&mut self, room: RoomId, root: EventId, text: &str) -> Event {
+        let message = MessageContent { thread: Some(root), ..MessageContent::of_text(text) };
+        self.append(room, &bob(), EventKind::Message, &message)
+    }
+
+    /// Bob deletes a message.
+    pub(crate) fn delete(&mut self, room: RoomId, target: EventId) {
+        self.append(room, &bob(), EventKind::Delete, &DeleteContent { target });
+    }
+
+    /// Bob edits a message.
+    pub(crate) fn edit(&mut self, room: RoomId, target: EventId, text: &str) {
+        let content = MessageContent::of_text(text);
+        self.append(room, &bob(), EventKind::Edit, &EditContent { target, content });
     }
 
     /// Bob adds somebody else, or takes him out.

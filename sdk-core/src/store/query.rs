@@ -49,6 +49,12 @@ impl Database {
             Query::Thread { room, root, before, limit } => {
                 self.thread(*room, *root, *before, *limit).map(Rows::Events)
             }
+            Query::After { room, thread, after, through, limit } => {
+                self.after(*room, *thread, (*after, *through), *limit).map(Rows::Events)
+            }
+            Query::Around { room, seq, from, through, limit } => {
+                self.around(*room, *seq, (*from, *through), *limit).map(Rows::Events)
+            }
             Query::Search(lookup) => self.search(lookup).map(|found| Rows::Search(Box::new(found))),
             Query::Unindexed => self.unindexed().map(Rows::Unindexed),
             Query::Profiles(users) => self.profiles(users).map(Rows::Profiles),
@@ -238,6 +244,60 @@ impl Database {
             })?
             .collect::<rusqlite::Result<Vec<Event>>>()?;
         events.reverse();
+        Ok(events)
+    }
+
+    /// The oldest events of a room, or messages of a thread, with `after < seq <= through`.
+    fn after(
+        &self,
+        room: RoomId,
+        thread: Option<EventId>,
+        (after, through): (Seq, Seq),
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Event>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let room_id = room.uuid();
+        let (after, through) = (seq(after), seq(through));
+        match thread {
+            None => self
+                .connection
+                .prepare_cached(
+                    "SELECT seq, id, sender, at, kind, content, fold FROM events
+                     WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND seq > ?2 AND seq <= ?3
+                         AND thread IS NULL
+                     ORDER BY seq LIMIT ?4",
+                )?
+                .query_map(params![room_id.as_bytes(), after, through, limit], |row| {
+                    event(row, 0, room)
+                })?
+                .collect(),
+            Some(root) => self
+                .connection
+                .prepare_cached(
+                    "SELECT seq, id, sender, at, kind, content, fold FROM events
+                     WHERE rk = (SELECT rk FROM rooms WHERE id = ?1) AND thread = ?2
+                         AND seq > ?3 AND seq <= ?4
+                     ORDER BY seq LIMIT ?5",
+                )?
+                .query_map(
+                    params![room_id.as_bytes(), root.uuid().as_bytes(), after, through, limit],
+                    |row| event(row, 0, room),
+                )?
+                .collect(),
+        }
+    }
+
+    /// Events on both sides of a place, ascending.
+    fn around(
+        &self,
+        room: RoomId,
+        middle: Seq,
+        (from, through): (Seq, Seq),
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Event>> {
+        let mut events = self.events(room, from, middle, limit / 2)?;
+        let rest = (middle.previous(), through);
+        events.extend(self.after(room, None, rest, limit - limit / 2)?);
         Ok(events)
     }
 

@@ -219,7 +219,7 @@ fn of_notice(notice: &Notice) -> String {
 
 fn of_reply(reply: &Reply) -> String {
     match reply {
-        Reply::Older(older) => format!("{older:?}"),
+        Reply::Loaded(loaded) => format!("{loaded:?}"),
         Reply::Rooms(rooms) => format!("Rooms {}", rooms.len()),
         Reply::Room(state) => format!("Room {}", state.id),
         Reply::Members(members, _) => format!("Members {}", members.len()),
@@ -232,9 +232,11 @@ fn of_reply(reply: &Reply) -> String {
 
 fn of_update(update: &TimelineUpdate) -> String {
     match update {
-        TimelineUpdate::Reset { rows, more } => format!("reset to {} more={more}", rows.len()),
-        TimelineUpdate::Diff { changes, more } => {
-            let mut text = format!("more={more}");
+        TimelineUpdate::Reset { rows, more_before, more_after, unread_from: _ } => {
+            format!("reset to {} more={more_before}/{more_after}", rows.len())
+        }
+        TimelineUpdate::Diff { changes, more_before, more_after } => {
+            let mut text = format!("more={more_before}/{more_after}");
             for change in changes {
                 let _ = match change {
                     Change::Insert { index, row } => write!(text, " +{index} {:?}", row.key()),

@@ -4,13 +4,13 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidewire::engine::{Command, Signal};
+use tidewire::engine::{Command, Signal, TimelineId};
 use tidewire::simulation::{
     Audience, Broken, Counts, Disk, FileDisk, MemoryDisk, Profile, Simulation, any_change,
 };
 use tidewire::{
-    AppState, Mode, Network, NetworkKind, Policy, RoomFilter, RoomId, RoomListQuery, RoomSort, Row,
-    Seq, SettingsChange, UserId,
+    AppState, GapSide, Mode, Network, NetworkKind, Policy, RoomFilter, RoomId, RoomListQuery,
+    RoomSort, Row, Seq, SettingsChange, TimelineStart, UserId,
 };
 
 use crate::app::{self, App};
@@ -82,6 +82,52 @@ fn whatever_happens_in_between_every_client_ends_with_the_servers_log() {
         ];
         assert!(faults.iter().all(|fault| *fault > count), "every fault happens: {total:?}");
     }
+}
+
+/// Timelines that one app has open at most.
+const TIMELINES: usize = 5;
+
+/// Opens a timeline at any place of a room, or of a thread in it.
+fn open_somewhere(
+    rng: &mut fastrand::Rng,
+    simulation: &mut Simulation,
+    number: usize,
+    room: RoomId,
+) {
+    let log = &simulation.server.rooms[&room].log;
+    let place = rng.u64(0..log.len() as u64 + 2);
+    let message = log.get(place as usize).map(|event| event.id);
+    let mut client = simulation.client(number);
+    let oldest = client.look().timelines.keys().next().copied();
+    if let Some(oldest) = oldest.filter(|_| client.look().timelines.len() >= TIMELINES) {
+        client.close(oldest);
+    }
+    match (rng.u8(0..5), message) {
+        (0, _) => drop(client.open(room)),
+        (1, _) => drop(client.open_at(room, TimelineStart::FirstUnread)),
+        (2, Some(message)) => drop(client.open_at(room, TimelineStart::Message(message))),
+        (3, Some(message)) => drop(client.open_thread(room, message)),
+        _ => drop(client.open_at(room, TimelineStart::Seq(Seq::new(place)))),
+    }
+}
+
+/// Scrolls through some open timeline, up, down, or into a gap.
+fn scroll(rng: &mut fastrand::Rng, simulation: &mut Simulation, number: usize) {
+    let mut client = simulation.client(number);
+    let open: Vec<TimelineId> = client.look().timelines.keys().copied().collect();
+    let Some(timeline) = rng.choice(open) else { return };
+    let gaps = client.rows(timeline).iter().filter_map(|row| match row {
+        Row::Gap { from, to } => Some((*from, *to)),
+        Row::Message(_) => None,
+    });
+    let gap = rng.choice(gaps.collect::<Vec<_>>());
+    let side = if rng.bool() { GapSide::Older } else { GapSide::Newer };
+    let count = rng.usize(1..30);
+    client.command(match (gap, rng.u8(0..3)) {
+        (Some((from, to)), 0) => Command::FillGapFrom(timeline, from, to, side),
+        (_, 1) => Command::LoadNewer(timeline, count),
+        _ => Command::LoadOlder(timeline, count),
+    });
 }
 
 fn add(total: &mut Counts, other: Counts) {
@@ -236,8 +282,9 @@ impl Life {
                     }
                 }
             }
-            35..37 => drop(simulation.client(number).open(room)),
-            37..42 => read_somewhere(rng, simulation, number, room),
+            35..37 => open_somewhere(rng, simulation, number, room),
+            37..40 => read_somewhere(rng, simulation, number, room),
+            40..42 => scroll(rng, simulation, number),
             42 => {
                 let change = SettingsChange {
                     muted: rng.bool().then(|| rng.bool()),

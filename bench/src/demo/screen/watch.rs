@@ -145,6 +145,10 @@ pub(super) struct Look {
     pub(super) older: mpsc::UnboundedReceiver<()>,
 }
 
+/// Rows up to which older messages are loaded: with more of them the timeline would slide away from
+/// the newest, which this screen always shows.
+const MOST_ROWS: usize = 300;
+
 /// Tells of one room's timeline, and fills the gaps that it shows.
 pub(super) async fn timeline(mut look: Look) {
     let timeline = loop {
@@ -165,19 +169,22 @@ pub(super) async fn timeline(mut look: Look) {
                 last = batch.number;
                 look.measure(&batch.update);
                 batch.update.apply(&mut rows);
-                let more = match batch.update {
-                    TimelineUpdate::Reset { more, .. } | TimelineUpdate::Diff { more, .. } => more,
-                };
+                let more = batch.update.more_before() && rows.len() < MOST_ROWS;
                 let lines = look.lines(&rows);
                 let room = look.room.id();
                 if look.news.send(News::Timeline { room, lines, more }).is_err() {
                     return;
                 }
-                fill(&timeline, &rows, &filling);
+                if rows.len() < MOST_ROWS {
+                    fill(&timeline, &rows, &filling);
+                }
                 look.mark_read(&rows).await;
             }
             Ok(()) = look.away.changed() => look.mark_read(&rows).await,
             Some(()) = look.older.recv() => {
+                if rows.len() >= MOST_ROWS {
+                    continue;
+                }
                 let (timeline, news) = (timeline.clone(), look.news.clone());
                 tokio::spawn(async move {
                     if let Err(error) = timeline.load_older(OLDER).await {

@@ -45,7 +45,7 @@ public final class Timeline: Sendable {
     /// and for the network if they are not there.
     ///
     /// - Parameter count: how many at most, 1 to 200.
-    /// - Throws: `WindowFull`; `Offline` or `Network` if they are not on disk; `Refused`,
+    /// - Throws: `Offline` or `Network` if they are not on disk; `Refused`,
     ///   `StoreFailed`, `Closed`, `Internal`; `CancellationError` if the task is cancelled.
     @discardableResult
     public func loadOlder(_ count: UInt32 = 50) async throws -> Older {

@@ -18,5 +18,6 @@ mod search;
 mod sending;
 mod streams;
 mod why;
+mod windows;
 
 use crate::simulation::{server as model, world};

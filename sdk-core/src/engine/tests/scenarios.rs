@@ -148,7 +148,7 @@ fn a_join_in_mid_stream_brings_the_room_at_its_head_and_its_history_on_demand() 
     let older = world.command(Command::LoadOlder(timeline, 200));
     world.settle();
     world.run(2_000);
-    assert!(matches!(&world.replies[&older], Ok(Reply::Older(older)) if !older.more));
+    assert!(matches!(&world.replies[&older], Ok(Reply::Loaded(loaded)) if !loaded.more));
     assert_eq!(seqs(&world, timeline), (1..=121).collect::<Vec<_>>());
 }
 

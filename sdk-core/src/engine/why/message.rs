@@ -3,11 +3,11 @@
 use tidewire_protocol::{Event, EventId, RoomId, Seq, UserId, limits};
 
 use super::super::effect::{CommandId, Query};
+use super::super::loads::LoadPurpose;
 use super::super::message::{MessageState, Reach};
 use super::super::outbox::{Carrier, FailReason, Flight, OutboxRow};
 use super::super::receipts::Others;
 use super::super::time::Timer;
-use super::super::timelines::LoadPurpose;
 
 use super::super::{Engine, Purpose};
 use super::fact::{Fact, Vehicle, Way};
@@ -24,7 +24,7 @@ impl Engine {
             facts.extend(self.obstacles());
             return Some(facts);
         }
-        let message = self.windows.get(&room)?.message(id)?;
+        let message = self.windows.of(room).find_map(|(_, window)| window.message(id))?;
         Some(self.why_in_log(room, message.seq?, &message.sender, message.kind.is_reserved()))
     }
 

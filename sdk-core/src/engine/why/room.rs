@@ -45,7 +45,7 @@ impl Engine {
         let state = &room.state;
         let page = defaults::TIMELINE_PAGE as u64;
         let newest = Seq::new((room.feed_seq.get() + 1).saturating_sub(page));
-        let window = self.windows.get(&state.id).and_then(|window| window.oldest());
+        let window = self.windows.oldest(state.id);
         let from = window.unwrap_or(newest).max(state.first_seq).max(Seq::new(1));
         let mut facts = Vec::new();
         for (start, end) in room.held.holes(from.get(), room.feed_seq.get()) {
@@ -69,8 +69,10 @@ impl Engine {
     }
 
     fn fetching(&self, id: RoomId) -> Option<Fact> {
-        let Some(window) = self.windows.get(&id) else { return Some(Fact::NotOpen) };
-        if window.fetching {
+        if !self.windows.is_open(id) {
+            return Some(Fact::NotOpen);
+        }
+        if self.fetching.contains(&id) {
             return Some(Fact::Fetching);
         }
         let in_ms = self.due_in(Timer::FetchRetry)?;

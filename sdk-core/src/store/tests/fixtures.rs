@@ -91,10 +91,11 @@ fn what_an_earlier_version_stored_is_found_once_it_is_taken_into_the_index() {
         fixture.lay_out(folder.path());
         let mut open = Open::files(folder.path()).unwrap();
         let database = open.database();
-        let stored: usize = database
+        let stored: i64 = database
             .connection
             .query_row("SELECT count(*) FROM events WHERE kind = 'message'", [], |row| row.get(0))
             .unwrap();
+        let stored = usize::try_from(stored).unwrap();
         let terms = tidewire_protocol::SearchTerms::parse("QUOTED mess").unwrap();
         let (room, sender) = (None, None);
         let lookup = SearchLookup { terms, room, sender, limit: 1_000, before: None };
@@ -107,7 +108,7 @@ fn what_an_earlier_version_stored_is_found_once_it_is_taken_into_the_index() {
         };
         let mut steps = 0;
         while start(database).unindexed {
-            assert!(found(database) < stored, "of version {}", fixture.version);
+            assert_eq!(found(database), stored.min(20 * steps), "of version {}", fixture.version);
             let writes = vec![Write::IndexMore(20)];
             database.execute(&Transaction { writes, ..Transaction::default() }).unwrap();
             steps += 1;

@@ -90,11 +90,14 @@ fn replace(tx: &Tx<'_>, ord: u64, rk: i64, event: &Event) -> Result<(), StoreErr
     take_in(tx, ord, rk, &event.sender, &event.content)
 }
 
+/// An event that is to be taken in: its place, room and seq, and whether it is a message.
+type Written = (u64, i64, RoomId, Seq, bool);
+
 /// Takes in some of what was written before there was an index, the newest first. Gives whether there
 /// is more.
 pub(super) fn index_more(tx: &Tx<'_>) -> Result<bool, StoreError> {
     let Some(below) = below(tx.conn)? else { return Ok(false) };
-    let events: Result<Vec<(u64, i64, RoomId, Seq, bool)>, rusqlite::Error> = tx
+    let events: Result<Vec<Written>, rusqlite::Error> = tx
         .conn
         .prepare_cached(
             "SELECT e.ord, e.rk, r.id, e.seq, e.kind = 'message'

@@ -143,12 +143,6 @@ public sealed class TidewireException(
         public val capacity: Long,
     ) : TidewireException(told)
 
-    /** The timeline holds [max] messages, as many as [Settings.maxMessagesPerRoom] allows. */
-    public class WindowFull internal constructor(
-        told: Told,
-        public val max: Long,
-    ) : TidewireException(told)
-
     /** This needs the server, and the mode is [Mode.OFFLINE]. */
     public class Offline internal constructor(
         told: Told,

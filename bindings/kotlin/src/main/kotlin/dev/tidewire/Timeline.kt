@@ -55,7 +55,7 @@ public class Timeline internal constructor(
      * Puts up to [count] (1 to 200) older messages before those shown: from disk as far as they are
      * there, else from the server. They come through [rows]. Cancelling it is safe.
      *
-     * @throws TidewireException `WindowFull`; `Offline` or `Network` if they are not on disk;
+     * @throws TidewireException `Offline` or `Network` if they are not on disk;
      *   `Refused`, `StoreFailed`, `Closed`.
      */
     public suspend fun loadOlder(count: Int = 50): Older =

@@ -32,7 +32,6 @@ internal fun FfiException.toApi(): TidewireException {
         is FfiException.NotYours -> TidewireException.NotYours(told, id)
         is FfiException.MessageDeleted -> TidewireException.MessageDeleted(told, id)
         is FfiException.OutboxFull -> TidewireException.OutboxFull(told, capacity.toLong())
-        is FfiException.WindowFull -> TidewireException.WindowFull(told, max.toLong())
         is FfiException.Offline -> TidewireException.Offline(told)
         is FfiException.Network -> TidewireException.Network(told, reason)
         is FfiException.Refused ->

@@ -1,0 +1,111 @@
+//! What a window quotes: which of its messages name others, and what those say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidewire_protocol::{EventId, Seq};
+
+use super::message::Message;
+use super::rows::END;
+
+/// The messages that are quoted in a window, whether or not they stand in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Quotes {
+    quoted: BTreeMap<EventId, Quoted>,
+    /// Those that messages in the outbox quote.
+    waiting: Vec<EventId>,
+}
+
+#[derive(Debug, Clone)]
+struct Quoted {
+    /// Which messages quote it; [`END`] for those in the outbox.
+    by: BTreeSet<Seq>,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// The disk has to be asked.
+    Wanted,
+    /// It is not on this device.
+    Absent,
+    Known(Arc<Message>),
+}
+
+impl Quotes {
+    /// The message at `by` quotes another one; `known` looks for it in the window.
+    pub(crate) fn add(
+        &mut self,
+        id: EventId,
+        by: Seq,
+        known: impl FnOnce() -> Option<Arc<Message>>,
+    ) {
+        let quoted = self.quoted.entry(id).or_insert_with(|| {
+            let source = known().map_or(Source::Wanted, Source::Known);
+            Quoted { by: BTreeSet::new(), source }
+        });
+        quoted.by.insert(by);
+    }
+
+    /// The message at `by` is gone.
+    pub(crate) fn remove(&mut self, id: EventId, by: Seq) {
+        if let Some(quoted) = self.quoted.get_mut(&id) {
+            quoted.by.remove(&by);
+            if quoted.by.is_empty() {
+                self.quoted.remove(&id);
+            }
+        }
+    }
+
+    /// What the messages in the outbox quote now.
+    pub(crate) fn set_waiting(
+        &mut self,
+        ids: Vec<EventId>,
+        known: impl Fn(EventId) -> Option<Arc<Message>>,
+    ) {
+        if ids == self.waiting {
+            return;
+        }
+        for id in std::mem::take(&mut self.waiting) {
+            if !ids.contains(&id) {
+                self.remove(id, END);
+            }
+        }
+        for id in &ids {
+            self.add(*id, END, || known(*id));
+        }
+        self.waiting = ids;
+    }
+
+    /// Takes note of a message. Gives the first place at which it is quoted.
+    pub(crate) fn learn(&mut self, message: &Arc<Message>) -> Option<Seq> {
+        let quoted = self.quoted.get_mut(&message.id)?;
+        quoted.source = Source::Known(message.clone());
+        quoted.by.first().copied()
+    }
+
+    /// The disk was asked for these.
+    pub(crate) fn looked_for(&mut self, ids: &[EventId]) {
+        for id in ids {
+            if let Some(quoted) = self.quoted.get_mut(id)
+                && matches!(quoted.source, Source::Wanted)
+            {
+                quoted.source = Source::Absent;
+            }
+        }
+    }
+
+    /// What is known of a quoted message.
+    pub(crate) fn get(&self, id: EventId) -> Option<&Arc<Message>> {
+        match &self.quoted.get(&id)?.source {
+            Source::Known(message) => Some(message),
+            Source::Wanted | Source::Absent => None,
+        }
+    }
+
+    /// What the disk has to be asked for.
+    pub(crate) fn wanted(&self) -> Vec<EventId> {
+        let wanted = |quoted: &Quoted| matches!(quoted.source, Source::Wanted);
+        self.quoted.iter().filter(|(_, quoted)| wanted(quoted)).map(|(id, _)| *id).collect()
+    }
+}
