@@ -69,7 +69,7 @@ impl Client {
         let room = self.room(&room)?;
         let users: Result<Vec<UserId>, _> = users.into_iter().map(UserId::new).collect();
         let users = users?;
-        finish(async move { Ok(drop(room.add_members(users).await?)) }).await
+        finish(async move { Ok(room.add_members(users).await.map(drop)?) }).await
     }
 
     /// Removes a member. Only owners may. Else as `add_members`.
@@ -78,7 +78,7 @@ impl Client {
     /// As for `add_members`.
     pub async fn remove_member(&self, room: String, user: String) -> Result<(), TidewireError> {
         let (room, user) = (self.room(&room)?, UserId::new(user)?);
-        finish(async move { Ok(drop(room.remove_member(user).await?)) }).await
+        finish(async move { Ok(room.remove_member(user).await.map(drop)?) }).await
     }
 
     /// Leaves a room. Else as `add_members`.
@@ -87,7 +87,7 @@ impl Client {
     /// As for `add_members`.
     pub async fn leave(&self, room: String) -> Result<(), TidewireError> {
         let room = self.room(&room)?;
-        finish(async move { Ok(drop(room.leave().await?)) }).await
+        finish(async move { Ok(room.leave().await.map(drop)?) }).await
     }
 
     /// Gives a member of a group another role. Only owners may, and the last owner stays one. Else
@@ -102,7 +102,7 @@ impl Client {
         role: Role,
     ) -> Result<(), TidewireError> {
         let (room, user) = (self.room(&room)?, UserId::new(user)?);
-        finish(async move { Ok(drop(room.set_role(user, role.into()).await?)) }).await
+        finish(async move { Ok(room.set_role(user, role.into()).await.map(drop)?) }).await
     }
 
     /// Changes how a group looks, all of it. Only owners may. Else as `add_members`.
@@ -113,7 +113,7 @@ impl Client {
         let room = self.room(&room)?;
         let RoomUpdate { name, avatar_url } = update;
         let update = tidewire::RoomUpdate { name, avatar_url };
-        finish(async move { Ok(drop(room.update(update).await?)) }).await
+        finish(async move { Ok(room.update(update).await.map(drop)?) }).await
     }
 }
 

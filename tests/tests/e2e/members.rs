@@ -161,7 +161,7 @@ async fn who_is_given_a_role_may_what_it_allows_and_all_see_it() {
     has(&ada, &room, "members", json!(2)).await;
     let rename = json!({"cmd": "update_room", "room": room, "name": "Bob's"});
     let refused = bob.ask(rename.clone()).await.unwrap_err();
-    assert_eq!(refused["error"], "refused", "{refused}");
+    assert_eq!(refused["error"], "forbidden", "{refused}");
     ada.must(json!({"cmd": "set_role", "room": room, "user": "bob", "role": "owner"})).await;
     has(&bob, &room, "role", json!("owner")).await;
     bob.must(rename).await;
