@@ -13,8 +13,8 @@ use crate::{Content, EventId, MessageContent, Seq, UserId};
 pub struct EditContent {
     /// Which message.
     pub target: EventId,
-    /// What it says now, all of it. Its `reply_to` and `thread` stay what they were: they are not
-    /// read here.
+    /// What it says now, all of it. Its `reply_to`, `thread` and `mentions` stay what they were: they
+    /// are not read here.
     pub content: MessageContent,
 }
 
@@ -40,7 +40,7 @@ pub struct ReactionContent {
 
 /// What a message says after an edit: `edit` is the content of the `edit`, `original` that of the
 /// message. Nothing of what this version does not know is lost, and where neither of them names a
-/// quote or a thread it is the edit's text byte for byte.
+/// quote, a thread or a user it is the edit's text byte for byte.
 ///
 /// # Errors
 /// What `serde_json` says of a content that does not have the shape of its kind.
@@ -54,7 +54,7 @@ pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json:
     let kept = original.parse::<BTreeMap<String, &RawValue>>()?;
     let mut fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(now.get())?;
     let mut same = true;
-    for name in ["reply_to", "thread"] {
+    for name in ["reply_to", "thread", "mentions"] {
         same &= match kept.get(name) {
             Some(value) => {
                 fields.insert(name.into(), value).is_some_and(|was| was.get() == value.get())
@@ -66,20 +66,23 @@ pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json:
 }
 
 /// What is left of a message that was deleted: in which thread it stands, if it does, so that it is
-/// not taken for one of the room itself. Else `{}`.
+/// not taken for one of the room itself, and whom it mentioned, so that everybody counts alike. Else
+/// `{}`.
 pub fn deleted(original: &Content) -> Content {
     #[derive(Serialize, Deserialize)]
     struct Left<'a> {
         #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
         thread: Option<&'a RawValue>,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        mentions: Option<&'a RawValue>,
     }
-    let left = original.parse().unwrap_or(Left { thread: None });
+    let left = original.parse().unwrap_or(Left { thread: None, mentions: None });
     Content::of(&left).unwrap_or_else(|_| Content::empty())
 }
 
 /// What later events have made of a message, up to some seq. Where it stands, the event's `content`
-/// is that of the last edit ([`edited`]), and if the message was deleted nothing but its `thread`
-/// ([`deleted`]).
+/// is that of the last edit ([`edited`]), and if the message was deleted nothing but its `thread` and
+/// its `mentions` ([`deleted`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fold {
     /// The last edit.

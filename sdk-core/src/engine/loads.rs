@@ -319,6 +319,12 @@ impl Engine {
         }
     }
 
+    /// Whether what a window shows is being read from the disk anew.
+    pub(crate) fn is_reloading(&self, key: WindowKey) -> bool {
+        let again = |purpose: &LoadPurpose| matches!(purpose, LoadPurpose::Again { key: of, .. } if *of == key);
+        self.loads.values().any(again)
+    }
+
     fn reload(&mut self, key: WindowKey) {
         let limit = self.config.max_messages_per_room;
         let Some(window) = self.windows.get_mut(key) else { return };

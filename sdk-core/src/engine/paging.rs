@@ -492,11 +492,11 @@ impl Engine {
     pub(crate) fn show_page(&mut self, page: Page) {
         let max = self.config.max_messages_per_room;
         let Page { room, from, to, messages, goal, thread } = page;
-        if let Goal::Open(key, timeline) = goal {
-            if self.windows.get(key).is_some_and(|window| !window.loaded) {
-                self.begin_window(key, &messages, from, to);
-                self.attach(timeline, key);
-            }
+        if let Goal::Open(key, timeline) = goal
+            && self.windows.get(key).is_some_and(|window| !window.loaded)
+        {
+            self.begin_window(key, &messages, from, to);
+            self.attach(timeline, key);
         }
         for (key, window) in self.windows.of_mut(room) {
             if !window.loaded {

@@ -23,7 +23,7 @@ impl Engine {
         let mut due = Vec::new();
         let mut next: Option<u64> = None;
         for (key, window) in self.windows.iter() {
-            if !window.dirty || !window.loaded {
+            if !window.dirty || !window.loaded || self.is_reloading(*key) {
                 continue;
             }
             let at = window.flush_at(now, buffer);
@@ -49,6 +49,10 @@ impl Engine {
     }
 
     pub(crate) fn flush_window(&mut self, key: WindowKey) {
+        // Half of it is of before: a message that left the outbox meanwhile would be gone for a moment.
+        if self.is_reloading(key) {
+            return;
+        }
         let Some(window) = self.windows.get_mut(key).filter(|window| window.loaded) else { return };
         // A room of another epoch may be unknown now: then only what waits to be sent is shown.
         let unknown = Room::unknown(key.room, 0);

@@ -125,13 +125,16 @@ impl Arrivals {
     }
 }
 
+/// Bytes of a message's places in the window: keys, pointers and counts, eight words of 8 bytes.
+const PLACES: usize = 64;
+
 /// What a message takes in memory, in bytes, reckoned: itself, its places in the window, and the copy that
 /// is shown where it quotes another one.
 fn cost(message: &Message) -> usize {
     let one = size_of::<Message>()
         + message.content.as_json().len()
         + message.sender.as_str().len()
-        + 8 * size_of::<usize>();
+        + PLACES;
     one * (1 + usize::from(message.reply_to.is_some()))
 }
 
@@ -318,6 +321,8 @@ impl Window {
     }
 
     fn put(&mut self, seq: Seq, message: Arc<Message>) {
+        // It may be what a later one quotes.
+        self.learn(&message);
         self.bytes += cost(&message);
         if let Some(quote) = &message.reply_to {
             let (messages, root) = (&self.messages, &self.root);

@@ -23,6 +23,9 @@ const TAIL: u32 = limits::UNREAD_COUNT + 1;
 /// How far below a room's head its newest message is looked for.
 const SAID_WITHIN: u64 = 500;
 
+/// Receipts by the key of their room: whose, up to where delivered, up to where read.
+type ByRoom = HashMap<i64, Vec<(UserId, Seq, Seq)>>;
+
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
     pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
@@ -137,8 +140,8 @@ impl Database {
     }
 
     /// All receipts by room, read in one go: room by room that is a search each.
-    fn receipts(&self) -> rusqlite::Result<HashMap<i64, Vec<(UserId, Seq, Seq)>>> {
-        let mut receipts = HashMap::<_, Vec<_>>::new();
+    fn receipts(&self) -> rusqlite::Result<ByRoom> {
+        let mut receipts = ByRoom::new();
         let mut statement = self
             .connection
             .prepare_cached("SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user")?;

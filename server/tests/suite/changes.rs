@@ -146,7 +146,7 @@ async fn changes_are_pushed_as_they_were_written_and_history_has_them_folded() {
     let mut feed = server.hello("bob", feed_from(cursor)).await;
     let mut live = server.hello("bob", live_from(room, 1)).await;
     assert!(matches!(feed.next().await, ServerFrame::Batch(_)));
-    live.next().await;
+    live.until_pong().await;
     let said = taken(&server, "ada", room, "message", json!({ "text": "said" })).await;
     taken(&server, "ada", room, "edit", json!({ "target": said, "content": { "text": "new" } }))
         .await;

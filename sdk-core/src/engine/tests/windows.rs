@@ -276,7 +276,7 @@ fn places_that_do_not_exist_are_answered_with_the_nearest_or_an_error() {
     let (beyond, _) = world.open_at(room, TimelineStart::Seq(Seq::new(9_999)));
     world.run(3_000);
     assert_eq!(seqs(&world, beyond).last(), Some(&300));
-    assert_eq!(world.more[&beyond].1, false);
+    assert!(!world.more[&beyond].1);
     let (before, _) = world.open_at(room, TimelineStart::Seq(Seq::ZERO));
     world.run(3_000);
     assert_eq!(seqs(&world, before), range(1..=50));

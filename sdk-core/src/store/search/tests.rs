@@ -19,7 +19,7 @@ fn id(room: u128, seq: u64) -> EventId {
 }
 
 fn event(at_room: u128, seq: u64, at: i64, kind: EventKind, content: Content) -> Event {
-    let sender = UserId::new(if seq % 2 == 0 { "ada" } else { "bob" }).unwrap();
+    let sender = UserId::new(if seq.is_multiple_of(2) { "ada" } else { "bob" }).unwrap();
     let id = id(at_room, seq);
     Event { id, room: room(at_room), seq: Seq::new(seq), sender, at, kind, content, fold: None }
 }
