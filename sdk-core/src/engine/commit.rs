@@ -210,6 +210,7 @@ impl Engine {
             for (_, window) in self.windows.of_mut(room) {
                 window.count(arrived.len(), now, buffer);
                 window.take(&arrived, max);
+                window.look_for_quotes_again();
             }
         }
         if let Some(page) = after.history {

@@ -499,6 +499,7 @@ impl Engine {
             self.attach(timeline, key);
         }
         for (key, window) in self.windows.of_mut(room) {
+            window.look_for_quotes_again();
             if !window.loaded {
                 continue;
             }

@@ -95,6 +95,18 @@ impl Quotes {
         }
     }
 
+    /// What was not on this device may be now. Gives whether anything is to be looked for.
+    pub(crate) fn look_again(&mut self) -> bool {
+        let mut any = false;
+        for quoted in self.quoted.values_mut() {
+            if matches!(quoted.source, Source::Absent) {
+                quoted.source = Source::Wanted;
+                any = true;
+            }
+        }
+        any
+    }
+
     /// What is known of a quoted message.
     pub(crate) fn get(&self, id: EventId) -> Option<&Arc<Message>> {
         match &self.quoted.get(&id)?.source {

@@ -310,6 +310,7 @@ impl Window {
     /// Forgets what the server told of the thread beyond what is held: maybe it is not on disk.
     pub(crate) fn forget_told(&mut self) {
         self.told = RangeSet::default();
+        self.quotes.look_again();
         self.dirty = true;
     }
 
@@ -483,6 +484,11 @@ impl Window {
         if self.root.as_ref().is_some_and(|root| root.id == message.id) {
             self.set_root(message.clone());
         }
+    }
+
+    /// More of the room is on disk than before: what is quoted and was not there may be now.
+    pub(crate) fn look_for_quotes_again(&mut self) {
+        self.dirty |= self.quotes.look_again();
     }
 
     /// The disk was asked for quoted messages, and has these of them.
