@@ -14,7 +14,7 @@ use crate::presence::Presence;
 use crate::room::{RoomSummary, Unread};
 use crate::runtime::{detach, finish, run};
 use crate::settings::Settings;
-use crate::timeline::Timeline;
+use crate::timeline::{Timeline, TimelineStart};
 use crate::token::{Provider, TokenProvider};
 use crate::why::Why;
 
@@ -128,13 +128,34 @@ impl Client {
         finish(async move { Ok(client.direct_room(peer).await?.id().to_string()) }).await
     }
 
-    /// Opens a timeline of a room at the newest messages. Waits for the disk.
+    /// Opens a timeline of a room anywhere: from memory or disk if what is there is held, else waits
+    /// for the network. Timelines at the newest share what they show; any other is at a place of its
+    /// own.
     ///
     /// # Errors
-    /// `InvalidId`, `UnknownRoom`, `Closed`, those of the store.
-    pub async fn open_timeline(&self, room: String) -> Result<Arc<Timeline>, TidewireError> {
-        let room = self.room(&room)?;
-        run(async move { Ok(Arc::new(Timeline::new(room.timeline().await?))) }).await
+    /// `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room has no such message; `Offline` or
+    /// `Network` if what is there is not on this device; `Refused`, `Closed`, those of the store.
+    pub async fn open_timeline(
+        &self,
+        room: String,
+        start: TimelineStart,
+    ) -> Result<Arc<Timeline>, TidewireError> {
+        let (room, start) = (self.room(&room)?, start.parse()?);
+        run(async move { Ok(Arc::new(Timeline::new(room.timeline_at(start).await?))) }).await
+    }
+
+    /// Opens a timeline of a message and what stands in its thread: the message first, then the newest
+    /// page of the replies. What is missing is fetched and comes as an update.
+    ///
+    /// # Errors
+    /// As for `open_timeline`.
+    pub async fn open_thread(
+        &self,
+        room: String,
+        root: String,
+    ) -> Result<Arc<Timeline>, TidewireError> {
+        let (room, root) = (self.room(&room)?, root.parse::<EventId>()?);
+        run(async move { Ok(Arc::new(Timeline::new(room.thread(root).await?))) }).await
     }
 
     /// Sends a message. Gives its id once it is on disk; by then open timelines show it. From there

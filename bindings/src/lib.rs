@@ -56,7 +56,8 @@ pub use search::{
 };
 pub use settings::Settings;
 pub use timeline::{
-    Older, Tier, Timeline, TimelineBatch, TimelineChange, TimelineRow, TimelineUpdate,
+    GapSide, Loaded, Tier, Timeline, TimelineBatch, TimelineChange, TimelineRow, TimelineStart,
+    TimelineUpdate,
 };
 pub use token::{TokenProvider, TokenProviderError};
 pub use why::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way, Why};

@@ -57,6 +57,11 @@ pub struct Settings {
     /// pending sends never do. What went is fetched again when somebody scrolls there.
     #[uniffi(default = None)]
     pub cache_bytes: Option<u64>,
+    /// Bytes of messages kept in memory, of all open timelines together: at least 1,000,000
+    /// (25,165,824). Above it timelines that were not opened or scrolled lately keep their newest page
+    /// only; the rest of it comes again by `load_older`.
+    #[uniffi(default = None)]
+    pub memory_bytes: Option<u64>,
     /// Time over which changes that audience or policy ask for are spread, in ms: 0 to 600,000
     /// (10,000).
     #[uniffi(default = None)]
@@ -112,6 +117,7 @@ impl Settings {
             max_messages_per_room => max_messages_per_room by count;
             cache_ttl_ms => cache_ttl by Duration::from_millis;
             cache_bytes => cache_bytes by std::convert::identity;
+            memory_bytes => memory_bytes by std::convert::identity;
             spread_ms => spread by Duration::from_millis;
             outbox_capacity => outbox_capacity by count;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidewire::{Change, Row, Seq};
+use tidewire::{Change, EventId, Row, Seq};
 
 use crate::cancel::{CancelToken, or_cancelled};
 use crate::error::TidewireError;
@@ -60,6 +60,9 @@ pub enum TimelineUpdate {
     Reset {
         /// The rows, oldest first.
         rows: Vec<TimelineRow>,
+        /// Where what the user had not read begins, as it was when the timeline was opened: the line
+        /// goes before the first row of this seq or above it. None if all was read.
+        unread_from: Option<u64>,
     },
     /// Changes, to be applied in order.
     Diff {
@@ -77,7 +80,10 @@ pub struct TimelineBatch {
     /// too slow.
     pub update: TimelineUpdate,
     /// Whether there are older messages, on disk or on the server.
-    pub more: bool,
+    pub more_before: bool,
+    /// Whether there are newer messages than those of the timeline. If so, it does not follow the
+    /// newest: `load_newer` leads back to them.
+    pub more_after: bool,
 }
 
 /// Which tier answered a read.
@@ -91,18 +97,48 @@ pub enum Tier {
     Server,
 }
 
-/// What `load_older` and `fill_gap` found.
+/// What `load_older`, `load_newer` and `fill_gap` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct Older {
+pub struct Loaded {
     /// Events added to the timeline.
     pub added: u32,
     /// Which tier had them.
     pub tier: Tier,
-    /// Whether there is more before them.
+    /// Whether there is more on the same way: before them, or, after them, until the timeline
+    /// follows the newest.
     pub more: bool,
 }
 
-/// The messages of one room, from the newest back. Closed when its last handle is gone.
+/// Where a timeline opens.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum TimelineStart {
+    /// At the newest messages.
+    Newest,
+    /// Around the first message that the user has not read; at the newest if there is none.
+    FirstUnread,
+    /// Around a message.
+    Message {
+        /// Which one.
+        id: String,
+    },
+    /// Around a place; at the newest if that is beyond the room's end, at the oldest if it is before
+    /// its beginning.
+    Seq {
+        /// Which one.
+        seq: u64,
+    },
+}
+
+/// The side from which a gap is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum GapSide {
+    /// From what comes before it on: for somebody who reads downwards.
+    Older,
+    /// From what comes after it back: for somebody who reads upwards.
+    Newer,
+}
+
+/// A part of the messages of one room, or of a thread. Closed when its last handle is gone.
 #[derive(uniffi::Object)]
 pub struct Timeline {
     inner: Arc<tidewire::Timeline>,
@@ -138,8 +174,10 @@ impl Timeline {
         self.reader.next(after, cancel).await
     }
 
-    /// Puts up to `count` (1 to 200) older messages before those shown: from disk as far as they
-    /// are there, else from the server.
+    /// Puts up to `count` (1 to 200, at most half of `max_messages_per_room`) older messages before
+    /// those shown: from disk as far as they are there without a hole, else from the server. Where the
+    /// timeline then holds more than `max_messages_per_room`, its newest messages go, and it does not
+    /// follow the newest any more.
     ///
     /// # Errors
     /// `Offline` or `Network` if they are not on disk; `Refused`, `StoreFailed`, `Closed`,
@@ -148,7 +186,7 @@ impl Timeline {
         &self,
         count: u32,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Older, TidewireError> {
+    ) -> Result<Loaded, TidewireError> {
         let timeline = self.inner.clone();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         run(async move {
@@ -158,8 +196,28 @@ impl Timeline {
         .await
     }
 
-    /// Fetches what is missing in a gap that the timeline shows, the newest first, at most 200
-    /// events at a time. Waits for the network.
+    /// The same with newer messages, behind those shown, of a timeline with `more_after`. Once there
+    /// are none, the timeline follows the newest again. Does nothing if it does.
+    ///
+    /// # Errors
+    /// As for `load_older`.
+    pub async fn load_newer(
+        &self,
+        count: u32,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Loaded, TidewireError> {
+        let timeline = self.inner.clone();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        run(async move {
+            let load = async { Ok(timeline.load_newer(count).await?.into()) };
+            or_cancelled(cancel.as_deref(), load).await
+        })
+        .await
+    }
+
+    /// Fetches what is missing in a gap that the timeline shows, from one of its sides, at most 200
+    /// events at a time. Where the timeline then holds more than `max_messages_per_room`, messages of
+    /// the side go that it is filled from. Waits for the network.
     ///
     /// # Errors
     /// `Offline`, `Network`, `Refused`, `StoreFailed`, `Closed`, `Cancelled`.
@@ -167,11 +225,13 @@ impl Timeline {
         &self,
         from: u64,
         to: u64,
+        side: GapSide,
         cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Older, TidewireError> {
+    ) -> Result<Loaded, TidewireError> {
         let timeline = self.inner.clone();
+        let (from, to) = (Seq::new(from), Seq::new(to));
         run(async move {
-            let fill = async { Ok(timeline.fill_gap(Seq::new(from), Seq::new(to)).await?.into()) };
+            let fill = async { Ok(timeline.fill_gap_from(from, to, side.into()).await?.into()) };
             or_cancelled(cancel.as_deref(), fill).await
         })
         .await
@@ -193,17 +253,19 @@ impl Source for Batches {
 
 impl From<tidewire::TimelineBatch> for TimelineBatch {
     fn from(batch: tidewire::TimelineBatch) -> Self {
-        let (update, more) = match batch.update {
-            tidewire::TimelineUpdate::Reset { rows, more_before, .. } => {
+        match batch.update {
+            tidewire::TimelineUpdate::Reset { rows, more_before, more_after, unread_from } => {
                 let rows = rows.iter().map(TimelineRow::from).collect();
-                (TimelineUpdate::Reset { rows }, more_before)
+                let unread_from = unread_from.map(Seq::get);
+                let update = TimelineUpdate::Reset { rows, unread_from };
+                Self { number: batch.number, update, more_before, more_after }
             }
-            tidewire::TimelineUpdate::Diff { changes, more_before, .. } => {
+            tidewire::TimelineUpdate::Diff { changes, more_before, more_after } => {
                 let changes = changes.iter().map(TimelineChange::from).collect();
-                (TimelineUpdate::Diff { changes }, more_before)
+                let update = TimelineUpdate::Diff { changes };
+                Self { number: batch.number, update, more_before, more_after }
             }
-        };
-        Self { number: batch.number, update, more }
+        }
     }
 }
 
@@ -228,16 +290,36 @@ impl From<&Change> for TimelineChange {
     }
 }
 
-impl From<tidewire::Loaded> for Older {
-    fn from(older: tidewire::Loaded) -> Self {
+impl From<tidewire::Loaded> for Loaded {
+    fn from(loaded: tidewire::Loaded) -> Self {
         Self {
-            added: u32::try_from(older.added).unwrap_or(u32::MAX),
-            tier: match older.tier {
+            added: u32::try_from(loaded.added).unwrap_or(u32::MAX),
+            tier: match loaded.tier {
                 tidewire::Tier::Memory => Tier::Memory,
                 tidewire::Tier::Disk => Tier::Disk,
                 tidewire::Tier::Server => Tier::Server,
             },
-            more: older.more,
+            more: loaded.more,
         }
+    }
+}
+
+impl From<GapSide> for tidewire::GapSide {
+    fn from(side: GapSide) -> Self {
+        match side {
+            GapSide::Older => Self::Older,
+            GapSide::Newer => Self::Newer,
+        }
+    }
+}
+
+impl TimelineStart {
+    pub(crate) fn parse(self) -> Result<tidewire::TimelineStart, TidewireError> {
+        Ok(match self {
+            Self::Newest => tidewire::TimelineStart::Newest,
+            Self::FirstUnread => tidewire::TimelineStart::FirstUnread,
+            Self::Message { id } => tidewire::TimelineStart::Message(id.parse::<EventId>()?),
+            Self::Seq { seq } => tidewire::TimelineStart::Seq(Seq::new(seq)),
+        })
     }
 }

@@ -244,11 +244,26 @@ public struct Room: Sendable, Identifiable {
         return try await client.whyMessage(room: id, message: message)
     }
 
-    /// Opens a timeline at the newest messages. Waits for the disk.
+    /// Opens a timeline: from memory or disk if what is there is held; else waits for the network.
+    /// Timelines at the newest share what they show; any other is at a place of its own.
     ///
-    /// - Throws: `InvalidId`, `UnknownRoom`, `Closed`, `Internal`, and those of the store.
-    public func timeline() async throws -> Timeline {
+    /// - Parameter start: where; at the newest messages unless told.
+    /// - Throws: `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room has no such message; `Offline`
+    ///   or `Network` if what is there is not on this device; `Refused`, `Closed`, `Internal`, and those
+    ///   of the store.
+    public func timeline(at start: TimelineStart = .newest) async throws -> Timeline {
         try gate.pass()
-        return Timeline(try await client.openTimeline(room: id), gate: gate)
+        return Timeline(try await client.openTimeline(room: id, start: start), gate: gate)
+    }
+
+    /// Opens a timeline of a message and what stands in its thread: the message first, then the newest
+    /// page of the replies. It follows the newest replies as a room's timeline does. From memory or disk
+    /// as far as they are there; what is missing is fetched and comes as an update.
+    ///
+    /// - Parameter root: the message's id.
+    /// - Throws: as ``timeline(at:)``.
+    public func thread(of root: String) async throws -> Timeline {
+        try gate.pass()
+        return Timeline(try await client.openThread(room: id, root: root), gate: gate)
     }
 }

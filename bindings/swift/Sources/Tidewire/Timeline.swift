@@ -1,6 +1,10 @@
 import TidewireFFI
 
-/// The messages of one room, from the newest back, oldest row first.
+/// A part of the messages of one room, or of a thread, oldest row first.
+///
+/// It grows by ``loadOlder(_:)`` and ``loadNewer(_:)``. Beyond `maxMessagesPerRoom` (500) it slides: what
+/// is at the other end goes. Without newer messages than its own it follows the newest; once it has slid
+/// away from them, ``hasNewer`` says so, and ``loadNewer(_:)`` leads back.
 ///
 /// Read it by ``rows`` (everything, each time something changes) or by ``batches`` (the changes
 /// alone). It has **one reader at a time**: who wants a second one opens a second timeline. It is
@@ -41,30 +45,53 @@ public final class Timeline: Sendable {
     /// Whether there are older messages, on disk or on the server, than those read so far.
     public var hasOlder: Bool { fold.withLock { $0.hasOlder } }
 
-    /// Puts older messages before those shown; they come as the next update. Waits for the disk,
-    /// and for the network if they are not there.
+    /// Whether there are newer messages than those read so far. If so, the timeline does not follow the
+    /// newest: ``loadNewer(_:)`` leads back to them.
+    public var hasNewer: Bool { fold.withLock { $0.hasNewer } }
+
+    /// Where what the user had not read begins, as it was when the timeline was opened: the line goes
+    /// before the first row of this seq or above it. `nil` if all was read, and before the first batch.
+    public var unreadFrom: UInt64? { fold.withLock { $0.unreadFrom } }
+
+    /// Puts older messages before those shown; they come as the next update. Waits for the disk, and for
+    /// the network if they are not there. Where the timeline then holds too many, its newest messages go,
+    /// and it does not follow the newest any more.
     ///
-    /// - Parameter count: how many at most, 1 to 200.
-    /// - Throws: `Offline` or `Network` if they are not on disk; `Refused`,
-    ///   `StoreFailed`, `Closed`, `Internal`; `CancellationError` if the task is cancelled.
+    /// - Parameter count: how many at most, 1 to 200, and half of `maxMessagesPerRoom`.
+    /// - Throws: `Offline` or `Network` if they are not on disk; `Refused`, `StoreFailed`, `Closed`,
+    ///   `Internal`; `CancellationError` if the task is cancelled.
     @discardableResult
-    public func loadOlder(_ count: UInt32 = 50) async throws -> Older {
+    public func loadOlder(_ count: UInt32 = 50) async throws -> Loaded {
         try pass()
         return try await cancellable { try await source.loadOlder(count: count, cancel: $0) }
     }
 
-    /// Fetches what is missing in a gap that the timeline shows, the newest first, at most 200
+    /// The same with newer messages, behind those shown, of a timeline that ``hasNewer``. Once there are
+    /// none, the timeline follows the newest again. Does nothing if it does.
+    ///
+    /// - Parameter count: how many at most, 1 to 200, and half of `maxMessagesPerRoom`.
+    /// - Throws: as ``loadOlder(_:)``.
+    @discardableResult
+    public func loadNewer(_ count: UInt32 = 50) async throws -> Loaded {
+        try pass()
+        return try await cancellable { try await source.loadNewer(count: count, cancel: $0) }
+    }
+
+    /// Fetches what is missing in a gap that the timeline shows, from one of its sides, at most 200
     /// events at a time; they come as the next update. Waits for the network.
     ///
     /// - Parameters:
     ///   - from: the first missing seq, as the row says.
     ///   - to: the last missing seq, as the row says.
+    ///   - side: from where: `.newer`, for somebody who reads upwards, unless told.
     /// - Throws: `Offline`, `Network`, `Refused`, `StoreFailed`, `Closed`, `Internal`;
     ///   `CancellationError` if the task is cancelled.
     @discardableResult
-    public func fillGap(from: UInt64, to: UInt64) async throws -> Older {
+    public func fillGap(from: UInt64, to: UInt64, side: GapSide = .newer) async throws -> Loaded {
         try pass()
-        return try await cancellable { try await source.fillGap(from: from, to: to, cancel: $0) }
+        return try await cancellable {
+            try await source.fillGap(from: from, to: to, side: side, cancel: $0)
+        }
     }
 
     /// Ends the timeline. Returns at once; may be called twice.

@@ -3,7 +3,7 @@ extension TimelineUpdate {
     /// the first update of a timeline is a reset, which replaces whatever there was.
     public func apply(to rows: inout [TimelineRow]) {
         switch self {
-        case .reset(let all):
+        case .reset(let all, _):
             rows = all
         case .diff(let changes):
             for change in changes {
@@ -21,12 +21,16 @@ extension TimelineUpdate {
 struct TimelineFold: Sendable {
     private(set) var rows: [TimelineRow] = []
     private(set) var hasOlder = false
+    private(set) var hasNewer = false
+    private(set) var unreadFrom: UInt64?
     /// Whether there was a first batch: an empty room has no rows either.
     private(set) var hasBegun = false
 
     mutating func take(_ batch: TimelineBatch) {
         batch.update.apply(to: &rows)
-        hasOlder = batch.more
+        hasOlder = batch.moreBefore
+        hasNewer = batch.moreAfter
+        if case .reset(_, let from) = batch.update { unreadFrom = from }
         hasBegun = true
     }
 }

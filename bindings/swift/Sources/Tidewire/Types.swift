@@ -66,8 +66,14 @@ public typealias TimelineChange = TidewireFFI.TimelineChange
 public typealias TimelineUpdate = TidewireFFI.TimelineUpdate
 /// A numbered update of a timeline.
 public typealias TimelineBatch = TidewireFFI.TimelineBatch
-/// What ``Timeline/loadOlder(_:)`` and ``Timeline/fillGap(from:to:)`` found.
-public typealias Older = TidewireFFI.Older
+/// What ``Timeline/loadOlder(_:)``, ``Timeline/loadNewer(_:)`` and ``Timeline/fillGap(from:to:side:)``
+/// found.
+public typealias Loaded = TidewireFFI.Loaded
+/// Where a timeline opens: `.newest`, `.firstUnread`, `.message(id:)` or `.seq(seq:)`.
+public typealias TimelineStart = TidewireFFI.TimelineStart
+/// The side from which a gap is filled: `.older` for who reads downwards, `.newer` for who reads
+/// upwards.
+public typealias GapSide = TidewireFFI.GapSide
 /// Which tier answered a read: memory, disk or server.
 public typealias Tier = TidewireFFI.Tier
 

@@ -6,9 +6,9 @@ import Testing
 struct TimelineFoldTests {
     @Test func aResetReplacesWhateverThereWas() {
         var rows = [row("old"), TimelineRow.gap(from: 1, to: 2)]
-        TimelineUpdate.reset(rows: [row("a"), row("b")]).apply(to: &rows)
+        TimelineUpdate.reset(rows: [row("a"), row("b")], unreadFrom: nil).apply(to: &rows)
         #expect(rows.map(\.id) == ["a", "b"])
-        TimelineUpdate.reset(rows: []).apply(to: &rows)
+        TimelineUpdate.reset(rows: [], unreadFrom: nil).apply(to: &rows)
         #expect(rows.isEmpty)
     }
 
@@ -44,11 +44,11 @@ struct TimelineFoldTests {
     @Test func anEmptyRoomHasBegunAndHasNoRows() {
         var fold = TimelineFold()
         #expect(!fold.hasBegun)
-        fold.take(TimelineBatch(number: 1, update: .reset(rows: []), more: true))
+        fold.take(TimelineBatch(number: 1, update: .reset(rows: [], unreadFrom: nil), moreBefore: true, moreAfter: false))
         #expect(fold.hasBegun && fold.rows.isEmpty && fold.hasOlder)
         let change = TimelineChange.insert(index: 0, row: row("a"))
-        fold.take(TimelineBatch(number: 2, update: .diff(changes: [change]), more: false))
-        #expect(fold.rows.map(\.id) == ["a"] && !fold.hasOlder)
+        fold.take(TimelineBatch(number: 2, update: .diff(changes: [change]), moreBefore: false, moreAfter: true))
+        #expect(fold.rows.map(\.id) == ["a"] && !fold.hasOlder && fold.hasNewer)
     }
 
     /// Random diffs, built by changing a list and writing down how: the fold ends at the same list.
@@ -56,7 +56,7 @@ struct TimelineFoldTests {
         var random = Seeded(state: seed &* 2 &+ 1)
         var expected: [TimelineRow] = []
         var folded: [TimelineRow] = [row("stale")]
-        TimelineUpdate.reset(rows: expected).apply(to: &folded)
+        TimelineUpdate.reset(rows: expected, unreadFrom: nil).apply(to: &folded)
         for number in 0..<200 {
             let new = row("\(number)")
             let change: TimelineChange

@@ -27,6 +27,8 @@ struct ClosingTests {
             await fails(with: .Closed) { try await room.markRead(upTo: 1) }
             await fails(with: .Closed) { _ = try await client.refreshOnce(deadline: 1) }
             await fails(with: .Closed) { try await timeline.loadOlder() }
+            await fails(with: .Closed) { try await timeline.loadNewer() }
+            await fails(with: .Closed) { _ = try await room.thread(of: id) }
             await fails(with: .Closed) { try await timeline.fillGap(from: 1, to: 2) }
             await fails(with: .Closed) { try await room.reply(to: id, "too late") }
             await fails(with: .Closed) { try await room.sendInThread(of: id, "too late") }

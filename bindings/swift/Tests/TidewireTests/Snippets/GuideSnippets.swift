@@ -201,6 +201,31 @@ func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async t
 }
 // end snippet
 
+// snippet: places
+func showUnread(of room: Room) async throws {
+    let timeline = try await room.timeline(at: .firstUnread)
+    for try await rows in timeline.rows {
+        for message in rows.compactMap(\.message) {
+            if let seq = message.seq, seq == timeline.unreadFrom { print("--- new ---") }
+            print(message.text ?? message.kind)
+        }
+        if timeline.hasNewer { print("(more below)") }
+    }
+}
+
+func openQuoted(_ quote: Quote, in room: Room) async throws -> Timeline {
+    try await room.timeline(at: .message(id: quote.id))
+}
+
+func scrolledDown(in timeline: Timeline) async throws {
+    if timeline.hasNewer { try await timeline.loadNewer(50) }
+}
+
+func openThread(of root: Message, in room: Room) async throws -> Timeline {
+    try await room.thread(of: root.id)
+}
+// end snippet
+
 // snippet: search
 func typed(_ text: String, _ client: TidewireClient) async throws -> SearchPage {
     // At each letter: what is on this device.

@@ -67,6 +67,14 @@ struct SnippetTests {
         try await timeline.rows("a quote") { rows in
             rows.messages.last.map(details(of:))?.contains("> Hello, I mean") == true
         }
+        let last = try await timeline.rows("the quote") { $0.messages.last?.replyTo != nil }
+        let quote = try #require(last.messages.last?.replyTo)
+        let quoted = try await openQuoted(quote, in: room)
+        try await quoted.message(hello.id, "what is quoted") { $0.text == "Hello, I mean" }
+        try await scrolledDown(in: quoted)
+        let thread = try await openThread(of: hello, in: room)
+        try await thread.rows("the thread") { $0.texts == ["Hello, I mean", "By the way"] }
+        let reading = Task { try await showUnread(of: room) }
         try await chosen("remove", for: hello, in: room)
         let gone = try await timeline.message(hello.id, "gone") { $0.deleted?.seq != nil }
         #expect(details(of: gone).contains("(deleted)"))
@@ -116,7 +124,7 @@ struct SnippetTests {
             // It may be asking for the rooms at that moment.
             do { try await signedIn.value } catch TidewireError.Closed {}
             try await watching.value
-            for loop in [heading, footing, listing, counting, naming] {
+            for loop in [heading, footing, listing, counting, naming, reading] {
                 do { try await loop.value } catch TidewireError.Closed {}
             }
             await showing.value

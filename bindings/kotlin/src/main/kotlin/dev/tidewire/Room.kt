@@ -318,12 +318,30 @@ public class Room internal constructor(
     }
 
     /**
-     * Opens a timeline at the newest messages; close it when nobody looks any more. Waits for the
-     * disk.
+     * Opens a timeline, at the newest messages unless told; close it when nobody looks any more. From
+     * memory or disk if what is there is held; else waits for the network. Timelines at the newest share
+     * what they show; any other is at a place of its own.
      *
-     * @throws TidewireException `InvalidId`, `UnknownRoom`, `Closed`, those of the store.
+     * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room
+     *   has no such message; `Offline` or `Network` if what is there is not on this device; `Refused`,
+     *   `Closed`, those of the store.
      */
-    public suspend fun timeline(): Timeline = client.timeline(id)
+    public suspend fun timeline(start: TimelineStart = TimelineStart.Newest): Timeline {
+        val place = start.toFfi()
+        return client.timeline(id) { it.openTimeline(id, place) }
+    }
+
+    /**
+     * Opens a timeline of the message [root] and what stands in its thread: the message first, then the
+     * newest page of the replies. It follows the newest replies as a room's timeline does. From memory
+     * or disk as far as they are there; what is missing is fetched and comes as an update.
+     *
+     * @throws TidewireException as for [timeline].
+     */
+    public suspend fun thread(root: String): Timeline {
+        valid("root", root)
+        return client.timeline(id) { it.openThread(id, root) }
+    }
 
     override fun equals(other: Any?): Boolean =
         other is Room && other.client === client && other.id == id

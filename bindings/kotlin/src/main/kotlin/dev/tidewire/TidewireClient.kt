@@ -28,6 +28,7 @@ import kotlin.time.Duration
 import dev.tidewire.ffi.Client as FfiClient
 import dev.tidewire.ffi.ClientEvent as FfiClientEvent
 import dev.tidewire.ffi.EventSubscription as FfiEvents
+import dev.tidewire.ffi.Timeline as FfiTimeline
 
 /**
  * One user's client: where everything else comes from. Thread-safe; no call keeps the thread of its
@@ -401,8 +402,10 @@ public class TidewireClient private constructor(
             read = { live().typists(room) },
         )
 
-    internal suspend fun timeline(room: String): Timeline =
-        making { Timeline(live().openTimeline(room), this, room) }
+    internal suspend fun timeline(
+        room: String,
+        open: suspend (FfiClient) -> FfiTimeline,
+    ): Timeline = making { Timeline(open(live()), this, room) }
 
     internal val isClosed: Boolean get() = closed.get()
 

@@ -3,6 +3,7 @@ package dev.tidewire
 import dev.tidewire.internal.Pulled
 import dev.tidewire.internal.reading
 import dev.tidewire.internal.toApi
+import dev.tidewire.internal.toFfi
 import dev.tidewire.internal.translated
 import kotlinx.coroutines.flow.Flow
 import java.io.Closeable
@@ -10,7 +11,11 @@ import java.util.concurrent.atomic.AtomicBoolean
 import dev.tidewire.ffi.Timeline as FfiTimeline
 
 /**
- * The messages of one room, from the newest back, as they change. Thread-safe.
+ * A part of the messages of one room, or of a thread, as they change. Thread-safe.
+ *
+ * It grows by [loadOlder] and [loadNewer]. Beyond [Settings.maxMessagesPerRoom] it slides: what is at
+ * the other end goes. Without newer messages than its own it follows the newest; once it has slid away
+ * from them, [TimelineState.moreAfter] says so, and [loadNewer] leads back.
  *
  * [rows] and [batches] read the same subscription: together they have one collector at a time. A
  * collection may be cancelled at any moment and another one started: it loses and repeats nothing.
@@ -52,23 +57,37 @@ public class Timeline internal constructor(
     public val batches: Flow<TimelineBatch> = pulled.batches
 
     /**
-     * Puts up to [count] (1 to 200) older messages before those shown: from disk as far as they are
-     * there, else from the server. They come through [rows]. Cancelling it is safe.
+     * Puts up to [count] (1 to 200, at most half of [Settings.maxMessagesPerRoom]) older messages before
+     * those shown: from disk as far as they are there without a hole, else from the server. They come
+     * through [rows]. Where the timeline then holds too many, its newest messages go, and it does not
+     * follow the newest any more. Cancelling it is safe.
      *
-     * @throws TidewireException `Offline` or `Network` if they are not on disk;
-     *   `Refused`, `StoreFailed`, `Closed`.
+     * @throws TidewireException `Offline` or `Network` if they are not on disk; `Refused`,
+     *   `StoreFailed`, `Closed`.
      */
-    public suspend fun loadOlder(count: Int = 50): Older =
+    public suspend fun loadOlder(count: Int = 50): Loaded =
         reading { live().loadOlder(count.coerceAtLeast(0).toUInt(), null).toApi() }
 
     /**
-     * Fetches what is missing in a gap that the timeline shows, the newest first, at most 200 events
-     * at a time. They come through [rows]. Waits for the network. Cancelling it is safe.
+     * The same with newer messages, behind those shown, of a timeline with
+     * [moreAfter][TimelineState.moreAfter]. Once there are none, the timeline follows the newest again.
+     * Does nothing if it does.
+     *
+     * @throws TidewireException as for [loadOlder].
+     */
+    public suspend fun loadNewer(count: Int = 50): Loaded =
+        reading { live().loadNewer(count.coerceAtLeast(0).toUInt(), null).toApi() }
+
+    /**
+     * Fetches what is missing in a gap that the timeline shows, from one of its sides, at most 200
+     * events at a time. They come through [rows]. Waits for the network. Cancelling it is safe.
      *
      * @throws TidewireException `Offline`, `Network`, `Refused`, `StoreFailed`, `Closed`.
      */
-    public suspend fun fillGap(gap: TimelineRow.Gap): Older =
-        reading { live().fillGap(gap.from.toULong(), gap.to.toULong(), null).toApi() }
+    public suspend fun fillGap(gap: TimelineRow.Gap, side: GapSide = GapSide.NEWER): Loaded =
+        reading {
+            live().fillGap(gap.from.toULong(), gap.to.toULong(), side.toFfi(), null).toApi()
+        }
 
     /** Ends the collection and releases what the timeline holds. Returns at once. Idempotent. */
     override fun close() {

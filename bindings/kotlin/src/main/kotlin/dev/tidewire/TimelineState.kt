@@ -4,11 +4,18 @@ package dev.tidewire
  * What a timeline shows at one moment. It never changes: what is new comes as a new state.
  *
  * @property rows oldest first.
- * @property more whether there are older messages, on disk or on the server: [Timeline.loadOlder].
+ * @property moreBefore whether there are older messages, on disk or on the server:
+ *   [Timeline.loadOlder].
+ * @property moreAfter whether there are newer messages than these. If so, the timeline does not follow
+ *   the newest: [Timeline.loadNewer] leads back to them.
+ * @property unreadFrom where what the user had not read begins, as it was when the timeline was opened:
+ *   the line goes before the first row of this seq or above it. Null if all was read.
  */
 public data class TimelineState(
     val rows: List<TimelineRow>,
-    val more: Boolean,
+    val moreBefore: Boolean,
+    val moreAfter: Boolean,
+    val unreadFrom: Long?,
 ) {
     /** The messages among the rows, oldest first. */
     public val messages: List<Message>
@@ -22,7 +29,8 @@ public data class TimelineState(
      */
     public operator fun plus(batch: TimelineBatch): TimelineState =
         when (val update = batch.update) {
-            is TimelineUpdate.Reset -> TimelineState(update.rows, batch.more)
+            is TimelineUpdate.Reset ->
+                TimelineState(update.rows, batch.moreBefore, batch.moreAfter, update.unreadFrom)
             is TimelineUpdate.Diff -> {
                 val rows = ArrayList(rows)
                 for (change in update.changes) {
@@ -32,14 +40,15 @@ public data class TimelineState(
                         is TimelineChange.Remove -> rows.removeAt(change.index)
                     }
                 }
-                TimelineState(rows, batch.more)
+                TimelineState(rows, batch.moreBefore, batch.moreAfter, unreadFrom)
             }
         }
 
     /** Where states begin. */
     public companion object {
         /** A timeline that has not told anything yet. */
-        public val EMPTY: TimelineState = TimelineState(emptyList(), more = false)
+        public val EMPTY: TimelineState =
+            TimelineState(emptyList(), moreBefore = false, moreAfter = false, unreadFrom = null)
     }
 }
 
@@ -58,18 +67,26 @@ public sealed interface TimelineRow {
  * @property number 1, 2, 3 …
  * @property update what is new. The first one of a timeline is a [TimelineUpdate.Reset], and so is
  *   one for a collector that was too slow.
- * @property more whether there are older messages, on disk or on the server.
+ * @property moreBefore whether there are older messages, on disk or on the server.
+ * @property moreAfter whether there are newer messages than those of the timeline.
  */
 public data class TimelineBatch(
     val number: Long,
     val update: TimelineUpdate,
-    val more: Boolean,
+    val moreBefore: Boolean,
+    val moreAfter: Boolean,
 )
 
 /** What is new in a timeline. */
 public sealed interface TimelineUpdate {
-    /** Everything, from scratch, oldest first. */
-    public data class Reset(val rows: List<TimelineRow>) : TimelineUpdate
+    /**
+     * Everything, from scratch, oldest first, and where what the user had not read begins, as it was
+     * when the timeline was opened.
+     */
+    public data class Reset(
+        val rows: List<TimelineRow>,
+        val unreadFrom: Long?,
+    ) : TimelineUpdate
 
     /** Changes, to be applied in order. */
     public data class Diff(val changes: List<TimelineChange>) : TimelineUpdate
@@ -85,4 +102,31 @@ public sealed interface TimelineChange {
 
     /** The row at [index] goes. */
     public data class Remove(val index: Int) : TimelineChange
+}
+
+/** Where a timeline opens. */
+public sealed interface TimelineStart {
+    /** At the newest messages. */
+    public data object Newest : TimelineStart
+
+    /** Around the first message that the user has not read; at the newest if there is none. */
+    public data object FirstUnread : TimelineStart
+
+    /** Around the message with this [id]. */
+    public data class Message(val id: String) : TimelineStart
+
+    /**
+     * Around the place [seq]; at the newest if that is beyond the room's end, at the oldest if it is
+     * before its beginning.
+     */
+    public data class Seq(val seq: Long) : TimelineStart
+}
+
+/** The side from which a gap is filled. */
+public enum class GapSide {
+    /** From what comes before it on: for somebody who reads downwards. */
+    OLDER,
+
+    /** From what comes after it back: for somebody who reads upwards. */
+    NEWER,
 }

@@ -137,12 +137,12 @@ class ChatTest {
 
             val timeline = open(grace).directRoom(ada).timeline()
             var state = timeline.rows.await("the newest") { it.texts.lastOrNull() == texts.last() }
-            while (state.more) {
+            while (state.moreBefore) {
                 val older = timeline.loadOlder(50)
                 val before = state.rows.size
                 state =
                     timeline.rows.await("older ones") {
-                        it.more == older.more && it.rows.size >= before + older.added
+                        it.moreBefore == older.more && it.rows.size >= before + older.added
                     }
             }
             assertEquals(texts, state.texts)

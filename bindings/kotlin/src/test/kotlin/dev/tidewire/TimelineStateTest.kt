@@ -24,16 +24,16 @@ class TimelineStateTest {
         )
 
     private fun reset(vararg texts: String) =
-        TimelineBatch(1, TimelineUpdate.Reset(texts.map { message(it) }), more = true)
+        TimelineBatch(1, TimelineUpdate.Reset(texts.map { message(it) }, 7), true, moreAfter = false)
 
     private fun diff(vararg changes: TimelineChange) =
-        TimelineBatch(2, TimelineUpdate.Diff(changes.asList()), more = false)
+        TimelineBatch(2, TimelineUpdate.Diff(changes.asList()), false, moreAfter = true)
 
     @Test
     fun `a reset replaces everything`() {
         val state = TimelineState.EMPTY + reset("a", "b") + reset("c")
         assertEquals(listOf("c"), state.texts)
-        assertEquals(true, state.more)
+        assertEquals(listOf(true, false, 7L), listOf(state.moreBefore, state.moreAfter, state.unreadFrom))
     }
 
     @Test
@@ -52,7 +52,7 @@ class TimelineStateTest {
             listOf(message("x"), TimelineRow.Gap(4, 9), message("B", MessageState.Sending), message("z")),
             state.rows,
         )
-        assertEquals(false, state.more)
+        assertEquals(listOf(false, true, 7L), listOf(state.moreBefore, state.moreAfter, state.unreadFrom))
     }
 
     @Test

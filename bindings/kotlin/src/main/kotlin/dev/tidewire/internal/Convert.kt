@@ -57,6 +57,7 @@ internal fun Settings.toFfi(): FfiSettings =
         maxMessagesPerRoom = maxMessagesPerRoom?.toUInt(),
         cacheTtlMs = cacheTtl?.ms(),
         cacheBytes = cacheBytes?.coerceAtLeast(0)?.toULong(),
+        memoryBytes = memoryBytes?.coerceAtLeast(0)?.toULong(),
         spreadMs = spread?.ms(),
         outboxCapacity = outboxCapacity?.toUInt(),
         budget = budget.toFfi(),

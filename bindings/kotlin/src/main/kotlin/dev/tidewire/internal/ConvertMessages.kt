@@ -2,9 +2,10 @@ package dev.tidewire.internal
 
 import dev.tidewire.Changed
 import dev.tidewire.FailReason
+import dev.tidewire.GapSide
+import dev.tidewire.Loaded
 import dev.tidewire.Message
 import dev.tidewire.MessageState
-import dev.tidewire.Older
 import dev.tidewire.Quote
 import dev.tidewire.Quoted
 import dev.tidewire.Reach
@@ -14,17 +15,20 @@ import dev.tidewire.Tier
 import dev.tidewire.TimelineBatch
 import dev.tidewire.TimelineChange
 import dev.tidewire.TimelineRow
+import dev.tidewire.TimelineStart
 import dev.tidewire.TimelineUpdate
 import dev.tidewire.ffi.Changed as FfiChanged
 import dev.tidewire.ffi.FailReason as FfiFailReason
+import dev.tidewire.ffi.GapSide as FfiGapSide
+import dev.tidewire.ffi.Loaded as FfiLoaded
 import dev.tidewire.ffi.Message as FfiMessage
 import dev.tidewire.ffi.MessageState as FfiMessageState
-import dev.tidewire.ffi.Older as FfiOlder
 import dev.tidewire.ffi.OutgoingMessage as FfiOutgoingMessage
 import dev.tidewire.ffi.Tier as FfiTier
 import dev.tidewire.ffi.TimelineBatch as FfiTimelineBatch
 import dev.tidewire.ffi.TimelineChange as FfiTimelineChange
 import dev.tidewire.ffi.TimelineRow as FfiTimelineRow
+import dev.tidewire.ffi.TimelineStart as FfiTimelineStart
 import dev.tidewire.ffi.TimelineUpdate as FfiTimelineUpdate
 
 // Messages and timelines, between the generated types and those of apps.
@@ -92,11 +96,15 @@ internal fun FfiTimelineBatch.toApi(): TimelineBatch =
         update =
             when (val update = update) {
                 is FfiTimelineUpdate.Reset ->
-                    TimelineUpdate.Reset(update.rows.map(FfiTimelineRow::toApi))
+                    TimelineUpdate.Reset(
+                        update.rows.map(FfiTimelineRow::toApi),
+                        update.unreadFrom?.toLong(),
+                    )
                 is FfiTimelineUpdate.Diff ->
                     TimelineUpdate.Diff(update.changes.map(FfiTimelineChange::toApi))
             },
-        more = more,
+        moreBefore = moreBefore,
+        moreAfter = moreAfter,
     )
 
 private fun FfiTimelineChange.toApi(): TimelineChange =
@@ -112,8 +120,8 @@ private fun FfiTimelineRow.toApi(): TimelineRow =
         is FfiTimelineRow.Gap -> TimelineRow.Gap(from.toLong(), to.toLong())
     }
 
-internal fun FfiOlder.toApi(): Older =
-    Older(
+internal fun FfiLoaded.toApi(): Loaded =
+    Loaded(
         added = added.toInt(),
         tier =
             when (tier) {
@@ -123,3 +131,17 @@ internal fun FfiOlder.toApi(): Older =
             },
         more = more,
     )
+
+internal fun GapSide.toFfi(): FfiGapSide =
+    when (this) {
+        GapSide.OLDER -> FfiGapSide.OLDER
+        GapSide.NEWER -> FfiGapSide.NEWER
+    }
+
+internal fun TimelineStart.toFfi(): FfiTimelineStart =
+    when (this) {
+        TimelineStart.Newest -> FfiTimelineStart.Newest
+        TimelineStart.FirstUnread -> FfiTimelineStart.FirstUnread
+        is TimelineStart.Message -> FfiTimelineStart.Message(valid("start", id))
+        is TimelineStart.Seq -> FfiTimelineStart.Seq(seq.coerceAtLeast(0).toULong())
+    }

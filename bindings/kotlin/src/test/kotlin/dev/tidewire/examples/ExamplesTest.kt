@@ -7,6 +7,7 @@ import dev.tidewire.Stage
 import dev.tidewire.await
 import dev.tidewire.awaitMessage
 import dev.tidewire.awaitSent
+import dev.tidewire.message
 import dev.tidewire.scene
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.cancelAndJoin
@@ -76,6 +77,12 @@ class ExamplesTest {
             val told = listOf("(edited)", "👍 1 with mine", "1 in its thread")
             assertEquals(told, details(changed))
             timeline.rows.await("a quote") { "> Hello, I mean" in details(it.messages.last()) }
+            val quote = timeline.rows.await("the quote") { it.messages.last().replyTo != null }
+            val quoted = openQuoted(room, checkNotNull(quote.messages.last().replyTo))
+            val around = quoted.rows.await("what is quoted") { it.message("Hello, I mean") != null }
+            scrollDown(quoted, around)
+            openThread(room, hello).awaitSent(listOf("Hello, I mean", "By the way"))
+            val unread = launch { showUnread(room) }
             onLongPress(room, hello, "remove")
             val gone = timeline.awaitMessage(hello.id, "gone") { it.deleted?.seq != null }
             assertTrue("(deleted)" in details(gone))
@@ -108,6 +115,7 @@ class ExamplesTest {
             heading.cancelAndJoin()
             counting.cancelAndJoin()
             naming.cancelAndJoin()
+            unread.cancelAndJoin()
             listing.cancelAndJoin()
             room.send("the last word")
             onSignOut(client) { true }

@@ -11,6 +11,7 @@ import dev.tidewire.Network
 import dev.tidewire.NetworkKind
 import dev.tidewire.Presence
 import dev.tidewire.ProfileUpdate
+import dev.tidewire.Quote
 import dev.tidewire.Recording
 import dev.tidewire.Role
 import dev.tidewire.Room
@@ -27,6 +28,7 @@ import dev.tidewire.TidewireClient
 import dev.tidewire.TidewireException
 import dev.tidewire.Timeline
 import dev.tidewire.TimelineRow
+import dev.tidewire.TimelineStart
 import dev.tidewire.TimelineState
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
@@ -179,7 +181,7 @@ fun onKey(room: Room) = room.typing()
 
 // snippet: older
 suspend fun scrollUp(timeline: Timeline, state: TimelineState) {
-    if (state.more) timeline.loadOlder(50)
+    if (state.moreBefore) timeline.loadOlder(50)
     state.rows.filterIsInstance<TimelineRow.Gap>().forEach { timeline.fillGap(it) }
 }
 // end
@@ -202,6 +204,29 @@ suspend fun names(client: TidewireClient, users: List<String>) {
 suspend fun rename(client: TidewireClient, name: String) {
     client.updateProfile(ProfileUpdate(name))
 }
+// end
+
+// snippet: places
+suspend fun showUnread(room: Room) {
+    room.timeline(TimelineStart.FirstUnread).use { timeline ->
+        timeline.rows.collect { state ->
+            for (message in state.messages) {
+                if (message.seq == state.unreadFrom) println("--- new ---")
+                println(message.text)
+            }
+            if (state.moreAfter) println("(more below)")
+        }
+    }
+}
+
+suspend fun openQuoted(room: Room, quote: Quote): Timeline =
+    room.timeline(TimelineStart.Message(quote.id))
+
+suspend fun scrollDown(timeline: Timeline, state: TimelineState) {
+    if (state.moreAfter) timeline.loadNewer(50)
+}
+
+suspend fun openThread(room: Room, root: Message): Timeline = room.thread(root.id)
 // end
 
 // snippet: lifecycle

@@ -1,13 +1,14 @@
 package dev.tidewire
 
 /**
- * What [Timeline.loadOlder] or [Timeline.fillGap] found.
+ * What [Timeline.loadOlder], [Timeline.loadNewer] or [Timeline.fillGap] found.
  *
  * @property added events added to the timeline.
  * @property tier which tier had them.
- * @property more whether there is more before them.
+ * @property more whether there is more on the same way: before them, or, after them, until the timeline
+ *   follows the newest.
  */
-public data class Older(
+public data class Loaded(
     val added: Int,
     val tier: Tier,
     val more: Boolean,
