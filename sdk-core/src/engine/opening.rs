@@ -37,7 +37,6 @@ pub enum TimelineStart {
 /// An open timeline.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) room: RoomId,
     /// What it shows; none while it is being opened.
     pub(crate) window: Option<WindowKey>,
     unread_from: Option<Seq>,
@@ -97,7 +96,7 @@ impl Engine {
             return false;
         }
         let unread_from = self.heads.rooms.get(&room).and_then(Entry::unread_from);
-        self.timelines.insert(timeline, View { room, window: None, unread_from });
+        self.timelines.insert(timeline, View { window: None, unread_from });
         self.interest.changed();
         self.watching.again = true;
         self.note_opened(room);

@@ -78,14 +78,14 @@ impl Engine {
     /// What a timeline would show if everything were derived anew, and from where to where.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn derived(&self, timeline: super::TimelineId) -> Option<Derived> {
-        let view = self.timelines.get(&timeline)?;
-        let window = self.windows.get(view.window?).filter(|window| window.loaded)?;
-        let room = self.rooms.get(&view.room)?;
+        let key = self.timelines.get(&timeline)?.window?;
+        let window = self.windows.get(key).filter(|window| window.loaded)?;
+        let room = self.rooms.get(&key.room)?;
         let sources = Sources {
             held: &room.held,
             feed_seq: room.feed_seq,
             first_seq: window.bottom(room.state.first_seq),
-            outbox: self.outbox.of_room(view.room),
+            outbox: self.outbox.of_room(key.room),
         };
         Some(Derived {
             rows: window.derived(&sources),
