@@ -126,7 +126,7 @@ fn assert_restored(contents: &str, raw: &str) {
 
 #[test]
 fn a_person_chats_brings_a_crowd_and_quits() {
-    let mut person = Person::sits_down(100, 30);
+    let mut person = Person::sits_down(100, 40);
     person.sees("Real-time");
     person.sees("nothing limits it");
     person.sees("harbour");

@@ -131,6 +131,7 @@ impl Stage {
         });
         tasks.spawn(watcher::modes(you.clone(), news.clone()));
         tasks.spawn(watcher::rooms(you.clone(), news.clone()));
+        tasks.spawn(watcher::problems(you.clone(), news.clone()));
         let mut stage = Self {
             folder,
             addr,

@@ -44,7 +44,23 @@ fn reason(reason: Reason) -> String {
     }
 }
 
-/// Tells of rooms and of problems, until the client is closed.
+/// Tells of problems, each at once, until the client is closed.
+pub(super) async fn problems(client: Client, news: UnboundedSender<News>) {
+    let mut events = client.events();
+    loop {
+        match events.recv().await {
+            Ok(ClientEvent::Problem(told)) => {
+                if news.send(News::Notice(problem(&told))).is_err() {
+                    return;
+                }
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Tells of rooms, until the client is closed.
 pub(super) async fn rooms(client: Client, news: UnboundedSender<News>) {
     let mut events = client.events();
     loop {
@@ -60,25 +76,12 @@ pub(super) async fn rooms(client: Client, news: UnboundedSender<News>) {
         loop {
             match events.recv().await {
                 Ok(ClientEvent::RoomsChanged) | Err(RecvError::Lagged(_)) => break,
-                Ok(ClientEvent::Problem(told)) => {
-                    let _ = news.send(News::Notice(problem(&told)));
-                }
-                Ok(
-                    ClientEvent::Mode(_)
-                    | ClientEvent::PresenceChanged(_)
-                    | ClientEvent::ProfilesChanged(_)
-                    | ClientEvent::TypingChanged { .. }
-                    | ClientEvent::UnreadTotalChanged(_),
-                ) => {}
+                Ok(_) => {}
                 Err(RecvError::Closed) => return,
             }
         }
-        // Those that came meanwhile are answered by the next look.
-        while let Ok(event) = events.try_recv() {
-            if let ClientEvent::Problem(told) = event {
-                let _ = news.send(News::Notice(problem(&told)));
-            }
-        }
+        // Changes that came meanwhile are answered by the next look.
+        while events.try_recv().is_ok() {}
     }
 }
 

@@ -1,6 +1,5 @@
 package dev.tidewire
 
-import kotlinx.coroutines.flow.first
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
@@ -32,7 +31,8 @@ class TimelinesTest {
                     state.messages.any { it.seq == read + 1 }
                 }
             assertEquals(read + 1, state.unreadFrom)
-            while (timeline.loadNewer(100).more) timeline.rows.first()
+            var loaded = timeline.loadNewer(100)
+            while (loaded.more) loaded = timeline.loadNewer(100)
             timeline.awaitMessage(ids.last(), "the newest again") { it.seq != null }
             assertFalse(timeline.rows.await("it follows") { !it.moreAfter }.moreAfter)
             val next = theirs.send("live again")
@@ -77,14 +77,15 @@ class TimelinesTest {
                 state.messages.lastOrNull()?.id == ids.last() &&
                     state.rows.any { it is TimelineRow.Gap }
             }
+            val all = listOf("before") + (1..200).map { "text $it" }
             var side = GapSide.NEWER
-            while (true) {
-                val gap = timeline.rows.first().rows.firstOrNull { it is TimelineRow.Gap } ?: break
-                val loaded = timeline.fillGap(gap as TimelineRow.Gap, side)
-                timeline.rows.await("it is smaller") { loaded.added == 0 || gap !in it.rows }
-                side = if (side == GapSide.NEWER) GapSide.OLDER else GapSide.NEWER
+            timeline.rows.await("all of it") { state ->
+                for (gap in state.rows.filterIsInstance<TimelineRow.Gap>()) {
+                    timeline.fillGap(gap, side)
+                    side = if (side == GapSide.NEWER) GapSide.OLDER else GapSide.NEWER
+                }
+                state.texts == all
             }
-            timeline.awaitSent(listOf("before") + (1..200).map { "text $it" })
         }
 
     // scenario: thread
