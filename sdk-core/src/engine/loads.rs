@@ -214,8 +214,13 @@ impl Engine {
                 self.sizes_told(None);
                 self.damage_found(error);
             }
-            // Quotes are asked for again when the window next changes.
-            Some(LoadPurpose::Quotes(..)) | None => {}
+            // They are asked for again when the window next changes.
+            Some(LoadPurpose::Quotes(key, _)) => {
+                if let Some(window) = self.windows.get_mut(key) {
+                    window.quotes_not_found();
+                }
+            }
+            None => {}
         }
         self.advance();
     }

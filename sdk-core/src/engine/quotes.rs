@@ -18,7 +18,7 @@ pub(crate) struct Quotes {
 
 #[derive(Debug, Clone)]
 struct Quoted {
-    /// Which messages quote it; [`END`] for those in the outbox.
+    /// The places of the messages that quote it; [`END`] for those in the outbox.
     by: BTreeSet<Seq>,
     source: Source,
 }
@@ -27,6 +27,8 @@ struct Quoted {
 enum Source {
     /// The disk has to be asked.
     Wanted,
+    /// The disk is being asked.
+    Asked,
     /// It is not on this device.
     Absent,
     Known(Arc<Message>),
@@ -84,22 +86,23 @@ impl Quotes {
         quoted.by.first().copied()
     }
 
-    /// The disk was asked for these.
+    /// The disk has answered what it was asked. What has been wanted anew since then is asked for again.
     pub(crate) fn looked_for(&mut self, ids: &[EventId]) {
         for id in ids {
             if let Some(quoted) = self.quoted.get_mut(id)
-                && matches!(quoted.source, Source::Wanted)
+                && matches!(quoted.source, Source::Asked)
             {
                 quoted.source = Source::Absent;
             }
         }
     }
 
-    /// What was not on this device may be now. Gives whether anything is to be looked for.
+    /// What was not on this device may be now, and an answer that is on its way may be of before. Gives
+    /// whether anything is to be looked for.
     pub(crate) fn look_again(&mut self) -> bool {
         let mut any = false;
         for quoted in self.quoted.values_mut() {
-            if matches!(quoted.source, Source::Absent) {
+            if matches!(quoted.source, Source::Absent | Source::Asked) {
                 quoted.source = Source::Wanted;
                 any = true;
             }
@@ -111,13 +114,19 @@ impl Quotes {
     pub(crate) fn get(&self, id: EventId) -> Option<&Arc<Message>> {
         match &self.quoted.get(&id)?.source {
             Source::Known(message) => Some(message),
-            Source::Wanted | Source::Absent => None,
+            Source::Wanted | Source::Asked | Source::Absent => None,
         }
     }
 
-    /// What the disk has to be asked for.
-    pub(crate) fn wanted(&self) -> Vec<EventId> {
-        let wanted = |quoted: &Quoted| matches!(quoted.source, Source::Wanted);
-        self.quoted.iter().filter(|(_, quoted)| wanted(quoted)).map(|(id, _)| *id).collect()
+    /// What the disk has to be asked for, and is from now on.
+    pub(crate) fn ask(&mut self) -> Vec<EventId> {
+        let mut ids = Vec::new();
+        for (id, quoted) in &mut self.quoted {
+            if matches!(quoted.source, Source::Wanted) {
+                quoted.source = Source::Asked;
+                ids.push(*id);
+            }
+        }
+        ids
     }
 }

@@ -71,8 +71,7 @@ impl Engine {
                 self.effects.push_back(Effect::Notify(Notice::Timeline(*timeline, update.clone())));
             }
         }
-        let ids = window.wanted_quotes();
-        self.look_for_quotes(key, ids);
+        self.look_for_quotes(key);
     }
 
     /// What a timeline would show if everything were derived anew, and from where to where.
@@ -97,12 +96,17 @@ impl Engine {
 
     /// Asks the disk for messages that a window quotes and does not show, one question at a time: the
     /// answer brings the next one.
-    fn look_for_quotes(&mut self, key: WindowKey, ids: Vec<EventId>) {
-        if ids.is_empty() || self.phase != Phase::Ready || self.rests() {
+    fn look_for_quotes(&mut self, key: WindowKey) {
+        if self.phase != Phase::Ready || self.rests() {
             return;
         }
         let of_window = |purpose: &LoadPurpose| matches!(purpose, LoadPurpose::Quotes(other, _) if *other == key);
-        if !self.loads.values().any(of_window) {
+        if self.loads.values().any(of_window) {
+            return;
+        }
+        let Some(window) = self.windows.get_mut(key) else { return };
+        let ids = window.ask_for_quotes();
+        if !ids.is_empty() {
             let query = Query::Messages { room: key.room, ids: ids.clone() };
             self.load(query, LoadPurpose::Quotes(key, ids));
         }

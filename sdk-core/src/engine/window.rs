@@ -125,6 +125,9 @@ impl Arrivals {
     }
 }
 
+/// The place of the message that a thread hangs on: before all that is in the thread.
+const ROOT: Seq = Seq::ZERO;
+
 /// Bytes of a message's places in the window: keys, pointers and counts, eight words of 8 bytes.
 const PLACES: usize = 64;
 
@@ -176,7 +179,10 @@ impl Window {
     /// The same for one reader alone, who is about to go elsewhere.
     pub(crate) fn split(&mut self, timeline: TimelineId) -> Self {
         self.timelines.retain(|other| *other != timeline);
-        Self { timelines: vec![timeline], waiting: Vec::new(), ..self.clone() }
+        let mut split = Self { timelines: vec![timeline], waiting: Vec::new(), ..self.clone() };
+        // What the disk is being asked is answered to the other one.
+        split.look_for_quotes_again();
+        split
     }
 
     /// Forgets all messages, because another epoch began: what was shown exists no more.
@@ -261,8 +267,22 @@ impl Window {
 
     pub(crate) fn set_root(&mut self, root: Arc<Message>) {
         self.receipts_changed = true;
-        self.root = Some(root);
-        self.change(Seq::ZERO);
+        let before = self.root.replace(root).and_then(|root| root.reply_to.clone());
+        let quoted = self.root.as_ref().and_then(|root| root.reply_to.clone());
+        if let Some(gone) =
+            before.filter(|gone| quoted.as_ref().is_none_or(|now| now.id != gone.id))
+        {
+            self.quotes.remove(gone.id, ROOT);
+        }
+        self.quote_of_root();
+        self.change(ROOT);
+    }
+
+    fn quote_of_root(&mut self) {
+        if let Some(quote) = self.root.as_ref().and_then(|root| root.reply_to.as_ref()) {
+            let find = || self.messages.values().find(|other| other.id == quote.id).cloned();
+            self.quotes.add(quote.id, ROOT, find);
+        }
     }
 
     /// The server told all of the thread from `from` to `to`.
@@ -463,6 +483,7 @@ impl Window {
         self.own.clear();
         self.bytes = 0;
         self.quotes = Quotes::default();
+        self.quote_of_root();
         self.from = from;
         self.change(Seq::ZERO);
         self.fill(messages);
@@ -498,8 +519,13 @@ impl Window {
         self.dirty = true;
     }
 
-    /// Quoted messages that the disk has to be asked for.
-    pub(crate) fn wanted_quotes(&self) -> Vec<EventId> {
-        self.quotes.wanted()
+    /// The disk could not answer: it is asked again.
+    pub(crate) fn quotes_not_found(&mut self) {
+        self.quotes.look_again();
+    }
+
+    /// Quoted messages that the disk has to be asked for, and is from now on.
+    pub(crate) fn ask_for_quotes(&mut self) -> Vec<EventId> {
+        self.quotes.ask()
     }
 }

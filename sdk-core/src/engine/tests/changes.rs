@@ -302,6 +302,24 @@ fn a_quote_shows_what_the_quoted_message_says_now_wherever_that_is() {
 }
 
 #[test]
+fn the_message_that_a_thread_hangs_on_shows_what_it_quotes() {
+    let (mut world, room) = world_with_room();
+    let old = world.server.say(room, "old").id;
+    let quote = MessageContent { reply_to: Some(old), ..MessageContent::of_text("that one") };
+    let (root, _) = world.operate(room, EventKind::Message, &quote);
+    world.settle();
+    let (thread, _) = world.open_thread(room, root);
+    world.settle();
+    let quoted = |world: &World| shown(world, thread, root).reply_to.unwrap().message.unwrap();
+    assert_eq!(quoted(&world).text.as_deref(), Some("old"));
+    let content = MessageContent::of_text("new");
+    by_bob(&mut world, room, EventKind::Edit, &EditContent { target: old, content });
+    world.run(10_000);
+    assert_eq!(quoted(&world).text.as_deref(), Some("new"));
+    world.check_events();
+}
+
+#[test]
 fn messages_of_a_thread_are_counted_and_make_no_row_in_the_room() {
     let (mut world, room) = world_with_room();
     let root = world.server.say(room, "root").id;
