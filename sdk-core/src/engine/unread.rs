@@ -8,7 +8,7 @@
 //! room; where something is, the server is asked for a new base.
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{EventKind, MessageContent, Seq, UnreadBase, UserId, limits};
+use tidewire_protocol::{EventKind, Seq, UnreadBase, UserId, limits};
 
 /// How much is unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -154,9 +154,15 @@ pub(crate) fn countable(
     if *kind != EventKind::Message || sender == user {
         return None;
     }
+    /// What is left even of a message that was deleted.
+    #[derive(Deserialize)]
+    struct Mentioning {
+        #[serde(default)]
+        mentions: Vec<UserId>,
+    }
     // Few messages mention anybody: the others are not read through.
     let mentions = content.as_json().contains("\"mentions\"")
-        && content.parse::<MessageContent>().is_ok_and(|message| message.mentions.contains(user));
+        && content.parse::<Mentioning>().is_ok_and(|message| message.mentions.contains(user));
     Some(mentions)
 }
 
@@ -200,6 +206,20 @@ mod tests {
         assert_eq!(count(5, 10), Unread { messages: 1, mentions: 0, exact: false });
         assert_eq!(count(5, 4), Unread { messages: 1, mentions: 0, exact: true });
         assert_eq!(count(11, 10), Unread { messages: 1, mentions: 0, exact: true });
+    }
+
+    #[test]
+    fn a_mention_counts_even_if_its_message_came_after_its_deletion() {
+        use tidewire_protocol::{Content, MessageContent, deleted};
+
+        let [ada, bob] = ["ada", "bob"].map(|name| UserId::new(name).unwrap());
+        let mentions = vec![ada.clone()];
+        let message = MessageContent { mentions, ..MessageContent::of_text("look") };
+        let message = Content::of(&message).unwrap();
+        for content in [&message, &deleted(&message)] {
+            let counts = |user| countable(&EventKind::Message, &bob, content, user);
+            assert_eq!((counts(&ada), counts(&bob)), (Some(true), None));
+        }
     }
 
     proptest! {
