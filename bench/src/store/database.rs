@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 use tidewire::{Client, Mode, UserId};
+use tidewire_protocol::{Event, EventKind, MessageContent, index_text};
 
 use super::Error;
-use super::wire::{USER, event, room};
+use super::wire::{USER, message, room};
 
 /// A client of the user in this folder that never polls by itself.
 pub(super) async fn client(url: &str, data: &Path) -> Result<Client, Error> {
@@ -37,6 +38,16 @@ pub(super) fn cache_of(data: &Path) -> Result<PathBuf, Error> {
 /// Makes the files of an account with these rooms: how many messages each has, and from which seq on
 /// they are held.
 pub(super) async fn make(url: &str, data: &Path, rooms: &[(u64, u64)]) -> Result<(), Error> {
+    make_of(url, data, rooms, message).await
+}
+
+/// The same with other messages, by room and seq.
+pub(super) async fn make_of(
+    url: &str,
+    data: &Path,
+    rooms: &[(u64, u64)],
+    message: fn(u64, u64) -> serde_json::Value,
+) -> Result<(), Error> {
     client(NOWHERE, data).await?.close().await;
     // The account's folder is a hash of address and user: the other address has another one.
     if url != NOWHERE {
@@ -53,10 +64,7 @@ pub(super) async fn make(url: &str, data: &Path, rooms: &[(u64, u64)]) -> Result
         let mut put_held = bulk.prepare("INSERT INTO held (rk, start, end) VALUES (?1, ?2, ?3)")?;
         let mut put_receipt = bulk
             .prepare("INSERT INTO receipts (rk, user, delivered, read) VALUES (?1, ?2, ?3, ?3)")?;
-        let mut put_event = bulk.prepare(
-            "INSERT INTO events (rk, seq, id, sender, at, kind, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
+        let mut doc = 0;
         for (number, (count, from)) in (0u64..).zip(rooms) {
             let (rk, head) = (i64::try_from(number + 1)?, from + count - 1);
             let state = room(number, head, 1);
@@ -68,25 +76,15 @@ pub(super) async fn make(url: &str, data: &Path, rooms: &[(u64, u64)]) -> Result
                 i64::try_from(head)?
             ])?;
             put_held.execute(params![rk, i64::try_from(*from)?, i64::try_from(head)?])?;
+            let unread = unread(number);
             for member in 0..10 {
-                put_receipt.execute(params![
-                    rk,
-                    format!("user-{member:02}"),
-                    i64::try_from(head)?
-                ])?;
+                let user = format!("user-{member:02}");
+                put_receipt.execute(params![rk, user, i64::try_from(head)?])?;
             }
+            put_receipt.execute(params![rk, USER, i64::try_from(head.saturating_sub(unread))?])?;
             for seq in *from..=head {
-                let event = event(number, seq);
-                let id = uuid::Uuid::parse_str(event["id"].as_str().unwrap_or_default())?;
-                put_event.execute(params![
-                    rk,
-                    i64::try_from(seq)?,
-                    id.as_bytes(),
-                    event["sender"].as_str(),
-                    event["at"].as_i64(),
-                    event["kind"].as_str(),
-                    event["content"].to_string(),
-                ])?;
+                doc += 1;
+                put_event(&bulk, rk, doc, &serde_json::from_value(message(number, seq))?)?;
             }
         }
         let put_meta = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
@@ -94,6 +92,45 @@ pub(super) async fn make(url: &str, data: &Path, rooms: &[(u64, u64)]) -> Result
         bulk.execute(put_meta, ["epoch", "e"])?;
     }
     bulk.commit()?;
+    Ok(())
+}
+
+/// How many messages are unread: in one room of seven very many, else a few.
+fn unread(room: u64) -> u64 {
+    if room % 7 == 6 { 900 } else { room % 7 * 5 }
+}
+
+/// The rows of an event, as the SDK has them: the event itself, and what a message is found by.
+pub(super) fn put_event(
+    transaction: &Transaction<'_>,
+    rk: i64,
+    doc: i64,
+    event: &Event,
+) -> Result<(), Error> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO events (rk, seq, id, sender, at, kind, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            rk,
+            i64::try_from(event.seq.get())?,
+            event.id.uuid().as_bytes(),
+            event.sender.as_str(),
+            event.at,
+            event.kind.as_str(),
+            event.content.as_json(),
+        ])?;
+    if event.kind == EventKind::Message {
+        let content: MessageContent = event.content.parse()?;
+        let terms = format!("{} \u{e000}{rk} \u{e001}0123456789abcdef", index_text(&content.text));
+        transaction
+            .prepare_cached("INSERT INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)")?
+            .execute(params![doc, rk, i64::try_from(event.seq.get())?])?;
+        transaction
+            .prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?
+            .execute(params![doc, terms])?;
+    }
     Ok(())
 }
 

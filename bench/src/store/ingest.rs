@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::params;
-use tidewire_protocol::SyncResponse;
+use rusqlite::{Transaction, params};
+use tidewire_protocol::{Event, EventId, EventKind, SyncResponse};
 
 use super::Error;
-use super::database::{bare, cache_of, client};
+use super::database::{bare, cache_of, client, put_event};
 use super::wire::{Feed, PAGE, Wire, room_id};
 
 /// One run.
@@ -49,7 +49,8 @@ pub(super) async fn by_client(wire: &Wire) -> Result<Run, Error> {
     reader.abort();
     client.close().await;
     let cache = bare(&cache_of(folder.path())?)?;
-    let stored: i64 = cache.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?;
+    let all = "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM mutations)";
+    let stored: i64 = cache.query_row(all, [], |row| row.get(0))?;
     if stored as u64 != pages as u64 * PAGE {
         return Err(format!("{stored} events are stored").into());
     }
@@ -71,6 +72,7 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
     let mut connection = bare(&cache_of(folder.path())?)?;
     let mut moments = vec![Instant::now()];
     let mut heads = std::collections::HashMap::new();
+    let mut doc = 0;
     for bytes in wire.pages() {
         let answer: SyncResponse = serde_json::from_slice(bytes)?;
         let page = answer.page.ok_or("a page")?;
@@ -80,20 +82,11 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
             let next = i64::try_from(heads.len() + 1)?;
             let rk = *heads.entry(event.room).or_insert(next);
             let seq = i64::try_from(event.seq.get())?;
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO events (rk, seq, id, sender, at, kind, content)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
-                    rk,
-                    seq,
-                    event.id.uuid().as_bytes(),
-                    event.sender.as_str(),
-                    event.at,
-                    event.kind.as_str(),
-                    event.content.as_json(),
-                ])?;
+            doc += 1;
+            match event.kind {
+                EventKind::Message => put_event(&transaction, rk, doc, &event)?,
+                _ => put_mutation(&transaction, rk, seq, &event)?,
+            }
             touched.insert(rk, (event.room, seq));
         }
         for (rk, (room, seq)) in touched {
@@ -114,6 +107,36 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
         moments.push(Instant::now());
     }
     Ok(run(&moments, wire.pages().len()))
+}
+
+/// The row of what changes a message, which says what the message is then.
+fn put_mutation(
+    transaction: &Transaction<'_>,
+    rk: i64,
+    seq: i64,
+    event: &Event,
+) -> Result<(), Error> {
+    #[derive(serde::Deserialize)]
+    struct About {
+        target: EventId,
+    }
+    let about: About = event.content.parse()?;
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO mutations
+                 (rk, target, seq, at, sender, kind, content, mine, waiting)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0)",
+        )?
+        .execute(params![
+            rk,
+            about.target.uuid().as_bytes(),
+            seq,
+            event.at,
+            event.sender.as_str(),
+            event.kind.as_str(),
+            event.content.as_json(),
+        ])?;
+    Ok(())
 }
 
 pub(super) async fn wire(rooms: u64, events: u64) -> Result<Wire, Error> {

@@ -71,9 +71,9 @@ pub fn setting(plan: Plan) -> String {
     format!(
         "A client through its public face, polling a server of prepared bytes over 127.0.0.1, with its store on disk; \
          bare: rusqlite with the SDK's own tables, transactions and pragmas. Medians of {repeats} alternating repeats; \
-         files are in the system's cache.\nIngest: {events} events in pages of 50, one room open.\nFirst screen: \
+         files are in the system's cache.\nIngest: {events} events in pages of 50, five of a hundred reactions and two edits, one room open.\nFirst screen: \
          list and 50 messages of one of {rooms} rooms with {messages} messages, without a network, beside the same with \
-         {small}.\nReading: {steps} rooms opened, scrolled and returned to, the newest 500 of 1,000 messages on disk; \
+         {small}.\nReading: {steps} rooms opened, scrolled and returned to, the newest 100 of 1,000 messages on disk; \
          SEED={seed}.\nLogouts: {logouts}, while pages come in and somebody sends."
     )
 }
@@ -147,6 +147,11 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("start.small_ms", small, "ms", Goal::None);
     figures.put("start.to_small", large / small, "", Goal::AtMost(1.5));
 
+    eprintln!("a list of {} rooms", plan.rooms);
+    let (opened, changed) = reads::room_list(&of("large"), plan.rooms).await?;
+    figures.put("list.open_ms", opened, "ms", Goal::AtMost(100.0));
+    figures.put("list.change_shown_ms", changed, "ms", Goal::None);
+
     eprintln!("a large room");
     let messages = (plan.messages / 10).max(500);
     database::make(database::NOWHERE, &of("room"), &[(messages, 1)]).await?;
@@ -177,6 +182,11 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("memory.open_rooms_mb", grown / MB, "MB", Goal::AtMost(30.0));
     figures.put("memory.reckoned_mb", reckoned / MB, "MB", Goal::None);
     figures.put("memory.messages", messages, "messages", Goal::None);
+    database::make_of(database::NOWHERE, &of("long"), &[(500, 1); 31], wire::longest_message).await?;
+    let (grown, reckoned, messages) = memory::measure(&of("long"), 30)?;
+    figures.put("memory.long_messages_mb", grown / MB, "MB", Goal::AtMost(30.0));
+    figures.put("memory.long_messages_reckoned_mb", reckoned / MB, "MB", Goal::AtMost(24.0));
+    figures.put("memory.long_messages", messages, "messages", Goal::None);
     Ok(())
 }
 

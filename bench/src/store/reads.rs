@@ -3,29 +3,35 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-use tidewire::{CacheReport, Client, Row, Timeline};
+use rusqlite::{Connection, params};
+use tidewire::{CacheReport, Client, RoomListQuery, Row, Timeline};
 
 use super::Error;
 use super::database::{NOWHERE, bare, builder, cache_of, client};
-use super::wire::{Feed, Wire, room_id};
+use super::wire::{Feed, USER, Wire, room_id};
 
-/// From the call of `open` to the list and 50 messages of a room, without a network.
+/// Rows of the list on the first screen.
+const LIST: usize = 30;
+
+/// From the call of `open` to the top of the list and 50 messages of its first room, without a network.
 pub(super) async fn first_screen(data: &Path) -> Result<Duration, Error> {
     let begin = Instant::now();
     let client = builder(NOWHERE, data)?.open().await?;
-    let rooms = client.rooms().await?;
-    let first = rooms.first().ok_or("no rooms")?.state.id;
+    let list = client.room_list(RoomListQuery { window: LIST, ..Default::default() }).await?;
+    let mut rooms = Vec::new();
+    list.next_after(0).await?.update.apply(&mut rooms);
+    let first = rooms.first().ok_or("no rooms")?.room;
     let rows = rows_of(&client.room(first).timeline().await?).await?;
     let took = begin.elapsed();
-    if rows.len() != 50 {
-        return Err(format!("{} rows", rows.len()).into());
+    if (rows.len(), rooms.len()) != (50, LIST) {
+        return Err(format!("{} rows of {} rooms", rows.len(), rooms.len()).into());
     }
     client.close().await;
     Ok(took)
 }
 
-/// The same by bare queries: the list with its last events, and 50 messages.
+/// The same by bare queries: the rooms with their last events, what is unread of the first of them, and
+/// 50 messages.
 pub(super) fn bare_first_screen(data: &Path) -> Result<Duration, Error> {
     let cache = cache_of(data)?;
     let begin = Instant::now();
@@ -33,17 +39,24 @@ pub(super) fn bare_first_screen(data: &Path) -> Result<Duration, Error> {
     let mut rooms = Vec::new();
     {
         let mut list = connection.prepare(
-            "SELECT r.rk, r.state, e.at, e.content FROM rooms r
-             LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq",
+            "SELECT r.rk, r.state, e.at, e.content, o.read FROM rooms r
+             LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq
+             LEFT JOIN receipts o ON o.rk = r.rk AND o.user = ?1",
         )?;
-        let mut found = list.query([])?;
+        let mut found = list.query([USER])?;
         while let Some(row) = found.next()? {
-            let room: (i64, String, i64, String) =
-                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let room: (i64, String, i64, String, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
             rooms.push(room);
         }
     }
     rooms.sort_by_key(|room| std::cmp::Reverse(room.2));
+    let mut unread = connection.prepare(
+        "SELECT count(*) FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message' AND sender <> ?3",
+    )?;
+    for (rk, _, _, _, read) in rooms.iter().take(LIST) {
+        let _: i64 = unread.query_row(params![rk, read, USER], |row| row.get(0))?;
+    }
     newest(&connection, rooms.first().ok_or("no rooms")?.0)?;
     Ok(begin.elapsed())
 }
@@ -86,6 +99,30 @@ pub(super) async fn open_room(data: &Path, room: u64) -> Result<(f64, f64), Erro
     Ok((super::median(by_client), super::median(by_hand)))
 }
 
+/// How long a client that runs takes to open its list of rooms, and to tell of a change of it (a pinned
+/// room), in ms: the medians of many.
+pub(super) async fn room_list(data: &Path, rooms: u64) -> Result<(f64, f64), Error> {
+    let client = client(NOWHERE, data).await?;
+    let (mut opened, mut changed) = (Vec::new(), Vec::new());
+    for number in 0..51 {
+        let begin = Instant::now();
+        let mut list = client.room_list(RoomListQuery::default()).await?;
+        let mut rows = Vec::new();
+        list.next().await?.update.apply(&mut rows);
+        opened.push(begin.elapsed().as_secs_f64() * 1_000.0);
+        let room = client.room(room_id(number % rooms).parse()?);
+        let begin = Instant::now();
+        room.pin(true).await?;
+        while rows.first().is_none_or(|row| row.room != room.id()) {
+            list.next().await?.update.apply(&mut rows);
+        }
+        changed.push(begin.elapsed().as_secs_f64() * 1_000.0);
+        room.pin(false).await?;
+    }
+    client.close().await;
+    Ok((super::median(opened), super::median(changed)))
+}
+
 pub(super) async fn rows_of(timeline: &Timeline) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     timeline.next_after(0).await?.update.apply(&mut rows);
@@ -101,7 +138,7 @@ pub(super) async fn workload(
     steps: usize,
 ) -> Result<CacheReport, Error> {
     let wire = Wire::start(Feed::new(rooms, 0)).await?;
-    super::database::make(&wire.url, data, &vec![(500, 501); rooms as usize]).await?;
+    super::database::make(&wire.url, data, &vec![(100, 901); rooms as usize]).await?;
     let client = client(&wire.url, data).await?;
     let mut random = fastrand::Rng::with_seed(seed);
     // The rooms that stay open behind the one that is looked at, the newest last.

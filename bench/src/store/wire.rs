@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tidewire_protocol::limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -33,12 +34,41 @@ pub(super) fn text(seq: u64) -> String {
 }
 
 /// An event as the server tells it.
-pub(super) fn event(room: u64, seq: u64) -> Value {
+fn event(room: u64, seq: u64, kind: &str, content: &Value) -> Value {
     json!({
         "id": event_id(room, seq), "room": room_id(room), "seq": seq,
         "sender": format!("user-{:02}", seq % 10), "at": BEGAN_AT + seq * 1_000,
-        "kind": "message", "content": {"text": text(seq)},
+        "kind": kind, "content": content,
     })
+}
+
+/// A message as the server tells it.
+pub(super) fn message(room: u64, seq: u64) -> Value {
+    event(room, seq, "message", &json!({"text": text(seq)}))
+}
+
+/// A message as long as a message may be.
+pub(super) fn longest_message(room: u64, seq: u64) -> Value {
+    let words = text(seq).repeat(limits::TEXT_BYTES / text(seq).len());
+    event(room, seq, "message", &json!({"text": words}))
+}
+
+/// What a room's log has at this place: of a hundred events five are reactions and two are edits, each
+/// of a message a little before it.
+fn logged(room: u64, seq: u64) -> Value {
+    match seq {
+        _ if seq > 10 && seq % 20 == 7 => {
+            let target = event_id(room, seq - 3);
+            event(room, seq, "reaction", &json!({"target": target, "key": "👍"}))
+        }
+        // Of the same sender.
+        _ if seq > 10 && seq % 50 == 13 => {
+            let content = json!({"text": format!("{} (edited)", text(seq - 10))});
+            let target = event_id(room, seq - 10);
+            event(room, seq, "edit", &json!({"target": target, "content": content}))
+        }
+        _ => message(room, seq),
+    }
 }
 
 /// A room as the server tells it.
@@ -68,7 +98,7 @@ impl Feed {
                     let room = number % rooms;
                     let head = &mut heads[room as usize];
                     *head += 1;
-                    event(room, *head)
+                    logged(room, *head)
                 })
                 .collect();
             // After the last one too the client asks at once, which tells when that was on disk.
@@ -208,7 +238,7 @@ fn history(path: &str) -> Option<Vec<u8>> {
     };
     let (before, limit) = (of("before")?, of("limit").unwrap_or(100));
     let from = before.saturating_sub(limit).max(1);
-    let messages: Vec<Value> = (from..before).map(|seq| event(room, seq)).collect();
+    let messages: Vec<Value> = (from..before).map(|seq| message(room, seq)).collect();
     let answer = json!({
         "messages": messages, "covers": [from, before - 1], "as_of": before, "first_seq": 1,
     });
