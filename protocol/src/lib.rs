@@ -47,6 +47,7 @@ pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use mutation::{
     Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
+    rewritten,
 };
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;

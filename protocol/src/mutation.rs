@@ -45,24 +45,42 @@ pub struct ReactionContent {
 /// # Errors
 /// What `serde_json` says of a content that does not have the shape of its kind.
 pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json::Error> {
+    replaced(original, edit, &["reply_to", "thread", "mentions"])
+}
+
+/// What a message that nobody has seen yet says after an edit: as [`edited`], and whom it mentions is
+/// what the edit says.
+///
+/// # Errors
+/// As for [`edited`].
+pub fn rewritten(original: &Content, edit: &Content) -> Result<Content, serde_json::Error> {
+    replaced(original, edit, &["reply_to", "thread"])
+}
+
+/// The content of an edit, with these fields as they were.
+fn replaced(
+    original: &Content,
+    edit: &Content,
+    fields: &[&str],
+) -> Result<Content, serde_json::Error> {
     #[derive(Deserialize)]
     struct Edit<'a> {
         #[serde(borrow)]
         content: &'a RawValue,
     }
     let now = edit.parse::<Edit<'_>>()?.content;
-    let kept = original.parse::<BTreeMap<String, &RawValue>>()?;
-    let mut fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(now.get())?;
+    let was = original.parse::<BTreeMap<String, &RawValue>>()?;
+    let mut is = serde_json::from_str::<BTreeMap<String, &RawValue>>(now.get())?;
     let mut same = true;
-    for name in ["reply_to", "thread", "mentions"] {
-        same &= match kept.get(name) {
+    for name in fields {
+        same &= match was.get(*name) {
             Some(value) => {
-                fields.insert(name.into(), value).is_some_and(|was| was.get() == value.get())
+                is.insert((*name).into(), value).is_some_and(|now| now.get() == value.get())
             }
-            None => fields.remove(name).is_none(),
+            None => is.remove(*name).is_none(),
         };
     }
-    if same { Content::from_json(now.get().into()) } else { Content::of(&fields) }
+    if same { Content::from_json(now.get().into()) } else { Content::of(&is) }
 }
 
 /// What is left of a message that was deleted: in which thread it stands, if it does, so that it is

@@ -123,8 +123,9 @@ impl Room {
     }
 
     /// Has a message of the user's say something else. Shows at once; on disk when this returns, from
-    /// there on it arrives exactly once. A message that was never sent is changed where it waits.
-    /// What the message quotes and its thread stay what they were. If the server refuses the edit,
+    /// there on it arrives exactly once. What the message quotes and its thread stay what they were,
+    /// and whom it mentions, so that everybody counts the same mentions. A message that was never
+    /// sent is changed where it waits, its mentions too. If the server refuses the edit,
     /// the message is again what it was and the app hears
     /// [`Problem::SendFailed`](crate::Problem::SendFailed). Waits for the disk, never for the network.
     ///

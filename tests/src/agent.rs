@@ -347,6 +347,22 @@ impl Agent {
         self.in_mode(mode).await;
     }
 
+    /// Fetches all that is missing of a room that is open, as a reader does who scrolls through it.
+    ///
+    /// # Panics
+    /// If the server does not give it.
+    pub async fn fill_gaps(&self, room: &str) {
+        loop {
+            let gap = self.view().timeline(room).gaps().last().copied();
+            let Some((from, to)) = gap else { return };
+            self.must(json!({"cmd": "fill_gap", "room": room, "from": from, "to": to})).await;
+            self.until("the gap shrinks", |view| {
+                view.timeline(room).gaps().last().copied() != Some((from, to))
+            })
+            .await;
+        }
+    }
+
     /// Waits until the list of rooms has this one at this seq or above, whether or not it is open.
     pub async fn knows(&self, room: &str, seq: u64) {
         loop {

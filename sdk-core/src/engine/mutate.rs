@@ -6,7 +6,7 @@
 //! waits.
 
 use tidewire_protocol::{
-    ErrorCode, Event, EventId, EventKind, Op, Role, RoomId, RoomKind, UserId, WireError, edited,
+    ErrorCode, Event, EventId, EventKind, Op, Role, RoomId, RoomKind, UserId, WireError, rewritten,
 };
 
 use super::Engine;
@@ -45,7 +45,7 @@ impl Engine {
             }
             match act {
                 Act::Edit(edit) if self.outbox.is_ours_alone(target) => {
-                    let now = edited(&row.op.content, &edit);
+                    let now = rewritten(&row.op.content, &edit);
                     self.amend(command, target, now);
                 }
                 Act::Delete if self.outbox.is_ours_alone(target) => self.take_back(command, target),

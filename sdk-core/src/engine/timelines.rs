@@ -1,6 +1,6 @@
 //! What open timelines are told, and when.
 
-use tidewire_protocol::{EventId, RoomId};
+use tidewire_protocol::RoomId;
 
 use super::effect::{Effect, Notice, Query, RequestError};
 use super::loads::LoadPurpose;
@@ -122,7 +122,7 @@ impl Engine {
 #[derive(Debug)]
 pub(crate) struct Derived {
     pub(crate) rows: Vec<super::Row>,
-    pub(crate) thread: Option<EventId>,
+    pub(crate) thread: Option<tidewire_protocol::EventId>,
     pub(crate) from: Option<tidewire_protocol::Seq>,
     pub(crate) to: tidewire_protocol::Seq,
 }

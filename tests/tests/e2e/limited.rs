@@ -33,15 +33,7 @@ async fn come_back(mode: &str) {
     }
     assert_eq!(next, 157, "{shown}");
 
-    loop {
-        let gap = ada.view().timeline(&room).gaps().last().copied();
-        let Some((from, to)) = gap else { break };
-        ada.must(json!({"cmd": "fill_gap", "room": room, "from": from, "to": to})).await;
-        ada.until("the gap shrinks", |view| {
-            view.timeline(&room).gaps().last().copied() != Some((from, to))
-        })
-        .await;
-    }
+    ada.fill_gaps(&room).await;
     world.agree(&room, &[&ada, &bob], 156).await;
     let log = ada.view().timeline(&room).messages().count();
     assert_eq!(log, 156, "nothing of the old was dropped");

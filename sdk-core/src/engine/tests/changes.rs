@@ -144,7 +144,8 @@ fn a_message_that_never_left_is_edited_and_deleted_where_it_waits() {
     let (kept, gone) = (world.send(room, "kpet"), world.send(room, "gone"));
     let reacted = react(&mut world, room, gone, false);
     world.settle();
-    edit(&mut world, room, kept, "kept");
+    let content = MessageContent { mentions: vec![user("bob")], ..MessageContent::of_text("kept") };
+    world.operate(room, EventKind::Edit, &EditContent { target: kept, content: content.clone() });
     delete(&mut world, room, gone);
     world.settle();
     assert_eq!(world.replies[&reacted], Ok(Reply::Done));
@@ -154,7 +155,7 @@ fn a_message_that_never_left_is_edited_and_deleted_where_it_waits() {
     online(&mut world);
     let log = &world.server.rooms[&room].log;
     assert_eq!(log.len(), 2, "one message, and nothing about the other one");
-    assert_eq!(log[1].content.parse::<MessageContent>().unwrap().text, "kept");
+    assert_eq!(log[1].content.parse::<MessageContent>().unwrap(), content, "mentions too");
 }
 
 #[test]
