@@ -279,7 +279,11 @@ impl Query {
     /// any that are done. All others show what was given before them, and nothing that comes after.
     /// The first of them opens a connection of its own.
     pub(crate) fn may_overtake(&self) -> bool {
-        matches!(self, Query::Event(..))
+        match self {
+            Query::Event(..) => true,
+            Query::Search(lookup) => lookup.beside,
+            _ => false,
+        }
     }
 }
 

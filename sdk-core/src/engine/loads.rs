@@ -203,7 +203,10 @@ impl Engine {
             Some(LoadPurpose::Find(finding)) => self.load_refused(finding.command, error),
             Some(LoadPurpose::Search(searching)) => self.load_refused(searching.command, error),
             // The next start goes on with it.
-            Some(LoadPurpose::Unindexed) => self.unindexed_loaded(false),
+            Some(LoadPurpose::Unindexed) => {
+                self.unindexed_loaded(false);
+                self.damage_found(error);
+            }
             Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
             Some(
                 LoadPurpose::Why(command, ..)
@@ -219,6 +222,7 @@ impl Engine {
                 if let Some(window) = self.windows.get_mut(key) {
                     window.quotes_not_found();
                 }
+                self.damage_found(error);
             }
             None => {}
         }
@@ -232,7 +236,8 @@ impl Engine {
 
     /// Where one query finds damage, nothing is read any more until it is mended.
     pub(crate) fn damage_found(&mut self, error: StoreError) {
-        if matches!(error, StoreError::Damaged { .. }) {
+        // Another one may have found it before.
+        if matches!(error, StoreError::Damaged { .. } | StoreError::Superseded) {
             self.store_failed(error);
         }
     }

@@ -41,6 +41,9 @@ pub struct SearchLookup {
     pub limit: usize,
     /// The `next` of the page before.
     pub before: Option<i64>,
+    /// Whether it may be answered beside the transactions on their way, because none was when it was
+    /// asked: what comes later is not promised.
+    pub beside: bool,
 }
 
 /// What the store has of a search.
@@ -82,12 +85,25 @@ pub struct RoomCoverage {
     pub indexing: bool,
 }
 
-/// A search on its way to the disk.
+/// A search on its way to the disk, and what it looks through: what was there when it was asked.
 #[derive(Debug)]
 pub(crate) struct Searching {
     pub(crate) command: CommandId,
-    room: Option<RoomId>,
+    rooms: Vec<Reach>,
+    /// Without a cursor not even the rooms are known.
+    knows_rooms: bool,
     since: u64,
+}
+
+/// What is held of a room, as far as a search is concerned.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    room: RoomId,
+    /// Where the newest part begins that is held without a hole and is as it is now.
+    fresh_from: Option<Seq>,
+    oldest_held: Option<Seq>,
+    first: Seq,
+    head: Seq,
 }
 
 /// How far the making of the index is.
@@ -108,8 +124,14 @@ impl Engine {
         }
         match SearchTerms::parse(&text) {
             Ok(terms) => {
-                let lookup = SearchLookup { terms, room, sender, limit, before };
-                let purpose = Searching { command, room, since: self.now.mono_ms };
+                let beside = self.commits.is_empty();
+                let lookup = SearchLookup { terms, room, sender, limit, before, beside };
+                let rooms = match room {
+                    Some(room) => self.rooms.get(&room).map(Room::reach).into_iter().collect(),
+                    None => self.rooms.values().map(Room::reach).collect(),
+                };
+                let knows_rooms = self.cursor.is_some();
+                let purpose = Searching { command, rooms, knows_rooms, since: self.now.mono_ms };
                 self.load(Query::Search(Box::new(lookup)), LoadPurpose::Search(purpose));
             }
             Err(error) => self.reply(command, Err(error.into())),
@@ -118,16 +140,12 @@ impl Engine {
 
     pub(crate) fn searched(&mut self, searching: Searching, rows: SearchRows) {
         self.read(Tier::Disk, self.now.mono_ms - searching.since);
-        let of_room = |room: &Room| {
-            let todo = rows.unindexed.iter().find(|(id, _)| *id == room.state.id);
-            room.coverage(todo.map(|(_, from)| *from))
+        let of_room = |reach: &Reach| {
+            let todo = rows.unindexed.iter().find(|(id, _)| *id == reach.room);
+            reach.coverage(todo.map(|(_, from)| *from))
         };
-        let coverage: Vec<RoomCoverage> = match searching.room {
-            Some(room) => self.rooms.get(&room).map(of_room).into_iter().collect(),
-            None => self.rooms.values().map(of_room).collect(),
-        };
-        // Without a cursor not even the rooms are known.
-        let complete = self.cursor.is_some() && coverage.iter().all(|room| room.complete);
+        let coverage: Vec<RoomCoverage> = searching.rooms.iter().map(of_room).collect();
+        let complete = searching.knows_rooms && coverage.iter().all(|room| room.complete);
         let messages = rows.events.into_iter().map(Message::of_event).collect();
         let found = Found { messages, next: rows.next, coverage, complete };
         self.reply(searching.command, Ok(Reply::Found(Box::new(found))));
@@ -154,16 +172,27 @@ impl Engine {
     }
 }
 
-impl Room {
+impl Reach {
     /// What a search looks through, if the index has only what is at or after `indexed`.
     fn coverage(&self, indexed: Option<Seq>) -> RoomCoverage {
-        let room = self.state.id;
-        let from = self.fresh_from().map(|from| from.max(indexed.unwrap_or(Seq::ZERO)));
-        let from = from.filter(|from| *from <= self.state.head_seq.max(self.state.first_seq));
-        let complete = from.is_some_and(|from| from <= self.state.first_seq);
-        let oldest = self.held.ranges().first().map(|(start, _)| Seq::new(*start));
-        let indexing = indexed.is_some_and(|below| oldest.is_some_and(|oldest| oldest < below));
-        RoomCoverage { room, complete_from: from, complete, indexing }
+        let from = self.fresh_from.map(|from| from.max(indexed.unwrap_or(Seq::ZERO)));
+        let from = from.filter(|from| *from <= self.head.max(self.first));
+        let complete = from.is_some_and(|from| from <= self.first);
+        let unindexed = |below| self.oldest_held.is_some_and(|oldest| oldest < below);
+        let indexing = indexed.is_some_and(unindexed);
+        RoomCoverage { room: self.room, complete_from: from, complete, indexing }
+    }
+}
+
+impl Room {
+    fn reach(&self) -> Reach {
+        Reach {
+            room: self.state.id,
+            fresh_from: self.fresh_from(),
+            oldest_held: self.held.ranges().first().map(|(start, _)| Seq::new(*start)),
+            first: self.state.first_seq,
+            head: self.state.head_seq,
+        }
     }
 
     /// Where the newest part begins that is held without a hole and is as it is now.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::folder::Paths;
 use super::migrations::{self, STEPS};
-use super::repair;
+use super::{query, repair};
 use crate::defaults;
 use crate::engine::Repair;
 use crate::error::StoreError;
@@ -149,7 +149,9 @@ fn open_own(paths: &Paths) -> Result<Connection, Unusable> {
     go_on(&own).map_err(of)?;
     migrations::steps(&mut own, |step| step.own).map_err(|error| misstep(error, &paths.own))?;
     same_schema(&own, &OWN_SCHEMA, |step| step.own, &paths.own)?;
-    super::query::read_outbox(&own).map_err(of)?;
+    query::read_outbox(&own).map_err(of)?;
+    query::read_drafts(&own).map_err(of)?;
+    query::read_wishes(&own).map_err(of)?;
     Ok(own)
 }
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 
+/// The file that is locked.
+const LOCK: &str = "lock";
+
 /// A folder that nobody else uses as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -25,7 +28,7 @@ impl Drop for Folder {
 
 impl Folder {
     pub(crate) fn lock(path: &Path) -> Result<Self, StoreError> {
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK);
         loop {
             std::fs::create_dir_all(path).map_err(|error| unusable(path, &error))?;
             let lock = OpenOptions::new()
@@ -36,7 +39,7 @@ impl Folder {
                 .map_err(|error| unusable(path, &error))?;
             match lock.try_lock() {
                 // Whoever erased the account meanwhile has locked a file that is gone.
-                Ok(()) if !lock_path.exists() => {}
+                Ok(()) if !is_at(&lock, &lock_path) => {}
                 Ok(()) => return Ok(Self { path: path.to_owned(), lock }),
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::FolderInUse { path: path.to_owned() });
@@ -54,8 +57,14 @@ impl Folder {
     pub(super) fn erase(self) -> Result<(), StoreError> {
         let path = self.path.clone();
         let failed = |error: std::io::Error| unusable(&path, &error);
-        for entry in std::fs::read_dir(&path).map_err(failed)? {
-            let entry = entry.map_err(failed)?.path();
+        let entries = std::fs::read_dir(&path).map_err(failed)?;
+        let mut entries: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()
+            .map_err(failed)?;
+        // The lock last: once it is gone, somebody else may begin anew here.
+        entries.sort_by_key(|entry| entry.ends_with(LOCK));
+        for entry in entries {
             let removed =
                 if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { gone(&entry) };
             removed.map_err(failed)?;
@@ -68,6 +77,21 @@ impl Folder {
             removed => removed.map_err(failed),
         }
     }
+}
+
+/// Whether the open file is the one that has this name now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let place = |data: std::fs::Metadata| (data.dev(), data.ino());
+    let (open, named) = (file.metadata().map(place), std::fs::metadata(path).map(place));
+    open.is_ok_and(|open| named.is_ok_and(|named| named == open))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> StoreError {

@@ -165,7 +165,7 @@ pub(super) const STEPS: &[Step] = &[
     -- Messages are found by what they say. What is stored already is taken into the index in steps,
     -- beside other work: search_todo says below which seq of a room that is still to come.
     CREATE VIRTUAL TABLE search USING fts5(
-        terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+        terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii', prefix = '2 3'
     );
     CREATE TABLE search_docs (
         doc INTEGER PRIMARY KEY,

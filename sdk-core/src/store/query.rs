@@ -29,12 +29,28 @@ type ByRoom = HashMap<i64, Vec<(UserId, Seq, Seq)>>;
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
     pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
+        if matches!(query, Query::Start(_)) {
+            self.settle().map_err(|error| self.classify(error))?;
+        }
         let mut rows = self.query(query)?;
         if let Rows::Start(rows) = &mut rows {
             rows.repair = self.repair.take();
             self.loaded();
         }
         Ok(rows)
+    }
+
+    /// Takes out of the outbox what has come back by the feed. Both are one transaction over two files:
+    /// when the power fails in between, the cache may be ahead.
+    fn settle(&self) -> rusqlite::Result<()> {
+        let is_there = "EXISTS (SELECT 1 FROM rooms r JOIN events e ON e.rk = r.rk AND e.id = outbox.id
+                        WHERE r.id = outbox.room)";
+        let found = format!("SELECT count(*) FROM outbox WHERE {is_there}");
+        let settled: i64 = self.connection.query_row(&found, [], |row| row.get(0))?;
+        if settled > 0 {
+            self.connection.execute(&format!("DELETE FROM outbox WHERE {is_there}"), [])?;
+        }
+        Ok(())
     }
 
     /// Answers a query.
@@ -121,19 +137,8 @@ impl Database {
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
         }
-        let mut drafts = connection.prepare_cached("SELECT room, text FROM drafts")?;
-        let mut found = drafts.query([])?;
-        while let Some(row) = found.next()? {
-            let room = RoomId::from_uuid(uuid(row, 0)?);
-            rows.drafts.push(Draft { room, text: row.get(1)? });
-        }
-        let mut wishes = connection.prepare_cached("SELECT room, settings FROM wishes")?;
-        let mut found = wishes.query([])?;
-        while let Some(row) = found.next()? {
-            let settings: String = row.get(1)?;
-            let room = RoomId::from_uuid(uuid(row, 0)?);
-            rows.wishes.push(Wish { room, settings: parse(1, &settings)? });
-        }
+        rows.drafts = read_drafts(connection)?;
+        rows.wishes = read_wishes(connection)?;
         rows.outbox = read_outbox(connection)?;
         rows.unindexed = !self.unindexed()?.is_empty();
         Ok(rows)
@@ -364,6 +369,23 @@ impl Database {
 /// The outbox, in the order in which it was filled.
 pub(super) fn read_outbox(connection: &Connection) -> rusqlite::Result<Vec<OutboxRow>> {
     connection.prepare_cached(&format!("{OUTBOX} ORDER BY n"))?.query_map([], outbox_row)?.collect()
+}
+
+/// What the user has begun to write.
+pub(super) fn read_drafts(connection: &Connection) -> rusqlite::Result<Vec<Draft>> {
+    let draft = |row: &Row<'_>| {
+        Ok(Draft { room: RoomId::from_uuid(uuid(row, 0)?), text: row.get(1)? })
+    };
+    connection.prepare_cached("SELECT room, text FROM drafts")?.query_map([], draft)?.collect()
+}
+
+/// Settings that the server has not confirmed.
+pub(super) fn read_wishes(connection: &Connection) -> rusqlite::Result<Vec<Wish>> {
+    let wish = |row: &Row<'_>| {
+        let settings: String = row.get(1)?;
+        Ok(Wish { room: RoomId::from_uuid(uuid(row, 0)?), settings: parse(1, &settings)? })
+    };
+    connection.prepare_cached("SELECT room, settings FROM wishes")?.query_map([], wish)?.collect()
 }
 
 /// One row of the outbox.

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::files::{Unusable, classify};
 use super::folder::{Paths, with_suffix};
-use super::migrations;
+use super::{migrations, query};
 use crate::engine::Repair;
 use crate::error::StoreError;
 
@@ -78,9 +78,16 @@ fn rescue(paths: &Paths, fresh: &mut Connection) -> rusqlite::Result<bool> {
         tracing::warn!("a copy of the damaged outbox could not be removed");
     }
     // What is no operation is taken by nobody.
-    if super::query::read_outbox(fresh).is_err() {
+    if query::read_outbox(fresh).is_err() {
         whole = false;
         drop_unreadable(fresh)?;
+    }
+    if query::read_drafts(fresh).is_err() {
+        mend_drafts(fresh)?;
+    }
+    if query::read_wishes(fresh).is_err() {
+        // The settings are again what the server has.
+        fresh.execute("DELETE FROM wishes", [])?;
     }
     Ok(whole)
 }
@@ -164,8 +171,26 @@ fn drop_unreadable(fresh: &Connection) -> rusqlite::Result<()> {
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for number in numbers {
-        if super::query::read_outbox_row(fresh, number).is_err() {
+        if query::read_outbox_row(fresh, number).is_err() {
             fresh.execute("DELETE FROM outbox WHERE n = ?1", [number])?;
+        }
+    }
+    Ok(())
+}
+
+/// Of a draft everything is kept that is text.
+fn mend_drafts(fresh: &Connection) -> rusqlite::Result<()> {
+    let drafts: Vec<(Value, Vec<u8>)> = fresh
+        .prepare("SELECT room, CAST(text AS BLOB) FROM drafts")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (room, text) in drafts {
+        let is_room = matches!(&room, Value::Blob(id) if id.len() == 16);
+        if is_room {
+            let text = String::from_utf8_lossy(&text);
+            fresh.execute("UPDATE drafts SET text = ?2 WHERE room = ?1", params![room, text])?;
+        } else {
+            fresh.execute("DELETE FROM drafts WHERE room = ?1", [room])?;
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ fn look(database: &mut Database, lookup: SearchLookup) -> SearchRows {
 
 fn lookup(text: &str) -> SearchLookup {
     let terms = SearchTerms::parse(text).unwrap();
-    SearchLookup { terms, room: None, sender: None, limit: 50, before: None }
+    SearchLookup { terms, room: None, sender: None, limit: 50, before: None, beside: false }
 }
 
 fn found(database: &mut Database, text: &str) -> Vec<(RoomId, u64)> {

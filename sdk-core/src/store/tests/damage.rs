@@ -158,6 +158,30 @@ async fn a_damaged_outbox_is_rescued_row_by_row() {
 }
 
 #[tokio::test]
+async fn a_damaged_draft_or_wish_keeps_nobody_from_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = account(folder.path());
+    let file = rusqlite::Connection::open(folder.path().join("outbox.db")).unwrap();
+    file.execute_batch(
+        "INSERT OR REPLACE INTO drafts VALUES (zeroblob(16), CAST(x'48ff69' AS TEXT));
+         INSERT OR REPLACE INTO drafts VALUES (x'00', 'of no room');
+         INSERT OR REPLACE INTO wishes VALUES (zeroblob(16), '{');",
+    )
+    .unwrap();
+    drop(file);
+    let (store, rows) = live(folder.path()).await.unwrap();
+    let repair = rows.repair.expect("it is told");
+    assert_eq!((repair.cache, repair.outbox), (false, Some(60)), "{repair:?}");
+    assert_eq!((rows.outbox, rows.cursor), (before.outbox, before.cursor));
+    let nobodys = RoomId::from_uuid(Uuid::nil());
+    let draft = rows.drafts.iter().find(|draft| draft.room == nobodys).unwrap();
+    assert_eq!(draft.text, "H\u{fffd}i", "all of it that is text");
+    assert_eq!(rows.drafts.len(), before.drafts.len() + 1);
+    assert!(rows.wishes.is_empty());
+    store.close().await;
+}
+
+#[tokio::test]
 async fn an_outbox_that_can_not_be_read_to_its_end_is_left_until_that_is_accepted() {
     type Harm = fn(&Path, &mut Vec<u8>);
     let harms: &[(&str, Harm, u64)] = &[

@@ -88,6 +88,39 @@ async fn what_is_erased_leaves_no_file_and_the_folder_can_be_used_again() {
 }
 
 #[tokio::test]
+async fn what_has_come_back_by_the_feed_waits_no_more_even_if_the_outbox_lost_its_last_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open = Open::files(folder.path()).unwrap();
+    let database = open.database();
+    for number in 1..=6 {
+        database.execute(&enqueue(number)).unwrap();
+    }
+    // The cache has what was to leave the outbox in the same transaction.
+    let mut back = filled_room(2, 10);
+    back.push(Write::Event(Box::new(Event { id: id(9_000_004), ..event(2, 11) })));
+    database.execute(&back).unwrap();
+    let waiting = |rows: &StartRows| rows.outbox.iter().map(|row| row.op.id).collect::<Vec<_>>();
+    let left: Vec<_> = [1, 2, 3, 5, 6].map(|number| id(9_000_000 + number)).into();
+    assert_eq!(waiting(&start(database)), left);
+    assert_eq!(waiting(&start(database)), left);
+}
+
+#[test]
+fn a_lock_on_a_file_that_is_gone_locks_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("account");
+    let first = Folder::lock(&folder).unwrap();
+    assert!(matches!(Folder::lock(&folder), Err(StoreError::FolderInUse { .. })));
+    std::fs::write(folder.join("outbox.db"), "something").unwrap();
+    first.erase().unwrap();
+    assert!(!folder.exists());
+    let second = Folder::lock(&folder).unwrap();
+    std::fs::remove_file(folder.join("lock")).unwrap();
+    let third = Folder::lock(&folder).unwrap();
+    drop((second, third));
+}
+
+#[tokio::test]
 async fn what_goes_for_want_of_space_is_not_held_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let mut open = Open::files(folder.path()).unwrap();
