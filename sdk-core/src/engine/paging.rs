@@ -119,31 +119,38 @@ impl Engine {
             self.reply(command, Err(Error::UnknownRoom(key.room)));
             return;
         };
-        let bottom = window.bottom(room.state.first_seq);
         let before = window.oldest().unwrap_or(room.state.head_seq.next());
-        if before <= bottom {
+        if before <= window.bottom(room.state.first_seq) {
             let loaded = Loaded { added: 0, tier: Tier::Memory, more: false };
             self.reply(command, Ok(Reply::Loaded(loaded)));
             return;
         }
-        let (room, of) = (key.room, window.of);
-        let held = self.rooms.get(&room).map(|room| window.held(&room.held));
-        let whole = held.and_then(|held| held.range_of(before.previous()));
-        let Some((start, _)) = whole else {
+        let thread = window.of.thread();
+        let asked = Asked { command, timeline, count };
+        if let Some(before) = self.step_older(key, limit, Some(asked)) {
             let goal = Goal::Grow(key, Side::Older);
             let anchor = HistoryAnchor::Before(before);
-            self.fetch_history(room, anchor, limit, Some(command), goal, of.thread());
-            return;
+            self.fetch_history(key.room, anchor, limit, Some(command), goal, thread);
+        }
+    }
+
+    /// Reads on before a window's first place, if it is held there; else gives that place.
+    fn step_older(&mut self, key: WindowKey, limit: usize, asked: Option<Asked>) -> Option<Seq> {
+        let (window, state) = (self.windows.get(key)?, self.rooms.get(&key.room)?);
+        let before = window.oldest().unwrap_or(state.state.head_seq.next());
+        let Some((start, _)) = window.held(&state.held).range_of(before.previous()) else {
+            return Some(before);
         };
-        let start = Seq::new(start).max(bottom);
-        let query = match of {
+        let start = Seq::new(start).max(window.bottom(state.state.first_seq));
+        let room = key.room;
+        let query = match window.of {
             Of::Room => Query::Before { room, before, from: start, limit },
             Of::Thread(root) => Query::Thread { room, root, before, limit },
         };
         let step = Step::Older { before, start, limit };
-        let asked = Some(Asked { command, timeline, count });
         let since = self.now.mono_ms;
         self.load(query, LoadPurpose::Step { key, step, asked, since });
+        None
     }
 
     /// Newer messages, for a window that does not follow the newest.
@@ -278,6 +285,7 @@ impl Engine {
     /// at a time for each room.
     pub(crate) fn advance_windows(&mut self) {
         self.join_newest();
+        self.fill_threads();
         let failed = self.timers.get(Timer::FetchRetry).is_some();
         if failed || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
@@ -316,6 +324,29 @@ impl Engine {
         let stale =
             || windows().filter_map(|window| window.newest_of(&room.stale, held, feed)).max();
         of_threads().or_else(|| stale().map(|seq| (before(seq), None)))
+    }
+
+    /// A thread that shows less than a page takes what has come to be held before it.
+    fn fill_threads(&mut self) {
+        if self.phase != Phase::Ready || self.rests() {
+            return;
+        }
+        for key in self.windows.keys() {
+            let (Some(window), Some(room)) = (self.windows.get(key), self.rooms.get(&key.room))
+            else {
+                continue;
+            };
+            let begins = window.oldest().map_or(Seq::ZERO, Seq::previous);
+            let short = window.of.thread().is_some()
+                && window.loaded
+                && window.len() < defaults::TIMELINE_PAGE
+                && begins >= window.bottom(room.state.first_seq)
+                && window.held(&room.held).contains(begins);
+            let of_window = |load: &LoadPurpose| matches!(load, LoadPurpose::Step { key: of, .. } if *of == key);
+            if short && !self.loads.values().any(of_window) {
+                self.step_older(key, defaults::TIMELINE_PAGE, None);
+            }
+        }
     }
 
     /// A window that has come to where the feed is follows the newest from then on.

@@ -21,7 +21,7 @@ use crate::config::RateLimit;
 use crate::rate::RateLimiter;
 use crate::store::Entry;
 use ledger::Ledger;
-use users::{Change, Users};
+use users::{Change, Device, Users};
 use watched::Watched;
 
 pub(crate) use ledger::{keep, write_everybody};
@@ -137,31 +137,41 @@ impl Presence {
 
     /// A sign of life over HTTP.
     pub(crate) fn seen(&self, user: &UserId, sign: Sign, now: Instant) {
-        self.update(user, sign, now + silence(sign.heartbeat_ms), now, 0);
+        self.update(user, sign, now + silence(sign.heartbeat_ms), now, |device| device.is_in(sign));
     }
 
     /// A socket of the user's begins.
     pub(crate) fn socket_opened(&self, user: &UserId, sign: Sign, now: Instant) {
-        self.update(user, sign, now, now, 1);
+        self.update(user, sign, now, now, |device| {
+            device.sockets = device.sockets.saturating_add(1);
+            device.is_in(sign);
+        });
     }
 
     /// It tells anew where the app stands.
     pub(crate) fn socket_said(&self, user: &UserId, sign: Sign, now: Instant) {
-        self.update(user, sign, now, now, 0);
+        self.update(user, sign, now, now, |device| device.is_in(sign));
     }
 
-    /// It ends: the user counts for a while longer, for the time of a reconnect.
+    /// It ends: the user counts for a while longer, for the time of a reconnect. Where the app stood
+    /// when this one began says nothing now: the next one may have begun already.
     pub(crate) fn socket_closed(&self, user: &UserId, sign: Sign, now: Instant) {
-        self.update(user, sign, now + silence(sign.heartbeat_ms), now, -1);
+        self.update(user, sign, now + silence(sign.heartbeat_ms), now, |device| {
+            device.sockets = device.sockets.saturating_sub(1);
+        });
         self.lock().watched.stops(user, now);
     }
 
-    fn update(&self, user: &UserId, sign: Sign, until: Instant, now: Instant, sockets: i32) {
+    fn update(
+        &self,
+        user: &UserId,
+        sign: Sign,
+        until: Instant,
+        now: Instant,
+        change: impl FnOnce(&mut Device),
+    ) {
         let mut state = self.lock();
-        let change = state.users.update(user, sign.device, until, now, |device| {
-            device.sockets = device.sockets.saturating_add_signed(sockets);
-            device.foreground = sign.app_state == AppState::Foreground;
-        });
+        let change = state.users.update(user, sign.device, until, now, change);
         match change {
             Some(change) if self.flips.take(user, 1, now).is_ok() => state.changed(change, now),
             Some(change) => drop(state.late.insert(change.user, change.seen)),

@@ -135,6 +135,21 @@ fn a_user_is_away_when_every_device_is_in_the_background() {
 }
 
 #[test]
+fn a_connection_that_ends_late_says_nothing_of_where_the_app_is() {
+    let presence = presence();
+    let now = Instant::now();
+    let (back, front) =
+        (sign(1, AppState::Background, 60_000), sign(1, AppState::Foreground, 30_000));
+    presence.socket_opened(&user("bob"), back, now);
+    let inbox = watched(&presence, &["ada", "bob"]);
+    states(&inbox);
+    // The app comes back: its new connection is faster than the end of the old one.
+    presence.socket_opened(&user("bob"), front, now);
+    presence.socket_closed(&user("bob"), back, now);
+    assert_eq!(states(&inbox), [("bob".to_owned(), PresenceState::Online)]);
+}
+
+#[test]
 fn a_heartbeat_that_changes_nothing_is_told_to_nobody() {
     let presence = presence();
     let inbox = watched(&presence, &["ada", "bob", "cyd"]);

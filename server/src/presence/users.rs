@@ -5,7 +5,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-use tidewire_protocol::{PresenceState, UserId};
+use tidewire_protocol::{AppState, PresenceState, UserId};
+
+use super::Sign;
 
 /// Devices of one user that count. A client that draws another number at each request must not
 /// fill the memory.
@@ -15,9 +17,16 @@ const DEVICES: usize = 16;
 pub(super) struct Device {
     id: u32,
     pub(super) sockets: u32,
-    pub(super) foreground: bool,
+    foreground: bool,
     /// Without a socket, the end of its time.
     until: Instant,
+}
+
+impl Device {
+    /// It has said where its app stands.
+    pub(super) fn is_in(&mut self, sign: Sign) {
+        self.foreground = sign.app_state == AppState::Foreground;
+    }
 }
 
 #[derive(Debug)]
