@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tidewire_protocol::{
     Content, EditContent, Event, EventId, EventKind, HistoryAnchor, MessageContent, Op, OpOutcome,
-    RoomId, RoomSettings, Seq, UserId,
+    RoomId, RoomSettings, SearchTerms, Seq, UserId,
 };
 use uuid::Uuid;
 
 use super::{SqliteStore, migrations};
 use crate::bus::InProcess;
-use crate::store::{EventJson, Store};
+use crate::store::{EventJson, Found, SearchQuery, Store};
 
 const ROOM: Uuid = Uuid::from_u128(7);
 
@@ -57,6 +57,23 @@ fn second_schema(path: &Path) {
         )
         .unwrap();
     }
+}
+
+/// The same after the next two steps: with an index of messages that lacks lists of short beginnings, and
+/// has taken in all that there was.
+fn fourth_schema(path: &Path) {
+    second_schema(path);
+    let conn = Connection::open(path).unwrap();
+    for step in &migrations::STEPS[2..4] {
+        conn.execute_batch(step).unwrap();
+    }
+    conn.pragma_update(None, "user_version", 4).unwrap();
+    conn.execute_batch(
+        "INSERT INTO search(rowid, terms) VALUES(2, 'first');
+         INSERT INTO search(rowid, terms) VALUES(5, 'last');
+         DELETE FROM search_todo;",
+    )
+    .unwrap();
 }
 
 fn id(seq: u128) -> EventId {
@@ -113,4 +130,32 @@ async fn an_older_database_goes_on_and_its_own_kinds_of_that_name_change_nothing
     let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
     assert_eq!(store.room(room, ada).await.unwrap().settings, muted);
     store.close().await;
+}
+
+async fn find(store: &SqliteStore, text: &str) -> Found {
+    let terms = SearchTerms::parse(text).unwrap();
+    let query = SearchQuery { terms, room: None, sender: None, limit: 50, below: None };
+    store.search(bob(), query).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_older_index_is_made_anew_and_finds_what_was_said_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    assert!(find(&store, "fi").await.indexing, "what there was is still to be taken in");
+    while store.index_more().await.unwrap() {}
+    for (text, seqs) in [("fi", vec![2]), ("last", vec![5]), ("forged", vec![])] {
+        let found = find(&store, text).await;
+        let found: Vec<u64> = events(&found.messages).iter().map(|event| event.seq.get()).collect();
+        assert_eq!(found, seqs, "{text}");
+    }
+    assert!(!find(&store, "fi").await.indexing);
+    store.close().await;
+    let conn = Connection::open(&path).unwrap();
+    let schema: String = conn
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'search'", [], |row| row.get(0))
+        .unwrap();
+    assert!(schema.contains("prefix = '2 3'"), "{schema}");
 }

@@ -136,6 +136,16 @@ CREATE VIRTUAL TABLE search USING fts5(
 CREATE TABLE search_todo(below INTEGER NOT NULL);
 INSERT INTO search_todo SELECT head_ord + 1 FROM shards WHERE head_ord > 0;
 ",
+    // Short beginnings of words have lists of their own: else each search for one would merge those of
+    // all words that begin so, however far it then looks.
+    "
+DROP TABLE search;
+CREATE VIRTUAL TABLE search USING fts5(
+    terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii', prefix = '2 3'
+);
+DELETE FROM search_todo;
+INSERT INTO search_todo SELECT head_ord + 1 FROM shards WHERE head_ord > 0;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -29,7 +29,8 @@ const SENDER: char = '\u{e001}';
 /// former members may not see, messages of other rooms are passed over.
 const ROOM_TERMS: usize = 200;
 
-/// Messages that one request looks at, whatever it finds: about 20 ms. Then it says where to go on.
+/// Messages that one request looks at, whatever it finds. Then it says where to go on. This bounds the
+/// looks alone: that the index gives the first of them soon is due to its prefixes.
 const LOOKS: usize = 4_000;
 
 /// Events that one step of the index takes in: about 10 ms in which nobody else can write.
