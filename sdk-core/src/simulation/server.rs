@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
     ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
-    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoomCreated,
-    RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError,
-    limits,
+    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoleChange,
+    RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId,
+    WireError, limits,
 };
 use uuid::Uuid;
 
@@ -308,7 +308,10 @@ impl ModelServer {
             if let Some(member) = log.members.get_mut(user) {
                 member.left = Some((head, seq));
             }
-            inherit(log);
+            if let Some(heir) = inherit(log) {
+                let change = RoleChange { user: heir, role: Role::Owner };
+                self.append(room, by, EventKind::MemberRole, &change);
+            }
         }
         self.news.push(News::Room { room, also: Some(user.clone()) });
     }
@@ -420,7 +423,6 @@ impl ModelServer {
             read: receipt.read,
         };
         let receipts = room.receipts.values().map(|(receipt, _)| receipt.clone());
-        let peer = room.members.keys().find(|other| *other != user);
         Ok(RoomState {
             id,
             kind: room.kind,
@@ -449,14 +451,14 @@ impl ModelServer {
     }
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time.
-fn inherit(room: &mut ModelRoom) {
-    let present = |member: &&mut Membership| member.left.is_none();
-    if room.kind == RoomKind::Group
-        && !room.members.values().any(|m| m.left.is_none() && m.role == Role::Owner)
-        && let Some(heir) =
-            room.members.values_mut().filter(present).min_by_key(|member| member.joined_ord)
-    {
-        heir.role = Role::Owner;
+/// A group without an owner goes to whoever has been in it for the longest time. Gives who that is.
+fn inherit(room: &mut ModelRoom) -> Option<UserId> {
+    let owned = room.members.values().any(|m| m.left.is_none() && m.role == Role::Owner);
+    if room.kind != RoomKind::Group || owned {
+        return None;
     }
+    let present = room.members.iter_mut().filter(|(_, member)| member.left.is_none());
+    let (user, heir) = present.min_by_key(|(_, member)| member.joined_ord)?;
+    heir.role = Role::Owner;
+    Some(user.clone())
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use tidewire_protocol::{
-    Body, EventKind, MessageContent, NewRoom, Op, ProfileUpdate, Role, RoomId, RoomKind, Seq,
-    UnreadBase, UserId, limits,
+    Body, EventKind, MessageContent, NewRoom, Op, ProfileUpdate, Role, RoleChange, RoomId,
+    RoomKind, Seq, UnreadBase, UserId, limits,
 };
 
 use super::{Fixture, error, events, message, op, room_id, user};
@@ -87,7 +87,12 @@ pub(super) async fn only_owners_change_members_and_a_group_always_has_one(f: &Fi
     let again = f.store.remove_member(room, user("ada"), user("ada")).await.unwrap();
     assert_eq!(again.head_seq, Seq::new(3));
     let heir = f.store.room(room, user("bob")).await.unwrap();
-    assert_eq!(heir.role, Role::Owner);
+    assert_eq!((heir.role, heir.head_seq), (Role::Owner, Seq::new(4)));
+    let told = events(&[heir.last_event.unwrap()]).remove(0);
+    let change = RoleChange { user: user("bob"), role: Role::Owner };
+    assert_eq!((told.sender.as_str(), told.body()), ("ada", Body::MemberRole(change)));
+    let old = f.store.room(room, user("ada")).await.unwrap();
+    assert_eq!(old.head_seq, Seq::new(3), "who inherits is told to those who stay");
     assert_eq!(f.store.room(room, user("eve")).await.unwrap().role, Role::Member);
     f.store.remove_member(room, user("bob"), user("eve")).await.unwrap();
 }
