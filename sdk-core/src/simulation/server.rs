@@ -22,6 +22,14 @@ pub(super) struct Membership {
     pub(super) role: Role,
 }
 
+/// How a room looks to those in it.
+#[derive(Debug, Clone)]
+struct Looks {
+    name: Option<String>,
+    avatar_url: Option<String>,
+    members: u32,
+}
+
 /// A room and its log.
 #[derive(Debug)]
 pub struct ModelRoom {
@@ -35,6 +43,8 @@ pub struct ModelRoom {
     pub(super) avatar_url: Option<String>,
     created_by: Option<UserId>,
     pub(super) members: BTreeMap<UserId, Membership>,
+    /// How it looked to former members at their leave.
+    left_looks: BTreeMap<UserId, Looks>,
     /// Of the members, each with its place in the delivery log.
     pub receipts: BTreeMap<UserId, (Receipt, u64)>,
     pub(super) receipt_ord: u64,
@@ -57,6 +67,7 @@ impl ModelRoom {
             avatar_url: None,
             created_by,
             members: BTreeMap::new(),
+            left_looks: BTreeMap::new(),
             receipts: BTreeMap::new(),
             receipt_ord: 0,
             settings: BTreeMap::new(),
@@ -64,6 +75,11 @@ impl ModelRoom {
             ids: HashMap::new(),
             named: HashMap::new(),
         }
+    }
+
+    fn looks(&self) -> Looks {
+        let members = self.receipts.len() as u32;
+        Looks { name: self.name.clone(), avatar_url: self.avatar_url.clone(), members }
     }
 
     /// The newest seq.
@@ -308,6 +324,7 @@ impl ModelServer {
             if let Some(member) = log.members.get_mut(user) {
                 member.left = Some((head, seq));
             }
+            log.left_looks.insert(user.clone(), log.looks());
             if let Some(heir) = inherit(log) {
                 let change = RoleChange { user: heir, role: Role::Owner };
                 self.append(room, by, EventKind::MemberRole, &change);
@@ -423,15 +440,20 @@ impl ModelServer {
             read: receipt.read,
         };
         let receipts = room.receipts.values().map(|(receipt, _)| receipt.clone());
+        let Looks { name, avatar_url, members } = match room.left_looks.get(user) {
+            Some(looks) if !joined => looks.clone(),
+            _ => room.looks(),
+        };
+        let peer = room.members.keys().find(|other| *other != user);
         Ok(RoomState {
             id,
             kind: room.kind,
-            name: room.name.clone(),
-            avatar_url: room.avatar_url.clone(),
+            name,
+            avatar_url,
             settings: room.settings.get(user).map(|(now, _)| *now).unwrap_or_default(),
             peer: peer.filter(|_| room.kind == RoomKind::Direct).cloned(),
             created_at: 1,
-            members: room.receipts.len() as u32,
+            members,
             role: member.role,
             joined,
             first_seq: Seq::new(1),

@@ -41,6 +41,15 @@ pub(super) struct Membership {
     /// Everything up to there is read.
     pub(super) read_seq: Seq,
     pub(super) settings: RoomSettings,
+    /// How the room looked at the leave.
+    left_looks: Option<Looks>,
+}
+
+/// What everybody in a room sees of it.
+struct Looks {
+    name: Option<String>,
+    avatar_url: Option<String>,
+    members: u32,
 }
 
 impl Membership {
@@ -122,7 +131,8 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
-        "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings FROM members
+        "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings,
+                left_name, left_avatar_url, left_members FROM members
          WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
@@ -133,6 +143,12 @@ pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Opti
             delivered_seq: seq(row, 3)?,
             read_seq: seq(row, 4)?,
             settings: settings::settings(row, 5)?,
+            left_looks: match row.get(8)? {
+                Some(members) => {
+                    Some(Looks { name: row.get(6)?, avatar_url: row.get(7)?, members })
+                }
+                None => None,
+            },
         })
     })
     .optional()
@@ -178,18 +194,22 @@ fn state_of(
     let peer =
         row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
     let last = events(conn, row.rk, row.id, head_seq, head_seq)?.pop();
+    let (name, avatar_url, members) = match &member.left_looks {
+        Some(Looks { name, avatar_url, members }) => (name, avatar_url, *members),
+        None => (&row.name, &row.avatar_url, row.members),
+    };
     Ok(RoomState {
         id: row.id,
         kind: row.kind,
-        name: row.name.clone(),
-        avatar_url: row.avatar_url.clone(),
+        name: name.clone(),
+        avatar_url: avatar_url.clone(),
         settings: match member.left_seq {
             None => member.settings,
             Some(_) => RoomSettings::default(),
         },
         peer: peer.and_then(|name| UserId::new(name).ok()),
         created_at: row.created_at,
-        members: row.members,
+        members,
         role: member.role,
         joined: member.left_seq.is_none(),
         first_seq: Seq::new(1),

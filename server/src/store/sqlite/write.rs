@@ -199,12 +199,21 @@ pub(super) fn remove_member(
     };
     let change = MemberChange { user: user.clone() };
     insert_own(tx, &mut row, by, EventKind::MemberLeft, &change)?;
+    row.members = row.members.saturating_sub(1);
     tx.conn
         .prepare_cached(
-            "UPDATE members SET left_seq = ?3, left_ord = ?4 WHERE rk = ?1 AND user = ?2",
+            "UPDATE members SET left_seq = ?3, left_ord = ?4, left_name = ?5, left_avatar_url = ?6,
+             left_members = ?7 WHERE rk = ?1 AND user = ?2",
         )?
-        .execute((row.rk, user.as_str(), int(row.head_seq.get()), int(row.head_ord)))?;
-    row.members = row.members.saturating_sub(1);
+        .execute((
+            row.rk,
+            user.as_str(),
+            int(row.head_seq.get()),
+            int(row.head_ord),
+            &row.name,
+            &row.avatar_url,
+            row.members,
+        ))?;
     if leaver.role == Role::Owner {
         inherit(tx, &mut row, by)?;
     }

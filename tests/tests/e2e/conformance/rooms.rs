@@ -4,7 +4,7 @@ use tidewire::ErrorCode;
 use tidewire::engine::{Request, Response};
 use tidewire::{Role, RoomKind, Seq};
 use tidewire_protocol::{
-    Body, EventKind, HistoryAnchor, HistoryQuery, MemberChange, OpOutcome, RoleChange,
+    Body, EventKind, HistoryAnchor, HistoryQuery, MemberChange, OpOutcome, RoleChange, RoomUpdate,
 };
 
 use super::{
@@ -181,4 +181,37 @@ pub(super) async fn an_heir_is_told_that_the_group_is_his(server: &mut impl Serv
     remove(server, "cyd", room, "cyd").await.unwrap();
     let boot = boot(server, "eve").await;
     assert_eq!(boot.rooms[0].last_event.as_ref().unwrap().kind, EventKind::MemberLeft);
+}
+
+pub(super) async fn a_former_member_sees_the_room_as_it_was_at_the_leave(server: &mut impl Served) {
+    let room = group(server, "ada", &["bob", "cyd"]).await;
+    let looks = |name: &str| RoomUpdate {
+        name: Some(name.into()),
+        avatar_url: Some(format!("https://img.example/{name}")),
+    };
+    for (name, leaver) in [("before", Some("bob")), ("later", Some("cyd")), ("last", None)] {
+        let update = Request::UpdateRoom(room, looks(name));
+        server.request("ada", update).await.unwrap();
+        if let Some(leaver) = leaver {
+            remove(server, "ada", room, leaver).await.unwrap();
+        }
+    }
+    add(server, "ada", room, "eve").await.unwrap();
+    for (reader, name, members) in
+        [("bob", "before", 2), ("cyd", "later", 1), ("ada", "last", 2), ("eve", "last", 2)]
+    {
+        let Response::Room(state) = server.request(reader, Request::Room(room)).await.unwrap()
+        else {
+            panic!("another answer");
+        };
+        let RoomUpdate { name, avatar_url } = looks(name);
+        assert_eq!((state.name, state.avatar_url), (name, avatar_url), "{reader}");
+        assert_eq!(state.members, members, "{reader}");
+    }
+    // Who comes back sees it as it is.
+    let back = add(server, "ada", room, "bob").await.unwrap();
+    let Response::Room(state) = server.request("bob", Request::Room(room)).await.unwrap() else {
+        panic!("another answer");
+    };
+    assert_eq!((state.name, state.members), (back.name, 3));
 }
