@@ -119,7 +119,7 @@ impl ModelRoom {
                 && event.sender != *user
                 && event.content.parse::<MessageContent>().is_ok_and(|m| m.mentions.contains(user))
         };
-        new.iter().filter(mentions).count() as u32
+        new.iter().filter(mentions).take(limits::UNREAD_COUNT as usize).count() as u32
     }
 }
 

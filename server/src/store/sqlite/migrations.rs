@@ -174,6 +174,10 @@ UPDATE members SET
     WHERE left_seq IS NOT NULL;
 DROP TABLE told;
 ",
+    // What counts as unread, without what does not.
+    "
+CREATE INDEX events_counted ON events(rk, seq, sender) WHERE kind = 'message';
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -246,27 +246,23 @@ fn last_message(
     last.filter(|seq| *seq < head).map(|seq| view.event(conn, seq)).transpose()
 }
 
-/// The messages of others that count as unread.
-pub(super) const UNREAD: &str = "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY events_shown
-     WHERE rk = ?1 AND seq > ?3 AND kind = 'message' AND sender <> ?2
-       AND kind NOT IN ('edit', 'delete', 'reaction') LIMIT ?4)";
+/// The messages of others that count as unread. The user's own are passed over, all else is not looked
+/// at.
+pub(super) const UNREAD: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM events INDEXED BY events_counted
+         WHERE rk = ?1 AND seq > ?3 AND kind = 'message' AND sender <> ?2 LIMIT ?4)";
+/// Those of them that mention the user: only messages of others are written there.
+pub(super) const MENTIONS: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 LIMIT ?4)";
 
 /// What `user` has not read yet, counted at the room's head.
 fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Read<UnreadBase> {
-    let number = |sql: &str, limit: u32| -> Read<u32> {
-        conn.prepare_cached(sql)?
-            .query_row((row.rk, user.as_str(), int(read.get()), limit), |row| row.get(0))
+    let number = |sql: &str| -> Read<u32> {
+        let parameters = (row.rk, user.as_str(), int(read.get()), limits::UNREAD_COUNT);
+        conn.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))
     };
-    Ok(UnreadBase {
-        unread: number(UNREAD, limits::UNREAD_COUNT)?,
-        // Only messages of others are written there.
-        mentions: number(
-            "SELECT count(*) FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 AND ?4",
-            1,
-        )?,
-        as_of: row.head_seq,
-        read,
-    })
+    let (unread, mentions) = (number(UNREAD)?, number(MENTIONS)?);
+    Ok(UnreadBase { unread, mentions, as_of: row.head_seq, read })
 }
 
 /// Columns of an event, its place first: see [`event_from`].
