@@ -198,6 +198,12 @@ impl Content {
         self.0.get()
     }
 
+    /// Whether it is a JSON object. `serde` would take an array for an object with as many fields.
+    pub(crate) fn is_object(&self) -> bool {
+        // No white space stands around the text.
+        self.as_json().starts_with('{')
+    }
+
     /// Reads the content as `T`.
     ///
     /// # Errors

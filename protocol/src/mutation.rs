@@ -69,7 +69,11 @@ fn replaced(
         content: &'a RawValue,
     }
     let now = edit.parse::<Edit<'_>>()?.content;
-    let was = original.parse::<BTreeMap<String, &RawValue>>()?;
+    // What is no object has no fields that could stay.
+    let was = match original.is_object() {
+        true => original.parse::<BTreeMap<String, &RawValue>>()?,
+        false => BTreeMap::new(),
+    };
     let mut is = serde_json::from_str::<BTreeMap<String, &RawValue>>(now.get())?;
     let mut same = true;
     for name in fields {
@@ -94,7 +98,10 @@ pub fn deleted(original: &Content) -> Content {
         #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
         mentions: Option<&'a RawValue>,
     }
-    let left = original.parse().unwrap_or(Left { thread: None, mentions: None });
+    let left = match original.parse() {
+        Ok(left) if original.is_object() => left,
+        _ => Left { thread: None, mentions: None },
+    };
     Content::of(&left).unwrap_or_else(|_| Content::empty())
 }
 

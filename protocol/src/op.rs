@@ -69,6 +69,11 @@ impl Op {
         if self.kind.is_reserved() {
             return Err(InvalidOp::KindReserved(kind.into()));
         }
+        /// What a message says after an edit, as it was sent.
+        #[derive(Deserialize)]
+        struct Now {
+            content: Content,
+        }
         let bytes = self.content.as_json().len();
         match self.kind {
             EventKind::Message => {
@@ -78,6 +83,10 @@ impl Op {
             }
             EventKind::Edit => {
                 let edit: EditContent = self.parse()?;
+                let Now { content: now } = self.parse()?;
+                if !now.is_object() {
+                    return Err(InvalidOp::Malformed(self.kind.to_string()));
+                }
                 edit.content.validate()?;
                 self.check_targets([Some(edit.target)])?;
             }
@@ -102,7 +111,10 @@ impl Op {
 
     /// The content as the type of its kind.
     fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, InvalidOp> {
-        self.content.parse().map_err(|_| InvalidOp::Malformed(self.kind.to_string()))
+        match self.content.parse() {
+            Ok(content) if self.content.is_object() => Ok(content),
+            _ => Err(InvalidOp::Malformed(self.kind.to_string())),
+        }
     }
 
     fn check_targets(

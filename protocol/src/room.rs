@@ -86,7 +86,7 @@ pub struct RoomState<E = Event> {
 pub struct UnreadBase {
     /// Messages of others with `read < seq <= as_of`. The count stops at 1,000: that many or more.
     pub unread: u32,
-    /// Those of all such messages that mention the reader.
+    /// Those of all such messages that mention the reader. This count stops there, too.
     pub mentions: u32,
     /// What is counted up to.
     pub as_of: Seq,

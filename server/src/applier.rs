@@ -21,11 +21,17 @@ const BATCH: usize = 512;
 /// Rooms whose members are kept in memory: those with traffic.
 const ROSTERS: usize = 10_000;
 
+/// The first and the last `ord` that concern a member.
+type Range = (u64, Option<u64>);
+
+fn holds((joined, left): Range, ord: u64) -> bool {
+    joined <= ord && left.is_none_or(|left| ord <= left)
+}
+
 /// Who is to get the events of a room.
 struct Members {
     as_of: u64,
-    /// Each with the first and the last `ord` that concerns them.
-    ranges: HashMap<UserId, (u64, Option<u64>)>,
+    ranges: HashMap<UserId, Range>,
 }
 
 impl Members {
@@ -55,27 +61,27 @@ impl Members {
 
     /// Those in the room at this place of the log.
     fn present(&self, ord: u64) -> impl Iterator<Item = &UserId> {
-        self.ranges
-            .iter()
-            .filter(move |(_, (joined, left))| {
-                *joined <= ord && left.is_none_or(|left| ord <= left)
-            })
-            .map(|(user, _)| user)
+        self.ranges.iter().filter(move |(_, range)| holds(**range, ord)).map(|(user, _)| user)
+    }
+
+    /// Whether members do not see each other's receipts at this place. Looks no further than it must:
+    /// each of many members may tell of a receipt a second.
+    fn is_large(&self, ord: u64) -> bool {
+        self.present(ord).nth(limits::RECEIPT_MEMBERS as usize).is_some()
     }
 
     /// Those whom an entry is news for: of a receipt in a large room, and of settings
     /// anywhere, only their own user.
     fn concerned<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a UserId> {
         let own = match &entry.news {
-            News::Receipt(receipt)
-                if self.present(entry.ord).count() > limits::RECEIPT_MEMBERS as usize =>
-            {
-                Some(&receipt.user)
-            }
+            News::Receipt(receipt) if self.is_large(entry.ord) => Some(&receipt.user),
             News::Settings(user, _) => Some(user),
             _ => None,
         };
-        self.present(entry.ord).filter(move |user| own.is_none_or(|own| own == *user))
+        let all = own.is_none().then(|| self.present(entry.ord));
+        let own = own.and_then(|user| self.ranges.get_key_value(user));
+        let own = own.filter(|(_, range)| holds(**range, entry.ord)).map(|(user, _)| user);
+        own.into_iter().chain(all.into_iter().flatten())
     }
 
     /// Forgets those whose last event has been handed out.
@@ -174,7 +180,7 @@ impl Applier {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use tidewire_protocol::{Receipt, Seq};
+    use tidewire_protocol::{Receipt, RoomSettings, Seq, SettingsNews};
     use uuid::Uuid;
 
     use super::*;
@@ -228,6 +234,12 @@ mod tests {
             assert_eq!(members.concerned(&receipt).count(), heard);
             assert!(members.concerned(&receipt).any(|concerned| *concerned == user(7)));
             assert_eq!(members.concerned(&entry(3, None)).count(), count);
+            let settings = SettingsNews { room, settings: RoomSettings::default() };
+            for (of, heard) in [(user(7), vec![user(7)]), (user(count), vec![])] {
+                let news = News::Settings(of, settings);
+                let entry = Entry { shard: 0, ord: 2, room, news };
+                assert_eq!(members.concerned(&entry).cloned().collect::<Vec<_>>(), heard);
+            }
         }
     }
 }

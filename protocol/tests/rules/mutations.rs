@@ -55,6 +55,25 @@ fn a_reactions_key_has_1_to_64_bytes() {
 }
 
 #[test]
+fn what_is_typed_is_a_json_object_and_no_array_of_its_fields() {
+    for (kind, content) in [
+        ("message", json!(["my secret"])),
+        ("edit", json!([TARGET, { "text": "a" }])),
+        ("edit", json!({ "target": TARGET, "content": ["a"] })),
+        ("delete", json!([TARGET])),
+        ("reaction", json!([TARGET, "a"])),
+    ] {
+        let malformed = Err(InvalidOp::Malformed(kind.into()));
+        assert_eq!(check(kind, &content), malformed, "{kind} {content}");
+    }
+    assert_eq!(
+        check("poll.vote", &json!(["a"])),
+        Ok(()),
+        "other kinds are as their apps want them"
+    );
+}
+
+#[test]
 fn nothing_concerns_itself() {
     for (kind, content) in [
         ("edit", json!({ "target": ID, "content": { "text": "a" } })),
@@ -93,12 +112,17 @@ fn an_edit_says_everything_anew_but_where_the_message_stands() {
     // An edit of an edited message counts from the original: the same again.
     assert_eq!(edited(&now, &edit(inner)).unwrap(), now);
     assert!(edited(&plain, &content("{}")).is_err());
+    // Of what was taken as an array nothing stays.
+    let odd = edited(&content(r#"["secret"]"#), &edit(inner)).unwrap();
+    assert_eq!(odd.as_json(), inner);
 }
 
 #[test]
 fn of_what_was_deleted_only_its_thread_is_left() {
     assert_eq!(deleted(&content(r#"{"text":"secret","reply_to":"x"}"#)).as_json(), "{}");
-    assert_eq!(deleted(&content("7")).as_json(), "{}");
+    for odd in ["7", r#"["secret"]"#, r#"["secret","more"]"#] {
+        assert_eq!(deleted(&content(odd)).as_json(), "{}");
+    }
     let standing = content(&format!(r#"{{"text":"secret","thread":"{TARGET}"}}"#));
     let left = format!(r#"{{"thread":"{TARGET}"}}"#);
     assert_eq!(deleted(&standing).as_json(), left);

@@ -99,7 +99,9 @@ fn a_kind_has_1_to_64_bytes() {
 
 #[test]
 fn a_message_has_the_shape_of_a_message() {
-    for text in ["null", "[]", "{}", r#"{"text":7}"#, r#"{"text":null}"#, r#"{"metadata":{}}"#] {
+    for text in
+        ["null", "[]", r#"["a"]"#, "{}", r#"{"text":7}"#, r#"{"text":null}"#, r#"{"metadata":{}}"#]
+    {
         let content = Content::from_json(text.into()).unwrap();
         assert_eq!(
             op("message", content).validate(),

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use tidewire_protocol::{Event, EventId, EventKind, MessageContent, RoomId, Seq, limits};
+use tidewire_protocol::{Event, EventId, EventKind, MessageContent, RoomId, Seq};
 
 use super::client::SimClient;
 use super::server::ModelServer;
@@ -256,7 +256,7 @@ fn check_unread(client: &SimClient, server: &ModelServer) -> Result<(), Broken> 
         let read = log.receipts.get(&client.user).map_or(Seq::ZERO, |(own, _)| own.read);
         let counted = Unread {
             messages: log.unread(&client.user, read, log.head()),
-            mentions: log.mentions(&client.user, read).min(limits::UNREAD_COUNT),
+            mentions: log.mentions(&client.user, read),
             exact: true,
         };
         let known = client.engine.unread(id);

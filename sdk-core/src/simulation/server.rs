@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
     ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
-    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoomCreated,
-    RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId, WireError,
-    limits,
+    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoleChange,
+    RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId,
+    WireError, limits,
 };
 use uuid::Uuid;
 
@@ -20,6 +20,14 @@ pub(super) struct Membership {
     /// Where the leave stands in the delivery log and in the room.
     pub(super) left: Option<(u64, Seq)>,
     pub(super) role: Role,
+}
+
+/// How a room looks to those in it.
+#[derive(Debug, Clone)]
+struct Looks {
+    name: Option<String>,
+    avatar_url: Option<String>,
+    members: u32,
 }
 
 /// A room and its log.
@@ -35,6 +43,8 @@ pub struct ModelRoom {
     pub(super) avatar_url: Option<String>,
     created_by: Option<UserId>,
     pub(super) members: BTreeMap<UserId, Membership>,
+    /// How it looked to former members at their leave.
+    left_looks: BTreeMap<UserId, Looks>,
     /// Of the members, each with its place in the delivery log.
     pub receipts: BTreeMap<UserId, (Receipt, u64)>,
     pub(super) receipt_ord: u64,
@@ -57,6 +67,7 @@ impl ModelRoom {
             avatar_url: None,
             created_by,
             members: BTreeMap::new(),
+            left_looks: BTreeMap::new(),
             receipts: BTreeMap::new(),
             receipt_ord: 0,
             settings: BTreeMap::new(),
@@ -64,6 +75,11 @@ impl ModelRoom {
             ids: HashMap::new(),
             named: HashMap::new(),
         }
+    }
+
+    fn looks(&self) -> Looks {
+        let members = self.receipts.len() as u32;
+        Looks { name: self.name.clone(), avatar_url: self.avatar_url.clone(), members }
     }
 
     /// The newest seq.
@@ -103,7 +119,7 @@ impl ModelRoom {
                 && event.sender != *user
                 && event.content.parse::<MessageContent>().is_ok_and(|m| m.mentions.contains(user))
         };
-        new.iter().filter(mentions).count() as u32
+        new.iter().filter(mentions).take(limits::UNREAD_COUNT as usize).count() as u32
     }
 }
 
@@ -308,7 +324,11 @@ impl ModelServer {
             if let Some(member) = log.members.get_mut(user) {
                 member.left = Some((head, seq));
             }
-            inherit(log);
+            log.left_looks.insert(user.clone(), log.looks());
+            if let Some(heir) = inherit(log) {
+                let change = RoleChange { user: heir, role: Role::Owner };
+                self.append(room, by, EventKind::MemberRole, &change);
+            }
         }
         self.news.push(News::Room { room, also: Some(user.clone()) });
     }
@@ -420,16 +440,20 @@ impl ModelServer {
             read: receipt.read,
         };
         let receipts = room.receipts.values().map(|(receipt, _)| receipt.clone());
+        let Looks { name, avatar_url, members } = match room.left_looks.get(user) {
+            Some(looks) if !joined => looks.clone(),
+            _ => room.looks(),
+        };
         let peer = room.members.keys().find(|other| *other != user);
         Ok(RoomState {
             id,
             kind: room.kind,
-            name: room.name.clone(),
-            avatar_url: room.avatar_url.clone(),
+            name,
+            avatar_url,
             settings: room.settings.get(user).map(|(now, _)| *now).unwrap_or_default(),
             peer: peer.filter(|_| room.kind == RoomKind::Direct).cloned(),
             created_at: 1,
-            members: room.receipts.len() as u32,
+            members,
             role: member.role,
             joined,
             first_seq: Seq::new(1),
@@ -449,14 +473,14 @@ impl ModelServer {
     }
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time.
-fn inherit(room: &mut ModelRoom) {
-    let present = |member: &&mut Membership| member.left.is_none();
-    if room.kind == RoomKind::Group
-        && !room.members.values().any(|m| m.left.is_none() && m.role == Role::Owner)
-        && let Some(heir) =
-            room.members.values_mut().filter(present).min_by_key(|member| member.joined_ord)
-    {
-        heir.role = Role::Owner;
+/// A group without an owner goes to whoever has been in it for the longest time. Gives who that is.
+fn inherit(room: &mut ModelRoom) -> Option<UserId> {
+    let owned = room.members.values().any(|m| m.left.is_none() && m.role == Role::Owner);
+    if room.kind != RoomKind::Group || owned {
+        return None;
     }
+    let present = room.members.iter_mut().filter(|(_, member)| member.left.is_none());
+    let (user, heir) = present.min_by_key(|(_, member)| member.joined_ord)?;
+    heir.role = Role::Owner;
+    Some(user.clone())
 }

@@ -96,7 +96,7 @@ pub(crate) async fn suite(open: Opener<'_>) {
         rooms::only_owners_change_members_and_a_group_always_has_one,
         rooms::a_room_takes_only_so_many,
         rooms::a_state_says_what_its_reader_has_not_read,
-        rooms::the_count_of_unread_stops_and_that_of_mentions_does_not,
+        rooms::the_counts_of_unread_and_of_mentions_stop,
         rooms::the_room_list_misses_no_room_that_becomes_active,
         rooms::members_come_in_pages,
         rooms::profiles_are_replaced_as_a_whole,

@@ -121,7 +121,7 @@ pub(super) async fn any_text_is_a_query_and_none_is_an_operator(f: &Fixture<'_>)
     // However many rooms somebody is in.
     let many: UserId = user("many");
     let mut last = room;
-    for _ in 0..260 {
+    for _ in 0..310 {
         last = f.group("many", &[]).await;
     }
     f.append(last, "many", vec![message("hello")]).await;

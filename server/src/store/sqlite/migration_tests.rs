@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tidewire_protocol::{
     Content, EditContent, Event, EventId, EventKind, HistoryAnchor, MessageContent, Op, OpOutcome,
-    RoomId, RoomSettings, Seq, UserId,
+    RoomId, RoomSettings, SearchTerms, Seq, UserId,
 };
 use uuid::Uuid;
 
 use super::{SqliteStore, migrations};
 use crate::bus::InProcess;
-use crate::store::{EventJson, Store};
+use crate::store::{EventJson, Found, SearchQuery, Store};
 
 const ROOM: Uuid = Uuid::from_u128(7);
 
@@ -57,6 +57,23 @@ fn second_schema(path: &Path) {
         )
         .unwrap();
     }
+}
+
+/// The same after the next two steps: with an index of messages that lacks lists of short beginnings, and
+/// has taken in all that there was.
+fn fourth_schema(path: &Path) {
+    second_schema(path);
+    let conn = Connection::open(path).unwrap();
+    for step in &migrations::STEPS[2..4] {
+        conn.execute_batch(step).unwrap();
+    }
+    conn.pragma_update(None, "user_version", 4).unwrap();
+    conn.execute_batch(
+        "INSERT INTO search(rowid, terms) VALUES(2, 'first');
+         INSERT INTO search(rowid, terms) VALUES(5, 'last');
+         DELETE FROM search_todo;",
+    )
+    .unwrap();
 }
 
 fn id(seq: u128) -> EventId {
@@ -113,4 +130,77 @@ async fn an_older_database_goes_on_and_its_own_kinds_of_that_name_change_nothing
     let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
     assert_eq!(store.room(room, ada).await.unwrap().settings, muted);
     store.close().await;
+}
+
+#[tokio::test]
+async fn who_left_an_older_database_sees_the_room_as_it_was_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let conn = Connection::open(&path).unwrap();
+    let events = [
+        ("member.joined", r#"{"user":"cyd"}"#),
+        ("room.updated", r#"{"name":"Quay","avatar_url":"https://img.example/q"}"#),
+        ("message", r#"{"text":"between"}"#),
+        ("member.left", r#"{"user":"bob"}"#),
+        ("room.updated", r#"{"name":"Secret"}"#),
+        ("member.left", r#"{"user":"cyd"}"#),
+    ];
+    for (place, (kind, content)) in events.into_iter().enumerate() {
+        let seq = place as i64 + 7;
+        conn.execute(
+            "INSERT INTO events VALUES(?1 + 1, 1, ?1, ?2, 'ada', ?1, ?3, ?4, x'00', NULL)",
+            (seq, id(seq as u128).uuid().as_bytes(), kind, content),
+        )
+        .unwrap();
+    }
+    conn.execute_batch(
+        "UPDATE shards SET head_ord = 13;
+         UPDATE rooms SET name = 'Secret', head_seq = 12, head_ord = 13, members = 1;
+         UPDATE members SET left_seq = 10, left_ord = 11 WHERE user = 'bob';
+         INSERT INTO members(rk, user, role, joined_at, joined_seq, joined_ord, delivered_seq,
+             read_seq, left_seq, left_ord) VALUES(1, 'cyd', 2, 1, 7, 8, 7, 7, 12, 13);",
+    )
+    .unwrap();
+    drop(conn);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    let room = RoomId::from_uuid(ROOM);
+    for (reader, name, picture, members) in [
+        ("bob", "Quay", Some("https://img.example/q"), 2),
+        ("cyd", "Secret", None, 1),
+        ("ada", "Secret", None, 1),
+    ] {
+        let state = store.room(room, reader.parse().unwrap()).await.unwrap();
+        assert_eq!(state.name.as_deref(), Some(name), "{reader}");
+        assert_eq!((state.avatar_url.as_deref(), state.members), (picture, members), "{reader}");
+    }
+    store.close().await;
+}
+
+async fn find(store: &SqliteStore, text: &str) -> Found {
+    let terms = SearchTerms::parse(text).unwrap();
+    let query = SearchQuery { terms, room: None, sender: None, limit: 50, below: None };
+    store.search(bob(), query).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_older_index_is_made_anew_and_finds_what_was_said_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    assert!(find(&store, "fi").await.indexing, "what there was is still to be taken in");
+    while store.index_more().await.unwrap() {}
+    for (text, seqs) in [("fi", vec![2]), ("last", vec![5]), ("forged", vec![])] {
+        let found = find(&store, text).await;
+        let found: Vec<u64> = events(&found.messages).iter().map(|event| event.seq.get()).collect();
+        assert_eq!(found, seqs, "{text}");
+    }
+    assert!(!find(&store, "fi").await.indexing);
+    store.close().await;
+    let conn = Connection::open(&path).unwrap();
+    let schema: String = conn
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'search'", [], |row| row.get(0))
+        .unwrap();
+    assert!(schema.contains("prefix = '2 3'"), "{schema}");
 }

@@ -136,6 +136,48 @@ CREATE VIRTUAL TABLE search USING fts5(
 CREATE TABLE search_todo(below INTEGER NOT NULL);
 INSERT INTO search_todo SELECT head_ord + 1 FROM shards WHERE head_ord > 0;
 ",
+    // Short beginnings of words have lists of their own: else each search for one would merge those of
+    // all words that begin so, however far it then looks.
+    "
+DROP TABLE search;
+CREATE VIRTUAL TABLE search USING fts5(
+    terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii', prefix = '2 3'
+);
+DELETE FROM search_todo;
+INSERT INTO search_todo SELECT head_ord + 1 FROM shards WHERE head_ord > 0;
+",
+    // How a room looked when a member left, for those who are out already by what the log says.
+    "
+ALTER TABLE members ADD COLUMN left_name TEXT;
+ALTER TABLE members ADD COLUMN left_avatar_url TEXT;
+ALTER TABLE members ADD COLUMN left_members INTEGER;
+CREATE TEMP TABLE told AS
+    SELECT rk, seq, kind LIKE 'room.%' AS looks, content, sum(
+        CASE kind
+            WHEN 'room.created' THEN json_array_length(content, '$.members')
+            WHEN 'member.joined' THEN 1
+            WHEN 'member.left' THEN -1
+            ELSE 0
+        END
+    ) OVER (PARTITION BY rk ORDER BY seq) AS members
+    FROM events
+    WHERE kind IN ('room.created', 'room.updated', 'member.joined', 'member.left')
+      AND rk IN (SELECT rk FROM members WHERE left_seq IS NOT NULL);
+CREATE INDEX temp.told_looks ON told(rk, looks, seq);
+UPDATE members SET
+    left_name = (SELECT json_extract(content, '$.name') FROM told
+        WHERE told.rk = members.rk AND looks = 1 AND seq <= left_seq ORDER BY seq DESC LIMIT 1),
+    left_avatar_url = (SELECT json_extract(content, '$.avatar_url') FROM told
+        WHERE told.rk = members.rk AND looks = 1 AND seq <= left_seq ORDER BY seq DESC LIMIT 1),
+    left_members = (SELECT told.members FROM told
+        WHERE told.rk = members.rk AND looks = 0 AND seq = left_seq)
+    WHERE left_seq IS NOT NULL;
+DROP TABLE told;
+",
+    // What counts as unread, without what does not.
+    "
+CREATE INDEX events_counted ON events(rk, seq, sender) WHERE kind = 'message';
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

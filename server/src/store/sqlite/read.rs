@@ -41,6 +41,15 @@ pub(super) struct Membership {
     /// Everything up to there is read.
     pub(super) read_seq: Seq,
     pub(super) settings: RoomSettings,
+    /// How the room looked at the leave.
+    left_looks: Option<Looks>,
+}
+
+/// What everybody in a room sees of it.
+struct Looks {
+    name: Option<String>,
+    avatar_url: Option<String>,
+    members: u32,
 }
 
 impl Membership {
@@ -122,7 +131,8 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
-        "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings FROM members
+        "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings,
+                left_name, left_avatar_url, left_members FROM members
          WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
@@ -133,6 +143,12 @@ pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Opti
             delivered_seq: seq(row, 3)?,
             read_seq: seq(row, 4)?,
             settings: settings::settings(row, 5)?,
+            left_looks: match row.get(8)? {
+                Some(members) => {
+                    Some(Looks { name: row.get(6)?, avatar_url: row.get(7)?, members })
+                }
+                None => None,
+            },
         })
     })
     .optional()
@@ -178,18 +194,22 @@ fn state_of(
     let peer =
         row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
     let last = events(conn, row.rk, row.id, head_seq, head_seq)?.pop();
+    let (name, avatar_url, members) = match &member.left_looks {
+        Some(Looks { name, avatar_url, members }) => (name, avatar_url, *members),
+        None => (&row.name, &row.avatar_url, row.members),
+    };
     Ok(RoomState {
         id: row.id,
         kind: row.kind,
-        name: row.name.clone(),
-        avatar_url: row.avatar_url.clone(),
+        name: name.clone(),
+        avatar_url: avatar_url.clone(),
         settings: match member.left_seq {
             None => member.settings,
             Some(_) => RoomSettings::default(),
         },
         peer: peer.and_then(|name| UserId::new(name).ok()),
         created_at: row.created_at,
-        members: row.members,
+        members,
         role: member.role,
         joined: member.left_seq.is_none(),
         first_seq: Seq::new(1),
@@ -226,27 +246,23 @@ fn last_message(
     last.filter(|seq| *seq < head).map(|seq| view.event(conn, seq)).transpose()
 }
 
-/// The messages of others that count as unread.
-pub(super) const UNREAD: &str = "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY events_shown
-     WHERE rk = ?1 AND seq > ?3 AND kind = 'message' AND sender <> ?2
-       AND kind NOT IN ('edit', 'delete', 'reaction') LIMIT ?4)";
+/// The messages of others that count as unread. The user's own are passed over, all else is not looked
+/// at.
+pub(super) const UNREAD: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM events INDEXED BY events_counted
+         WHERE rk = ?1 AND seq > ?3 AND kind = 'message' AND sender <> ?2 LIMIT ?4)";
+/// Those of them that mention the user: only messages of others are written there.
+pub(super) const MENTIONS: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 LIMIT ?4)";
 
 /// What `user` has not read yet, counted at the room's head.
 fn unread_base(conn: &Connection, row: &RoomRow, user: &UserId, read: Seq) -> Read<UnreadBase> {
-    let number = |sql: &str, limit: u32| -> Read<u32> {
-        conn.prepare_cached(sql)?
-            .query_row((row.rk, user.as_str(), int(read.get()), limit), |row| row.get(0))
+    let number = |sql: &str| -> Read<u32> {
+        let parameters = (row.rk, user.as_str(), int(read.get()), limits::UNREAD_COUNT);
+        conn.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))
     };
-    Ok(UnreadBase {
-        unread: number(UNREAD, limits::UNREAD_COUNT)?,
-        // Only messages of others are written there.
-        mentions: number(
-            "SELECT count(*) FROM mentions WHERE rk = ?1 AND user = ?2 AND seq > ?3 AND ?4",
-            1,
-        )?,
-        as_of: row.head_seq,
-        read,
-    })
+    let (unread, mentions) = (number(UNREAD)?, number(MENTIONS)?);
+    Ok(UnreadBase { unread, mentions, as_of: row.head_seq, read })
 }
 
 /// Columns of an event, its place first: see [`event_from`].

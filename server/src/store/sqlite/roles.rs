@@ -69,14 +69,26 @@ pub(super) fn set_role(
                 "the last owner cannot step down: make another member an owner first",
             ));
         }
-        let change = RoleChange { user: user.clone(), role };
-        insert_own(tx, &mut row, by, EventKind::MemberRole, &change)?;
-        tx.conn
-            .prepare_cached("UPDATE members SET role = ?3 WHERE rk = ?1 AND user = ?2")?
-            .execute((row.rk, user.as_str(), role_code(role)))?;
+        give_role(tx, &mut row, by, user.clone(), role)?;
         save_head(tx, &row)?;
     }
     read::state(tx.conn, &row, by)
+}
+
+/// Writes that a member has another role from here on. The caller saves the head.
+pub(super) fn give_role(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    by: &UserId,
+    user: UserId,
+    role: Role,
+) -> Result<(), StoreError> {
+    let change = RoleChange { user, role };
+    insert_own(tx, row, by, EventKind::MemberRole, &change)?;
+    tx.conn
+        .prepare_cached("UPDATE members SET role = ?3 WHERE rk = ?1 AND user = ?2")?
+        .execute((row.rk, change.user.as_str(), role_code(role)))?;
+    Ok(())
 }
 
 /// How many owners a group has, counted up to two.

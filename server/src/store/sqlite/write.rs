@@ -1,5 +1,6 @@
 //! What the writer does in a transaction: rooms, members, profiles.
 
+use rusqlite::OptionalExtension;
 use tidewire_protocol::{
     EventKind, MemberChange, NewRoom, Profile, ProfileUpdate, Role, RoomCreated, RoomId, RoomKind,
     RoomState, UserId, limits,
@@ -7,6 +8,7 @@ use tidewire_protocol::{
 
 use super::append::{insert_own, save_head};
 use super::read::{self, RoomRow};
+use super::roles::give_role;
 use super::writer::Tx;
 use super::{int, role_code, room_kind_code};
 use crate::store::{EventJson, StoreError};
@@ -197,31 +199,45 @@ pub(super) fn remove_member(
     };
     let change = MemberChange { user: user.clone() };
     insert_own(tx, &mut row, by, EventKind::MemberLeft, &change)?;
+    row.members = row.members.saturating_sub(1);
     tx.conn
         .prepare_cached(
-            "UPDATE members SET left_seq = ?3, left_ord = ?4 WHERE rk = ?1 AND user = ?2",
+            "UPDATE members SET left_seq = ?3, left_ord = ?4, left_name = ?5, left_avatar_url = ?6,
+             left_members = ?7 WHERE rk = ?1 AND user = ?2",
         )?
-        .execute((row.rk, user.as_str(), int(row.head_seq.get()), int(row.head_ord)))?;
-    row.members = row.members.saturating_sub(1);
+        .execute((
+            row.rk,
+            user.as_str(),
+            int(row.head_seq.get()),
+            int(row.head_ord),
+            &row.name,
+            &row.avatar_url,
+            row.members,
+        ))?;
     if leaver.role == Role::Owner {
-        inherit(tx, &row)?;
+        inherit(tx, &mut row, by)?;
     }
     save_head(tx, &row)?;
     read::state(tx.conn, &row, by)
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time.
-fn inherit(tx: &Tx<'_>, row: &RoomRow) -> Result<(), StoreError> {
-    tx.conn
+/// A group without an owner goes to whoever has been in it for the longest time. The one who left it so
+/// has done that.
+fn inherit(tx: &Tx<'_>, row: &mut RoomRow, by: &UserId) -> Result<(), StoreError> {
+    let heir = tx
+        .conn
         .prepare_cached(
-            "UPDATE members SET role = ?2 WHERE rk = ?1 AND user = (
-                 SELECT user FROM members WHERE rk = ?1 AND left_ord IS NULL
-                 ORDER BY joined_ord, user LIMIT 1)
+            "SELECT user FROM members WHERE rk = ?1 AND left_ord IS NULL
              AND NOT EXISTS(
-                 SELECT 1 FROM members WHERE rk = ?1 AND left_ord IS NULL AND role = ?2)",
+                 SELECT 1 FROM members WHERE rk = ?1 AND left_ord IS NULL AND role = ?2)
+             ORDER BY joined_ord, user LIMIT 1",
         )?
-        .execute((row.rk, role_code(Role::Owner)))?;
-    Ok(())
+        .query_row((row.rk, role_code(Role::Owner)), |found| read::user(found, 0))
+        .optional()?;
+    match heir {
+        Some(heir) => give_role(tx, row, by, heir, Role::Owner),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn require_owner(tx: &Tx<'_>, row: &RoomRow, user: &UserId) -> Result<(), StoreError> {

@@ -69,6 +69,8 @@ scenarios! {
     rooms::who_is_not_in_a_room_learns_nothing_of_it;
     rooms::only_an_owner_changes_members_and_a_group_is_never_without_one;
     rooms::a_former_member_gets_the_answer_to_what_was_accepted_and_nothing_else;
+    rooms::an_heir_is_told_that_the_group_is_his;
+    rooms::a_former_member_sees_the_room_as_it_was_at_the_leave;
     rooms::history_comes_from_either_end_and_around;
     changes::history_is_folded_as_of_its_head;
     changes::a_page_reaches_over_what_was_folded_away;

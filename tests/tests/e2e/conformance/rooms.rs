@@ -3,10 +3,13 @@
 use tidewire::ErrorCode;
 use tidewire::engine::{Request, Response};
 use tidewire::{Role, RoomKind, Seq};
-use tidewire_protocol::{HistoryAnchor, HistoryQuery, OpOutcome};
+use tidewire_protocol::{
+    Body, EventKind, HistoryAnchor, HistoryQuery, MemberChange, OpOutcome, RoleChange, RoomUpdate,
+};
 
 use super::{
-    Served, add, boot, code, group, op, refusal, remove, room, talk, try_create, try_send,
+    Served, add, boot, code, cursor, group, op, read, refusal, remove, room, talk, try_create,
+    try_send, user,
 };
 
 pub(super) async fn a_room_is_created_once_and_a_repeat_gets_the_same(server: &mut impl Served) {
@@ -26,9 +29,9 @@ pub(super) async fn a_room_is_created_once_and_a_repeat_gets_the_same(server: &m
 
 pub(super) async fn a_pair_has_one_direct_room(server: &mut impl Served) {
     let first = try_create(server, "ada", room(), RoomKind::Direct, &["bob"]).await.unwrap();
-    assert_eq!(first.peer, Some(super::user("bob")));
+    assert_eq!(first.peer, Some(user("bob")));
     let other = try_create(server, "bob", room(), RoomKind::Direct, &["ada"]).await.unwrap();
-    assert_eq!((other.id, other.peer), (first.id, Some(super::user("ada"))));
+    assert_eq!((other.id, other.peer), (first.id, Some(user("ada"))));
     let alone = try_create(server, "ada", room(), RoomKind::Direct, &[]).await;
     assert_eq!(code(alone), ErrorCode::InvalidContent);
 }
@@ -157,4 +160,58 @@ pub(super) async fn history_comes_from_either_end_and_around(server: &mut impl S
     };
     let refused = server.request("ada", Request::History(room, both)).await;
     assert_eq!(code(refused), ErrorCode::BadRequest);
+}
+
+pub(super) async fn an_heir_is_told_that_the_group_is_his(server: &mut impl Served) {
+    let room = group(server, "ada", &["bob", "cyd"]).await;
+    let cursors = [cursor(server, "bob").await, cursor(server, "ada").await];
+    remove(server, "ada", room, "ada").await.unwrap();
+    let page = read(server, "bob", &cursors[0]).await;
+    let bodies: Vec<_> = page.events.iter().map(|event| event.body()).collect();
+    let left = MemberChange { user: user("ada") };
+    let role = RoleChange { user: user("bob"), role: Role::Owner };
+    assert_eq!(bodies, [Body::MemberLeft(left), Body::MemberRole(role)]);
+    assert!(page.events.iter().all(|event| event.sender == user("ada")));
+    assert_eq!(boot(server, "bob").await.rooms[0].role, Role::Owner);
+    // Who leaves hears of the leave and no more.
+    let page = read(server, "ada", &cursors[1]).await;
+    assert_eq!(page.events.len(), 1);
+    // Where an owner stays nobody inherits.
+    add(server, "bob", room, "eve").await.unwrap();
+    remove(server, "cyd", room, "cyd").await.unwrap();
+    let boot = boot(server, "eve").await;
+    assert_eq!(boot.rooms[0].last_event.as_ref().unwrap().kind, EventKind::MemberLeft);
+}
+
+pub(super) async fn a_former_member_sees_the_room_as_it_was_at_the_leave(server: &mut impl Served) {
+    let room = group(server, "ada", &["bob", "cyd"]).await;
+    let looks = |name: &str| RoomUpdate {
+        name: Some(name.into()),
+        avatar_url: Some(format!("https://img.example/{name}")),
+    };
+    for (name, leaver) in [("before", Some("bob")), ("later", Some("cyd")), ("last", None)] {
+        let update = Request::UpdateRoom(room, looks(name));
+        server.request("ada", update).await.unwrap();
+        if let Some(leaver) = leaver {
+            remove(server, "ada", room, leaver).await.unwrap();
+        }
+    }
+    add(server, "ada", room, "eve").await.unwrap();
+    for (reader, name, members) in
+        [("bob", "before", 2), ("cyd", "later", 1), ("ada", "last", 2), ("eve", "last", 2)]
+    {
+        let Response::Room(state) = server.request(reader, Request::Room(room)).await.unwrap()
+        else {
+            panic!("another answer");
+        };
+        let RoomUpdate { name, avatar_url } = looks(name);
+        assert_eq!((state.name, state.avatar_url), (name, avatar_url), "{reader}");
+        assert_eq!(state.members, members, "{reader}");
+    }
+    // Who comes back sees it as it is.
+    let back = add(server, "ada", room, "bob").await.unwrap();
+    let Response::Room(state) = server.request("bob", Request::Room(room)).await.unwrap() else {
+        panic!("another answer");
+    };
+    assert_eq!((state.name, state.members), (back.name, 3));
 }
