@@ -31,6 +31,19 @@ import Testing
         try await pair.end()
     }
 
+    @Test(arguments: [Double.infinity, .nan, .greatestFiniteMagnitude, 1e300])
+    func aDeadlineThatIsNoneIsADay(_ deadline: Double) async throws {
+        let pair = try await Pair.meet()
+        #expect(try await pair.client.refreshOnce(deadline: deadline).complete)
+        try await pair.end()
+    }
+
+    @Test func secondsAreCountedInMilliseconds() {
+        #expect(milliseconds(0.25) == 250 && milliseconds(86_399) == 86_399_000)
+        #expect(milliseconds(-1) == 0 && milliseconds(-.infinity) == 0)
+        #expect(milliseconds(.nan) == 86_400_000 && milliseconds(.infinity) == 86_400_000)
+    }
+
     @Test func savingPowerAllowsHybridAtMost() async throws {
         let pair = try await Pair.meet()
         pair.client.setPower(low: true)
