@@ -108,6 +108,22 @@ struct ClosingTests {
     }
 
     // scenario: use-after-close
+    @Test func aClosedTimelineKeepsNothingInMemoryWhoeverStillHoldsIt() async throws {
+        let pair = try await Pair.meet()
+        try await pair.say("Hello", in: pair.room)
+        let list = try await pair.client.roomList()
+        #expect(try await pair.client.cacheReport().messagesInMemory > 0)
+        pair.timeline.close()
+        list.close()
+        // The client hears of a close before it hears of what is asked for afterwards.
+        #expect(try await pair.client.cacheReport().messagesInMemory == 0)
+        #expect(pair.timeline.room == pair.room.id)
+        await fails(with: .Closed) { try await pair.timeline.loadOlder() }
+        await fails(with: .Closed) { try list.setVisible(first: 0, count: 1) }
+        try await pair.end()
+    }
+
+    // scenario: use-after-close
     @Test(arguments: 0..<10) func callsBesideTheCloseSucceedOrSayClosed(_ round: Int) async throws {
         let (person, world) = try await (Person("ada"), World.new())
         let client = try await person.open(world)
