@@ -210,8 +210,10 @@ suspend fun rename(client: TidewireClient, name: String) {
 suspend fun showUnread(room: Room) {
     room.timeline(TimelineStart.FirstUnread).use { timeline ->
         timeline.rows.collect { state ->
+            // The first one from there on: what stands at that very place may have no row.
+            val first = state.messages.find { (it.seq ?: 0) >= (state.unreadFrom ?: Long.MAX_VALUE) }
             for (message in state.messages) {
-                if (message.seq == state.unreadFrom) println("--- new ---")
+                if (message === first) println("--- new ---")
                 println(message.text)
             }
             if (state.moreAfter) println("(more below)")
