@@ -250,10 +250,13 @@ public struct Room: Sendable, Identifiable {
     /// - Parameter start: where; at the newest messages unless told.
     /// - Throws: `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room has no such message; `Offline`
     ///   or `Network` if what is there is not on this device; `Refused`, `Closed`, `Internal`, and those
-    ///   of the store.
+    ///   of the store; `CancellationError` if the task is cancelled.
     public func timeline(at start: TimelineStart = .newest) async throws -> Timeline {
         try gate.pass()
-        return Timeline(try await client.openTimeline(room: id, start: start), gate: gate)
+        let source = try await cancellable {
+            try await client.openTimeline(room: id, start: start, cancel: $0)
+        }
+        return Timeline(source, gate: gate)
     }
 
     /// Opens a timeline of a message and what stands in its thread: the message first, then the newest
@@ -264,6 +267,9 @@ public struct Room: Sendable, Identifiable {
     /// - Throws: as ``timeline(at:)``.
     public func thread(of root: String) async throws -> Timeline {
         try gate.pass()
-        return Timeline(try await client.openThread(room: id, root: root), gate: gate)
+        let source = try await cancellable {
+            try await client.openThread(room: id, root: root, cancel: $0)
+        }
+        return Timeline(source, gate: gate)
     }
 }

@@ -245,7 +245,7 @@ public class Room internal constructor(
      */
     public suspend fun members(after: String? = null): MemberPage {
         after?.let { valid("after", it) }
-        return client.read { it.members(id, after).toApi() }
+        return client.read { it.members(id, after, null).toApi() }
     }
 
     /**
@@ -320,7 +320,7 @@ public class Room internal constructor(
     /**
      * Opens a timeline, at the newest messages unless told; close it when nobody looks any more. From
      * memory or disk if what is there is held; else waits for the network. Timelines at the newest share
-     * what they show; any other is at a place of its own.
+     * what they show; any other is at a place of its own. Cancelling it is safe.
      *
      * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room
      *   has no such message; `Offline` or `Network` if what is there is not on this device; `Refused`,
@@ -328,7 +328,7 @@ public class Room internal constructor(
      */
     public suspend fun timeline(start: TimelineStart = TimelineStart.Newest): Timeline {
         val place = start.toFfi()
-        return client.timeline(id) { it.openTimeline(id, place) }
+        return client.timeline(id) { core, token -> core.openTimeline(id, place, token) }
     }
 
     /**
@@ -340,7 +340,7 @@ public class Room internal constructor(
      */
     public suspend fun thread(root: String): Timeline {
         valid("root", root)
-        return client.timeline(id) { it.openThread(id, root) }
+        return client.timeline(id) { core, token -> core.openThread(id, root, token) }
     }
 
     override fun equals(other: Any?): Boolean =

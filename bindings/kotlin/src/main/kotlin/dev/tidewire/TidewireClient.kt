@@ -1,5 +1,6 @@
 package dev.tidewire
 
+import dev.tidewire.ffi.CancelToken
 import dev.tidewire.internal.AppTokens
 import dev.tidewire.internal.deciding
 import dev.tidewire.internal.follow
@@ -404,8 +405,8 @@ public class TidewireClient private constructor(
 
     internal suspend fun timeline(
         room: String,
-        open: suspend (FfiClient) -> FfiTimeline,
-    ): Timeline = making { Timeline(open(live()), this, room) }
+        open: suspend (FfiClient, CancelToken) -> FfiTimeline,
+    ): Timeline = making { token -> Timeline(open(live(), token), this, room) }
 
     internal val isClosed: Boolean get() = closed.get()
 
