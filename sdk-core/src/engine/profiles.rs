@@ -351,10 +351,11 @@ impl Engine {
         self.commit(transaction, After::default());
     }
 
-    /// The app is suspended: nobody waits any more.
+    /// The app is suspended: nobody waits any more, and what is known has to do, as without a network.
+    /// What is missing stays wanted, and is told once the app is awake.
     pub(crate) fn profiles_rest(&mut self) {
         for lookup in std::mem::take(&mut self.profiles.lookups) {
-            self.reply(lookup.command, Err(Error::Suspended));
+            self.answer_lookup(lookup);
         }
     }
 }
