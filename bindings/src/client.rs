@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire::{EventId, RoomId, Seq, UserId};
+use tidewire::{Content, EventId, EventKind, RoomId, Seq, UserId};
 
 use crate::budget::{Budget, BudgetReport};
 use crate::cancel::{CancelToken, or_cancelled};
 use crate::error::TidewireError;
 use crate::event::EventSubscription;
-use crate::message::OutgoingMessage;
+use crate::message::{OutgoingMessage, no_json};
 use crate::mode::{self, AppState, Mode, ModeBatch, ModeSubscription, Network};
 use crate::presence::Presence;
 use crate::room::{RoomSummary, Unread};
@@ -185,6 +185,23 @@ impl Client {
         let room = self.room(&room)?;
         let content = message.content()?;
         finish(async move { Ok(room.send_message(content).await?.to_string()) }).await
+    }
+
+    /// Sends an event of the app's own kind, with its content as JSON: the server carries it without
+    /// looking into it. Not one that starts with `room.` or `member.`. As `send`.
+    ///
+    /// # Errors
+    /// As for `send`.
+    pub async fn send_as(
+        &self,
+        room: String,
+        kind: String,
+        content_json: String,
+    ) -> Result<String, TidewireError> {
+        let room = self.room(&room)?;
+        let content = Content::from_json(content_json).map_err(|error| no_json(&error))?;
+        let kind = EventKind::from(kind.as_str());
+        finish(async move { Ok(room.send_as(kind, &content).await?.to_string()) }).await
     }
 
     /// Marks a room as read up to `seq`, also for the user's other devices. Never goes back; beyond

@@ -55,6 +55,19 @@ public struct Room: Sendable, Identifiable {
         try await send(OutgoingMessage(text: text, thread: root))
     }
 
+    /// Sends an event of the app's own kind: the server carries it without looking into it, and
+    /// timelines show it with its `kind` and `contentJson`. As ``send(_:)``.
+    ///
+    /// - Parameters:
+    ///   - kind: 1 to 64 bytes, not one that starts with `room.` or `member.`.
+    ///   - contentJson: its content: at most 16 KiB of JSON.
+    /// - Throws: as ``send(_:)``; `InvalidMessage` also for what is no JSON, and for such a kind.
+    @discardableResult
+    public func sendAs(_ kind: String, contentJson: String) async throws -> String {
+        try gate.pass()
+        return try await client.sendAs(room: id, kind: kind, contentJson: contentJson)
+    }
+
     /// Has a message of the user's say something else. Shows at once; on disk when this returns, from
     /// there on it arrives exactly once. A message that was never sent is changed where it waits. What
     /// it quotes and its thread stay what they were. If the server refuses the edit, the message is

@@ -31,6 +31,7 @@ struct ClosingTests {
             await fails(with: .Closed) { _ = try await room.thread(of: id) }
             await fails(with: .Closed) { try await timeline.fillGap(from: 1, to: 2) }
             await fails(with: .Closed) { try await room.reply(to: id, "too late") }
+            await fails(with: .Closed) { try await room.sendAs("app", contentJson: "{}") }
             await fails(with: .Closed) { try await room.sendInThread(of: id, "too late") }
             await fails(with: .Closed) { try await room.edit(id, "too late") }
             await fails(with: .Closed) { try await room.delete(id) }

@@ -134,6 +134,11 @@ func label(of message: Message) -> String {
     case .read: "read"
     }
 }
+
+func share(latitude: Double, longitude: Double, in room: Room) async throws {
+    // An event of the app's own kind: it shows with its `kind` and `contentJson`.
+    try await room.sendAs("com.example.place", contentJson: "[\(latitude),\(longitude)]")
+}
 // end snippet
 
 // snippet: changes

@@ -74,6 +74,21 @@ public class Room internal constructor(
     }
 
     /**
+     * Sends an event of the app's own [kind]: the server carries it without looking into it, and
+     * timelines show it with its [Message.kind] and [Message.contentJson]. As [send].
+     *
+     * @param kind 1 to 64 bytes, not one that starts with `room.` or `member.`.
+     * @param contentJson its content: at most 16 KiB of JSON.
+     * @throws TidewireException as for [send]; `InvalidMessage` also for what is no JSON, and for such
+     *   a kind.
+     */
+    public suspend fun sendAs(kind: String, contentJson: String): String {
+        valid("kind", kind)
+        valid("contentJson", contentJson)
+        return client.decide { it.sendAs(id, kind, contentJson) }
+    }
+
+    /**
      * Has the user's message [message] say something else. Shows at once; on disk when this returns,
      * from there on it arrives exactly once. A message that was never sent is changed where it waits.
      * What it quotes and its thread stay what they were. If the server refuses the edit, the message

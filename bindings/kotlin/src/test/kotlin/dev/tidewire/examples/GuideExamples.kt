@@ -129,6 +129,10 @@ fun mark(message: Message): String =
         is MessageState.Waiting -> " (waits for one before it)"
         is MessageState.Failed -> " (${state.reason.text})"
     }
+
+suspend fun share(room: Room, latitude: Double, longitude: Double): String =
+    // An event of the app's own kind: it shows with its `kind` and `contentJson`.
+    room.sendAs("com.example.place", "[$latitude,$longitude]")
 // end
 
 // snippet: changes
