@@ -176,8 +176,7 @@ impl ProfileCache {
 }
 
 impl Engine {
-    pub(crate) fn look_up_profiles(&mut self, command: CommandId, mut users: Vec<UserId>) {
-        users.truncate(limits::PROFILES_BATCH);
+    pub(crate) fn look_up_profiles(&mut self, command: CommandId, users: Vec<UserId>) {
         let wall = self.now.wall_ms;
         for user in &users {
             self.profiles.has_shown(user);
