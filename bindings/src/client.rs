@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire::{EventId, RoomId, Seq, UserId};
+use tidewire::{Content, EventId, EventKind, RoomId, Seq, UserId};
 
 use crate::budget::{Budget, BudgetReport};
+use crate::cancel::{CancelToken, or_cancelled};
 use crate::error::TidewireError;
 use crate::event::EventSubscription;
-use crate::message::OutgoingMessage;
+use crate::message::{OutgoingMessage, no_json};
 use crate::mode::{self, AppState, Mode, ModeBatch, ModeSubscription, Network};
 use crate::presence::Presence;
 use crate::room::{RoomSummary, Unread};
@@ -134,14 +135,20 @@ impl Client {
     ///
     /// # Errors
     /// `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room has no such message; `Offline` or
-    /// `Network` if what is there is not on this device; `Refused`, `Closed`, those of the store.
+    /// `Network` if what is there is not on this device; `Refused`, `Closed`, `Cancelled`, those of the
+    /// store.
     pub async fn open_timeline(
         &self,
         room: String,
         start: TimelineStart,
+        cancel: Option<Arc<CancelToken>>,
     ) -> Result<Arc<Timeline>, TidewireError> {
         let (room, start) = (self.room(&room)?, start.parse()?);
-        run(async move { Ok(Arc::new(Timeline::new(room.timeline_at(start).await?))) }).await
+        run(async move {
+            let open = async { Ok(Arc::new(Timeline::new(room.timeline_at(start).await?))) };
+            or_cancelled(cancel.as_deref(), open).await
+        })
+        .await
     }
 
     /// Opens a timeline of a message and what stands in its thread: the message first, then the newest
@@ -153,9 +160,14 @@ impl Client {
         &self,
         room: String,
         root: String,
+        cancel: Option<Arc<CancelToken>>,
     ) -> Result<Arc<Timeline>, TidewireError> {
         let (room, root) = (self.room(&room)?, root.parse::<EventId>()?);
-        run(async move { Ok(Arc::new(Timeline::new(room.thread(root).await?))) }).await
+        run(async move {
+            let open = async { Ok(Arc::new(Timeline::new(room.thread(root).await?))) };
+            or_cancelled(cancel.as_deref(), open).await
+        })
+        .await
     }
 
     /// Sends a message. Gives its id once it is on disk; by then open timelines show it. From there
@@ -173,6 +185,23 @@ impl Client {
         let room = self.room(&room)?;
         let content = message.content()?;
         finish(async move { Ok(room.send_message(content).await?.to_string()) }).await
+    }
+
+    /// Sends an event of the app's own kind, with its content as JSON: the server carries it without
+    /// looking into it. Not one that starts with `room.` or `member.`. As `send`.
+    ///
+    /// # Errors
+    /// As for `send`.
+    pub async fn send_as(
+        &self,
+        room: String,
+        kind: String,
+        content_json: String,
+    ) -> Result<String, TidewireError> {
+        let room = self.room(&room)?;
+        let content = Content::from_json(content_json).map_err(|error| no_json(&error))?;
+        let kind = EventKind::from(kind.as_str());
+        finish(async move { Ok(room.send_as(kind, &content).await?.to_string()) }).await
     }
 
     /// Marks a room as read up to `seq`, also for the user's other devices. Never goes back; beyond

@@ -85,7 +85,7 @@ pub enum ClientEvent {
 pub struct EventBatch {
     /// 1, 2, 3 …; asking for what comes after it acknowledges this one.
     pub number: u64,
-    /// The events.
+    /// The events. There may be none, if some were dropped.
     pub events: Vec<ClientEvent>,
     /// How many were dropped before them, because the reader was too slow.
     pub missed: u64,
@@ -101,12 +101,14 @@ struct Events {
     receiver: broadcast::Receiver<tidewire::ClientEvent>,
     /// The last batch, until it is acknowledged.
     last: EventBatch,
+    /// How many were dropped that no batch has told of yet.
+    missed: u64,
 }
 
 impl EventSubscription {
     pub(crate) fn new(receiver: broadcast::Receiver<tidewire::ClientEvent>) -> Self {
         let last = EventBatch { number: 0, events: Vec::new(), missed: 0 };
-        Self { reader: Reader::new(Events { receiver, last }) }
+        Self { reader: Reader::new(Events { receiver, last, missed: 0 }) }
     }
 }
 
@@ -139,22 +141,22 @@ impl Source for Events {
             return Ok(self.last.clone());
         }
         let mut events = Vec::new();
-        let mut missed = 0;
-        // The only await: nothing has been taken yet when it is dropped.
-        while events.is_empty() {
+        // The only await: when it is dropped, nothing has been taken that is not in `self`.
+        while events.is_empty() && self.missed == 0 {
             match self.receiver.recv().await {
                 Ok(event) => take(&mut events, event),
-                Err(RecvError::Lagged(count)) => missed += count,
+                Err(RecvError::Lagged(count)) => self.missed += count,
                 Err(RecvError::Closed) => return Err(TidewireError::Closed),
             }
         }
         while events.len() < BATCH {
             match self.receiver.try_recv() {
                 Ok(event) => take(&mut events, event),
-                Err(TryRecvError::Lagged(count)) => missed += count,
+                Err(TryRecvError::Lagged(count)) => self.missed += count,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
+        let missed = std::mem::take(&mut self.missed);
         self.last = EventBatch { number: self.last.number.max(after) + 1, events, missed };
         Ok(self.last.clone())
     }
@@ -212,6 +214,9 @@ impl From<Problem> for ClientEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::Poll;
+
     use super::*;
 
     #[tokio::test]
@@ -231,5 +236,24 @@ mod tests {
         assert_eq!(second.events, [ClientEvent::RoomsChanged], "said once");
         drop(sender);
         assert_eq!(events.next(2, None).await, Err(TidewireError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_told_at_once_even_if_there_is_nothing_else_to_tell() {
+        let (sender, receiver) = broadcast::channel(2);
+        let last = EventBatch { number: 0, events: Vec::new(), missed: 0 };
+        let mut events = Events { receiver, last, missed: 0 };
+        // What is left in the channel is nothing that these batches tell.
+        for _ in 0..5 {
+            let (mode, reason) = (tidewire::Mode::Offline, tidewire::Reason::Starting);
+            let report = tidewire::ModeReport { mode, reason };
+            sender.send(tidewire::ClientEvent::Mode(report)).unwrap();
+        }
+        let mut next = Box::pin(events.next(0));
+        let once = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+        let Poll::Ready(Ok(batch)) = once else { panic!("{once:?}") };
+        assert_eq!((batch.missed, batch.events), (3, Vec::new()));
+        drop(next);
+        assert_eq!(events.missed, 0, "told once");
     }
 }

@@ -15,6 +15,7 @@ mod changes;
 mod client;
 mod error;
 mod event;
+mod held;
 mod members;
 mod message;
 mod mode;

@@ -1,7 +1,10 @@
 //! Who is in a room, what they may do, and how a group looks: all of it with the server.
 
+use std::sync::Arc;
+
 use tidewire::UserId;
 
+use crate::cancel::{CancelToken, or_cancelled};
 use crate::client::Client;
 use crate::error::TidewireError;
 use crate::room::Role;
@@ -44,18 +47,22 @@ impl Client {
     /// Waits for the network.
     ///
     /// # Errors
-    /// `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`.
+    /// `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`, `Cancelled`.
     pub async fn members(
         &self,
         room: String,
         after: Option<String>,
+        cancel: Option<Arc<CancelToken>>,
     ) -> Result<MemberPage, TidewireError> {
         let room = self.room(&room)?;
         let after = after.map(UserId::new).transpose()?;
         run(async move {
-            let (members, next) = room.members(after).await?;
-            let members = members.into_iter().map(Member::from).collect();
-            Ok(MemberPage { members, next: next.map(|next| next.to_string()) })
+            let page = async {
+                let (members, next) = room.members(after).await?;
+                let members = members.into_iter().map(Member::from).collect();
+                Ok(MemberPage { members, next: next.map(|next| next.to_string()) })
+            };
+            or_cancelled(cancel.as_deref(), page).await
         })
         .await
     }

@@ -184,10 +184,14 @@ impl OutgoingMessage {
 }
 
 /// JSON from the app.
-pub(crate) fn parse(json: &str) -> Result<serde_json::Value, TidewireError> {
-    serde_json::from_str(json).map_err(|error| TidewireError::InvalidMessage {
-        reason: format!("what the app gave as JSON is none: {error}"),
-    })
+fn parse(json: &str) -> Result<serde_json::Value, TidewireError> {
+    serde_json::from_str(json).map_err(|error| no_json(&error))
+}
+
+/// The app gave something else as JSON.
+pub(crate) fn no_json(error: &serde_json::Error) -> TidewireError {
+    let reason = format!("what the app gave as JSON is none: {error}");
+    TidewireError::InvalidMessage { reason }
 }
 
 impl From<&tidewire::Message> for Message {

@@ -32,11 +32,11 @@ pub struct ProfileUpdate {
 
 #[uniffi::export]
 impl Client {
-    /// Profiles of users, at most 100, in the order asked: from memory or disk as they were last seen,
-    /// and of users of whom nothing is known from the server. Those that are older than `cache_ttl`
-    /// are given at once too, and fetched; if they are others by now, the event `ProfilesChanged` says
-    /// so. All that is asked for at once, by whatever calls, is one request. Without a network a user
-    /// of whom nothing is known has an empty profile.
+    /// Profiles of users, in the order asked: from memory or disk as they were last seen, and of users
+    /// of whom nothing is known from the server. Those that are older than `cache_ttl` are given at
+    /// once too, and fetched; if they are others by now, the event `ProfilesChanged` says so. All that
+    /// is asked for at once, by whatever calls, is one request for each 100 users. Without a network,
+    /// and while the app is suspended, a user of whom nothing is known has an empty profile.
     ///
     /// # Errors
     /// `InvalidId`, `Closed`, those of the store.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cancel::CancelToken;
 use crate::client::Client;
 use crate::error::TidewireError;
+use crate::held::Held;
 use crate::message::Message;
 use crate::profiles::Profile;
 use crate::room::{Role, RoomKind, RoomSettings, Unread};
@@ -147,14 +148,14 @@ pub struct RoomListBatch {
     pub total: u32,
 }
 
-/// A list of rooms, as a window of rows. Closed when its last handle is gone.
+/// A list of rooms, as a window of rows. Closed by `cancel`, or when its last handle is gone.
 #[derive(uniffi::Object)]
 pub struct RoomList {
-    inner: Arc<tidewire::RoomList>,
+    inner: Arc<Held<tidewire::RoomList>>,
     reader: Arc<Reader<Batches>>,
 }
 
-struct Batches(Arc<tidewire::RoomList>);
+struct Batches(Arc<Held<tidewire::RoomList>>);
 
 #[uniffi::export]
 impl Client {
@@ -169,7 +170,7 @@ impl Client {
     ) -> Result<Arc<RoomList>, TidewireError> {
         let client = self.inner.clone();
         run(async move {
-            let inner = Arc::new(client.room_list(query.into()).await?);
+            let inner = Held::new(client.room_list(query.into()).await?);
             let reader = Reader::new(Batches(inner.clone()));
             Ok(Arc::new(RoomList { inner, reader }))
         })
@@ -200,12 +201,14 @@ impl RoomList {
     /// `Closed`.
     pub fn set_visible(&self, first: u32, count: u32) -> Result<(), TidewireError> {
         let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        Ok(self.inner.set_visible(size(first), size(count))?)
+        Ok(self.inner.get()?.set_visible(size(first), size(count))?)
     }
 
-    /// Ends the subscription: `next` says `Closed` from now on.
+    /// Closes the list: every call says `Closed` from now on, and the client keeps nothing in memory
+    /// for it any more.
     pub fn cancel(&self) {
         self.reader.close();
+        self.inner.close();
     }
 }
 
@@ -213,7 +216,7 @@ impl Source for Batches {
     type Batch = RoomListBatch;
 
     async fn next(&mut self, after: u64) -> Result<RoomListBatch, TidewireError> {
-        Ok(self.0.next_after(after).await?.into())
+        Ok(self.0.get()?.next_after(after).await?.into())
     }
 }
 

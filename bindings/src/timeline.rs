@@ -6,6 +6,7 @@ use tidewire::{Change, EventId, Row, Seq};
 
 use crate::cancel::{CancelToken, or_cancelled};
 use crate::error::TidewireError;
+use crate::held::Held;
 use crate::message::Message;
 use crate::runtime::run;
 use crate::subscription::{Reader, Source};
@@ -138,19 +139,22 @@ pub enum GapSide {
     Newer,
 }
 
-/// A part of the messages of one room, or of a thread. Closed when its last handle is gone.
+/// A part of the messages of one room, or of a thread. Closed by `cancel`, or when its last handle is
+/// gone.
 #[derive(uniffi::Object)]
 pub struct Timeline {
-    inner: Arc<tidewire::Timeline>,
+    room: String,
+    inner: Arc<Held<tidewire::Timeline>>,
     reader: Arc<Reader<Batches>>,
 }
 
-struct Batches(Arc<tidewire::Timeline>);
+struct Batches(Arc<Held<tidewire::Timeline>>);
 
 impl Timeline {
     pub(crate) fn new(timeline: tidewire::Timeline) -> Self {
-        let inner = Arc::new(timeline);
-        Self { reader: Reader::new(Batches(inner.clone())), inner }
+        let room = timeline.room_id().to_string();
+        let inner = Held::new(timeline);
+        Self { room, reader: Reader::new(Batches(inner.clone())), inner }
     }
 }
 
@@ -158,7 +162,7 @@ impl Timeline {
 impl Timeline {
     /// The room.
     pub fn room(&self) -> String {
-        self.inner.room_id().to_string()
+        self.room.clone()
     }
 
     /// The first batch with a number above `after`, once there is one; `after` is 0 at first.
@@ -187,7 +191,7 @@ impl Timeline {
         count: u32,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Loaded, TidewireError> {
-        let timeline = self.inner.clone();
+        let timeline = self.inner.get()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         run(async move {
             let load = async { Ok(timeline.load_older(count).await?.into()) };
@@ -206,7 +210,7 @@ impl Timeline {
         count: u32,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Loaded, TidewireError> {
-        let timeline = self.inner.clone();
+        let timeline = self.inner.get()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         run(async move {
             let load = async { Ok(timeline.load_newer(count).await?.into()) };
@@ -228,7 +232,7 @@ impl Timeline {
         side: GapSide,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Loaded, TidewireError> {
-        let timeline = self.inner.clone();
+        let timeline = self.inner.get()?;
         let (from, to) = (Seq::new(from), Seq::new(to));
         run(async move {
             let fill = async { Ok(timeline.fill_gap_from(from, to, side.into()).await?.into()) };
@@ -237,9 +241,11 @@ impl Timeline {
         .await
     }
 
-    /// Ends the subscription: `next` says `Closed` from now on.
+    /// Closes the timeline: every call says `Closed` from now on, and the client keeps nothing in
+    /// memory for it any more.
     pub fn cancel(&self) {
         self.reader.close();
+        self.inner.close();
     }
 }
 
@@ -247,7 +253,7 @@ impl Source for Batches {
     type Batch = TimelineBatch;
 
     async fn next(&mut self, after: u64) -> Result<TimelineBatch, TidewireError> {
-        Ok(self.0.next_after(after).await?.into())
+        Ok(self.0.get()?.next_after(after).await?.into())
     }
 }
 

@@ -198,12 +198,13 @@ impl Client {
         Ok(self.room(state.id))
     }
 
-    /// Profiles of users, at most 100, in the order asked: from memory or disk as they were last seen,
-    /// and of users of whom nothing is known from the server. Those that are older than `cache_ttl` are
-    /// given at once too, and fetched; if they are others by now, [`ClientEvent::ProfilesChanged`] says
-    /// so. All that is asked for within 20 ms, by whatever calls, is one request; nobody is asked for
-    /// who is on the way already. So a list may ask for each of its rows. Without a network a user of
-    /// whom nothing is known has an empty profile.
+    /// Profiles of users, in the order asked: from memory or disk as they were last seen, and of users
+    /// of whom nothing is known from the server. Those that are older than `cache_ttl` are given at
+    /// once too, and fetched; if they are others by now, [`ClientEvent::ProfilesChanged`] says so. All
+    /// that is asked for within 20 ms, by whatever calls, is one request for each 100 users; nobody is
+    /// asked for who is on the way already. So a list may ask for each of its rows. Without a network,
+    /// and while the app is suspended, a user of whom nothing is known has an empty profile; what is
+    /// missing then is fetched, and told, afterwards.
     ///
     /// Peers and last senders of the rooms that the app shows (see [`Client::set_visible_rooms`]) are
     /// fetched without being asked for.
@@ -211,7 +212,13 @@ impl Client {
     /// # Errors
     /// [`Error::Store`], [`Error::Closed`].
     pub async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, Error> {
-        self.inner.asker.profiles(Command::Profiles(users)).await
+        let mut profiles = Vec::with_capacity(users.len());
+        // In turns, so that however many are asked for, few wait in the engine.
+        for users in users.chunks(limits::PROFILES_BATCH) {
+            let command = Command::Profiles(users.to_vec());
+            profiles.extend(self.inner.asker.profiles(command).await?);
+        }
+        Ok(profiles)
     }
 
     /// Replaces the user's own profile. Waits for the network. A name of more than 256 bytes, and an

@@ -151,6 +151,10 @@ impl Engine {
             Command::Stats | Command::Budget | Command::Presence(_) | Command::Typists(_) => {
                 self.command(id, command);
             }
+            Command::Profiles(_) => {
+                self.command(id, command);
+                self.profiles_rest();
+            }
             // Before the first load nothing is known of them.
             Command::Rooms | Command::Draft(_) | Command::UnreadTotal if self.loaded_once => {
                 self.command(id, command);

@@ -176,8 +176,7 @@ impl ProfileCache {
 }
 
 impl Engine {
-    pub(crate) fn look_up_profiles(&mut self, command: CommandId, mut users: Vec<UserId>) {
-        users.truncate(limits::PROFILES_BATCH);
+    pub(crate) fn look_up_profiles(&mut self, command: CommandId, users: Vec<UserId>) {
         let wall = self.now.wall_ms;
         for user in &users {
             self.profiles.has_shown(user);
@@ -351,10 +350,11 @@ impl Engine {
         self.commit(transaction, After::default());
     }
 
-    /// The app is suspended: nobody waits any more.
+    /// The app is suspended: nobody waits any more, and what is known has to do, as without a network.
+    /// What is missing stays wanted, and is told once the app is awake.
     pub(crate) fn profiles_rest(&mut self) {
         for lookup in std::mem::take(&mut self.profiles.lookups) {
-            self.reply(lookup.command, Err(Error::Suspended));
+            self.answer_lookup(lookup);
         }
     }
 }

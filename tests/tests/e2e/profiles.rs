@@ -38,6 +38,19 @@ async fn a_profile_is_shown_as_last_seen_and_replaced_by_what_it_is_now() {
 }
 
 #[tokio::test]
+async fn more_users_than_a_request_carries_all_have_their_profile() {
+    let world = World::start().await;
+    let bob = Agent::start(&world.client("bob")).await;
+    bob.must(json!({"cmd": "set_profile", "name": "Bob"})).await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let mut users: Vec<String> = (0..249).map(|n| format!("user{n}")).collect();
+    users.push("bob".into());
+    let told = ada.must(json!({"cmd": "profiles", "users": users})).await;
+    assert_eq!(told["profiles"].as_array().map(Vec::len), Some(250));
+    assert_eq!(told["profiles"][249]["name"], "Bob");
+}
+
+#[tokio::test]
 async fn a_name_of_a_megabyte_is_refused_and_never_cut_off() {
     let world = World::start().await;
     let ada = Agent::start(&world.client("ada")).await;

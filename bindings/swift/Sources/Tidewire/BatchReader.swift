@@ -48,7 +48,8 @@ final class BatchReader<Source: BatchSource>: Sendable {
         /// Somebody else's, who was cancelled: it ends in a moment.
         case ending(Call)
         case taken
-        case closed
+        /// The subscription has ended, or the caller was cancelled.
+        case over
     }
 
     private let source: Source
@@ -74,7 +75,7 @@ final class BatchReader<Source: BatchSource>: Sendable {
     func next<Value>(_ handOver: (Source.Batch) -> Value) async throws -> Value? {
         let cancel = CancelToken()
         return try await withTaskCancellationHandler {
-            while !Task.isCancelled {
+            while true {
                 switch takeTurn(cancel) {
                 case .mine(let call):
                     let result = await call.result.result
@@ -84,11 +85,10 @@ final class BatchReader<Source: BatchSource>: Sendable {
                     state.withLock { if $0.call?.cancel === call.cancel { $0.call = nil } }
                 case .taken:
                     throw TidewireError.AlreadyWaiting
-                case .closed:
+                case .over:
                     return nil
                 }
             }
-            return nil
         } onCancel: {
             state.withLock { if $0.call?.cancel === cancel { $0.call?.isCancelled = true } }
             cancel.cancel()
@@ -97,7 +97,8 @@ final class BatchReader<Source: BatchSource>: Sendable {
 
     private func takeTurn(_ cancel: CancelToken) -> Turn {
         state.withLock { state in
-            if state.isClosed { return .closed }
+            // Under the lock: whoever is cancelled later finds the call and notes it there.
+            if state.isClosed || Task.isCancelled { return .over }
             if let call = state.call { return call.isCancelled ? .ending(call) : .taken }
             let call = Call(cancel: cancel, result: Task { [source, read = state.read] in
                 try await source.next(after: read, cancel: cancel)

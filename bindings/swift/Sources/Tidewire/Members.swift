@@ -4,10 +4,13 @@ extension Room {
     /// A page of at most 100 members, by user id. Waits for the network.
     ///
     /// - Parameter next: the `next` of the page before it; `nil` for the first one.
-    /// - Throws: `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`, `Internal`.
+    /// - Throws: `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`, `Internal`;
+    ///   `CancellationError` if the task is cancelled.
     public func members(after next: String? = nil) async throws -> MemberPage {
         try gate.pass()
-        return try await client.members(room: id, after: next)
+        return try await cancellable {
+            try await client.members(room: id, after: next, cancel: $0)
+        }
     }
 
     /// Invites: adds members. Only owners of groups may. Goes on if the task is cancelled. Waits for

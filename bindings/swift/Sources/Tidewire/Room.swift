@@ -55,6 +55,19 @@ public struct Room: Sendable, Identifiable {
         try await send(OutgoingMessage(text: text, thread: root))
     }
 
+    /// Sends an event of the app's own kind: the server carries it without looking into it, and
+    /// timelines show it with its `kind` and `contentJson`. As ``send(_:)``.
+    ///
+    /// - Parameters:
+    ///   - kind: 1 to 64 bytes, not one that starts with `room.` or `member.`.
+    ///   - contentJson: its content: at most 16 KiB of JSON.
+    /// - Throws: as ``send(_:)``; `InvalidMessage` also for what is no JSON, and for such a kind.
+    @discardableResult
+    public func sendAs(_ kind: String, contentJson: String) async throws -> String {
+        try gate.pass()
+        return try await client.sendAs(room: id, kind: kind, contentJson: contentJson)
+    }
+
     /// Has a message of the user's say something else. Shows at once; on disk when this returns, from
     /// there on it arrives exactly once. A message that was never sent is changed where it waits. What
     /// it quotes and its thread stay what they were. If the server refuses the edit, the message is
@@ -250,10 +263,13 @@ public struct Room: Sendable, Identifiable {
     /// - Parameter start: where; at the newest messages unless told.
     /// - Throws: `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room has no such message; `Offline`
     ///   or `Network` if what is there is not on this device; `Refused`, `Closed`, `Internal`, and those
-    ///   of the store.
+    ///   of the store; `CancellationError` if the task is cancelled.
     public func timeline(at start: TimelineStart = .newest) async throws -> Timeline {
         try gate.pass()
-        return Timeline(try await client.openTimeline(room: id, start: start), gate: gate)
+        let source = try await cancellable {
+            try await client.openTimeline(room: id, start: start, cancel: $0)
+        }
+        return Timeline(source, gate: gate)
     }
 
     /// Opens a timeline of a message and what stands in its thread: the message first, then the newest
@@ -264,6 +280,9 @@ public struct Room: Sendable, Identifiable {
     /// - Throws: as ``timeline(at:)``.
     public func thread(of root: String) async throws -> Timeline {
         try gate.pass()
-        return Timeline(try await client.openThread(room: id, root: root), gate: gate)
+        let source = try await cancellable {
+            try await client.openThread(room: id, root: root, cancel: $0)
+        }
+        return Timeline(source, gate: gate)
     }
 }

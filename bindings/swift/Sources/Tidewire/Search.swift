@@ -35,10 +35,11 @@ extension TidewireClient {
 
     /// What users show of themselves: at first as it was last seen, then each newer state. Those that
     /// are older than `cacheTtlMs` are given at once too, and fetched. All that is asked for at once is
-    /// one request, whoever asks: so each row of a list may ask for its own. Without a network a user of
-    /// whom nothing is known has an empty profile.
+    /// one request for each 100 users, whoever asks: so each row of a list may ask for its own. Without a
+    /// network, and while the app is suspended, a user of whom nothing is known has an empty profile; the
+    /// loop goes on, and gives what is missing afterwards.
     ///
-    /// - Parameter users: their ids, at most 100. One that is none makes the loop throw `InvalidId`.
+    /// - Parameter users: their ids. One that is none makes the loop throw `InvalidId`.
     public func profiles(of users: [String]) -> Latest<[String: Profile]> {
         let asked = Set(users)
         return Latest(

@@ -157,11 +157,11 @@ public final class TidewireClient: Sendable {
     /// it and rests again before this returns. Goes on if the task is cancelled. Waits for the
     /// network, at most until the deadline.
     ///
-    /// - Parameter deadline: in seconds.
+    /// - Parameter deadline: in seconds; a day at most, whatever is said.
     /// - Throws: `Offline`, `Closed`, `Internal`, and those of the store.
     public func refreshOnce(deadline: Double) async throws -> Refreshed {
         try gate.pass()
-        return try await client.refreshOnce(deadlineMs: UInt64(max(0, deadline) * 1_000))
+        return try await client.refreshOnce(deadlineMs: milliseconds(deadline))
     }
 
     /// Why the mode is what it is: every ceiling with what it allows, which one binds and for how

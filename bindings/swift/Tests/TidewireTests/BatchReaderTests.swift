@@ -65,6 +65,19 @@ struct BatchReaderTests {
         }
     }
 
+    @Test func aReaderThatIsCancelledAsItBeginsNeverStandsInTheWayOfTheNext() async throws {
+        let reader = BatchReader(SlowSource(), gate: Gate())
+        for round in 0..<5_000 {
+            let first = Task { try await reader.next { $0.number } }
+            // The moment of the cancellation is what is different in each round.
+            for _ in 0..<round % 100 { await Task.yield() }
+            first.cancel()
+            let second = Task { try await reader.next { $0.number } }
+            #expect(try await second.value != nil)
+            _ = try await first.value
+        }
+    }
+
     @Test func aSecondReaderIsRefusedAndTheFirstGoesOn() async throws {
         let source = ScriptedSource()
         let reader = BatchReader(source, gate: Gate())
@@ -85,6 +98,14 @@ struct BatchReaderTests {
         let call = await source.nextCall()
         call.answer(.success(EventBatch(number: 1, events: [], missed: 0)))
         #expect(try await batch == 1)
+    }
+}
+
+/// A source that answers by itself, in a moment.
+private struct SlowSource: BatchSource {
+    func next(after: UInt64, cancel: CancelToken?) async throws -> EventBatch {
+        for _ in 0..<50 { await Task.yield() }
+        return EventBatch(number: after + 1, events: [], missed: 0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is asked for, when, how often, and what is told of it.
 
-use tidewire_protocol::{Profile, RoomId, UserId};
+use tidewire_protocol::{AppState, Profile, RoomId, UserId};
 
 use super::model::room_id;
 use super::world::World;
@@ -218,6 +218,35 @@ fn without_a_network_it_is_as_last_seen_and_with_it_the_shown_are_fetched_once()
     let requests = world.engine.stats().requests;
     world.run(5_000);
     assert!(asked_for(&world).is_empty() && world.engine.stats().requests < requests + 5);
+}
+
+#[test]
+fn suspended_they_are_as_last_seen_and_what_is_missing_comes_after_waking() {
+    let mut world = settled();
+    name(&mut world, "grace", "Grace");
+    name(&mut world, "alan", "Alan");
+    name(&mut world, "carl", "Carl");
+    ask(&mut world, &["grace"]);
+    until_asked(&mut world);
+    answer(&mut world);
+    world.profiles_changed.clear();
+    // One waits when the rest begins, and one asks during it.
+    let waits = ask(&mut world, &["grace", "alan"]);
+    until_asked(&mut world);
+    world.signal(Signal::AppState(AppState::Suspended));
+    while world.store_step() {}
+    assert_eq!(names(&mut world, waits), [Some("Grace".into()), None]);
+    let asked = ask(&mut world, &["grace", "carl"]);
+    assert_eq!(names(&mut world, asked), [Some("Grace".into()), None], "at once");
+    assert!(asked_for(&world).is_empty() && world.profiles_changed.is_empty());
+    world.signal(Signal::AppState(AppState::Foreground));
+    world.settle();
+    world.run(30_000);
+    let mut told = std::mem::take(&mut world.profiles_changed);
+    told.sort();
+    assert_eq!(told, [user("alan"), user("carl")]);
+    let asked = ask(&mut world, &["alan", "carl"]);
+    assert_eq!(names(&mut world, asked), [Some("Alan".into()), Some("Carl".into())]);
 }
 
 #[test]

@@ -159,6 +159,33 @@ struct CancellationTests {
         try await pair.end()
     }
 
+    @Test func openingATimelineCanBeCancelledWhileItWaitsForTheNetwork() async throws {
+        let pair = try await Pair.meet()
+        var ids: [String] = []
+        for number in 1...150 { ids.append(try await pair.room.send("message \(number)")) }
+        try await pair.timeline.message(ids[149], "all is sent") { $0.state.isSent }
+        // A new device has the newest only, and a network on which nothing arrives any more.
+        let world = try await World.new()
+        let client = try await pair.ada.elsewhere().open(world)
+        try await client.knows(pair.room.id)
+        let room = client.room(pair.room.id)
+        _ = try await room.timeline().rows("the newest") { !$0.isEmpty }
+        try await world.delay(ms: 60_000)
+        let far = ids[3]
+        let calls = [
+            Task { _ = try await room.timeline(at: .message(id: far)) },
+            Task { _ = try await room.members() },
+        ]
+        for call in calls {
+            call.cancel()
+            let result = await call.result
+            guard case .failure(let error) = result else { throw Trouble("it did not fail") }
+            #expect(error is CancellationError, "\(error)")
+        }
+        try await client.shutdown()
+        try await pair.end()
+    }
+
     // scenario: cancelled-next
     @Test func olderMessagesCanBeCancelledAndAskedForAgain() async throws {
         let pair = try await Pair.meet()

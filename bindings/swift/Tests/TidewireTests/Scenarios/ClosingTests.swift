@@ -31,6 +31,7 @@ struct ClosingTests {
             await fails(with: .Closed) { _ = try await room.thread(of: id) }
             await fails(with: .Closed) { try await timeline.fillGap(from: 1, to: 2) }
             await fails(with: .Closed) { try await room.reply(to: id, "too late") }
+            await fails(with: .Closed) { try await room.sendAs("app", contentJson: "{}") }
             await fails(with: .Closed) { try await room.sendInThread(of: id, "too late") }
             await fails(with: .Closed) { try await room.edit(id, "too late") }
             await fails(with: .Closed) { try await room.delete(id) }
@@ -104,6 +105,22 @@ struct ClosingTests {
         await fails(with: .Closed) { try await pair.timeline.loadOlder() }
         try await pair.room.send("Hello")
         #expect(try await second.texts(1) == ["Hello"])
+        try await pair.end()
+    }
+
+    // scenario: use-after-close
+    @Test func aClosedTimelineKeepsNothingInMemoryWhoeverStillHoldsIt() async throws {
+        let pair = try await Pair.meet()
+        try await pair.say("Hello", in: pair.room)
+        let list = try await pair.client.roomList()
+        #expect(try await pair.client.cacheReport().messagesInMemory > 0)
+        pair.timeline.close()
+        list.close()
+        // The client hears of a close before it hears of what is asked for afterwards.
+        #expect(try await pair.client.cacheReport().messagesInMemory == 0)
+        #expect(pair.timeline.room == pair.room.id)
+        await fails(with: .Closed) { try await pair.timeline.loadOlder() }
+        await fails(with: .Closed) { try list.setVisible(first: 0, count: 1) }
         try await pair.end()
     }
 

@@ -145,6 +145,28 @@ struct SendingTests {
         try await pair.peer.shutdown()
     }
 
+    @Test func anEventOfTheAppsOwnKindArrivesAsItWasGiven() async throws {
+        let pair = try await Pair.meet()
+        let content = #"{"z": 1.50, "a": [null, "🌊"]}"#
+        let id = try await pair.room.sendAs("com.example.poll", contentJson: content)
+        let arrived = try await pair.peerTimeline.message(id, "it is there") { $0.seq != nil }
+        #expect(arrived.kind == "com.example.poll" && arrived.text == nil)
+        #expect(arrived.contentJson == content)
+        for (kind, json) in [
+            ("com.example.poll", "{"), ("room.created", "{}"), ("member.joined", "{}"), ("", "{}"),
+            (String(repeating: "k", count: 65), "{}"), ("message", #"{"text": 1}"#),
+            ("com.example.poll", "\"\(String(repeating: "x", count: 16_384))\""),
+        ] {
+            do {
+                try await pair.room.sendAs(kind, contentJson: json)
+                Issue.record("\(kind) was taken")
+            } catch TidewireError.InvalidMessage(let reason) {
+                #expect(!reason.isEmpty)
+            }
+        }
+        try await pair.end()
+    }
+
     @Test func mentionsAndMetadataAreCarried() async throws {
         let pair = try await Pair.meet()
         try await pair.room.send(OutgoingMessage(

@@ -31,6 +31,40 @@ import Testing
         try await pair.end()
     }
 
+    @Test(arguments: [Double.infinity, .nan, .greatestFiniteMagnitude, 1e300])
+    func aDeadlineThatIsNoneIsADay(_ deadline: Double) async throws {
+        let pair = try await Pair.meet()
+        #expect(try await pair.client.refreshOnce(deadline: deadline).complete)
+        try await pair.end()
+    }
+
+    @Test func secondsAreCountedInMilliseconds() {
+        #expect(milliseconds(0.25) == 250 && milliseconds(86_399) == 86_399_000)
+        #expect(milliseconds(-1) == 0 && milliseconds(-.infinity) == 0)
+        #expect(milliseconds(.nan) == 86_400_000 && milliseconds(.infinity) == 86_400_000)
+    }
+
+    @Test func aLoopOverProfilesOutlivesASuspension() async throws {
+        let pair = try await Pair.meet()
+        let grace = pair.grace.name
+        try await pair.peer.updateProfile(ProfileUpdate(name: "Grace"))
+        try await pair.client.setAppState(.suspended)
+        let told = pair.client.profiles(of: [grace, "nobody"])
+        let seen = Locked<[String?]>([])
+        let loop = Task {
+            for try await profiles in told { seen.withLock { $0.append(profiles[grace]?.name) } }
+        }
+        try await within("what is known while it is suspended") {
+            while seen.withLock({ $0.isEmpty }) { await Task.yield() }
+        }
+        try await pair.client.setAppState(.foreground)
+        try await within("grace's name afterwards") {
+            while seen.withLock({ $0.last != "Grace" }) { await Task.yield() }
+        }
+        try await pair.end()
+        try await within("the loop ends") { try await loop.value }
+    }
+
     @Test func savingPowerAllowsHybridAtMost() async throws {
         let pair = try await Pair.meet()
         pair.client.setPower(low: true)

@@ -134,6 +134,11 @@ func label(of message: Message) -> String {
     case .read: "read"
     }
 }
+
+func share(latitude: Double, longitude: Double, in room: Room) async throws {
+    // An event of the app's own kind: it shows with its `kind` and `contentJson`.
+    try await room.sendAs("com.example.place", contentJson: "[\(latitude),\(longitude)]")
+}
 // end snippet
 
 // snippet: changes
@@ -205,8 +210,13 @@ func loadWhatIsMissing(in timeline: Timeline, shown rows: [TimelineRow]) async t
 func showUnread(of room: Room) async throws {
     let timeline = try await room.timeline(at: .firstUnread)
     for try await rows in timeline.rows {
+        var isDrawn = false
         for message in rows.compactMap(\.message) {
-            if let seq = message.seq, seq == timeline.unreadFrom { print("--- new ---") }
+            // The first row from there on: what stands at that very place may have no row.
+            if !isDrawn, let from = timeline.unreadFrom, let seq = message.seq, seq >= from {
+                print("--- new ---")
+                isDrawn = true
+            }
             print(message.text ?? message.kind)
         }
         if timeline.hasNewer { print("(more below)") }

@@ -74,6 +74,8 @@ struct SnippetTests {
         try await scrolledDown(in: quoted)
         let thread = try await openThread(of: hello, in: room)
         try await thread.rows("the thread") { $0.texts == ["Hello, I mean", "By the way"] }
+        try await share(latitude: 1.5, longitude: 2.5, in: room)
+        try await timeline.rows("the place") { $0.messages.last?.contentJson == "[1.5,2.5]" }
         let reading = Task { try await showUnread(of: room) }
         try await chosen("remove", for: hello, in: room)
         let gone = try await timeline.message(hello.id, "gone") { $0.deleted?.seq != nil }

@@ -74,6 +74,21 @@ public class Room internal constructor(
     }
 
     /**
+     * Sends an event of the app's own [kind]: the server carries it without looking into it, and
+     * timelines show it with its [Message.kind] and [Message.contentJson]. As [send].
+     *
+     * @param kind 1 to 64 bytes, not one that starts with `room.` or `member.`.
+     * @param contentJson its content: at most 16 KiB of JSON.
+     * @throws TidewireException as for [send]; `InvalidMessage` also for what is no JSON, and for such
+     *   a kind.
+     */
+    public suspend fun sendAs(kind: String, contentJson: String): String {
+        valid("kind", kind)
+        valid("contentJson", contentJson)
+        return client.decide { it.sendAs(id, kind, contentJson) }
+    }
+
+    /**
      * Has the user's message [message] say something else. Shows at once; on disk when this returns,
      * from there on it arrives exactly once. A message that was never sent is changed where it waits.
      * What it quotes and its thread stay what they were. If the server refuses the edit, the message
@@ -245,7 +260,7 @@ public class Room internal constructor(
      */
     public suspend fun members(after: String? = null): MemberPage {
         after?.let { valid("after", it) }
-        return client.read { it.members(id, after).toApi() }
+        return client.read { it.members(id, after, null).toApi() }
     }
 
     /**
@@ -320,7 +335,7 @@ public class Room internal constructor(
     /**
      * Opens a timeline, at the newest messages unless told; close it when nobody looks any more. From
      * memory or disk if what is there is held; else waits for the network. Timelines at the newest share
-     * what they show; any other is at a place of its own.
+     * what they show; any other is at a place of its own. Cancelling it is safe.
      *
      * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownRoom`; `UnknownMessage` if the room
      *   has no such message; `Offline` or `Network` if what is there is not on this device; `Refused`,
@@ -328,7 +343,7 @@ public class Room internal constructor(
      */
     public suspend fun timeline(start: TimelineStart = TimelineStart.Newest): Timeline {
         val place = start.toFfi()
-        return client.timeline(id) { it.openTimeline(id, place) }
+        return client.timeline(id) { core, token -> core.openTimeline(id, place, token) }
     }
 
     /**
@@ -340,7 +355,7 @@ public class Room internal constructor(
      */
     public suspend fun thread(root: String): Timeline {
         valid("root", root)
-        return client.timeline(id) { it.openThread(id, root) }
+        return client.timeline(id) { core, token -> core.openThread(id, root, token) }
     }
 
     override fun equals(other: Any?): Boolean =

@@ -1,5 +1,6 @@
 package dev.tidewire
 
+import dev.tidewire.ffi.CancelToken
 import dev.tidewire.internal.AppTokens
 import dev.tidewire.internal.deciding
 import dev.tidewire.internal.follow
@@ -171,13 +172,13 @@ public class TidewireClient private constructor(
         )
 
     /**
-     * What these [users] show of themselves, by their ids, at most 100: at first as it was last seen,
-     * then each newer state, without those that were passed meanwhile. Those that are older than
-     * [Settings.cacheTtl] are given at once too, and fetched. All that is asked for at once is one
-     * request, whoever asks: so each row of a list may ask for its own. Without a network a user of whom
-     * nothing is known has an empty profile. Ends when the client is closed. Fails with
-     * [TidewireException] `InvalidText`, `InvalidId`, `StoreFailed`, and with `Closed` if it was closed
-     * before.
+     * What these [users] show of themselves, by their ids: at first as it was last seen, then each newer
+     * state, without those that were passed meanwhile. Those that are older than [Settings.cacheTtl] are
+     * given at once too, and fetched. All that is asked for at once is one request for each 100 users,
+     * whoever asks: so each row of a list may ask for its own. Without a network, and while the app is
+     * suspended, a user of whom nothing is known has an empty profile; what is missing is given
+     * afterwards. Ends when the client is closed. Fails with [TidewireException] `InvalidText`,
+     * `InvalidId`, `StoreFailed`, and with `Closed` if it was closed before.
      */
     public fun profiles(users: List<String>): Flow<Map<String, Profile>> =
         latest(
@@ -404,8 +405,8 @@ public class TidewireClient private constructor(
 
     internal suspend fun timeline(
         room: String,
-        open: suspend (FfiClient) -> FfiTimeline,
-    ): Timeline = making { Timeline(open(live()), this, room) }
+        open: suspend (FfiClient, CancelToken) -> FfiTimeline,
+    ): Timeline = making { token -> Timeline(open(live(), token), this, room) }
 
     internal val isClosed: Boolean get() = closed.get()
 

@@ -6,6 +6,7 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
 import kotlinx.coroutines.withTimeoutOrNull
 import kotlinx.coroutines.yield
 import java.nio.file.Path
@@ -131,6 +132,29 @@ class CancellationTest {
                 opening.cancelAndJoin()
             }
             eventually("the folder, free again,") { open(ada, folder) }
+        }
+
+    @Test
+    fun `opening a timeline can be cancelled while it waits for the network`() =
+        scene {
+            val sender = open(ada).directRoom(grace)
+            val ids = List(150) { sender.send("number $it") }
+            sender.timeline().awaitMessage(ids.last(), "all of it, sent") { it.seq != null }
+            // A new device has the newest only, and then a network on which nothing arrives any more.
+            val client = open(settings(grace).copy(dataDir = folder().toString()))
+            client.events.await("the room") { sender.id in client.rooms().map { it.id } }
+            val room = client.room(sender.id)
+            room.timeline().awaitMessage(ids.last(), "the newest") { true }
+            world.delay(ms = 60_000)
+            val calls =
+                listOf<suspend () -> Unit>(
+                    { room.timeline(TimelineStart.Message(ids[3])) },
+                    { room.members() },
+                )
+            for (call in calls) {
+                val waiting = launch(start = CoroutineStart.UNDISPATCHED) { call() }
+                withTimeout(PATIENCE) { waiting.cancelAndJoin() }
+            }
         }
 
     @Test

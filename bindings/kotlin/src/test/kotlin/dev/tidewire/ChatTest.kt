@@ -50,6 +50,32 @@ class ChatTest {
             other.events.await("both rooms") { other.roomIds() == rooms.keys }
         }
 
+    @Test
+    fun `an event of the app's own kind arrives as it was given`() =
+        scene {
+            val room = open(ada).directRoom(grace)
+            val theirs = open(grace).directRoom(ada).timeline()
+            val content = """{"z": 1.50, "a": [null, "🌊"]}"""
+            val id = room.sendAs("com.example.poll", content)
+            val arrived = theirs.awaitMessage(id, "it") { it.seq != null }
+            assertEquals("com.example.poll", arrived.kind)
+            assertEquals(content, arrived.contentJson)
+            assertNull(arrived.text)
+            val wrong =
+                listOf(
+                    "com.example.poll" to "{",
+                    "room.created" to "{}",
+                    "member.joined" to "{}",
+                    "" to "{}",
+                    "k".repeat(65) to "{}",
+                    "message" to """{"text": 1}""",
+                    "com.example.poll" to "\"${"x".repeat(16_384)}\"",
+                )
+            for ((kind, json) in wrong) {
+                failure<TidewireException.InvalidMessage>(kind) { room.sendAs(kind, json) }
+            }
+        }
+
     // scenario: optimistic-send
     @Test
     fun `a message shows at once and becomes sent under the same id`() =

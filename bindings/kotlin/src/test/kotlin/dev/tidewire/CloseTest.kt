@@ -53,6 +53,7 @@ class CloseTest {
                     "thread" to { room.thread(room.id) },
                     "search" to { client.search("late") },
                     "fillGap" to { timeline.fillGap(TimelineRow.Gap(1, 2)) },
+                    "sendAs" to { room.sendAs("app", "{}") },
                     "reply" to { room.reply(room.id, "too late") },
                     "sendInThread" to { room.sendInThread(room.id, "too late") },
                     "edit" to { room.edit(room.id, "too late") },

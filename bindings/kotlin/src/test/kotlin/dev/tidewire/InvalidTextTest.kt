@@ -22,6 +22,8 @@ class InvalidTextTest {
                     "text" to { room.send(bad) },
                     "mentions[1]" to { room.send("Hello", mentions = listOf(grace, bad)) },
                     "metadataJson" to { room.send("Hello", metadataJson = bad) },
+                    "kind" to { room.sendAs(bad, "{}") },
+                    "contentJson" to { room.sendAs("app", bad) },
                     "message" to { room.retry(bad) },
                     "message " to { room.discard(bad) },
                     "id" to { client.room(bad) },

@@ -40,6 +40,20 @@ class SuspensionTest {
         }
 
     @Test
+    fun `a flow of profiles outlives a suspension`() =
+        scene {
+            val client = open(ada)
+            client.mode.await("real-time") { it.mode == Mode.REAL_TIME }
+            open(grace).updateProfile(ProfileUpdate("Grace"))
+            client.setAppState(AppState.SUSPENDED)
+            client.profiles(listOf(grace, "nobody")).await("grace's name, afterwards") { told ->
+                // What is known while it is suspended comes first.
+                if (told[grace]?.name == null) client.setAppState(AppState.FOREGROUND)
+                told[grace]?.name == "Grace"
+            }
+        }
+
+    @Test
     fun `saving power allows hybrid at most`() =
         scene {
             val client = open(ada)

@@ -1,12 +1,17 @@
 package dev.tidewire.internal
 
 import dev.tidewire.TidewireException
+import dev.tidewire.ffi.CancelToken
 import dev.tidewire.ffi.InternalException
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 import dev.tidewire.ffi.TidewireException as FfiException
 
@@ -17,6 +22,9 @@ internal inline fun <T> translated(call: () -> T): T =
     } catch (cancelled: CancellationException) {
         // It is an IllegalStateException too.
         throw cancelled
+    } catch (_: FfiException.Cancelled) {
+        // Only who is cancelled has cancelled the token.
+        throw CancellationException("the call was cancelled")
     } catch (error: FfiException) {
         throw error.toApi()
     } catch (panic: InternalException) {
@@ -50,16 +58,34 @@ internal suspend fun <T> CoroutineScope.deciding(call: suspend () -> T): T =
     async { translated { call() } }.await()
 
 /**
- * A call that makes something which has to be closed: also if its caller gave up meanwhile. It is
- * not cancelled in the core, because UniFFI forgets an object that was ready and is not taken: the
- * client would never end, nor its folder be free. On a thread that may wait: the first such call of
- * a process loads the library.
+ * A call that makes something which has to be closed: also if its caller gave up meanwhile. In the core
+ * it is ended by the token alone, and waited for, because UniFFI forgets an object that was ready and is
+ * not taken: the client would never end, nor its folder be free. On a thread that may wait: the first
+ * such call of a process loads the library.
  */
-internal suspend fun <T : AutoCloseable> making(call: suspend () -> T): T {
+internal suspend fun <T : AutoCloseable> making(call: suspend (CancelToken) -> T): T {
     var made: T? = null
     try {
-        return withContext(Dispatchers.IO + NonCancellable) {
-            translated { call() }.also { made = it }
+        val token = withContext(Dispatchers.IO) { CancelToken() }
+        return token.use {
+            coroutineScope {
+                // On a thread of its own: that of the caller may be busy for long.
+                val watching =
+                    launch(Dispatchers.Default, CoroutineStart.UNDISPATCHED) {
+                        try {
+                            awaitCancellation()
+                        } finally {
+                            token.cancel()
+                        }
+                    }
+                try {
+                    withContext(Dispatchers.IO + NonCancellable) {
+                        translated { call(token) }.also { made = it }
+                    }
+                } finally {
+                    watching.cancel()
+                }
+            }
         }
     } catch (error: Throwable) {
         made?.close()

@@ -42,7 +42,7 @@ internal fun FfiException.toApi(): TidewireException {
         is FfiException.Closed -> TidewireException.Closed()
         is FfiException.AlreadyWaiting -> TidewireException.AlreadyCollected()
         is FfiException.Internal -> TidewireException.Internal(told, reason)
-        // Only for those who hand over a token to cancel with, which nothing here does.
+        // Only for those who are cancelled themselves: see `translated`.
         is FfiException.Cancelled -> TidewireException.Internal(told, told.text)
     }
 }

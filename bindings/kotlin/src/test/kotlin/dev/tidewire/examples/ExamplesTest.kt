@@ -82,6 +82,8 @@ class ExamplesTest {
             val around = quoted.rows.await("what is quoted") { it.message("Hello, I mean") != null }
             scrollDown(quoted, around)
             openThread(room, hello).awaitSent(listOf("Hello, I mean", "By the way"))
+            val place = share(room, 1.5, 2.5)
+            timeline.awaitMessage(place, "the place") { it.contentJson == "[1.5,2.5]" }
             val unread = launch { showUnread(room) }
             onLongPress(room, hello, "remove")
             val gone = timeline.awaitMessage(hello.id, "gone") { it.deleted?.seq != null }

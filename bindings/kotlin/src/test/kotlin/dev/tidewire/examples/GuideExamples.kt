@@ -129,6 +129,10 @@ fun mark(message: Message): String =
         is MessageState.Waiting -> " (waits for one before it)"
         is MessageState.Failed -> " (${state.reason.text})"
     }
+
+suspend fun share(room: Room, latitude: Double, longitude: Double): String =
+    // An event of the app's own kind: it shows with its `kind` and `contentJson`.
+    room.sendAs("com.example.place", "[$latitude,$longitude]")
 // end
 
 // snippet: changes
@@ -210,8 +214,10 @@ suspend fun rename(client: TidewireClient, name: String) {
 suspend fun showUnread(room: Room) {
     room.timeline(TimelineStart.FirstUnread).use { timeline ->
         timeline.rows.collect { state ->
+            // The first one from there on: what stands at that very place may have no row.
+            val first = state.messages.find { (it.seq ?: 0) >= (state.unreadFrom ?: Long.MAX_VALUE) }
             for (message in state.messages) {
-                if (message.seq == state.unreadFrom) println("--- new ---")
+                if (message === first) println("--- new ---")
                 println(message.text)
             }
             if (state.moreAfter) println("(more below)")
