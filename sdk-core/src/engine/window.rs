@@ -415,11 +415,15 @@ impl Window {
         }
     }
 
-    /// Takes events of the room; those without a message say nothing by themselves.
+    /// Takes events of the room; those without a message say nothing by themselves. The first messages of
+    /// a window that has none yet are asked for behind what is on its way to the disk, and bring them.
     pub(crate) fn take(&mut self, events: &[Arrived], most: usize) {
         for (seq, message) in events {
             if let Some(message) = message {
                 self.learn(message);
+            }
+            if !self.loaded {
+                continue;
             }
             let begins = self.of == Of::Room && (self.from == END || seq.next() == self.from);
             if self.is_live() && begins {
@@ -471,7 +475,7 @@ impl Window {
 
     /// Its first messages, and where it begins and ends.
     pub(crate) fn begin(&mut self, messages: &[Arc<Message>], from: Seq, to: Seq) {
-        (self.from, self.to) = (self.from.min(from), to);
+        (self.from, self.to) = (from, to);
         self.loaded = true;
         self.change(Seq::ZERO);
         self.fill(messages);

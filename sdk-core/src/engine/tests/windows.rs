@@ -2,7 +2,7 @@
 //! their memory.
 
 use tidewire_protocol::{
-    Content, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, RoomId, Seq,
+    Content, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, Page, RoomId, Seq,
     ServerFrame, UserId,
 };
 use uuid::Uuid;
@@ -268,6 +268,34 @@ fn what_is_below_a_gap_is_fetched_again_once_it_is_looked_at() {
     world.run(3_000);
     assert_eq!(text(&world).as_deref(), Some("edited"));
     assert_eq!(gaps(&world, timeline), []);
+}
+
+#[test]
+fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held() {
+    let (mut world, room) = world_with_room();
+    for n in 0..130 {
+        world.server.say(room, &format!("{n}"));
+    }
+    let log = world.server.rooms[&room].log.clone();
+    let ahead = Live { room, prev: Seq::new(31), events: log[31..].to_vec() };
+    world.inject(ServerFrame::Live(ahead));
+    while world.store_step() {}
+    let page = Page {
+        from: world.engine.cursor().cloned().unwrap(),
+        events: log[1..31].to_vec(),
+        to: world.server.head(),
+        more: false,
+        limited: Vec::new(),
+        receipts: Vec::new(),
+        settings: Vec::new(),
+    };
+    world.inject(ServerFrame::Batch(page));
+    let timeline = world.open(room);
+    while world.store_step() {}
+    assert_eq!(seqs(&world, timeline), range(82..=131));
+    assert_eq!(world.more[&timeline], (true, false));
+    assert!(loaded(&mut world, Command::LoadOlder(timeline, 200)).tier == Tier::Disk);
+    assert_eq!(seqs(&world, timeline), range(1..=131));
 }
 
 #[test]
