@@ -299,6 +299,37 @@ fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held()
 }
 
 #[test]
+fn a_timeline_given_up_while_its_message_is_looked_for_leaves_no_window() {
+    let (mut world, _) = world_with_room();
+    say(&mut world, room_id(ROOM), 20);
+    let far = room_id(2);
+    for n in 0..300 {
+        world.server.say(far, &format!("{n}"));
+    }
+    world.server.join(far);
+    world.run(3_000);
+    for room in [room_id(ROOM), far] {
+        let target = world.server.rooms[&room].log[4].id;
+        for thread in [false, true] {
+            let (timeline, command) = match thread {
+                true => world.open_thread(room, target),
+                false => world.open_at(room, TimelineStart::Message(target)),
+            };
+            world.command(Command::CloseTimeline(timeline));
+            world.settle();
+            assert_eq!(world.replies[&command], Err(Error::Closed));
+            assert!(!world.engine.windows.is_open(room));
+        }
+    }
+    // It is the first messages that are asked of the server.
+    let (timeline, _) = world.open_at(far, TimelineStart::Seq(Seq::new(100)));
+    assert!(world.engine.windows.is_open(far));
+    world.command(Command::CloseTimeline(timeline));
+    world.settle();
+    assert!(!world.engine.windows.is_open(far));
+}
+
+#[test]
 fn places_that_do_not_exist_are_answered_with_the_nearest_or_an_error() {
     let (mut world, room) = world_with_history(300);
     let (beyond, _) = world.open_at(room, TimelineStart::Seq(Seq::new(9_999)));
