@@ -313,9 +313,15 @@ impl Engine {
         let before = |seq: Seq| HistoryAnchor::Before(seq.next());
         let of_threads =
             || windows().find_map(|w| Some((before(w.lacks(held, feed)?), w.of.thread())));
-        let stale =
-            || windows().filter_map(|window| window.newest_of(&room.stale, held, feed)).max();
-        of_threads().or_else(|| stale().map(|seq| (before(seq), None)))
+        // A page of a thread ends with the place that it was asked for, which is no longer stale then.
+        let stale = || {
+            let place = |window: &Window| {
+                let seq = window.newest_of(&room.stale, held, feed)?;
+                (seq >= room.state.first_seq).then_some((seq, window.of.thread()))
+            };
+            windows().filter_map(place).max_by_key(|(seq, _)| *seq)
+        };
+        of_threads().or_else(|| stale().map(|(seq, thread)| (before(seq), thread)))
     }
 
     /// A window that has come to where the feed is follows the newest from then on.

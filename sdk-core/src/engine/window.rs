@@ -293,6 +293,9 @@ impl Window {
 
     /// The newest of its places that is among these.
     pub(crate) fn newest_of(&self, stale: &RangeSet, held: &RangeSet, feed: Seq) -> Option<Seq> {
+        if self.of != Of::Room {
+            return self.newest_of_thread(stale);
+        }
         let oldest = self.oldest()?;
         let gaps = || held.holes(oldest.get(), feed.min(self.to).get());
         let above_gaps = match self.reads_all {
@@ -300,10 +303,18 @@ impl Window {
             false => gaps().last().map(|(_, end)| Seq::new(end.saturating_add(1))),
         };
         let lowest = above_gaps.map_or(oldest, |above| above.max(oldest));
-        match self.of {
-            Of::Room => stale.last_up_to(self.to).filter(|seq| *seq >= lowest),
-            Of::Thread(_) => None,
-        }
+        stale.last_up_to(self.to).filter(|seq| *seq >= lowest)
+    }
+
+    /// Most places between a thread's messages are of others.
+    fn newest_of_thread(&self, stale: &RangeSet) -> Option<Seq> {
+        let within = |&(start, end): &(u64, u64)| {
+            let mut messages = self.messages.range(Seq::new(start)..=Seq::new(end));
+            messages.next_back().map(|(seq, _)| *seq)
+        };
+        let newest = stale.ranges().iter().rev().find_map(within);
+        let root = self.root.as_ref().and_then(|root| root.seq);
+        newest.max(root.filter(|seq| stale.contains(*seq)))
     }
 
     /// Of a thread, the end of the newest hole in it, unless there is a page of newer messages.

@@ -431,6 +431,32 @@ fn a_thread_that_is_not_here_is_fetched_alone() {
 }
 
 #[test]
+fn what_may_have_changed_in_a_thread_is_fetched_again_while_it_is_open() {
+    let (mut world, room) = world_with_room();
+    let root = world.server.say(room, "root").id;
+    let replies = [0, 1, 2].map(|n| world.server.say_in_thread(room, root, &format!("{n}")).id);
+    world.run(3_000);
+    let (thread, _) = world.open_thread(room, root);
+    world.settle();
+    network(&mut world, false);
+    world.server.edit(room, root, "another root");
+    world.server.edit(room, replies[1], "another reply");
+    for n in 0..100 {
+        world.server.say(room, &format!("{n}"));
+    }
+    network(&mut world, true);
+    world.run(10_000);
+    let texts: Vec<String> =
+        world.rows[&thread].iter().filter_map(|row| row.message()?.text()).collect();
+    assert_eq!(texts, ["another root", "0", "another reply", "2"]);
+    assert_eq!(gaps(&world, thread), []);
+    let requests = world.engine.stats().requests;
+    world.run(60_000);
+    assert_eq!(world.engine.stats().requests, requests, "once, and not for ever");
+    world.check_events();
+}
+
+#[test]
 fn all_windows_together_stay_within_their_memory() {
     let bound = 1_000_000;
     let config = Config { memory_bytes: bound, ..config() };
