@@ -132,15 +132,25 @@ impl Engine {
     /// it does not wait for the network: the caller hears that it is not there.
     pub(crate) fn call(&mut self, command: CommandId, request: Request, again: bool) {
         if !self.online() {
-            self.reply(command, Err(Error::Offline));
+            self.call_failed(command, Error::Offline);
         } else if self.auth.has_failed() {
             let reason = "the last token was not accepted, or the app gave none".into();
-            self.reply(command, Err(Error::AuthRequired(reason)));
+            self.call_failed(command, Error::AuthRequired(reason));
         } else if !self.auth.is_ready() {
             self.awaiting_token.push((command, request));
         } else {
             let purpose = Purpose::Call { command, request: Box::new(request.clone()), again };
             self.request(request, purpose);
+        }
+    }
+
+    /// Nothing comes of a call. A timeline that it was to open opens with what is here, if that is
+    /// anything.
+    pub(crate) fn call_failed(&mut self, command: CommandId, error: Error) {
+        self.findings.remove(&command);
+        match self.goals.remove(&command) {
+            Some((goal, _)) => self.history_failed(command, goal, error),
+            None => self.reply(command, Err(error)),
         }
     }
 
@@ -176,8 +186,9 @@ impl Engine {
                 Err(Error::Network("the answer does not belong to the call".into()))
             }
             Err(error) => {
-                self.goals.remove(&command);
-                Err(self.not_found(command, error))
+                let error = self.not_found(command, error);
+                self.call_failed(command, error);
+                return;
             }
         };
         self.reply(command, reply);

@@ -355,7 +355,7 @@ impl Engine {
                 return;
             }
             if !self.online() {
-                self.reply(command, Err(Error::Offline));
+                self.history_failed(command, goal, Error::Offline);
                 return;
             }
         }
@@ -426,9 +426,7 @@ impl Engine {
             }
             Err(error) => {
                 match (fetch.command, &error) {
-                    (Some(command), RequestError::Network(_))
-                        if self.opens_here(&fetch, command) => {}
-                    (Some(command), _) => self.reply(command, Err(error.into())),
+                    (Some(command), _) => self.history_failed(command, fetch.goal, error.into()),
                     (None, RequestError::Network(_)) => self.http_failed(&error),
                     // This room's own trouble: nothing else waits for it.
                     (None, RequestError::Refused(refused)) => {
@@ -453,12 +451,20 @@ impl Engine {
         }
     }
 
-    /// Where the server was not reached, a timeline opens with the little that is here. Gives whether
-    /// there is anything.
-    fn opens_here(&mut self, fetch: &Fetch, command: CommandId) -> bool {
-        let Goal::Open(key, timeline) = fetch.goal else { return false };
+    /// There is no page for whoever waits for one.
+    pub(crate) fn history_failed(&mut self, command: CommandId, goal: Goal, error: Error) {
+        let said_no = matches!(&error, Error::Refused(refused) if !refused.temporary);
+        if said_no || !self.opens_here(goal, command) {
+            self.reply(command, Err(error));
+        }
+    }
+
+    /// Where the server says nothing, a timeline opens with the little that is here. Gives whether there
+    /// is anything.
+    fn opens_here(&mut self, goal: Goal, command: CommandId) -> bool {
+        let Goal::Open(key, timeline) = goal else { return false };
         let ready = !self.rests() && self.phase == Phase::Ready;
-        let Some(room) = self.rooms.get(&fetch.room).filter(|_| ready) else { return false };
+        let Some(room) = self.rooms.get(&key.room).filter(|_| ready) else { return false };
         let Some(window) = self.windows.get_mut(key) else { return false };
         let Start::Server(seq) = window.start else { return false };
         if !room.held.contains(seq) {

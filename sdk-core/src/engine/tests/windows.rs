@@ -2,8 +2,8 @@
 //! their memory.
 
 use tidewire_protocol::{
-    Content, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, Page, RoomId, Seq,
-    ServerFrame, UserId,
+    Content, ErrorCode, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, Page, RoomId,
+    Seq, ServerFrame, UserId, WireError,
 };
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ use super::scenarios::{seqs, world_with_room};
 use super::world::World;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, GapSide, Loaded, Network, NetworkKind, Reply, Request, Row, Signal, Tier,
-    TimelineId, TimelineStart,
+    Command, CommandId, GapSide, Input, Loaded, Network, NetworkKind, Reply, Request, RequestError,
+    Row, Signal, Tier, TimelineId, TimelineStart, TokenError,
 };
 use crate::error::Error;
 use crate::simulation::{MemoryDisk, NoDisk};
@@ -296,6 +296,47 @@ fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held()
     assert_eq!(world.more[&timeline], (true, false));
     assert!(loaded(&mut world, Command::LoadOlder(timeline, 200)).tier == Tier::Disk);
     assert_eq!(seqs(&world, timeline), range(1..=131));
+}
+
+#[test]
+fn what_is_here_opens_whatever_the_server_does_not_say() {
+    let (mut world, room) = world_with_history(300);
+    world.open(room);
+    world.run(3_000);
+    // The edge of what is held: the server would have more of it.
+    let edge = Seq::new(253);
+    let unheld = TimelineStart::Seq(Seq::new(20));
+    let opens = |world: &mut World| world.open_at(room, TimelineStart::Seq(edge));
+    let shows = |world: &World, timeline| seqs(world, timeline).contains(&edge.get());
+
+    let (timeline, command) = opens(&mut world);
+    let busy = WireError::new(ErrorCode::Unavailable, "busy");
+    let (id, _) = world.take_request(0);
+    world.respond(id, Err(RequestError::Refused(busy)));
+    world.settle();
+    assert!(opened(&world, command) && shows(&world, timeline), "the server is busy");
+    let (timeline, command) = opens(&mut world);
+    let (id, _) = world.take_request(0);
+    let left = WireError::new(ErrorCode::NotAMember, "left");
+    world.respond(id, Err(RequestError::Refused(left.clone())));
+    world.settle();
+    assert_eq!(world.replies[&command], Err(Error::Refused(left)), "its \"no\" holds");
+    assert!(!world.rows.contains_key(&timeline));
+
+    // No token is there yet, and then none is to be had.
+    world.restart(2);
+    while world.store_step() {}
+    let (waits, before) = opens(&mut world);
+    world.input(Input::Token(Err(TokenError("signed out".into()))));
+    while world.store_step() {}
+    assert!(opened(&world, before) && shows(&world, waits), "{:?}", world.replies[&before]);
+    let (timeline, command) = opens(&mut world);
+    while world.store_step() {}
+    assert!(opened(&world, command) && shows(&world, timeline), "no token is to be had");
+    let (_, command) = world.open_at(room, unheld);
+    while world.store_step() {}
+    assert!(matches!(world.replies[&command], Err(Error::AuthRequired(_))));
+    assert!(world.engine.goals.is_empty() && world.engine.findings.is_empty());
 }
 
 #[test]
