@@ -186,6 +186,7 @@ impl Engine {
         if after.wiped {
             self.heads.wipe();
         }
+        self.rooms_known |= after.page && self.cursor.is_some();
         for (room, head) in after.heads {
             self.heads.put(room, head);
             if let Some(said) = self.rooms.get(&room).and_then(|room| room.said.as_ref()) {

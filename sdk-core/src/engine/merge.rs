@@ -417,6 +417,7 @@ impl Engine {
     /// The cursor is of no use any more: begin anew, keeping everything that is held.
     pub(crate) fn forget_cursor(&mut self) {
         self.cursor = None;
+        self.rooms_known = false;
         let mut transaction = Transaction::default();
         transaction.push(Write::ForgetCursor);
         self.commit(transaction, After::default());

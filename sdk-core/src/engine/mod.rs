@@ -234,6 +234,8 @@ pub struct Engine {
     queued_cursor_at: u64,
     epoch: Option<Epoch>,
     rooms: BTreeMap<RoomId, Room>,
+    /// Whether all of them are on disk: a bootstrap is done, and what it gave is still good.
+    rooms_known: bool,
     rooms_changed: bool,
     /// What is shown of rooms.
     heads: heads::Heads,
@@ -350,6 +352,7 @@ impl Engine {
             queued_cursor_at: 0,
             epoch: None,
             rooms: BTreeMap::new(),
+            rooms_known: false,
             rooms_changed: false,
             heads: heads::Heads::default(),
             lists: BTreeMap::new(),
