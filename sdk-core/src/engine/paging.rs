@@ -35,6 +35,14 @@ pub(crate) enum Goal {
     Gap(WindowKey, Side),
 }
 
+/// What an open window lacks.
+#[derive(Debug)]
+struct Lack {
+    anchor: HistoryAnchor,
+    limit: usize,
+    thread: Option<EventId>,
+}
+
 /// A page of history on its way.
 #[derive(Debug)]
 pub(crate) struct Fetch {
@@ -290,29 +298,31 @@ impl Engine {
                 }
                 _ => None,
             };
-            if let Some((anchor, thread)) = lacks {
+            if let Some(Lack { anchor, limit, thread }) = lacks {
                 self.fetching.insert(id);
-                let page = defaults::TIMELINE_PAGE;
-                self.fetch_history(id, anchor, page, None, Goal::Ahead, thread);
+                self.fetch_history(id, anchor, limit, None, Goal::Ahead, thread);
             }
         }
     }
 
-    fn lacking_of(
-        &self,
-        id: RoomId,
-        room: &super::room::Room,
-    ) -> Option<(HistoryAnchor, Option<EventId>)> {
+    fn lacking_of(&self, id: RoomId, room: &super::room::Room) -> Option<Lack> {
         let windows = || self.windows.of(id).map(|(_, window)| window).filter(|w| w.loaded);
         let follows = windows().any(|window| window.of == Of::Room && window.is_live());
         let newest = follows.then(|| room.lacks_newest(defaults::TIMELINE_PAGE)).flatten();
+        let page = |anchor, thread| Lack { anchor, limit: defaults::TIMELINE_PAGE, thread };
         if let Some(anchor) = newest {
-            return Some((anchor, None));
+            return Some(page(anchor, None));
+        }
+        // The first of its thread.
+        let root = |thread| Lack { anchor: HistoryAnchor::After(Seq::ZERO), limit: 1, thread };
+        let lost = windows().find(|window| window.lacks_root()).map(|w| root(w.of.thread()));
+        if lost.is_some() {
+            return lost;
         }
         let (held, feed) = (&room.held, room.feed_seq);
         let before = |seq: Seq| HistoryAnchor::Before(seq.next());
         let of_threads =
-            || windows().find_map(|w| Some((before(w.lacks(held, feed)?), w.of.thread())));
+            || windows().find_map(|w| Some(page(before(w.lacks(held, feed)?), w.of.thread())));
         // A page of a thread ends with the place that it was asked for, which is no longer stale then.
         let stale = || {
             let place = |window: &Window| {
@@ -321,7 +331,7 @@ impl Engine {
             };
             windows().filter_map(place).max_by_key(|(seq, _)| *seq)
         };
-        of_threads().or_else(|| stale().map(|(seq, thread)| (before(seq), thread)))
+        of_threads().or_else(|| stale().map(|(seq, thread)| page(before(seq), thread)))
     }
 
     /// A window that has come to where the feed is follows the newest from then on.

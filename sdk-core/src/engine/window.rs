@@ -65,6 +65,8 @@ pub(crate) struct Window {
     bytes: usize,
     /// Of a thread, the message that it hangs on.
     root: Option<Arc<Message>>,
+    /// Of a thread, whether that went with another epoch, and is to be asked for.
+    lost_root: bool,
     /// Of a thread, what the server told of it beyond what is held of the room.
     told: RangeSet,
     /// Places of the user's own messages.
@@ -152,6 +154,7 @@ impl Window {
             messages: BTreeMap::new(),
             bytes: 0,
             root: None,
+            lost_root: false,
             told: RangeSet::default(),
             own: BTreeSet::new(),
             quotes: Quotes::default(),
@@ -192,6 +195,7 @@ impl Window {
         self.own.clear();
         self.quotes = Quotes::default();
         self.root = None;
+        self.lost_root = self.of != Of::Room;
         self.told = RangeSet::default();
         (self.from, self.to) = (END, END);
         self.start = Start::Newest;
@@ -267,6 +271,7 @@ impl Window {
 
     pub(crate) fn set_root(&mut self, root: Arc<Message>) {
         self.receipts_changed = true;
+        self.lost_root = false;
         let before = self.root.replace(root).and_then(|root| root.reply_to.clone());
         let quoted = self.root.as_ref().and_then(|root| root.reply_to.clone());
         if let Some(gone) =
@@ -315,6 +320,11 @@ impl Window {
         let newest = stale.ranges().iter().rev().find_map(within);
         let root = self.root.as_ref().and_then(|root| root.seq);
         newest.max(root.filter(|seq| stale.contains(*seq)))
+    }
+
+    /// Of a thread, whether the message that it hangs on is missing.
+    pub(crate) fn lacks_root(&self) -> bool {
+        self.lost_root
     }
 
     /// Of a thread, the end of the newest hole in it, unless there is a page of newer messages.
@@ -517,7 +527,7 @@ impl Window {
         if let Some(at) = self.quotes.learn(message) {
             self.change(at);
         }
-        if self.root.as_ref().is_some_and(|root| root.id == message.id) {
+        if self.of == Of::Thread(message.id) {
             self.set_root(message.clone());
         }
     }

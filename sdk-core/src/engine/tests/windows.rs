@@ -498,6 +498,37 @@ fn what_may_have_changed_in_a_thread_is_fetched_again_while_it_is_open() {
 }
 
 #[test]
+fn an_open_thread_has_its_first_message_again_in_another_epoch() {
+    let (mut world, room) = world_with_room();
+    let root = world.server.say(room, "root").id;
+    for n in 0..3 {
+        world.server.say_in_thread(room, root, &format!("{n}"));
+    }
+    world.run(3_000);
+    let (thread, _) = world.open_thread(room, root);
+    world.settle();
+    assert_eq!(seqs(&world, thread), range(2..=5));
+    network(&mut world, false);
+    // A restore: the last reply is lost.
+    let mut restored = super::model::ModelServer::new();
+    restored.epoch = tidewire_protocol::Epoch::new("e2");
+    restored.join(room);
+    assert_eq!(restored.say(room, "root").id, root);
+    for n in 0..2 {
+        restored.say_in_thread(room, root, &format!("{n}"));
+    }
+    for n in 0..100 {
+        restored.say(room, &format!("{n}"));
+    }
+    world.server = restored;
+    network(&mut world, true);
+    world.run(10_000);
+    assert_eq!(seqs(&world, thread), range(2..=4));
+    assert_eq!((gaps(&world, thread), world.more[&thread]), (vec![], (false, false)));
+    world.check_events();
+}
+
+#[test]
 fn all_windows_together_stay_within_their_memory() {
     let bound = 1_000_000;
     let config = Config { memory_bytes: bound, ..config() };
