@@ -39,6 +39,12 @@ impl Pending {
         self.after.enqueued.as_ref().is_some_and(|row| row.op.id == id)
     }
 
+    /// Whether windows of a room get messages with it.
+    pub(crate) fn brings(&self, room: RoomId) -> bool {
+        let page = self.after.history.as_ref().is_some_and(|page| page.room == room);
+        page || self.after.arrived.contains_key(&room)
+    }
+
     /// What becomes of a room's wish with it, if anything does.
     pub(crate) fn wish(&self, room: RoomId) -> Option<Option<RoomSettings>> {
         self.after.wish.filter(|(of, _)| *of == room).map(|(_, settings)| settings)
