@@ -10,7 +10,7 @@ mod derive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewire_protocol::{EventId, Seq, UserId};
+use tidewire_protocol::{EventId, Reactions, Seq, UserId};
 
 use super::effect::{CommandId, TimelineId};
 use super::message::{Arrived, Message};
@@ -135,10 +135,16 @@ const PLACES: usize = 64;
 
 /// What a message takes in memory, in bytes, reckoned: itself, its places in the window, and the copy that
 /// is shown where it quotes another one.
-fn cost(message: &Message) -> usize {
+pub(crate) fn cost(message: &Message) -> usize {
+    let reacted = |reactions: &Reactions| {
+        let name = |user: &UserId| size_of::<UserId>() + user.as_str().len();
+        let names: usize = reactions.by.iter().map(name).sum();
+        size_of::<Reactions>() + reactions.key.len() + names
+    };
     let one = size_of::<Message>()
         + message.content.as_json().len()
         + message.sender.as_str().len()
+        + message.reactions.iter().map(reacted).sum::<usize>()
         + PLACES;
     one * (1 + usize::from(message.reply_to.is_some()))
 }
@@ -225,7 +231,7 @@ impl Window {
 
     /// What it keeps in memory, in bytes, reckoned.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.root.as_deref().map_or(0, cost)
+        self.bytes + self.quotes.bytes() + self.root.as_deref().map_or(0, cost)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -320,6 +326,12 @@ impl Window {
         let newest = stale.ranges().iter().rev().find_map(within);
         let root = self.root.as_ref().and_then(|root| root.seq);
         newest.max(root.filter(|seq| stale.contains(*seq)))
+    }
+
+    /// Of this thread, its places from one seq to another.
+    pub(crate) fn places_of(&self, root: EventId, from: Seq, to: Seq) -> Vec<Seq> {
+        let places = self.messages.range(from..=to).filter(|_| self.of == Of::Thread(root));
+        places.map(|(seq, _)| *seq).collect()
     }
 
     /// Of a thread, whether the message that it hangs on is missing.
