@@ -212,7 +212,7 @@ impl Engine {
             return;
         }
         let asked = self.requests.remove(&request).map(|asked| asked.purpose);
-        let Some(Purpose::Call { command, request, again }) = asked else { return };
+        let Some(Purpose::Call { command, request, again, .. }) = asked else { return };
         if again || self.auth.has_failed() {
             self.call_failed(command, crate::error::Error::AuthRequired(error.to_owned()));
         } else {

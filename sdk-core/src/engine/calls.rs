@@ -139,7 +139,8 @@ impl Engine {
         } else if !self.auth.is_ready() {
             self.awaiting_token.push((command, request));
         } else {
-            let purpose = Purpose::Call { command, request: Box::new(request.clone()), again };
+            let (asked, life) = (Box::new(request.clone()), self.cache_life);
+            let purpose = Purpose::Call { command, request: asked, again, life };
             self.request(request, purpose);
         }
     }
@@ -159,6 +160,7 @@ impl Engine {
         command: CommandId,
         request: Request,
         answer: Result<Response, RequestError>,
+        life: u64,
     ) {
         let reply = match answer {
             Ok(Response::Room(state)) => {
@@ -169,8 +171,8 @@ impl Engine {
             }
             Ok(Response::History(history)) => {
                 match request {
-                    Request::Message(room, _) => self.message_told(command, room, history),
-                    Request::History(room, _) => self.history_for(command, room, history),
+                    Request::Message(room, _) => self.message_told(command, room, history, life),
+                    Request::History(room, _) => self.history_for(command, room, history, life),
                     _ => {}
                 }
                 return;

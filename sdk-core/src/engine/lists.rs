@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidewire_protocol::{Profile, RoomId, UserId};
 
+use super::Engine;
 use super::effect::{CommandId, ListId, Notice, Reply};
 use super::heads::{Entry, Head, Heads};
 use super::list::{Facts, List, RoomListQuery, RoomListRow, Source, pending_state};
@@ -12,7 +13,6 @@ use super::message::Message;
 use super::outbox::Outbox;
 use super::profiles::ProfileCache;
 use super::time::Timer;
-use super::Engine;
 use crate::config::millis;
 use crate::defaults;
 

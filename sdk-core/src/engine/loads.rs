@@ -253,6 +253,7 @@ impl Engine {
         self.phase = Phase::Ready;
         self.loaded_once = true;
         self.rooms_known = rows.cursor.is_some();
+        self.fetches.begin_anew();
         self.cursor = rows.cursor;
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;

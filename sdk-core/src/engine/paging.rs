@@ -286,8 +286,12 @@ impl Engine {
     /// at a time for each room.
     pub(crate) fn advance_windows(&mut self) {
         self.join_newest();
-        let failed = self.timers.get(Timer::FetchRetry).is_some();
-        if failed || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+        let now = self.now.mono_ms;
+        match self.fetches.next(now) {
+            Some(at) => self.timers.arm(Timer::FetchRetry, at),
+            None => self.timers.disarm(Timer::FetchRetry),
+        }
+        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
         }
         for id in self.windows.rooms() {
@@ -306,7 +310,11 @@ impl Engine {
     }
 
     fn lacking_of(&self, id: RoomId, room: &super::room::Room) -> Option<Lack> {
-        let windows = || self.windows.of(id).map(|(_, window)| window).filter(|w| w.loaded);
+        let may = |thread| self.fetches.may(id, thread, self.now.mono_ms);
+        let windows = || {
+            let all = self.windows.of(id).map(|(_, window)| window);
+            all.filter(|window| window.loaded && may(window.of.thread()))
+        };
         let follows = windows().any(|window| window.of == Of::Room && window.is_live());
         let newest = follows.then(|| room.lacks_newest(defaults::TIMELINE_PAGE)).flatten();
         let page = |anchor, thread| Lack { anchor, limit: defaults::TIMELINE_PAGE, thread };
@@ -315,7 +323,10 @@ impl Engine {
         }
         // The first of its thread.
         let root = |thread| Lack { anchor: HistoryAnchor::After(Seq::ZERO), limit: 1, thread };
-        let lost = windows().find(|window| window.lacks_root()).map(|w| root(w.of.thread()));
+        // It is there once the page that has it is on the disk.
+        let comes = || self.commits.iter().any(|pending| pending.brings(id));
+        let lost = windows().find(|window| window.lacks_root() && !comes());
+        let lost = lost.map(|window| root(window.of.thread()));
         if lost.is_some() {
             return lost;
         }
@@ -375,19 +386,35 @@ impl Engine {
     }
 
     /// History that the app asked for before there was a token.
-    pub(crate) fn history_for(&mut self, command: CommandId, room: RoomId, history: History) {
-        let (life, since) = (self.cache_life, self.now.mono_ms);
+    pub(crate) fn history_for(
+        &mut self,
+        command: CommandId,
+        room: RoomId,
+        history: History,
+        life: u64,
+    ) {
+        let since = self.now.mono_ms;
         let (goal, thread) = self.goals.remove(&command).unwrap_or((Goal::Errand, None));
         let fetch = Fetch { room, command: Some(command), goal, thread, life, since };
         self.history_answered(fetch, Ok(Response::History(history)));
     }
 
     /// A message that a timeline is to be opened at.
-    pub(crate) fn message_told(&mut self, command: CommandId, room: RoomId, history: History) {
+    pub(crate) fn message_told(
+        &mut self,
+        command: CommandId,
+        room: RoomId,
+        history: History,
+        life: u64,
+    ) {
         let Some(finding) = self.findings.remove(&command) else {
             self.reply(command, Err(Error::Closed));
             return;
         };
+        if life != self.cache_life {
+            self.reply(command, Err(Error::UnknownRoom(room)));
+            return;
+        }
         if self.phase != Phase::Ready || !self.rooms.contains_key(&room) {
             let error = self.store_told.clone().unwrap_or(StoreError::Superseded);
             self.reply(command, Err(Error::Store(error)));
@@ -419,7 +446,7 @@ impl Engine {
                 }
             }
             Ok(Response::History(history)) if self.phase == Phase::Ready => {
-                self.fetch_backoff.reset();
+                self.fetches.succeeded(fetch.room);
                 self.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let reply = fetch.command.map(|command| (command, self.reply_of(&fetch, &history)));
                 let covers =
@@ -434,18 +461,14 @@ impl Engine {
                     self.reply(command, Err(Error::Store(error)));
                 }
             }
-            Err(error) => {
-                match (fetch.command, &error) {
-                    (Some(command), _) => self.history_failed(command, fetch.goal, error.into()),
-                    (None, RequestError::Network(_)) => self.http_failed(&error),
-                    // This room's own trouble: nothing else waits for it.
-                    (None, RequestError::Refused(refused)) => {
-                        let slot = refused.retry_after_ms;
-                        let wait = self.fetch_backoff.fail(slot, &mut self.rng);
-                        self.timers.arm(Timer::FetchRetry, self.now.mono_ms + wait);
-                    }
+            Err(error) => match (fetch.command, &error) {
+                (Some(command), _) => self.history_failed(command, fetch.goal, error.into()),
+                (None, RequestError::Network(_)) => self.http_failed(&error),
+                (None, RequestError::Refused(refused)) => {
+                    let (of, now) = ((fetch.room, fetch.thread), self.now.mono_ms);
+                    self.fetches.refused(of, refused, now, &mut self.rng);
                 }
-            }
+            },
         }
     }
 

@@ -115,6 +115,17 @@ fn no_total_is_told_as_exact_before_the_rooms_are_known() {
 }
 
 #[test]
+fn rows_that_no_list_has_can_be_named_as_shown() {
+    let (mut world, _) = world_with_room();
+    open_list(&mut world);
+    for (first, count) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX)] {
+        world.command(Command::ShowRooms { list: LIST, first, count, rooms: Vec::new() });
+        world.run(1_000);
+        assert_eq!(rows(&world).len(), 1);
+    }
+}
+
+#[test]
 fn a_failed_commit_counts_nothing() {
     let (mut world, room) = world_with_room();
     world.failing_commits = 1;

@@ -1,9 +1,11 @@
 //! Timelines at any place of a room: how they open, slide, come back to the newest, and stay within
 //! their memory.
 
+use std::sync::Arc;
+
 use tidewire_protocol::{
-    Content, ErrorCode, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, Page, RoomId,
-    Seq, ServerFrame, UserId, WireError,
+    Content, ErrorCode, Event, EventId, EventKind, HistoryQuery, Live, MessageContent, Page,
+    Reactions, RoomId, Seq, ServerFrame, UserId, WireError,
 };
 use uuid::Uuid;
 
@@ -11,9 +13,10 @@ use super::model::room_id;
 use super::scenarios::{seqs, world_with_room};
 use super::world::World;
 use crate::config::Config;
+use crate::engine::window::{END, Of, Start, Window};
 use crate::engine::{
-    Command, CommandId, GapSide, Input, Loaded, Network, NetworkKind, Reply, Request, RequestError,
-    Row, Signal, Tier, TimelineId, TimelineStart, TokenError,
+    Command, CommandId, GapSide, Input, Loaded, Message, Network, NetworkKind, Quote, Reply,
+    Request, RequestError, Row, Signal, Sizes, Tier, TimelineId, TimelineStart, TokenError,
 };
 use crate::error::Error;
 use crate::simulation::{MemoryDisk, NoDisk};
@@ -273,8 +276,12 @@ fn what_is_below_a_gap_is_fetched_again_once_it_is_looked_at() {
 #[test]
 fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held() {
     let (mut world, room) = world_with_room();
+    let mut late = world.server.head();
     for n in 0..130 {
         world.server.say(room, &format!("{n}"));
+        if n == 29 {
+            late = world.server.head();
+        }
     }
     let log = world.server.rooms[&room].log.clone();
     let ahead = Live { room, prev: Seq::new(31), events: log[31..].to_vec() };
@@ -283,8 +290,8 @@ fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held()
     let page = Page {
         from: world.engine.cursor().cloned().unwrap(),
         events: log[1..31].to_vec(),
-        to: world.server.head(),
-        more: false,
+        to: late,
+        more: true,
         limited: Vec::new(),
         receipts: Vec::new(),
         settings: Vec::new(),
@@ -301,8 +308,9 @@ fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held()
 #[test]
 fn what_is_here_opens_whatever_the_server_does_not_say() {
     let (mut world, room) = world_with_history(300);
-    world.open(room);
+    let newest = world.open(room);
     world.run(3_000);
+    world.command(Command::CloseTimeline(newest));
     // The edge of what is held: the server would have more of it.
     let edge = Seq::new(253);
     let unheld = TimelineStart::Seq(Seq::new(20));
@@ -315,6 +323,7 @@ fn what_is_here_opens_whatever_the_server_does_not_say() {
     world.respond(id, Err(RequestError::Refused(busy)));
     world.settle();
     assert!(opened(&world, command) && shows(&world, timeline), "the server is busy");
+    world.command(Command::CloseTimeline(timeline));
     let (timeline, command) = opens(&mut world);
     let (id, _) = world.take_request(0);
     let left = WireError::new(ErrorCode::NotAMember, "left");
@@ -330,6 +339,7 @@ fn what_is_here_opens_whatever_the_server_does_not_say() {
     world.input(Input::Token(Err(TokenError("signed out".into()))));
     while world.store_step() {}
     assert!(opened(&world, before) && shows(&world, waits), "{:?}", world.replies[&before]);
+    world.command(Command::CloseTimeline(waits));
     let (timeline, command) = opens(&mut world);
     while world.store_step() {}
     assert!(opened(&world, command) && shows(&world, timeline), "no token is to be had");
@@ -504,7 +514,7 @@ fn an_open_thread_has_its_first_message_again_in_another_epoch() {
     for n in 0..3 {
         world.server.say_in_thread(room, root, &format!("{n}"));
     }
-    world.run(3_000);
+    say(&mut world, room, 200);
     let (thread, _) = world.open_thread(room, root);
     world.settle();
     assert_eq!(seqs(&world, thread), range(2..=5));
@@ -526,6 +536,87 @@ fn an_open_thread_has_its_first_message_again_in_another_epoch() {
     assert_eq!(seqs(&world, thread), range(2..=4));
     assert_eq!((gaps(&world, thread), world.more[&thread]), (vec![], (false, false)));
     world.check_events();
+}
+
+#[test]
+fn a_room_that_the_server_refuses_holds_up_no_other_and_is_asked_again_once_it_changes() {
+    let (mut world, _) = world_with_room();
+    let rooms = [room_id(2), room_id(3)];
+    for room in rooms {
+        for n in 0..100 {
+            world.server.say(room, &format!("{n}"));
+        }
+        world.server.join(room);
+    }
+    world.run(1_000);
+    let [refused, other] = rooms.map(|room| world.open(room));
+    settle_without_answers(&mut world);
+    let at = |world: &World, room| {
+        let of =
+            |(_, request): &(_, Request)| matches!(request, Request::History(of, _) if *of == room);
+        world.requests.iter().position(of)
+    };
+    let first = at(&world, rooms[0]).unwrap();
+    let (id, _) = world.take_request(first);
+    let no = WireError::new(ErrorCode::Forbidden, "no");
+    world.respond(id, Err(RequestError::Refused(no)));
+    world.settle();
+    assert_eq!(seqs(&world, other).len(), 51, "at once");
+    assert_eq!(seqs(&world, refused), [101]);
+    let requests = world.engine.stats().requests;
+    world.run(60_000);
+    assert_eq!(world.engine.stats().requests, requests, "a refusal holds");
+    world.server.change_member(rooms[0], "cleo", true);
+    world.run(3_000);
+    assert!(seqs(&world, refused).len() > 50);
+}
+
+#[test]
+fn history_asked_for_before_there_was_a_token_stays_out_of_another_epoch() {
+    let (mut world, room) = world_with_history(300);
+    world.open(room);
+    world.run(3_000);
+    world.restart(2);
+    while world.store_step() {}
+    let timeline = world.open(room);
+    while world.store_step() {}
+    // What is on the disk, and then what is not.
+    world.command(Command::LoadOlder(timeline, 50));
+    while world.store_step() {}
+    let older = world.command(Command::LoadOlder(timeline, 50));
+    assert!(world.requests.is_empty() && !world.replies.contains_key(&older));
+    world.grant_token();
+    let page = world.requests.iter().position(|(_, r)| matches!(r, Request::History(..))).unwrap();
+    let (id, answer) = world.take_request(page);
+    let mut restored = super::model::ModelServer::new();
+    restored.epoch = tidewire_protocol::Epoch::new("e2");
+    restored.ids_taken = 1_000;
+    restored.join(room);
+    world.server = restored;
+    world.run(3_000);
+    world.respond(id, answer);
+    world.run(3_000);
+    assert_eq!(world.replies[&older], Err(Error::UnknownRoom(room)));
+    assert_eq!(world.engine.rooms[&room].held.ranges(), [(1, 1)]);
+    world.check_events();
+}
+
+#[test]
+fn what_is_about_to_be_shown_is_not_dropped_for_want_of_space() {
+    let (mut world, room) = world_with_room();
+    say(&mut world, room, 300);
+    let timeline = world.open(room);
+    world.settle();
+    let older = world.command(Command::LoadOlder(timeline, 50));
+    let full = Sizes { used: u64::MAX, ..Sizes::default() };
+    world.engine.sizes_told(Some(full));
+    world.settle();
+    assert!(world.replies[&older].is_ok());
+    assert_eq!((seqs(&world, timeline), gaps(&world, timeline)), (range(202..=301), vec![]));
+    world.engine.sizes_told(Some(full));
+    world.settle();
+    assert!(!world.engine.rooms[&room].held.contains(Seq::new(1)), "the rest goes");
+    assert_eq!(gaps(&world, timeline), []);
 }
 
 #[test]
@@ -561,6 +652,41 @@ fn all_windows_together_stay_within_their_memory() {
         say(&mut world, *room, 3);
     }
     assert!(bytes(&world) <= bound);
+}
+
+#[test]
+fn reactions_and_what_is_quoted_count_for_the_memory() {
+    let event = |seq: u64, text: String| Event {
+        id: EventId::from_uuid(Uuid::from_u128(u128::from(seq))),
+        room: room_id(ROOM),
+        seq: Seq::new(seq),
+        sender: UserId::new("bob").unwrap(),
+        at: 1,
+        kind: EventKind::Message,
+        content: Content::of(&MessageContent::of_text(text)).unwrap(),
+        fold: None,
+    };
+    let quoted = Arc::new(Message::of_event(event(1, "x".repeat(8_000))));
+    let mut message = Message::of_event(event(2, "hello".into()));
+    let mut window = Window::new(Of::Room, config().user, Start::Newest, 1);
+    window.begin(&[Arc::new(message.clone())], Seq::new(2), END);
+    let plain = window.bytes();
+    let name = |n: u32| UserId::new(format!("somebody-{n}")).unwrap();
+    let by: Vec<UserId> = (0..10).map(name).collect();
+    message.reactions = vec![Reactions { key: "+1".into(), count: 10, mine: false, by }];
+    window.refold(&Arc::new(message.clone()));
+    assert!(window.bytes() > plain + 100, "{} after {plain}", window.bytes());
+    message.reply_to = Some(Quote { id: quoted.id, message: None });
+    window.refold(&Arc::new(message.clone()));
+    let before = window.bytes();
+    for _ in 0..2 {
+        window.quotes_found(&[quoted.id], std::slice::from_ref(&quoted));
+        assert!((8_000..16_000).contains(&(window.bytes() - before)), "counted once");
+    }
+    message.reply_to = None;
+    message.reactions.clear();
+    window.refold(&Arc::new(message));
+    assert_eq!(window.bytes(), plain);
 }
 
 #[test]
