@@ -98,7 +98,13 @@ impl<U: Update> Mailbox<U> {
         self.arrived.notify_waiters();
     }
 
-    pub(crate) async fn next(&self, after: u64) -> Result<Batch<U>, Error> {
+    /// What comes after a number. A reader who names one that was never given has lost its place:
+    /// `ask` has to ask for a reset, which it gets.
+    pub(crate) async fn next(
+        &self,
+        mut after: u64,
+        ask: impl Fn() -> Result<(), Error>,
+    ) -> Result<Batch<U>, Error> {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
@@ -106,6 +112,13 @@ impl<U: Update> Mailbox<U> {
             arrived.as_mut().enable();
             {
                 let mut queue = self.lock();
+                if after > queue.delivered {
+                    after = queue.delivered;
+                    queue.batches.clear();
+                    queue.lagging = true;
+                    // A closed client is told of below.
+                    let _ = ask();
+                }
                 while queue.batches.front().is_some_and(|batch| batch.number <= after) {
                     queue.batches.pop_front();
                 }
@@ -134,6 +147,10 @@ mod tests {
         TimelineUpdate::Diff { changes: Vec::new(), more_before: false, more_after: false }
     }
 
+    fn none() -> Result<(), Error> {
+        Ok(())
+    }
+
     fn reset(rows: Vec<Row>) -> TimelineUpdate {
         TimelineUpdate::Reset { rows, more_before: false, more_after: false, unread_from: None }
     }
@@ -143,11 +160,26 @@ mod tests {
         let mailbox = Mailbox::default();
         mailbox.deliver(reset(Vec::new()));
         mailbox.deliver(diff());
-        assert_eq!(mailbox.next(0).await.unwrap().number, 1);
-        assert_eq!(mailbox.next(0).await.unwrap().number, 1, "the answer may have been lost");
-        assert_eq!(mailbox.next(1).await.unwrap().number, 2);
+        assert_eq!(mailbox.next(0, none).await.unwrap().number, 1);
+        assert_eq!(mailbox.next(0, none).await.unwrap().number, 1, "the answer may have been lost");
+        assert_eq!(mailbox.next(1, none).await.unwrap().number, 2);
         mailbox.close();
-        assert_eq!(mailbox.next(2).await, Err(Error::Closed));
+        assert_eq!(mailbox.next(2, none).await, Err(Error::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_names_what_was_never_given_gets_a_reset() {
+        let mailbox = Mailbox::default();
+        mailbox.deliver(reset(Vec::new()));
+        mailbox.deliver(diff());
+        let (next, ()) = tokio::join!(mailbox.next(7, none), async {
+            mailbox.deliver(diff());
+            mailbox.deliver(reset(Vec::new()));
+        });
+        let next = next.unwrap();
+        assert!(next.update.is_reset(), "{next:?}");
+        mailbox.deliver(diff());
+        assert_eq!(mailbox.next(next.number, none).await.unwrap().update, diff());
     }
 
     #[tokio::test]
@@ -157,8 +189,8 @@ mod tests {
         assert_eq!(asked, 1, "one reset is asked for, however much is dropped");
         mailbox.deliver(reset(Vec::new()));
         mailbox.deliver(diff());
-        let first = mailbox.next(0).await.unwrap();
+        let first = mailbox.next(0, none).await.unwrap();
         assert!(matches!(first.update, TimelineUpdate::Reset { .. }));
-        assert_eq!(mailbox.next(first.number).await.unwrap().update, diff());
+        assert_eq!(mailbox.next(first.number, none).await.unwrap().update, diff());
     }
 }

@@ -51,7 +51,8 @@ impl Seen {
     fn shown(&self) -> Option<(usize, usize, Vec<RoomId>)> {
         let (first, count) = self.visible?;
         let from = first.saturating_sub(self.first).min(self.rows.len());
-        let to = (first + count).saturating_sub(self.first).clamp(from, self.rows.len());
+        let to =
+            first.saturating_add(count).saturating_sub(self.first).clamp(from, self.rows.len());
         Some((first, count, self.rows[from..to].iter().map(|row| row.room).collect()))
     }
 }
@@ -85,12 +86,14 @@ impl RoomList {
     }
 
     /// The same for a reader that keeps its own count: `after` is the number of the last batch
-    /// that it has applied, 0 at first. A batch is kept until it is acknowledged in this way.
+    /// that it has applied, 0 at first. A batch is kept until it is acknowledged in this way. Who names
+    /// one that was never given has lost its place, and gets a reset.
     ///
     /// # Errors
     /// [`Error::Closed`] after the client was closed.
     pub async fn next_after(&self, after: u64) -> Result<RoomListBatch, Error> {
-        let batch = self.mailbox.next(after).await?;
+        let ask = || self.asker.tell(Ask::Tell(Command::ResetRoomList(self.id)));
+        let batch = self.mailbox.next(after, ask).await?;
         self.told_shown(|seen| seen.take(&batch));
         Ok(batch)
     }
@@ -134,5 +137,19 @@ impl Drop for RoomList {
     fn drop(&mut self) {
         // A closed client has closed its lists already.
         let _ = self.asker.tell(Ask::CloseRoomList(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_numbers_of_an_app_overflow_what_is_shown() {
+        let mut seen = Seen::default();
+        for visible in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX)] {
+            seen.visible = Some(visible);
+            assert_eq!(seen.shown(), Some((visible.0, visible.1, Vec::new())));
+        }
     }
 }

@@ -76,18 +76,20 @@ impl Timeline {
     /// # Errors
     /// [`Error::Closed`] after the client was closed.
     pub async fn next(&mut self) -> Result<TimelineBatch, Error> {
-        let batch = self.mailbox.next(self.last).await?;
+        let batch = self.next_after(self.last).await?;
         self.last = batch.number;
         Ok(batch)
     }
 
     /// The same for a reader that keeps its own count: `after` is the number of the last batch
-    /// that it has applied, 0 at first. A batch is kept until it is acknowledged in this way.
+    /// that it has applied, 0 at first. A batch is kept until it is acknowledged in this way. Who names
+    /// one that was never given has lost its place, and gets a reset.
     ///
     /// # Errors
     /// [`Error::Closed`] after the client was closed.
     pub async fn next_after(&self, after: u64) -> Result<TimelineBatch, Error> {
-        self.mailbox.next(after).await
+        let ask = || self.asker.tell(Ask::Tell(Command::ResetTimeline(self.id)));
+        self.mailbox.next(after, ask).await
     }
 
     /// Puts up to `count` (1 to 200, at most half of `max_messages_per_room`) older messages before

@@ -130,7 +130,7 @@ impl Engine {
             self.auth.state = TokenState::Missing;
         }
         for (command, _) in std::mem::take(&mut self.awaiting_token) {
-            self.reply(command, Err(crate::error::Error::Suspended));
+            self.call_failed(command, crate::error::Error::Suspended);
         }
     }
 
@@ -162,7 +162,7 @@ impl Engine {
         let wait = self.auth.backoff.fail(None, &mut self.rng);
         self.timers.arm(Timer::Token, self.now.mono_ms + wait);
         for (command, _) in std::mem::take(&mut self.awaiting_token) {
-            self.reply(command, Err(crate::error::Error::AuthRequired(reason.clone())));
+            self.call_failed(command, crate::error::Error::AuthRequired(reason.clone()));
         }
         self.notify(Notice::Problem(Problem::AuthRequired { reason }));
     }
@@ -181,7 +181,7 @@ impl Engine {
         if !self.online() {
             // No call of the app waits for the network.
             for (command, _) in std::mem::take(&mut self.awaiting_token) {
-                self.reply(command, Err(crate::error::Error::Offline));
+                self.call_failed(command, crate::error::Error::Offline);
             }
         }
         if self.auth.state == TokenState::Missing && self.online() {
@@ -212,10 +212,9 @@ impl Engine {
             return;
         }
         let asked = self.requests.remove(&request).map(|asked| asked.purpose);
-        let Some(Purpose::Call { command, request, again }) = asked else { return };
+        let Some(Purpose::Call { command, request, again, .. }) = asked else { return };
         if again || self.auth.has_failed() {
-            let error = crate::error::Error::AuthRequired(error.to_owned());
-            self.reply(command, Err(error));
+            self.call_failed(command, crate::error::Error::AuthRequired(error.to_owned()));
         } else {
             self.call(command, *request, true);
         }

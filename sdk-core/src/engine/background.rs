@@ -26,7 +26,7 @@ impl Engine {
         let may = self.online()
             && self.auth.is_ready()
             && self.http_is_open()
-            && self.timers.get(Timer::FetchRetry).is_none()
+            && self.fetches.are_open(self.now.mono_ms)
             && self.cursor.is_some()
             && self.may_read();
         if !may || self.errand.is_some_and(|id| self.requests.contains_key(&id)) {
@@ -114,6 +114,9 @@ impl Engine {
         }
         if room.needs_state() && room.may_be_asked() && room.asked_at.is_none() {
             return Some(Errand::State(id));
+        }
+        if !self.fetches.may(id, None, self.now.mono_ms) {
+            return None;
         }
         let anchor = room.lacks_newest(defaults::TIMELINE_PAGE)?;
         Some(Errand::Page(id, anchor))

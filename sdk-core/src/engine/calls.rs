@@ -132,15 +132,26 @@ impl Engine {
     /// it does not wait for the network: the caller hears that it is not there.
     pub(crate) fn call(&mut self, command: CommandId, request: Request, again: bool) {
         if !self.online() {
-            self.reply(command, Err(Error::Offline));
+            self.call_failed(command, Error::Offline);
         } else if self.auth.has_failed() {
             let reason = "the last token was not accepted, or the app gave none".into();
-            self.reply(command, Err(Error::AuthRequired(reason)));
+            self.call_failed(command, Error::AuthRequired(reason));
         } else if !self.auth.is_ready() {
             self.awaiting_token.push((command, request));
         } else {
-            let purpose = Purpose::Call { command, request: Box::new(request.clone()), again };
+            let (asked, life) = (Box::new(request.clone()), self.cache_life);
+            let purpose = Purpose::Call { command, request: asked, again, life };
             self.request(request, purpose);
+        }
+    }
+
+    /// Nothing comes of a call. A timeline that it was to open opens with what is here, if that is
+    /// anything.
+    pub(crate) fn call_failed(&mut self, command: CommandId, error: Error) {
+        self.findings.remove(&command);
+        match self.goals.remove(&command) {
+            Some((goal, _)) => self.history_failed(command, goal, error),
+            None => self.reply(command, Err(error)),
         }
     }
 
@@ -149,6 +160,7 @@ impl Engine {
         command: CommandId,
         request: Request,
         answer: Result<Response, RequestError>,
+        life: u64,
     ) {
         let reply = match answer {
             Ok(Response::Room(state)) => {
@@ -159,8 +171,8 @@ impl Engine {
             }
             Ok(Response::History(history)) => {
                 match request {
-                    Request::Message(room, _) => self.message_told(command, room, history),
-                    Request::History(room, _) => self.history_for(command, room, history),
+                    Request::Message(room, _) => self.message_told(command, room, history, life),
+                    Request::History(room, _) => self.history_for(command, room, history, life),
                     _ => {}
                 }
                 return;
@@ -176,8 +188,9 @@ impl Engine {
                 Err(Error::Network("the answer does not belong to the call".into()))
             }
             Err(error) => {
-                self.goals.remove(&command);
-                Err(self.not_found(command, error))
+                let error = self.not_found(command, error);
+                self.call_failed(command, error);
+                return;
             }
         };
         self.reply(command, reply);

@@ -39,6 +39,12 @@ impl Pending {
         self.after.enqueued.as_ref().is_some_and(|row| row.op.id == id)
     }
 
+    /// Whether windows of a room get messages with it.
+    pub(crate) fn brings(&self, room: RoomId) -> bool {
+        let page = self.after.history.as_ref().is_some_and(|page| page.room == room);
+        page || self.after.arrived.contains_key(&room)
+    }
+
     /// What becomes of a room's wish with it, if anything does.
     pub(crate) fn wish(&self, room: RoomId) -> Option<Option<RoomSettings>> {
         self.after.wish.filter(|(of, _)| *of == room).map(|(_, settings)| settings)
@@ -186,6 +192,7 @@ impl Engine {
         if after.wiped {
             self.heads.wipe();
         }
+        self.rooms_known |= after.page && self.cursor.is_some();
         for (room, head) in after.heads {
             self.heads.put(room, head);
             if let Some(said) = self.rooms.get(&room).and_then(|room| room.said.as_ref()) {

@@ -150,6 +150,8 @@ pub(crate) struct Heads {
     pub(crate) inexact: BTreeSet<RoomId>,
     /// The last total that the app was told.
     pub(crate) told: Option<Unread>,
+    /// Whether the rooms were known then.
+    pub(crate) told_known: bool,
 }
 
 impl Heads {
@@ -227,7 +229,7 @@ impl Heads {
 
     /// What is unread of all rooms that the user is in and has not archived; of muted ones only
     /// what mentions him.
-    pub(crate) fn total(&self) -> Unread {
+    fn total(&self) -> Unread {
         let rooms = self.rooms.iter().filter(|(_, entry)| entry.head.joined);
         rooms.fold(Unread::NOTHING, |total, (id, entry)| {
             let settings = self.settings(*id, &entry.head);
@@ -244,9 +246,10 @@ impl Heads {
 }
 
 impl Engine {
-    /// What is unread of all rooms, now.
+    /// What is unread of all rooms, now. Before the first bootstrap is done not even the rooms are known.
     pub fn unread_total(&self) -> Unread {
-        self.heads.total()
+        let total = self.heads.total();
+        Unread { exact: total.exact && self.rooms_known, ..total }
     }
 
     /// What the user has set for a room, whether or not the server knows of it yet.

@@ -103,7 +103,11 @@ impl Engine {
             self.reply(refresh.command, Err(Error::Suspended));
         }
         self.forget_health();
-        // After all transactions given before.
+        self.release();
+    }
+
+    /// After all that the store was given before.
+    fn release(&mut self) {
         self.releases += 1;
         self.effect(Effect::Release);
     }
@@ -114,7 +118,12 @@ impl Engine {
         self.releases = self.releases.saturating_sub(1);
         // One of an earlier rest says nothing: the files were opened again since.
         if self.rest == Rest::Settling && self.releases == 0 {
-            self.rest = Rest::Asleep;
+            if self.loads.is_empty() && self.commits.is_empty() {
+                self.rest = Rest::Asleep;
+            } else {
+                // What came of an answer was given behind it, and opens the files again.
+                self.release();
+            }
         }
         self.advance();
     }

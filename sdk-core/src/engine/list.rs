@@ -255,13 +255,13 @@ impl List {
         let window = self.query.window.max(count).clamp(1, defaults::ROOM_LIST_MOST);
         let count = count.min(window);
         let spare = window - count;
-        let (top, bottom) = (self.first, self.first + window);
+        let (top, bottom) = (self.first, self.first.saturating_add(window));
         let above = first.saturating_sub(top);
-        let below = bottom.saturating_sub(first + count);
+        let end = first.saturating_add(count);
+        let below = bottom.saturating_sub(end);
         // A quarter of what is spare on either side may be scrolled away before it moves.
         let near_top = first < top || (top > 0 && above < spare / 4);
-        let near_bottom =
-            first + count > bottom || (bottom < self.order.len() && below < spare / 4);
+        let near_bottom = end > bottom || (bottom < self.order.len() && below < spare / 4);
         if near_top || near_bottom || window != self.window {
             self.window = window;
             self.first = first.saturating_sub(spare / 2);
@@ -301,7 +301,7 @@ impl List {
         self.moved = false;
         let total = self.order.len();
         self.first = self.first.min(total.saturating_sub(self.window));
-        let end = (self.first + self.window).min(total);
+        let end = self.first.saturating_add(self.window).min(total);
         let before: HashMap<RoomId, &Arc<RoomListRow>> =
             self.shown.iter().map(|row| (row.room, row)).collect();
         let rows: Vec<Arc<RoomListRow>> = self.order[self.first..end]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidewire_protocol::{Profile, RoomId, UserId};
 
+use super::Engine;
 use super::effect::{CommandId, ListId, Notice, Reply};
 use super::heads::{Entry, Head, Heads};
 use super::list::{Facts, List, RoomListQuery, RoomListRow, Source, pending_state};
@@ -12,7 +13,6 @@ use super::message::Message;
 use super::outbox::Outbox;
 use super::profiles::ProfileCache;
 use super::time::Timer;
-use super::{Engine, Phase};
 use crate::config::millis;
 use crate::defaults;
 
@@ -140,10 +140,11 @@ impl Engine {
     /// Brings the lists and the total up to date: at once after a quiet while, else a moment after
     /// the last time.
     pub(crate) fn flush_lists(&mut self) {
-        let waits = self.phase == Phase::Loading && !self.loaded_once;
         let moved = self.lists.values().any(|list| list.moved);
-        let same = self.heads.dirty.is_empty() && !moved && self.heads.told.is_some();
-        if waits || same {
+        let known = self.rooms_known;
+        let told = self.heads.told.is_some() && self.heads.told_known == known;
+        let same = self.heads.dirty.is_empty() && !moved && told;
+        if !self.loaded_once || same {
             self.timers.disarm(Timer::Lists);
             return;
         }
@@ -170,7 +171,8 @@ impl Engine {
                 self.heads.inexact.insert(room);
             }
         }
-        let total = self.heads.total();
+        let total = self.unread_total();
+        self.heads.told_known = known;
         if self.heads.told.replace(total) != Some(total) {
             self.notify(Notice::UnreadTotal(total));
         }

@@ -257,6 +257,8 @@ impl Engine {
     fn started(&mut self, rows: StartRows) {
         self.phase = Phase::Ready;
         self.loaded_once = true;
+        self.rooms_known = rows.cursor.is_some();
+        self.fetches.begin_anew();
         self.cursor = rows.cursor;
         self.queued_cursor_at = self.now.mono_ms;
         self.epoch = rows.epoch;

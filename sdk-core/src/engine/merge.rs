@@ -158,6 +158,7 @@ impl Engine {
             }
             let changed = room.fold(&event, &self.config.user);
             if changed {
+                self.fetches.changed(event.room);
                 transaction.push(room.state_write());
                 transaction.push(room.receipts_write(&self.config.user));
                 self.watching.again = true;
@@ -243,6 +244,7 @@ impl Engine {
         }
         room.take_state(state, &self.config.user);
         after.changed.insert(id);
+        self.fetches.changed(id);
         self.watching.again = true;
         if source == Source::Feed && room.feed_seq < head {
             room.feed_seq = head;
@@ -313,6 +315,13 @@ impl Engine {
                 for (start, end) in spans {
                     room.stale.remove(start, end);
                 }
+                // What a page of a thread does not show of it is not there to be asked for again.
+                if let Some(root) = thread {
+                    let windows = self.windows.of(room_id);
+                    for seq in windows.flat_map(|(_, window)| window.places_of(root, from, to)) {
+                        room.stale.remove(seq.get(), seq.get());
+                    }
+                }
                 doubts = true;
             }
             if doubts {
@@ -320,8 +329,7 @@ impl Engine {
                 transaction.push(Write::Stale { room: room_id, ranges });
             }
             if !fresh {
-                let wait = self.fetch_backoff.fail(None, &mut self.rng);
-                self.timers.arm(Timer::FetchRetry, self.now.mono_ms + wait);
+                self.fetches.in_vain(room_id, self.now.mono_ms, &mut self.rng);
             }
             let as_of = history.as_of;
             let mut messages = Vec::with_capacity(history.messages.len());
@@ -341,6 +349,8 @@ impl Engine {
                 transaction.push(Write::Folded { event: Box::new(event), as_of });
             }
             after.history = Some(HistoryPage { room: room_id, from, to, messages, goal, thread });
+        } else if goal == Goal::Ahead {
+            self.fetches.in_vain(room_id, self.now.mono_ms, &mut self.rng);
         }
         transaction.push(room.state_write());
         after.delivered.insert(room_id, room.deliverable());
@@ -417,6 +427,7 @@ impl Engine {
     /// The cursor is of no use any more: begin anew, keeping everything that is held.
     pub(crate) fn forget_cursor(&mut self) {
         self.cursor = None;
+        self.rooms_known = false;
         let mut transaction = Transaction::default();
         transaction.push(Write::ForgetCursor);
         self.commit(transaction, After::default());

@@ -36,6 +36,7 @@ mod crowd;
 mod drafts;
 mod dwell;
 mod effect;
+mod fetches;
 mod fold;
 mod heads;
 mod health;
@@ -148,6 +149,8 @@ pub(crate) enum Purpose {
         command: CommandId,
         request: Box<Request>,
         again: bool,
+        /// The life of the cache that it went out in.
+        life: u64,
     },
 }
 
@@ -211,7 +214,7 @@ pub struct Engine {
     loaded_once: bool,
     /// Counts the wipes of the cache.
     cache_life: u64,
-    fetch_backoff: Backoff,
+    fetches: fetches::Fetches,
     /// Whether the app was told that the store failed and not yet that it works again.
     store_told: Option<StoreError>,
     /// Transactions on their way, in order.
@@ -234,6 +237,8 @@ pub struct Engine {
     queued_cursor_at: u64,
     epoch: Option<Epoch>,
     rooms: BTreeMap<RoomId, Room>,
+    /// Whether all of them are on disk: a bootstrap is done, and what it gave is still good.
+    rooms_known: bool,
     rooms_changed: bool,
     /// What is shown of rooms.
     heads: heads::Heads,
@@ -337,7 +342,7 @@ impl Engine {
             store_backoff: Backoff::new(),
             loaded_once: false,
             cache_life: 0,
-            fetch_backoff: Backoff::new(),
+            fetches: fetches::Fetches::new(),
             store_told: None,
             commits: VecDeque::new(),
             loads: BTreeMap::new(),
@@ -350,6 +355,7 @@ impl Engine {
             queued_cursor_at: 0,
             epoch: None,
             rooms: BTreeMap::new(),
+            rooms_known: false,
             rooms_changed: false,
             heads: heads::Heads::default(),
             lists: BTreeMap::new(),

@@ -172,6 +172,9 @@ impl Engine {
     /// Looks for a message: in memory, on disk, and then at the server.
     pub(crate) fn find(&mut self, finding: Finding) {
         let Finding { command, timeline, room, message: id, thread } = finding;
+        if self.has_gone(finding) {
+            return;
+        }
         let in_memory = self.windows.of(room).find_map(|(_, window)| window.message(id)).cloned();
         if let Some(message) = in_memory {
             self.found(finding, message);
@@ -184,7 +187,20 @@ impl Engine {
         }
     }
 
+    /// Whether the timeline was given up while its message was looked for: nobody would ever close its
+    /// window.
+    fn has_gone(&mut self, finding: Finding) -> bool {
+        let gone = !self.timelines.contains_key(&finding.timeline);
+        if gone {
+            self.reply(finding.command, Err(Error::Closed));
+        }
+        gone
+    }
+
     pub(crate) fn find_on_server(&mut self, finding: Finding) {
+        if self.has_gone(finding) {
+            return;
+        }
         self.findings.insert(finding.command, finding);
         self.call(finding.command, Request::Message(finding.room, finding.message), false);
     }
@@ -204,6 +220,9 @@ impl Engine {
     /// The message that a timeline is to be opened at is here.
     pub(crate) fn found(&mut self, finding: Finding, message: Arc<Message>) {
         let Finding { command, timeline, room, message: id, thread } = finding;
+        if self.has_gone(finding) {
+            return;
+        }
         let Some(seq) = message.seq.filter(|_| !thread || message.kind == EventKind::Message)
         else {
             self.reply(command, Err(Error::UnknownMessage(id)));

@@ -35,6 +35,14 @@ pub(crate) enum Goal {
     Gap(WindowKey, Side),
 }
 
+/// What an open window lacks.
+#[derive(Debug)]
+struct Lack {
+    anchor: HistoryAnchor,
+    limit: usize,
+    thread: Option<EventId>,
+}
+
 /// A page of history on its way.
 #[derive(Debug)]
 pub(crate) struct Fetch {
@@ -286,8 +294,12 @@ impl Engine {
     pub(crate) fn advance_windows(&mut self) {
         self.join_newest();
         self.fill_threads();
-        let failed = self.timers.get(Timer::FetchRetry).is_some();
-        if failed || !self.online() || !self.auth.is_ready() || !self.http_is_open() {
+        let now = self.now.mono_ms;
+        match self.fetches.next(now) {
+            Some(at) => self.timers.arm(Timer::FetchRetry, at),
+            None => self.timers.disarm(Timer::FetchRetry),
+        }
+        if !self.online() || !self.auth.is_ready() || !self.http_is_open() {
             return;
         }
         for id in self.windows.rooms() {
@@ -298,32 +310,47 @@ impl Engine {
                 }
                 _ => None,
             };
-            if let Some((anchor, thread)) = lacks {
+            if let Some(Lack { anchor, limit, thread }) = lacks {
                 self.fetching.insert(id);
-                let page = defaults::TIMELINE_PAGE;
-                self.fetch_history(id, anchor, page, None, Goal::Ahead, thread);
+                self.fetch_history(id, anchor, limit, None, Goal::Ahead, thread);
             }
         }
     }
 
-    fn lacking_of(
-        &self,
-        id: RoomId,
-        room: &super::room::Room,
-    ) -> Option<(HistoryAnchor, Option<EventId>)> {
-        let windows = || self.windows.of(id).map(|(_, window)| window).filter(|w| w.loaded);
+    fn lacking_of(&self, id: RoomId, room: &super::room::Room) -> Option<Lack> {
+        let may = |thread| self.fetches.may(id, thread, self.now.mono_ms);
+        let windows = || {
+            let all = self.windows.of(id).map(|(_, window)| window);
+            all.filter(|window| window.loaded && may(window.of.thread()))
+        };
         let follows = windows().any(|window| window.of == Of::Room && window.is_live());
         let newest = follows.then(|| room.lacks_newest(defaults::TIMELINE_PAGE)).flatten();
+        let page = |anchor, thread| Lack { anchor, limit: defaults::TIMELINE_PAGE, thread };
         if let Some(anchor) = newest {
-            return Some((anchor, None));
+            return Some(page(anchor, None));
+        }
+        // The first of its thread.
+        let root = |thread| Lack { anchor: HistoryAnchor::After(Seq::ZERO), limit: 1, thread };
+        // It is there once the page that has it is on the disk.
+        let comes = || self.commits.iter().any(|pending| pending.brings(id));
+        let lost = windows().find(|window| window.lacks_root() && !comes());
+        let lost = lost.map(|window| root(window.of.thread()));
+        if lost.is_some() {
+            return lost;
         }
         let (held, feed) = (&room.held, room.feed_seq);
         let before = |seq: Seq| HistoryAnchor::Before(seq.next());
         let of_threads =
-            || windows().find_map(|w| Some((before(w.lacks(held, feed)?), w.of.thread())));
-        let stale =
-            || windows().filter_map(|window| window.newest_of(&room.stale, held, feed)).max();
-        of_threads().or_else(|| stale().map(|seq| (before(seq), None)))
+            || windows().find_map(|w| Some(page(before(w.lacks(held, feed)?), w.of.thread())));
+        // A page of a thread ends with the place that it was asked for, which is no longer stale then.
+        let stale = || {
+            let place = |window: &Window| {
+                let seq = window.newest_of(&room.stale, held, feed)?;
+                (seq >= room.state.first_seq).then_some((seq, window.of.thread()))
+            };
+            windows().filter_map(place).max_by_key(|(seq, _)| *seq)
+        };
+        of_threads().or_else(|| stale().map(|(seq, thread)| page(before(seq), thread)))
     }
 
     /// A thread that shows less than a page takes what has come to be held before it.
@@ -380,7 +407,7 @@ impl Engine {
                 return;
             }
             if !self.online() {
-                self.reply(command, Err(Error::Offline));
+                self.history_failed(command, goal, Error::Offline);
                 return;
             }
         }
@@ -390,19 +417,35 @@ impl Engine {
     }
 
     /// History that the app asked for before there was a token.
-    pub(crate) fn history_for(&mut self, command: CommandId, room: RoomId, history: History) {
-        let (life, since) = (self.cache_life, self.now.mono_ms);
+    pub(crate) fn history_for(
+        &mut self,
+        command: CommandId,
+        room: RoomId,
+        history: History,
+        life: u64,
+    ) {
+        let since = self.now.mono_ms;
         let (goal, thread) = self.goals.remove(&command).unwrap_or((Goal::Errand, None));
         let fetch = Fetch { room, command: Some(command), goal, thread, life, since };
         self.history_answered(fetch, Ok(Response::History(history)));
     }
 
     /// A message that a timeline is to be opened at.
-    pub(crate) fn message_told(&mut self, command: CommandId, room: RoomId, history: History) {
+    pub(crate) fn message_told(
+        &mut self,
+        command: CommandId,
+        room: RoomId,
+        history: History,
+        life: u64,
+    ) {
         let Some(finding) = self.findings.remove(&command) else {
             self.reply(command, Err(Error::Closed));
             return;
         };
+        if life != self.cache_life {
+            self.reply(command, Err(Error::UnknownRoom(room)));
+            return;
+        }
         if self.phase != Phase::Ready || !self.rooms.contains_key(&room) {
             let error = self.store_told.clone().unwrap_or(StoreError::Superseded);
             self.reply(command, Err(Error::Store(error)));
@@ -434,7 +477,7 @@ impl Engine {
                 }
             }
             Ok(Response::History(history)) if self.phase == Phase::Ready => {
-                self.fetch_backoff.reset();
+                self.fetches.succeeded(fetch.room);
                 self.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let reply = fetch.command.map(|command| (command, self.reply_of(&fetch, &history)));
                 let covers =
@@ -449,20 +492,14 @@ impl Engine {
                     self.reply(command, Err(Error::Store(error)));
                 }
             }
-            Err(error) => {
-                match (fetch.command, &error) {
-                    (Some(command), RequestError::Network(_))
-                        if self.opens_here(&fetch, command) => {}
-                    (Some(command), _) => self.reply(command, Err(error.into())),
-                    (None, RequestError::Network(_)) => self.http_failed(&error),
-                    // This room's own trouble: nothing else waits for it.
-                    (None, RequestError::Refused(refused)) => {
-                        let slot = refused.retry_after_ms;
-                        let wait = self.fetch_backoff.fail(slot, &mut self.rng);
-                        self.timers.arm(Timer::FetchRetry, self.now.mono_ms + wait);
-                    }
+            Err(error) => match (fetch.command, &error) {
+                (Some(command), _) => self.history_failed(command, fetch.goal, error.into()),
+                (None, RequestError::Network(_)) => self.http_failed(&error),
+                (None, RequestError::Refused(refused)) => {
+                    let (of, now) = ((fetch.room, fetch.thread), self.now.mono_ms);
+                    self.fetches.refused(of, refused, now, &mut self.rng);
                 }
-            }
+            },
         }
     }
 
@@ -478,12 +515,20 @@ impl Engine {
         }
     }
 
-    /// Where the server was not reached, a timeline opens with the little that is here. Gives whether
-    /// there is anything.
-    fn opens_here(&mut self, fetch: &Fetch, command: CommandId) -> bool {
-        let Goal::Open(key, timeline) = fetch.goal else { return false };
+    /// There is no page for whoever waits for one.
+    pub(crate) fn history_failed(&mut self, command: CommandId, goal: Goal, error: Error) {
+        let said_no = matches!(&error, Error::Refused(refused) if !refused.temporary);
+        if said_no || !self.opens_here(goal, command) {
+            self.reply(command, Err(error));
+        }
+    }
+
+    /// Where the server says nothing, a timeline opens with the little that is here. Gives whether there
+    /// is anything.
+    fn opens_here(&mut self, goal: Goal, command: CommandId) -> bool {
+        let Goal::Open(key, timeline) = goal else { return false };
         let ready = !self.rests() && self.phase == Phase::Ready;
-        let Some(room) = self.rooms.get(&fetch.room).filter(|_| ready) else { return false };
+        let Some(room) = self.rooms.get(&key.room).filter(|_| ready) else { return false };
         let Some(window) = self.windows.get_mut(key) else { return false };
         let Start::Server(seq) = window.start else { return false };
         if !room.held.contains(seq) {

@@ -7,6 +7,7 @@ use tidewire_protocol::{EventId, Seq};
 
 use super::message::Message;
 use super::rows::END;
+use super::window::cost;
 
 /// The messages that are quoted in a window, whether or not they stand in it.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Quotes {
     quoted: BTreeMap<EventId, Quoted>,
     /// Those that messages in the outbox quote.
     waiting: Vec<EventId>,
+    /// What those that are known take, in bytes, reckoned.
+    bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +37,15 @@ enum Source {
     Known(Arc<Message>),
 }
 
+impl Source {
+    fn cost(&self) -> usize {
+        match self {
+            Source::Known(message) => cost(message),
+            Source::Wanted | Source::Asked | Source::Absent => 0,
+        }
+    }
+}
+
 impl Quotes {
     /// The message at `by` quotes another one; `known` looks for it in the window.
     pub(crate) fn add(
@@ -44,6 +56,7 @@ impl Quotes {
     ) {
         let quoted = self.quoted.entry(id).or_insert_with(|| {
             let source = known().map_or(Source::Wanted, Source::Known);
+            self.bytes += source.cost();
             Quoted { by: BTreeSet::new(), source }
         });
         quoted.by.insert(by);
@@ -54,6 +67,7 @@ impl Quotes {
         if let Some(quoted) = self.quoted.get_mut(&id) {
             quoted.by.remove(&by);
             if quoted.by.is_empty() {
+                self.bytes -= quoted.source.cost();
                 self.quoted.remove(&id);
             }
         }
@@ -82,7 +96,8 @@ impl Quotes {
     /// Takes note of a message. Gives the first place at which it is quoted.
     pub(crate) fn learn(&mut self, message: &Arc<Message>) -> Option<Seq> {
         let quoted = self.quoted.get_mut(&message.id)?;
-        quoted.source = Source::Known(message.clone());
+        let before = std::mem::replace(&mut quoted.source, Source::Known(message.clone()));
+        self.bytes = self.bytes + quoted.source.cost() - before.cost();
         quoted.by.first().copied()
     }
 
@@ -108,6 +123,11 @@ impl Quotes {
             }
         }
         any
+    }
+
+    /// What it keeps in memory, in bytes, reckoned.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What is known of a quoted message.

@@ -79,8 +79,8 @@ impl Engine {
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles) => self.profiles_answered(answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
-            Some(Purpose::Call { command, request, .. }) => {
-                self.call_answered(command, *request, answer);
+            Some(Purpose::Call { command, request, life, .. }) => {
+                self.call_answered(command, *request, answer, life);
             }
             None => {}
         }

@@ -59,8 +59,8 @@ impl Engine {
             return;
         }
         let Some((room, through)) = self.next_to_drop() else {
-            // Only the newest pages are left.
-            self.retention.over = false;
+            // Only the newest pages are left, or what is being read: behind that it is looked at again.
+            self.retention.over = self.rooms.keys().any(|id| self.droppable(*id).is_some());
             return;
         };
         let Some(head) = self.rooms.get_mut(&room) else { return };
@@ -85,11 +85,23 @@ impl Engine {
     /// The room to take from next, and how far.
     fn next_to_drop(&self) -> Option<(RoomId, Seq)> {
         let candidates = self.rooms.iter().filter_map(|(id, room)| {
-            let through = self.droppable(*id)?;
+            let through = self.droppable(*id).filter(|_| !self.is_growing(*id))?;
             let last = room.state.last_event.as_ref().map_or(0, |event| event.at);
             Some(((self.windows.is_open(*id), room.opened, last), *id, through))
         });
         candidates.min_by_key(|(order, id, _)| (*order, *id)).map(|(_, room, to)| (room, to))
+    }
+
+    /// Whether something of a room is on its way between the disk and a window: it would be shown and
+    /// not held.
+    fn is_growing(&self, id: RoomId) -> bool {
+        let loads = self.loads.values().any(|purpose| match purpose {
+            LoadPurpose::Window { key, .. }
+            | LoadPurpose::Again { key, .. }
+            | LoadPurpose::Step { key, .. } => key.room == id,
+            _ => false,
+        });
+        loads || self.commits.iter().any(|pending| pending.brings(id))
     }
 
     /// Up to where the next step goes in a room: never into its newest page, nor into what somebody

@@ -162,8 +162,12 @@ impl Engine {
         }
     }
 
-    /// A step is on disk.
+    /// A step is on disk. At rest nothing new is begun: waking goes on with it.
     pub(crate) fn step_indexed(&mut self) {
+        if self.rests() {
+            self.indexing = Indexing::Due;
+            return;
+        }
         self.load(Query::Unindexed, LoadPurpose::Unindexed);
     }
 

@@ -10,7 +10,7 @@ mod derive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewire_protocol::{EventId, Seq, UserId};
+use tidewire_protocol::{EventId, Reactions, Seq, UserId};
 
 use super::effect::{CommandId, TimelineId};
 use super::message::{Arrived, Message};
@@ -65,6 +65,8 @@ pub(crate) struct Window {
     bytes: usize,
     /// Of a thread, the message that it hangs on.
     root: Option<Arc<Message>>,
+    /// Of a thread, whether that went with another epoch, and is to be asked for.
+    lost_root: bool,
     /// Of a thread, what the server told of it beyond what is held of the room.
     told: RangeSet,
     /// Places of the user's own messages.
@@ -133,10 +135,16 @@ const PLACES: usize = 64;
 
 /// What a message takes in memory, in bytes, reckoned: itself, its places in the window, and the copy that
 /// is shown where it quotes another one.
-fn cost(message: &Message) -> usize {
+pub(crate) fn cost(message: &Message) -> usize {
+    let reacted = |reactions: &Reactions| {
+        let name = |user: &UserId| size_of::<UserId>() + user.as_str().len();
+        let names: usize = reactions.by.iter().map(name).sum();
+        size_of::<Reactions>() + reactions.key.len() + names
+    };
     let one = size_of::<Message>()
         + message.content.as_json().len()
         + message.sender.as_str().len()
+        + message.reactions.iter().map(reacted).sum::<usize>()
         + PLACES;
     one * (1 + usize::from(message.reply_to.is_some()))
 }
@@ -152,6 +160,7 @@ impl Window {
             messages: BTreeMap::new(),
             bytes: 0,
             root: None,
+            lost_root: false,
             told: RangeSet::default(),
             own: BTreeSet::new(),
             quotes: Quotes::default(),
@@ -192,6 +201,7 @@ impl Window {
         self.own.clear();
         self.quotes = Quotes::default();
         self.root = None;
+        self.lost_root = self.of != Of::Room;
         self.told = RangeSet::default();
         (self.from, self.to) = (END, END);
         self.start = Start::Newest;
@@ -221,7 +231,7 @@ impl Window {
 
     /// What it keeps in memory, in bytes, reckoned.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.root.as_deref().map_or(0, cost)
+        self.bytes + self.quotes.bytes() + self.root.as_deref().map_or(0, cost)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -267,6 +277,7 @@ impl Window {
 
     pub(crate) fn set_root(&mut self, root: Arc<Message>) {
         self.receipts_changed = true;
+        self.lost_root = false;
         let before = self.root.replace(root).and_then(|root| root.reply_to.clone());
         let quoted = self.root.as_ref().and_then(|root| root.reply_to.clone());
         if let Some(gone) =
@@ -293,6 +304,9 @@ impl Window {
 
     /// The newest of its places that is among these.
     pub(crate) fn newest_of(&self, stale: &RangeSet, held: &RangeSet, feed: Seq) -> Option<Seq> {
+        if self.of != Of::Room {
+            return self.newest_of_thread(stale);
+        }
         let oldest = self.oldest()?;
         let gaps = || held.holes(oldest.get(), feed.min(self.to).get());
         let above_gaps = match self.reads_all {
@@ -300,10 +314,29 @@ impl Window {
             false => gaps().last().map(|(_, end)| Seq::new(end.saturating_add(1))),
         };
         let lowest = above_gaps.map_or(oldest, |above| above.max(oldest));
-        match self.of {
-            Of::Room => stale.last_up_to(self.to).filter(|seq| *seq >= lowest),
-            Of::Thread(_) => None,
-        }
+        stale.last_up_to(self.to).filter(|seq| *seq >= lowest)
+    }
+
+    /// Most places between a thread's messages are of others.
+    fn newest_of_thread(&self, stale: &RangeSet) -> Option<Seq> {
+        let within = |&(start, end): &(u64, u64)| {
+            let mut messages = self.messages.range(Seq::new(start)..=Seq::new(end));
+            messages.next_back().map(|(seq, _)| *seq)
+        };
+        let newest = stale.ranges().iter().rev().find_map(within);
+        let root = self.root.as_ref().and_then(|root| root.seq);
+        newest.max(root.filter(|seq| stale.contains(*seq)))
+    }
+
+    /// Of this thread, its places from one seq to another.
+    pub(crate) fn places_of(&self, root: EventId, from: Seq, to: Seq) -> Vec<Seq> {
+        let places = self.messages.range(from..=to).filter(|_| self.of == Of::Thread(root));
+        places.map(|(seq, _)| *seq).collect()
+    }
+
+    /// Of a thread, whether the message that it hangs on is missing.
+    pub(crate) fn lacks_root(&self) -> bool {
+        self.lost_root
     }
 
     /// Of a thread, the end of the newest hole in it, unless there is a page of newer messages.
@@ -415,11 +448,15 @@ impl Window {
         }
     }
 
-    /// Takes events of the room; those without a message say nothing by themselves.
+    /// Takes events of the room; those without a message say nothing by themselves. The first messages of
+    /// a window that has none yet are asked for behind what is on its way to the disk, and bring them.
     pub(crate) fn take(&mut self, events: &[Arrived], most: usize) {
         for (seq, message) in events {
             if let Some(message) = message {
                 self.learn(message);
+            }
+            if !self.loaded {
+                continue;
             }
             let begins = self.of == Of::Room && (self.from == END || seq.next() == self.from);
             if self.is_live() && begins {
@@ -471,7 +508,7 @@ impl Window {
 
     /// Its first messages, and where it begins and ends.
     pub(crate) fn begin(&mut self, messages: &[Arc<Message>], from: Seq, to: Seq) {
-        (self.from, self.to) = (self.from.min(from), to);
+        (self.from, self.to) = (from, to);
         self.loaded = true;
         self.change(Seq::ZERO);
         self.fill(messages);
@@ -502,7 +539,7 @@ impl Window {
         if let Some(at) = self.quotes.learn(message) {
             self.change(at);
         }
-        if self.root.as_ref().is_some_and(|root| root.id == message.id) {
+        if self.of == Of::Thread(message.id) {
             self.set_root(message.clone());
         }
     }

@@ -97,6 +97,8 @@ pub struct SimClient {
     next: u64,
     /// Since the engine let go of everything, until the app wakes it.
     pub(super) resting: bool,
+    /// Whether the store's files are open.
+    stores: bool,
     /// Commits that fail from now on.
     pub failing_commits: u32,
     /// Bytes that passed, if they are counted.
@@ -148,6 +150,7 @@ impl SimClient {
             number,
             next: 0,
             resting: false,
+            stores: false,
             failing_commits: 0,
             traffic: Traffic::default(),
             looks: true,
@@ -176,6 +179,7 @@ impl SimClient {
         self.lists.clear();
         self.unread_told = None;
         self.resting = false;
+        self.stores = false;
         self.collect();
     }
 
@@ -208,7 +212,10 @@ impl SimClient {
                 effect,
                 Effect::Notify(_) | Effect::CloseSocket(_) | Effect::CloseStream(_)
             );
-            if self.resting && !quiet {
+            // Until it has settled, it may have to store what was on its way, and let go again.
+            let settling = !self.engine.is_settled()
+                && matches!(effect, Effect::Load(..) | Effect::Commit(..) | Effect::Release);
+            if self.resting && !quiet && !settling {
                 self.breaks(format!("a resting engine asked for {effect:?}"));
             }
             match effect {
@@ -249,6 +256,10 @@ impl SimClient {
         }
         if self.resting && self.engine.poll_timeout().is_some() {
             self.breaks("a timer is armed at rest".into());
+        }
+        let asleep = self.engine.rests() && self.engine.is_settled();
+        if asleep && (self.stores || !self.jobs.is_empty()) {
+            self.breaks("a file is open at rest".into());
         }
     }
 
@@ -391,6 +402,7 @@ impl SimClient {
     pub(super) fn store_step(&mut self) -> Option<StoreStep> {
         let job = self.jobs.pop_front()?;
         let mut step = StoreStep::Other;
+        self.stores = !matches!(job, StoreJob::Release);
         match job {
             StoreJob::Commit(token, _) if self.failing_commits > 0 => {
                 self.failing_commits -= 1;

@@ -4,7 +4,8 @@ use tidewire_protocol::{AppState, EventKind, Mode, ServerFrame};
 
 use super::model::room_id;
 use super::world::World;
-use crate::engine::{Command, Reason, Reply, Signal, TokenInfo};
+use crate::engine::search::Indexing;
+use crate::engine::{Command, Reason, Reply, Signal, TimelineStart, TokenInfo};
 use crate::error::Error;
 
 fn awake(seed: u64) -> World {
@@ -242,4 +243,48 @@ fn a_second_rest_holds_only_when_its_own_release_is_done() {
     }
     assert_eq!(settled.pop(), Some(true));
     assert!(settled.iter().all(|settled| !settled), "{settled:?}");
+}
+
+/// The app is suspended now. The world itself asserts that no file is open once that is settled.
+fn suspends_with_its_files_closed(world: &mut World) {
+    world.signal(Signal::AppState(AppState::Suspended));
+    world.settle();
+    assert!(world.engine.is_settled());
+    assert!(world.engine.loads.is_empty() && world.engine.commits.is_empty());
+}
+
+#[test]
+fn a_message_found_while_the_app_is_suspended_leaves_no_file_open() {
+    let mut world = awake(13);
+    let target = world.server.say(room_id(1), "here").id;
+    world.settle();
+    let (_, opened) = world.open_at(room_id(1), TimelineStart::Message(target));
+    suspends_with_its_files_closed(&mut world);
+    assert_eq!(world.replies[&opened], Ok(Reply::Opened));
+}
+
+#[test]
+fn a_step_of_the_index_while_the_app_is_suspended_leaves_no_file_open() {
+    let mut world = awake(14);
+    world.engine.indexing = Indexing::Due;
+    world.command(Command::Rooms);
+    assert_eq!(world.engine.indexing, Indexing::Asked);
+    suspends_with_its_files_closed(&mut world);
+}
+
+#[test]
+fn a_page_asked_for_twice_while_the_app_is_suspended_leaves_no_file_open() {
+    let mut world = awake(15);
+    for n in 0..200 {
+        world.server.say(room_id(1), &format!("{n}"));
+        if n % 20 == 0 {
+            world.settle();
+        }
+    }
+    world.settle();
+    let timeline = world.open(room_id(1));
+    world.settle();
+    let older = [(); 2].map(|()| world.command(Command::LoadOlder(timeline, 20)));
+    suspends_with_its_files_closed(&mut world);
+    assert!(older.iter().all(|older| matches!(world.replies[older], Ok(Reply::Loaded(_)))));
 }

@@ -92,6 +92,40 @@ fn unread_counts_once_it_is_on_disk_and_not_before() {
 }
 
 #[test]
+fn no_total_is_told_as_exact_before_the_rooms_are_known() {
+    let mut world = World::new(1);
+    world.server.join(room_id(1));
+    say(&mut world, room_id(1), 3);
+    offline(&mut world);
+    assert_eq!(world.unread_told, Some(Unread { exact: false, ..Unread::NOTHING }));
+    assert!(!world.engine.unread_total().exact);
+    world.signal(Signal::Network(Network::default()));
+    let mut steps = 0;
+    while world.grant_token() | world.store_step() | !world.requests.is_empty() {
+        if !world.requests.is_empty() {
+            world.answer(0);
+        }
+        let told = world.unread_told.unwrap();
+        assert!(!told.exact || told == exactly(3), "{told:?}");
+        steps += 1;
+        assert!(steps < 100);
+    }
+    world.run(1_000);
+    assert_eq!(world.unread_told, Some(exactly(3)));
+}
+
+#[test]
+fn rows_that_no_list_has_can_be_named_as_shown() {
+    let (mut world, _) = world_with_room();
+    open_list(&mut world);
+    for (first, count) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX)] {
+        world.command(Command::ShowRooms { list: LIST, first, count, rooms: Vec::new() });
+        world.run(1_000);
+        assert_eq!(rows(&world).len(), 1);
+    }
+}
+
+#[test]
 fn a_failed_commit_counts_nothing() {
     let (mut world, room) = world_with_room();
     world.failing_commits = 1;

@@ -75,8 +75,9 @@ impl Engine {
         if self.fetching.contains(&id) {
             return Some(Fact::Fetching);
         }
-        let in_ms = self.due_in(Timer::FetchRetry)?;
-        let failures = self.fetch_backoff.failures();
+        let now = self.now.mono_ms;
+        let (until, failures) = self.fetches.waits(id, now)?;
+        let in_ms = until - now;
         Some(Fact::Backoff { way: Way::History, failures, in_ms })
     }
 
