@@ -182,7 +182,8 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("memory.open_rooms_mb", grown / MB, "MB", Goal::AtMost(30.0));
     figures.put("memory.reckoned_mb", reckoned / MB, "MB", Goal::None);
     figures.put("memory.messages", messages, "messages", Goal::None);
-    database::make_of(database::NOWHERE, &of("long"), &[(500, 1); 31], wire::longest_message).await?;
+    database::make_of(database::NOWHERE, &of("long"), &[(500, 1); 31], wire::longest_message)
+        .await?;
     let (grown, reckoned, messages) = memory::measure(&of("long"), 30)?;
     figures.put("memory.long_messages_mb", grown / MB, "MB", Goal::AtMost(30.0));
     figures.put("memory.long_messages_reckoned_mb", reckoned / MB, "MB", Goal::AtMost(24.0));

@@ -43,7 +43,8 @@ impl Database {
     /// Takes out of the outbox what has come back by the feed. Both are one transaction over two files:
     /// when the power fails in between, the cache may be ahead.
     fn settle(&self) -> rusqlite::Result<()> {
-        let is_there = "EXISTS (SELECT 1 FROM rooms r JOIN events e ON e.rk = r.rk AND e.id = outbox.id
+        let is_there =
+            "EXISTS (SELECT 1 FROM rooms r JOIN events e ON e.rk = r.rk AND e.id = outbox.id
                         WHERE r.id = outbox.room)";
         let found = format!("SELECT count(*) FROM outbox WHERE {is_there}");
         let settled: i64 = self.connection.query_row(&found, [], |row| row.get(0))?;
@@ -373,9 +374,8 @@ pub(super) fn read_outbox(connection: &Connection) -> rusqlite::Result<Vec<Outbo
 
 /// What the user has begun to write.
 pub(super) fn read_drafts(connection: &Connection) -> rusqlite::Result<Vec<Draft>> {
-    let draft = |row: &Row<'_>| {
-        Ok(Draft { room: RoomId::from_uuid(uuid(row, 0)?), text: row.get(1)? })
-    };
+    let draft =
+        |row: &Row<'_>| Ok(Draft { room: RoomId::from_uuid(uuid(row, 0)?), text: row.get(1)? });
     connection.prepare_cached("SELECT room, text FROM drafts")?.query_map([], draft)?.collect()
 }
 

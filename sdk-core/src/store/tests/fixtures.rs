@@ -98,7 +98,8 @@ fn what_an_earlier_version_stored_is_found_once_it_is_taken_into_the_index() {
         let stored = usize::try_from(stored).unwrap();
         let terms = tidewire_protocol::SearchTerms::parse("QUOTED mess").unwrap();
         let (room, sender) = (None, None);
-        let lookup = SearchLookup { terms, room, sender, limit: 1_000, before: None, beside: false };
+        let lookup =
+            SearchLookup { terms, room, sender, limit: 1_000, before: None, beside: false };
         let found = |database: &mut Database| match database
             .query(&Query::Search(Box::new(lookup.clone())))
             .unwrap()
