@@ -17,6 +17,7 @@ mod scenarios;
 mod search;
 mod sending;
 mod streams;
+mod trouble;
 mod why;
 mod windows;
 
