@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rusqlite::types::Value;
+use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::files::{Unusable, classify};
@@ -150,8 +150,9 @@ fn read_until_trouble(
     loop {
         match rows.next() {
             Ok(Some(row)) => {
-                let values: rusqlite::Result<Vec<Value>> =
-                    (0..width).map(|at| row.get(at)).collect();
+                // As they are: what is no text any more is mended later.
+                let values: rusqlite::Result<Vec<ToSqlOutput<'_>>> =
+                    (0..width).map(|at| row.get_ref(at).map(ToSqlOutput::Borrowed)).collect();
                 match values.and_then(|values| insert.execute(rusqlite::params_from_iter(values))) {
                     Ok(_) => {}
                     // A row that the table does not take is no row of it.
