@@ -29,8 +29,8 @@ type ByRoom = HashMap<i64, Vec<(UserId, Seq, Seq)>>;
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
     pub(crate) fn load(&mut self, query: &Query) -> Result<Rows, StoreError> {
-        if matches!(query, Query::Start(_)) {
-            self.settle().map_err(|error| self.classify(error))?;
+        if let Query::Start(user) = query {
+            self.settle(user).map_err(|error| self.classify(error))?;
         }
         let mut rows = self.query(query)?;
         if let Rows::Start(rows) = &mut rows {
@@ -41,15 +41,17 @@ impl Database {
     }
 
     /// Takes out of the outbox what has come back by the feed. Both are one transaction over two files:
-    /// when the power fails in between, the cache may be ahead.
-    fn settle(&self) -> rusqlite::Result<()> {
-        let is_there =
-            "EXISTS (SELECT 1 FROM rooms r JOIN events e ON e.rk = r.rk AND e.id = outbox.id
-                        WHERE r.id = outbox.room)";
+    /// when the power fails in between, the cache may be ahead. What somebody else has sent under
+    /// the same id is not it.
+    fn settle(&self, user: &UserId) -> rusqlite::Result<()> {
+        let is_there = "EXISTS (SELECT 1 FROM rooms r
+             JOIN events e INDEXED BY events_by_id ON e.rk = r.rk AND e.id = outbox.id
+             WHERE r.id = outbox.room AND e.sender = ?1)";
         let found = format!("SELECT count(*) FROM outbox WHERE {is_there}");
-        let settled: i64 = self.connection.query_row(&found, [], |row| row.get(0))?;
+        let settled: i64 = self.connection.query_row(&found, [user.as_str()], |row| row.get(0))?;
         if settled > 0 {
-            self.connection.execute(&format!("DELETE FROM outbox WHERE {is_there}"), [])?;
+            let settle = format!("DELETE FROM outbox WHERE {is_there}");
+            self.connection.execute(&settle, [user.as_str()])?;
         }
         Ok(())
     }

@@ -97,7 +97,9 @@ async fn what_has_come_back_by_the_feed_waits_no_more_even_if_the_outbox_lost_it
     }
     // The cache has what was to leave the outbox in the same transaction.
     let mut back = filled_room(2, 10);
-    back.push(Write::Event(Box::new(Event { id: id(9_000_004), ..event(2, 11) })));
+    back.push(Write::Event(Box::new(Event { id: id(9_000_004), ..event(2, 12) })));
+    // Bob has sent something under an id of hers.
+    back.push(Write::Event(Box::new(Event { id: id(9_000_001), ..event(2, 13) })));
     database.execute(&back).unwrap();
     let waiting = |rows: &StartRows| rows.outbox.iter().map(|row| row.op.id).collect::<Vec<_>>();
     let left: Vec<_> = [1, 2, 3, 5, 6].map(|number| id(9_000_000 + number)).into();
