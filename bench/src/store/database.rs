@@ -64,7 +64,6 @@ pub(super) async fn make_of(
         let mut put_held = bulk.prepare("INSERT INTO held (rk, start, end) VALUES (?1, ?2, ?3)")?;
         let mut put_receipt = bulk
             .prepare("INSERT INTO receipts (rk, user, delivered, read) VALUES (?1, ?2, ?3, ?3)")?;
-        let mut doc = 0;
         for (number, (count, from)) in (0u64..).zip(rooms) {
             let (rk, head) = (i64::try_from(number + 1)?, from + count - 1);
             let state = room(number, head, 1);
@@ -83,8 +82,7 @@ pub(super) async fn make_of(
             }
             put_receipt.execute(params![rk, USER, i64::try_from(head.saturating_sub(unread))?])?;
             for seq in *from..=head {
-                doc += 1;
-                put_event(&bulk, rk, doc, &serde_json::from_value(message(number, seq))?)?;
+                put_event(&bulk, rk, &serde_json::from_value(message(number, seq))?)?;
             }
         }
         let put_meta = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
@@ -104,7 +102,6 @@ fn unread(room: u64) -> u64 {
 pub(super) fn put_event(
     transaction: &Transaction<'_>,
     rk: i64,
-    doc: i64,
     event: &Event,
 ) -> Result<(), Error> {
     transaction
@@ -122,15 +119,32 @@ pub(super) fn put_event(
             event.content.as_json(),
         ])?;
     if event.kind == EventKind::Message {
-        let content: MessageContent = event.content.parse()?;
-        let terms = format!("{} \u{e000}{rk} \u{e001}0123456789abcdef", index_text(&content.text));
+        let seq = i64::try_from(event.seq.get())?;
         transaction
             .prepare_cached("INSERT INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)")?
-            .execute(params![doc, rk, i64::try_from(event.seq.get())?])?;
-        transaction
-            .prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?
-            .execute(params![doc, terms])?;
+            .execute(params![doc_of(rk, seq), rk, seq])?;
+        let content: MessageContent = event.content.parse()?;
+        put_terms(transaction, rk, doc_of(rk, seq), &content.text)?;
     }
+    Ok(())
+}
+
+/// The number of a message in the index: messages of a room that is filled follow each other.
+pub(super) fn doc_of(rk: i64, seq: i64) -> i64 {
+    (rk << 32) | seq
+}
+
+/// What a message is found by.
+pub(super) fn put_terms(
+    transaction: &Transaction<'_>,
+    rk: i64,
+    doc: i64,
+    text: &str,
+) -> Result<(), Error> {
+    let terms = format!("{} \u{e000}{rk} \u{e001}0123456789abcdef", index_text(text));
+    transaction
+        .prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?
+        .execute(params![doc, terms])?;
     Ok(())
 }
 

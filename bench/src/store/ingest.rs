@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, params};
-use tidewire_protocol::{Event, EventId, EventKind, SyncResponse};
+use serde_json::json;
+use tidewire_protocol::{Event, EventId, EventKind, MessageContent, SyncResponse};
 
 use super::Error;
-use super::database::{bare, cache_of, client, put_event};
+use super::database::{bare, cache_of, client, doc_of, put_event, put_terms};
 use super::wire::{Feed, PAGE, Wire, room_id};
 
 /// One run.
@@ -72,7 +73,6 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
     let mut connection = bare(&cache_of(folder.path())?)?;
     let mut moments = vec![Instant::now()];
     let mut heads = std::collections::HashMap::new();
-    let mut doc = 0;
     for bytes in wire.pages() {
         let answer: SyncResponse = serde_json::from_slice(bytes)?;
         let page = answer.page.ok_or("a page")?;
@@ -82,10 +82,9 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
             let next = i64::try_from(heads.len() + 1)?;
             let rk = *heads.entry(event.room).or_insert(next);
             let seq = i64::try_from(event.seq.get())?;
-            doc += 1;
             match event.kind {
-                EventKind::Message => put_event(&transaction, rk, doc, &event)?,
-                _ => put_mutation(&transaction, rk, seq, &event)?,
+                EventKind::Message => put_event(&transaction, rk, &event)?,
+                _ => put_mutation(&transaction, rk, &event)?,
             }
             touched.insert(rk, (event.room, seq));
         }
@@ -109,18 +108,15 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
     Ok(run(&moments, wire.pages().len()))
 }
 
-/// The row of what changes a message, which says what the message is then.
-fn put_mutation(
-    transaction: &Transaction<'_>,
-    rk: i64,
-    seq: i64,
-    event: &Event,
-) -> Result<(), Error> {
+/// What changes a message: its own row, and the message as it is then, also to the search.
+fn put_mutation(transaction: &Transaction<'_>, rk: i64, event: &Event) -> Result<(), Error> {
     #[derive(serde::Deserialize)]
     struct About {
         target: EventId,
+        key: Option<String>,
+        content: Option<MessageContent>,
     }
-    let about: About = event.content.parse()?;
+    let About { target, key, content } = event.content.parse()?;
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO mutations
@@ -129,13 +125,38 @@ fn put_mutation(
         )?
         .execute(params![
             rk,
-            about.target.uuid().as_bytes(),
-            seq,
+            target.uuid().as_bytes(),
+            i64::try_from(event.seq.get())?,
             event.at,
             event.sender.as_str(),
             event.kind.as_str(),
             event.content.as_json(),
         ])?;
+    let found: (i64, String) = transaction
+        .prepare_cached(
+            "SELECT seq, content FROM events INDEXED BY events_by_id WHERE rk = ?1 AND id = ?2",
+        )?
+        .query_row(params![rk, target.uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (seq, mut says) = found;
+    let fold = match (key, content) {
+        (Some(key), _) => {
+            json!({"reactions": [{"key": key, "count": 1, "by": [event.sender.as_str()]}]})
+        }
+        (None, Some(content)) => {
+            says = serde_json::to_string(&content)?;
+            transaction
+                .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
+                .execute([doc_of(rk, seq)])?;
+            put_terms(transaction, rk, doc_of(rk, seq), &content.text)?;
+            json!({"edited": {"seq": event.seq, "at": event.at}})
+        }
+        (None, None) => return Err(format!("{event:?} changes nothing").into()),
+    };
+    transaction
+        .prepare_cached(
+            "UPDATE events SET content = ?3, fold = ?4, as_of = ?5 WHERE rk = ?1 AND seq = ?2",
+        )?
+        .execute(params![rk, seq, says, fold.to_string(), i64::try_from(event.seq.get())?])?;
     Ok(())
 }
 

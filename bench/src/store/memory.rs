@@ -20,8 +20,13 @@ pub async fn child(data: &Path, rooms: u64) -> Result<(), Error> {
         let timeline = client.room(room_id(room).parse()?).timeline().await?;
         let mut rows = rows_of(&timeline).await?;
         // 500 messages, unless memory is short.
+        let mut number = 1;
         for _ in 0..9 {
-            timeline.load_older(50).await?;
+            if timeline.load_older(50).await?.added > 0 {
+                let batch = timeline.next_after(number).await?;
+                number = batch.number;
+                batch.update.apply(&mut rows);
+            }
         }
         // What the app holds of it is the app's.
         rows.clear();

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
 use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, Op, Profile, Receipt, RoomId, RoomState, Seq, UserId,
-    limits,
+    Content, Cursor, Epoch, Event, EventId, EventKind, Op, Profile, Receipt, RoomId, RoomState,
+    Seq, UserId, limits,
 };
 use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, int, seq};
 use super::folder::with_suffix;
 use crate::engine::{
-    Draft, FailReason, OutboxRow, Query, RoomRow, Rows, Sizes, StartRows, TailRow, Wish,
+    Draft, FailReason, OutboxRow, Query, References, RoomRow, Rows, Sizes, StartRows, TailRow, Wish,
 };
 use crate::error::StoreError;
 
@@ -208,6 +208,12 @@ impl Database {
     /// The newest message that stands in no thread, unless it lies far below the head. Mostly it is
     /// the newest event.
     fn said(&self, rk: i64, room: RoomId, state: &RoomState) -> rusqlite::Result<Option<Event>> {
+        let stands_in_room = |event: &&Event| {
+            event.kind == EventKind::Message && References::of(&event.content).thread.is_none()
+        };
+        if let Some(last) = state.last_event.as_ref().filter(stands_in_room) {
+            return Ok(Some(last.clone()));
+        }
         let lowest = state.head_seq.get().saturating_sub(SAID_WITHIN);
         self.connection
             .prepare_cached(
