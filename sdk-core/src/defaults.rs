@@ -211,6 +211,16 @@ pub const ROOM_LIST_PAUSE: Duration = Duration::from_millis(100);
 /// the design.
 pub const PRELOADED_ROOMS: usize = 10;
 
+/// Unread messages of a room that are counted before the first screen: apps show `99+` from there on. With
+/// 1,000 rooms of which a seventh has 900 unread, all of them took 43 of 64 ms.
+pub const TAIL_AT_START: u32 = 100;
+
+/// How long after the start the rest of them is counted: the first screen is there by then.
+pub const TAILS_AFTER: Duration = Duration::from_millis(100);
+
+/// Rooms whose unread messages are counted in one go: at most 1,000 each, about 5 ms of the disk's time.
+pub const TAILS_AT_ONCE: usize = 16;
+
 /// Before a count that is not exact is asked for again: an instance of the server that lags behind
 /// the others is up to date by then.
 pub const COUNT_AGAIN: Duration = Duration::from_secs(10);

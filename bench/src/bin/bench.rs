@@ -45,6 +45,9 @@ enum Bench {
         /// Of the reading workload.
         #[arg(long, default_value_t = 20_240_229)]
         seed: u64,
+        /// Nothing but this: ingest, start, room, reading, memory or calls.
+        #[arg(long)]
+        only: Option<store::Part>,
     },
     /// The part of `store` that runs in a process of its own.
     #[command(hide = true)]
@@ -65,8 +68,9 @@ async fn main() -> ExitCode {
         Bench::Modes { json, users, minutes, live_users, live_seconds } => {
             bench_modes(json, modes::Plan { users, minutes, live_users, live_seconds }).await
         }
-        Bench::Store { json, quick, seed } => {
+        Bench::Store { json, quick, seed, only } => {
             let plan = if quick { store::Plan::quick(seed) } else { store::Plan::full(seed) };
+            let plan = store::Plan { only, ..plan };
             tell(json, &store::setting(plan), store::run(plan).await)
         }
         Bench::StoreMemory { data, rooms } => match store::child(&data, rooms).await {

@@ -1,5 +1,6 @@
 //! A client's files with much in them: made by the SDK, filled by bulk SQL through its own tables.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
@@ -64,6 +65,7 @@ pub(super) async fn make_of(
         let mut put_held = bulk.prepare("INSERT INTO held (rk, start, end) VALUES (?1, ?2, ?3)")?;
         let mut put_receipt = bulk
             .prepare("INSERT INTO receipts (rk, user, delivered, read) VALUES (?1, ?2, ?3, ?3)")?;
+        let mut index = Index::new();
         for (number, (count, from)) in (0u64..).zip(rooms) {
             let (rk, head) = (i64::try_from(number + 1)?, from + count - 1);
             let state = room(number, head, 1);
@@ -82,9 +84,10 @@ pub(super) async fn make_of(
             }
             put_receipt.execute(params![rk, USER, i64::try_from(head.saturating_sub(unread))?])?;
             for seq in *from..=head {
-                put_event(&bulk, rk, &serde_json::from_value(message(number, seq))?)?;
+                put_event(&bulk, rk, &serde_json::from_value(message(number, seq))?, &mut index)?;
             }
         }
+        put_index(&bulk, index)?;
         let put_meta = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
         bulk.execute(put_meta, ["cursor", "c0"])?;
         bulk.execute(put_meta, ["epoch", "e"])?;
@@ -103,6 +106,7 @@ pub(super) fn put_event(
     transaction: &Transaction<'_>,
     rk: i64,
     event: &Event,
+    terms: &mut Index,
 ) -> Result<(), Error> {
     transaction
         .prepare_cached(
@@ -120,31 +124,48 @@ pub(super) fn put_event(
         ])?;
     if event.kind == EventKind::Message {
         let seq = i64::try_from(event.seq.get())?;
-        transaction
-            .prepare_cached("INSERT INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)")?
-            .execute(params![doc_of(rk, seq), rk, seq])?;
+        let mut doc = doc_of(rk, seq, event.at);
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)",
+        )?;
+        while insert.execute(params![doc, rk, seq])? == 0 {
+            doc += 1;
+        }
         let content: MessageContent = event.content.parse()?;
-        put_terms(transaction, rk, doc_of(rk, seq), &content.text)?;
+        terms.insert(doc, Terms { text: terms_of(rk, &content.text), anew: true });
     }
     Ok(())
 }
 
-/// The number of a message in the index: messages of a room that is filled follow each other.
-pub(super) fn doc_of(rk: i64, seq: i64) -> i64 {
-    (rk << 32) | seq
+/// What goes into the index at the end of a transaction, by number, so that it goes in in order.
+pub(super) type Index = BTreeMap<i64, Terms>;
+
+/// What one message is found by.
+pub(super) struct Terms {
+    pub(super) text: String,
+    /// Whether it was not in the index before.
+    pub(super) anew: bool,
 }
 
-/// What a message is found by.
-pub(super) fn put_terms(
-    transaction: &Transaction<'_>,
-    rk: i64,
-    doc: i64,
-    text: &str,
-) -> Result<(), Error> {
-    let terms = format!("{} \u{e000}{rk} \u{e001}0123456789abcdef", index_text(text));
-    transaction
-        .prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?
-        .execute(params![doc, terms])?;
+/// The number of a message in the index, as the SDK gives it: by time, and by seq within it.
+pub(super) fn doc_of(rk: i64, seq: i64, at: i64) -> i64 {
+    (at << 20) | ((seq & 0xfff) << 8) | (rk & 0xff)
+}
+
+pub(super) fn terms_of(rk: i64, text: &str) -> String {
+    format!("{} \u{e000}{rk} \u{e001}0123456789abcdef", index_text(text))
+}
+
+pub(super) fn put_index(transaction: &Transaction<'_>, index: Index) -> Result<(), Error> {
+    let mut delete = transaction.prepare_cached("DELETE FROM search WHERE rowid = ?1")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?;
+    for (doc, Terms { text, anew }) in index {
+        if !anew {
+            delete.execute([doc])?;
+        }
+        insert.execute(params![doc, text])?;
+    }
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use serde_json::json;
 use tidewire_protocol::{Event, EventId, EventKind, MessageContent, SyncResponse};
 
 use super::Error;
-use super::database::{bare, cache_of, client, doc_of, put_event, put_terms};
+use super::database::{
+    Index, Terms, bare, cache_of, client, doc_of, put_event, put_index, terms_of,
+};
 use super::wire::{Feed, PAGE, Wire, room_id};
 
 /// One run.
@@ -77,17 +79,19 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
         let answer: SyncResponse = serde_json::from_slice(bytes)?;
         let page = answer.page.ok_or("a page")?;
         let transaction = connection.transaction()?;
+        let mut index = Index::new();
         let mut touched = std::collections::BTreeMap::new();
         for event in page.events {
             let next = i64::try_from(heads.len() + 1)?;
             let rk = *heads.entry(event.room).or_insert(next);
             let seq = i64::try_from(event.seq.get())?;
             match event.kind {
-                EventKind::Message => put_event(&transaction, rk, &event)?,
-                _ => put_mutation(&transaction, rk, &event)?,
+                EventKind::Message => put_event(&transaction, rk, &event, &mut index)?,
+                _ => put_mutation(&transaction, rk, &event, &mut index)?,
             }
             touched.insert(rk, (event.room, seq));
         }
+        put_index(&transaction, index)?;
         for (rk, (room, seq)) in touched {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO held (rk, start, end) VALUES (?1, 1, ?2)")?
@@ -109,7 +113,12 @@ pub(super) async fn bare_run(wire: &Wire) -> Result<Run, Error> {
 }
 
 /// What changes a message: its own row, and the message as it is then, also to the search.
-fn put_mutation(transaction: &Transaction<'_>, rk: i64, event: &Event) -> Result<(), Error> {
+fn put_mutation(
+    transaction: &Transaction<'_>,
+    rk: i64,
+    event: &Event,
+    index: &mut Index,
+) -> Result<(), Error> {
     #[derive(serde::Deserialize)]
     struct About {
         target: EventId,
@@ -132,22 +141,25 @@ fn put_mutation(transaction: &Transaction<'_>, rk: i64, event: &Event) -> Result
             event.kind.as_str(),
             event.content.as_json(),
         ])?;
-    let found: (i64, String) = transaction
+    let (seq, at, mut says): (i64, i64, String) = transaction
         .prepare_cached(
-            "SELECT seq, content FROM events INDEXED BY events_by_id WHERE rk = ?1 AND id = ?2",
+            "SELECT seq, at, content FROM events INDEXED BY events_by_id WHERE rk = ?1 AND id = ?2",
         )?
-        .query_row(params![rk, target.uuid().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (seq, mut says) = found;
+        .query_row(params![rk, target.uuid().as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     let fold = match (key, content) {
         (Some(key), _) => {
             json!({"reactions": [{"key": key, "count": 1, "by": [event.sender.as_str()]}]})
         }
         (None, Some(content)) => {
             says = serde_json::to_string(&content)?;
-            transaction
-                .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
-                .execute([doc_of(rk, seq)])?;
-            put_terms(transaction, rk, doc_of(rk, seq), &content.text)?;
+            let text = terms_of(rk, &content.text);
+            // It may have come with the same page.
+            index
+                .entry(doc_of(rk, seq, at))
+                .and_modify(|terms| terms.text.clone_from(&text))
+                .or_insert(Terms { text, anew: false });
             json!({"edited": {"seq": event.seq, "at": event.at}})
         }
         (None, None) => return Err(format!("{event:?} changes nothing").into()),

@@ -14,9 +14,44 @@ pub use memory::child;
 /// What went wrong before anything could be measured.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What comes in.
+    Ingest,
+    /// The first screen, and the list of rooms.
+    Start,
+    /// A large room that is on disk.
+    Room,
+    /// A person's reading.
+    Reading,
+    /// Memory of open rooms.
+    Memory,
+    /// Public calls and logouts under load.
+    Calls,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "ingest" => Part::Ingest,
+            "start" => Part::Start,
+            "room" => Part::Room,
+            "reading" => Part::Reading,
+            "memory" => Part::Memory,
+            "calls" => Part::Calls,
+            _ => return Err("ingest, start, room, reading, memory or calls".to_owned()),
+        })
+    }
+}
+
 /// How much.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// Nothing but this.
+    pub only: Option<Part>,
     /// Events that come in.
     pub events: u64,
     /// Rooms of the large database.
@@ -39,6 +74,7 @@ impl Plan {
     /// What the goals speak of.
     pub fn full(seed: u64) -> Self {
         Self {
+            only: None,
             events: 100_000,
             rooms: 1_000,
             messages: 1_000_000,
@@ -53,6 +89,7 @@ impl Plan {
     /// Some seconds long: it runs, and says nothing of the goals.
     pub fn quick(seed: u64) -> Self {
         Self {
+            only: None,
             events: 2_000,
             rooms: 50,
             messages: 5_000,
@@ -67,7 +104,7 @@ impl Plan {
 
 /// What the figures are of.
 pub fn setting(plan: Plan) -> String {
-    let Plan { events, rooms, messages, small, repeats, seed, steps, logouts } = plan;
+    let Plan { only: _, events, rooms, messages, small, repeats, seed, steps, logouts } = plan;
     format!(
         "A client through its public face, polling a server of prepared bytes over 127.0.0.1, with its store on disk; \
          bare: rusqlite with the SDK's own tables, transactions and pragmas. Medians of {repeats} alternating repeats; \
@@ -84,8 +121,29 @@ pub fn setting(plan: Plan) -> String {
 /// When something can not be started, or gives a wrong result.
 pub async fn run(plan: Plan) -> Result<Figures, Error> {
     let mut figures = Figures::default();
-    ingest(plan, &mut figures).await?;
-    reads(plan, &mut figures).await?;
+    let wants = |part| plan.only.is_none_or(|only| only == part);
+    if wants(Part::Ingest) {
+        ingest(plan, &mut figures).await?;
+    }
+    if wants(Part::Start) {
+        start(plan, &mut figures).await?;
+    }
+    if wants(Part::Room) {
+        room(plan, &mut figures).await?;
+    }
+    if wants(Part::Reading) {
+        reading(plan, &mut figures).await?;
+    }
+    if wants(Part::Memory) {
+        memory(&mut figures).await?;
+    }
+    if wants(Part::Calls) {
+        calls(plan, &mut figures).await?;
+    }
+    Ok(figures)
+}
+
+async fn calls(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     eprintln!("calls and logouts");
     let wire = ingest::wire(10, plan.events / 4).await?;
     let longest = calls::longest(&wire).await?;
@@ -97,7 +155,7 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
     let (failed, left) = calls::logouts(&wire, &folder.path().join("data"), plan.logouts).await?;
     figures.put("logout.failed", failed, "times", Goal::AtMost(0.0));
     figures.put("logout.files_and_threads_left", left, "", Goal::AtMost(0.0));
-    Ok(figures)
+    Ok(())
 }
 
 async fn ingest(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
@@ -121,7 +179,7 @@ async fn ingest(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     Ok(())
 }
 
-async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+async fn start(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let of = |name: &str| folder.path().join(name);
     eprintln!("databases of {} and {} messages", plan.messages, plan.small);
@@ -152,6 +210,12 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("list.open_ms", opened, "ms", Goal::AtMost(100.0));
     figures.put("list.change_shown_ms", changed, "ms", Goal::None);
 
+    Ok(())
+}
+
+async fn room(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let of = |name: &str| folder.path().join(name);
     eprintln!("a large room");
     let messages = (plan.messages / 10).max(500);
     database::make(database::NOWHERE, &of("room"), &[(messages, 1)]).await?;
@@ -160,8 +224,13 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("open.bare_ms", bare, "ms", Goal::None);
     figures.put("open.to_bare", client / bare, "", Goal::AtMost(3.0));
 
+    Ok(())
+}
+
+async fn reading(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
     eprintln!("a person reads, SEED={}", plan.seed);
-    let report = reads::workload(&of("reader"), 50, plan.seed, plan.steps).await?;
+    let report = reads::workload(&folder.path().join("reader"), 50, plan.seed, plan.steps).await?;
     let reads = report.memory.asked.max(1) as f64;
     let local = (report.memory.hits + report.disk.hits) as f64 / reads;
     figures.put("reading.share_local", local, "", Goal::AtLeast(0.9));
@@ -175,6 +244,12 @@ async fn reads(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
         figures.put(format!("reading.{name}_p99_ms"), tier.p99_ms as f64, "ms", Goal::None);
     }
 
+    Ok(())
+}
+
+async fn memory(figures: &mut Figures) -> Result<(), Error> {
+    let folder = tempfile::tempdir()?;
+    let of = |name: &str| folder.path().join(name);
     eprintln!("memory");
     database::make(database::NOWHERE, &of("open"), &[(500, 1); 31]).await?;
     let (grown, reckoned, messages) = memory::measure(&of("open"), 30)?;

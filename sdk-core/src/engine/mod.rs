@@ -208,6 +208,8 @@ pub struct Engine {
     heads: rooms::heads::Heads,
     lists: BTreeMap<ListId, rooms::list::List>,
     lists_told_at: Option<u64>,
+    /// When the rest of what is unread is read from the disk.
+    tails_due: u64,
     /// What is fetched of rooms that nobody has open.
     errand: Option<RequestId>,
     /// The wish that is on its way to the server.
@@ -324,6 +326,7 @@ impl Engine {
             heads: rooms::heads::Heads::default(),
             lists: BTreeMap::new(),
             lists_told_at: None,
+            tails_due: 0,
             errand: None,
             settings_told: None,
             answering: u64::MAX,
@@ -476,6 +479,7 @@ impl Engine {
                 | Timer::TypingEnds
                 | Timer::Background
                 | Timer::Lists
+                | Timer::Tails
                 | Timer::Profiles
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
@@ -582,6 +586,7 @@ impl Engine {
             self.advance_windows();
             self.advance_settings();
             // After what somebody waits for.
+            self.advance_tails();
             self.advance_background();
             self.advance_retention();
             self.settle_refreshes();

@@ -16,6 +16,13 @@ pub enum Query {
     /// Everything that the engine holds for all rooms, and what is unread of them by this user.
     /// Answered by [`Rows::Start`].
     Start(UserId),
+    /// All that is unread of these rooms by this user, of what is stored. Answered by [`Rows::Tails`].
+    Tails {
+        /// Whose.
+        user: UserId,
+        /// The rooms.
+        rooms: Vec<RoomId>,
+    },
     /// The newest events of a room that stand in no thread. Answered by [`Rows::Events`].
     Newest {
         /// The room.
@@ -116,6 +123,8 @@ pub enum Rows {
     /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`],
     /// [`Query::Thread`], [`Query::After`] and [`Query::Around`], folded, ascending.
     Events(Vec<Event>),
+    /// To [`Query::Tails`]: of rooms that are here.
+    Tails(Vec<(RoomId, TailRow)>),
     /// To [`Query::Search`].
     Search(Box<SearchRows>),
     /// To [`Query::Unindexed`]: rooms, and from where on the index has all that is held of them.

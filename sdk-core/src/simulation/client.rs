@@ -101,6 +101,8 @@ pub struct SimClient {
     stores: bool,
     /// Commits that fail from now on.
     pub failing_commits: u32,
+    /// Queries that fail from now on.
+    pub failing_loads: u32,
     /// Bytes that passed, if they are counted.
     pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
@@ -152,6 +154,7 @@ impl SimClient {
             resting: false,
             stores: false,
             failing_commits: 0,
+            failing_loads: 0,
             traffic: Traffic::default(),
             looks: true,
             broken: None,
@@ -416,6 +419,10 @@ impl SimClient {
                     step = StoreStep::Committed;
                 }
                 self.input(Input::Committed(token, result));
+            }
+            StoreJob::Load(token, _) if self.failing_loads > 0 => {
+                self.failing_loads -= 1;
+                self.input(Input::Loaded(token, Err(StoreError::DiskFull)));
             }
             StoreJob::Load(token, query) => {
                 let rows = self.disk.load(&query);

@@ -8,6 +8,7 @@ use tidewire_protocol::{Event, Receipt, RoomId};
 
 use super::files::{self, Opening, classify};
 use super::folder::Paths;
+use super::search::Unwritten;
 use crate::engine::{Repair, Transaction, Write};
 use crate::error::StoreError;
 
@@ -105,10 +106,12 @@ impl Database {
             keys: &mut self.keys,
             waiting: &mut self.waiting,
             folded: Vec::new(),
+            unwritten: Unwritten::new(),
         };
         for write in &transaction.writes {
             writer.write(write)?;
         }
+        writer.write_index()?;
         let folded = writer.folded;
         sqlite.commit()?;
         Ok(folded)
@@ -128,6 +131,8 @@ pub(super) struct Writer<'a> {
     pub(super) waiting: &'a mut HashMap<i64, u64>,
     /// Messages that are not stored as they were given.
     pub(super) folded: Vec<Event>,
+    /// What is still to go into the index of messages.
+    pub(super) unwritten: Unwritten,
 }
 
 impl Writer<'_> {

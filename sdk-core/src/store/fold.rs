@@ -6,7 +6,7 @@
 //! messages that are not here wait, a bounded number for each room.
 
 use rusqlite::{OptionalExtension, Row, params};
-use tidewire_protocol::{Change, Event, EventId, EventKind, Fold, RoomId, Seq, UserId};
+use tidewire_protocol::{Change, Content, Event, EventId, EventKind, Fold, RoomId, Seq, UserId};
 
 use super::execute::{Writer, json, seq};
 use super::query::{content, parse, unsigned, user};
@@ -110,7 +110,7 @@ impl Writer<'_> {
                 thread.map(|id| *id.uuid().as_bytes()),
             ],
         )?;
-        self.index(&Said::of(rk, event))?;
+        self.index(&Said::of(rk, event));
         if let Some(root) = thread {
             self.put_reply(rk, root, event)?;
         }
@@ -183,8 +183,9 @@ impl Writer<'_> {
             _ if new == 0 => Ok(()),
             None => self.one_more_waits(rk),
             Some(mut stored) if last.is_none_or(|last| last < seq(known.seq)) => {
+                let said = stored.folded.content.clone();
                 known.go_into(&mut stored.folded);
-                self.put_folded_state(rk, room, target, stored)
+                self.put_folded_state(rk, room, target, stored, &said)
             }
             Some(_) => self.fold_anew(rk, room, target),
         }
@@ -236,7 +237,7 @@ impl Writer<'_> {
         if event.kind != EventKind::Message {
             return Ok(());
         }
-        self.index(&Said::of(rk, event))?;
+        self.index(&Said::of(rk, event));
         self.wait_no_longer(rk, event.id)?;
         self.run(
             "DELETE FROM mutations WHERE rk = ?1 AND target = ?2 AND seq <= ?3",
@@ -255,19 +256,22 @@ impl Writer<'_> {
         if known.is_empty() {
             return Ok(());
         }
+        let said = stored.folded.content.clone();
         stored.folded.rewind(std::mem::take(&mut stored.base));
         for known in known {
             known.go_into(&mut stored.folded);
         }
-        self.put_folded_state(rk, room, id, stored)
+        self.put_folded_state(rk, room, id, stored, &said)
     }
 
+    /// Stores what a message has become, which said this before.
     fn put_folded_state(
         &mut self,
         rk: i64,
         room: RoomId,
         id: EventId,
         stored: Stored,
+        said: &Content,
     ) -> rusqlite::Result<()> {
         let Folded { content, fold } = &stored.folded;
         let fold = (!fold.is_empty()).then(|| json(fold)).transpose()?;
@@ -276,7 +280,10 @@ impl Writer<'_> {
             params![rk, seq(stored.seq), content.as_json(), fold],
         )?;
         let Stored { seq, at, ref sender, ref kind, .. } = stored;
-        self.index(&Said { rk, seq, at, sender, kind, content })?;
+        // Most changes are reactions, which change nothing that a search finds.
+        if content != said {
+            self.index(&Said { rk, seq, at, sender, kind, content });
+        }
         // Once, as it is in the end.
         self.folded.retain(|event| event.room != room || event.id != id);
         self.folded.push(stored.into_event(room, id));

@@ -12,13 +12,11 @@ use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, int, seq};
 use super::folder::with_suffix;
+use crate::defaults;
 use crate::engine::{
     Draft, FailReason, OutboxRow, Query, References, RoomRow, Rows, Sizes, StartRows, TailRow, Wish,
 };
 use crate::error::StoreError;
-
-/// Seqs of a tail that are read: one more than anybody counts tells that there are more.
-const TAIL: u32 = limits::UNREAD_COUNT + 1;
 
 /// How far below a room's head its newest message is looked for.
 const SAID_WITHIN: u64 = 500;
@@ -60,6 +58,7 @@ impl Database {
     pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = match query {
             Query::Start(user) => self.start(user).map(|rows| Rows::Start(Box::new(rows))),
+            Query::Tails { user, rooms } => self.tails(user, rooms).map(Rows::Tails),
             Query::Newest { room, limit } => {
                 self.events(*room, Seq::ZERO, Seq::new(u64::MAX), *limit).map(Rows::Events)
             }
@@ -128,7 +127,7 @@ impl Database {
             let own = receipts.iter().find(|receipt| receipt.user == *user);
             let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
             rows.rooms.push(RoomRow {
-                tail: self.tail(rk, user, read, state.head_seq)?,
+                tail: self.tail(rk, user, (read, state.head_seq), defaults::TAIL_AT_START)?,
                 said: self.said(rk, id, &state)?,
                 state,
                 feed_seq: unsigned(row, 4)?,
@@ -180,29 +179,57 @@ impl Database {
         })
     }
 
-    /// What is unread of what is here: the newest, one more than anybody counts.
-    fn tail(&self, rk: i64, user: &UserId, read: Seq, head: Seq) -> rusqlite::Result<TailRow> {
+    /// What is unread of what is here, of messages the newest: `most`, and one more if there are more.
+    fn tail(
+        &self,
+        rk: i64,
+        user: &UserId,
+        (read, head): (Seq, Seq),
+        most: u32,
+    ) -> rusqlite::Result<TailRow> {
         if head <= read {
             return Ok(TailRow::default());
         }
-        let seqs = |sql: &str| -> rusqlite::Result<Vec<Seq>> {
+        let seqs = |sql: &str, limit: u32| -> rusqlite::Result<Vec<Seq>> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut seqs = statement
-                .query_map(params![rk, seq(read), user.as_str(), TAIL], |row| unsigned(row, 0))?
+                .query_map(params![rk, seq(read), user.as_str(), limit], |row| unsigned(row, 0))?
                 .collect::<rusqlite::Result<Vec<Seq>>>()?;
             seqs.reverse();
             Ok(seqs)
         };
+        let messages = seqs(
+            "SELECT seq FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
+             AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
+            most + 1,
+        )?;
         Ok(TailRow {
-            messages: seqs(
-                "SELECT seq FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
-                 AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
-            )?,
+            partial: most < limits::UNREAD_COUNT && messages.len() > most as usize,
+            messages,
             mentions: seqs(
                 "SELECT seq FROM mentions WHERE rk = ?1 AND seq > ?2 AND user = ?3
                  ORDER BY seq DESC LIMIT ?4",
+                limits::UNREAD_COUNT + 1,
             )?,
         })
+    }
+
+    /// All that is unread of these rooms, as far as they are here.
+    fn tails(&self, user: &UserId, rooms: &[RoomId]) -> rusqlite::Result<Vec<(RoomId, TailRow)>> {
+        let mut places = self.connection.prepare_cached(
+            "SELECT r.rk, r.head_seq, max(r.marked, coalesce(o.read, 0)) FROM rooms r
+             LEFT JOIN receipts o ON o.rk = r.rk AND o.user = ?2 WHERE r.id = ?1",
+        )?;
+        let mut tails = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let mut found = places.query(params![room.uuid().as_bytes(), user.as_str()])?;
+            if let Some(row) = found.next()? {
+                let (head, read) = (unsigned(row, 1)?, unsigned(row, 2)?);
+                let tail = self.tail(row.get(0)?, user, (read, head), limits::UNREAD_COUNT)?;
+                tails.push((*room, tail));
+            }
+        }
+        Ok(tails)
     }
 
     /// The newest message that stands in no thread, unless it lies far below the head. Mostly it is

@@ -7,6 +7,7 @@
 //! sender, that begin with characters of the private use area: no text has such a term.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rusqlite::{OptionalExtension, params};
@@ -35,6 +36,10 @@ fn first_number(at: i64, rk: i64, seq: Seq) -> i64 {
     let of_room = rk & ((1 << ROOM_BITS) - 1);
     (at.clamp(0, LATEST) << PLACE_BITS) | (of_seq << ROOM_BITS) | of_room
 }
+
+/// What messages are found by, by number, room and seq; those without terms are not found. The order is
+/// that of the index.
+pub(super) type Unwritten = BTreeMap<(i64, i64, Seq), Option<String>>;
 
 /// What a message is about to the index.
 pub(super) struct Said<'a> {
@@ -83,30 +88,39 @@ fn sender_term(sender: &UserId) -> String {
 }
 
 impl Writer<'_> {
-    /// Brings the index to what a message says now.
-    pub(super) fn index(&mut self, said: &Said<'_>) -> rusqlite::Result<()> {
-        if *said.kind != EventKind::Message {
-            return Ok(());
-        }
-        match said.terms() {
-            Some(terms) => self.put_terms(said, &terms),
-            None => self.unindex(said.rk, said.seq, said.at),
+    /// Brings the index to what a message says now, at the end of the transaction.
+    pub(super) fn index(&mut self, said: &Said<'_>) {
+        if *said.kind == EventKind::Message {
+            let number = first_number(said.at, said.rk, said.seq);
+            self.unwritten.insert((number, said.rk, said.seq), said.terms());
         }
     }
 
-    fn put_terms(&mut self, said: &Said<'_>, terms: &str) -> rusqlite::Result<()> {
-        let mut doc = first_number(said.at, said.rk, said.seq);
+    /// Writes what the transaction made of the index, each message once, in the order of the numbers: one
+    /// that is lower than the last makes FTS5 end its segment, and each segment is merged again.
+    pub(super) fn write_index(&mut self) -> rusqlite::Result<()> {
+        for ((number, rk, seq), terms) in std::mem::take(&mut self.unwritten) {
+            match terms {
+                Some(terms) => self.put_terms(number, rk, seq, &terms)?,
+                None => self.unindex(number, rk, seq)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn put_terms(&self, number: i64, rk: i64, of: Seq, terms: &str) -> rusqlite::Result<()> {
+        let mut doc = number;
         loop {
             let new = self
                 .sqlite
                 .prepare_cached(
                     "INSERT OR IGNORE INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)",
                 )?
-                .execute(params![doc, said.rk, seq(said.seq)])?;
+                .execute(params![doc, rk, seq(of)])?;
             if new > 0 {
                 break;
             }
-            if self.doc_is_of(doc, said.rk, said.seq)? == Some(true) {
+            if self.doc_is_of(doc, rk, of)? == Some(true) {
                 self.run("DELETE FROM search WHERE rowid = ?1", [doc])?;
                 break;
             }
@@ -116,8 +130,8 @@ impl Writer<'_> {
     }
 
     /// Takes a message out of the index, if it is there.
-    pub(super) fn unindex(&self, rk: i64, seq: Seq, at: i64) -> rusqlite::Result<()> {
-        let mut doc = first_number(at, rk, seq);
+    fn unindex(&self, number: i64, rk: i64, seq: Seq) -> rusqlite::Result<()> {
+        let mut doc = number;
         loop {
             match self.doc_is_of(doc, rk, seq)? {
                 Some(true) => {
@@ -131,13 +145,15 @@ impl Writer<'_> {
     }
 
     /// Takes everything of a room up to here out of the index: before the messages themselves go.
-    pub(super) fn unindex_through(&self, rk: i64, through: Seq) -> rusqlite::Result<()> {
+    pub(super) fn unindex_through(&mut self, rk: i64, through: Seq) -> rusqlite::Result<()> {
+        self.write_index()?;
         let mut messages = self.sqlite.prepare_cached(
             "SELECT seq, at FROM events WHERE rk = ?1 AND seq <= ?2 AND kind = 'message'",
         )?;
         let mut found = messages.query(params![rk, seq(through)])?;
         while let Some(row) = found.next()? {
-            self.unindex(rk, unsigned(row, 0)?, row.get(1)?)?;
+            let of = unsigned(row, 0)?;
+            self.unindex(first_number(row.get(1)?, rk, of), rk, of)?;
         }
         Ok(())
     }
@@ -152,7 +168,8 @@ impl Writer<'_> {
     }
 
     /// Empties the index, with the rest of the cache.
-    pub(super) fn wipe_index(&self) -> rusqlite::Result<()> {
+    pub(super) fn wipe_index(&mut self) -> rusqlite::Result<()> {
+        self.unwritten.clear();
         self.sqlite.execute_batch(
             "INSERT INTO search (search) VALUES ('delete-all');
              DELETE FROM search_docs; DELETE FROM search_todo;",
@@ -168,7 +185,7 @@ impl Writer<'_> {
             let events = self.events_to_index(rk, below, left)?;
             let lowest = events.last().map(|(seq, _)| *seq);
             for event in events.iter().filter_map(|(_, event)| event.as_ref()) {
-                self.index(&Said::of(rk, event))?;
+                self.index(&Said::of(rk, event));
             }
             match lowest {
                 Some(lowest) if events.len() == left => self.run(

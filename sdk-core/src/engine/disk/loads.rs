@@ -47,6 +47,8 @@ pub(crate) enum LoadPurpose {
     },
     /// A message that a timeline is to open at.
     Find(Finding),
+    /// What is unread of rooms with many messages.
+    Tails,
     Profiles,
     /// Messages that somebody looks for.
     Search(Searching),
@@ -122,6 +124,7 @@ impl Engine {
             (Some(LoadPurpose::Unindexed), Rows::Unindexed(rooms)) => {
                 self.unindexed_loaded(!rooms.is_empty());
             }
+            (Some(LoadPurpose::Tails), Rows::Tails(tails)) => self.tails_loaded(tails),
             (Some(LoadPurpose::Profiles), Rows::Profiles(found)) => {
                 self.profiles_loaded(found);
             }
@@ -207,6 +210,7 @@ impl Engine {
                 self.unindexed_loaded(false);
                 self.damage_found(error);
             }
+            Some(LoadPurpose::Tails) => self.tails_not_loaded(error),
             Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
             Some(
                 LoadPurpose::Why(command, ..)
@@ -268,7 +272,11 @@ impl Engine {
         for mut row in rows.rooms {
             let (id, tail) = (row.state.id, Tail::load(std::mem::take(&mut row.tail)));
             let room = Room::load(row, user);
-            self.heads.rooms.insert(id, Entry::new(room.head(user), tail, room.marked));
+            let entry = Entry::new(room.head(user), tail, room.marked);
+            if entry.is_partial() {
+                self.heads.partial.insert(id);
+            }
+            self.heads.rooms.insert(id, entry);
             self.heads.touch(id);
             self.rooms.insert(id, room);
         }
@@ -279,6 +287,7 @@ impl Engine {
         self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);
         self.forget_retention();
+        self.begin_tails();
         if let Some(repair) = rows.repair {
             self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));
@@ -312,6 +321,7 @@ impl Engine {
                 false
             }
             LoadPurpose::Start
+            | LoadPurpose::Tails
             | LoadPurpose::Profiles
             | LoadPurpose::Search(_)
             | LoadPurpose::Unindexed

@@ -88,7 +88,9 @@ impl Engine {
         let inexact = &self.heads.inexact;
         let seen = self.lists.values().flat_map(|list| &list.visible);
         for id in seen.filter(|id| inexact.contains(id)).chain(inexact) {
-            let told = self.heads.rooms.get(id).is_some_and(super::heads::Entry::is_told);
+            // What is partial is known here in a moment.
+            let entry = self.heads.rooms.get(id).filter(|entry| !entry.is_partial());
+            let told = entry.is_some_and(super::heads::Entry::is_told);
             let Some(room) = self.rooms.get(id).filter(|room| told && room.may_be_asked()) else {
                 continue;
             };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Role, RoomId, RoomKind, RoomSettings, Seq, UnreadBase, UserId};
 
 use super::room::Room;
-use super::unread::{Tail, Unread};
+use super::unread::{Tail, TailRow, Unread};
 use crate::engine::Engine;
 use crate::engine::timeline::message::Message;
 
@@ -98,6 +98,11 @@ impl Entry {
         self.head.read.unwrap_or(Seq::ZERO).max(self.marked)
     }
 
+    /// Whether the disk has more of what is unread.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.head.joined && self.tail.is_partial()
+    }
+
     /// What the user has not read.
     pub(crate) fn unread(&self) -> Unread {
         let head = &self.head;
@@ -146,6 +151,8 @@ pub(crate) struct Heads {
     pub(crate) wishes: BTreeMap<RoomId, RoomSettings>,
     /// Rooms that may look different since the lists were last brought up to date.
     pub(crate) dirty: BTreeSet<RoomId>,
+    /// Rooms of which the disk may have more that is unread.
+    pub(crate) partial: BTreeSet<RoomId>,
     /// Rooms whose count is not exact.
     pub(crate) inexact: BTreeSet<RoomId>,
     /// The last total that the app was told.
@@ -221,10 +228,20 @@ impl Heads {
         }
     }
 
+    /// All that is unread of a room, as it is on disk.
+    pub(crate) fn complete(&mut self, room: RoomId, tail: TailRow) {
+        if let Some(entry) = self.rooms.get_mut(&room) {
+            entry.tail.complete(tail);
+            entry.settle();
+            self.touch(room);
+        }
+    }
+
     /// Another epoch has begun: nothing that was cached is left.
     pub(crate) fn wipe(&mut self) {
         let before = std::mem::take(&mut self.rooms);
         self.dirty.extend(before.into_keys());
+        self.partial.clear();
     }
 
     /// What is unread of all rooms that the user is in and has not archived; of muted ones only

@@ -9,4 +9,5 @@ pub(super) mod lists;
 pub(super) mod names;
 pub(super) mod room;
 pub(super) mod settings;
+pub(super) mod tails;
 pub(super) mod unread;

@@ -19,8 +19,8 @@ pub struct Unread {
     /// Those of them that mention the user; at most 1,000 of one room.
     pub mentions: u32,
     /// Whether this is the number. If not, the user has read up to somewhere within what is not
-    /// here, and the server is asked as soon as it can be reached: until then there are at least
-    /// so many.
+    /// here, and the server is asked as soon as it can be reached; or the client has just started, and
+    /// the disk is being asked. Until then there are at least so many.
     pub exact: bool,
 }
 
@@ -56,11 +56,17 @@ struct Marks {
 }
 
 impl Marks {
-    /// As stored: ascending, and one more than [`MOST`] if there are more.
-    fn load(seqs: Vec<Seq>) -> Self {
+    /// As stored: ascending, and one more than `most` if there are more.
+    fn load(seqs: Vec<Seq>, most: usize) -> Self {
         let mut marks = Self { seqs, floor: Seq::ZERO };
-        marks.bound();
+        marks.bound(most);
         marks
+    }
+
+    /// All that are stored, beside those that have come since.
+    fn complete(&mut self, seqs: Vec<Seq>) {
+        let newer = std::mem::replace(self, Self::load(seqs, MOST)).seqs;
+        newer.into_iter().for_each(|seq| self.insert(seq));
     }
 
     fn insert(&mut self, seq: Seq) {
@@ -69,12 +75,12 @@ impl Marks {
         }
         if let Err(place) = self.seqs.binary_search(&seq) {
             self.seqs.insert(place, seq);
-            self.bound();
+            self.bound(MOST);
         }
     }
 
-    fn bound(&mut self) {
-        let over = self.seqs.len().saturating_sub(MOST);
+    fn bound(&mut self, most: usize) {
+        let over = self.seqs.len().saturating_sub(most);
         if let Some(last) = self.seqs.drain(..over).next_back() {
             self.floor = last;
         }
@@ -99,20 +105,44 @@ impl Marks {
 pub(crate) struct Tail {
     messages: Marks,
     mentions: Marks,
+    /// Whether there may be messages at or below the floor that have not been read from the disk yet.
+    partial: bool,
 }
 
-/// A tail as it is stored, ascending: one more than anybody counts if there are more.
+/// A tail as it is stored, ascending: one more than anybody counts if there are more; of a partial one,
+/// one more than were asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TailRow {
     /// Messages of others.
     pub messages: Vec<Seq>,
     /// Those that mention the user.
     pub mentions: Vec<Seq>,
+    /// Whether there are more messages than were asked for.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 impl Tail {
     pub(crate) fn load(row: TailRow) -> Self {
-        Self { messages: Marks::load(row.messages), mentions: Marks::load(row.mentions) }
+        let most = if row.partial { row.messages.len().saturating_sub(1) } else { MOST };
+        Self {
+            messages: Marks::load(row.messages, most),
+            mentions: Marks::load(row.mentions, MOST),
+            partial: row.partial,
+        }
+    }
+
+    /// Takes the whole of it, as it is stored now.
+    pub(crate) fn complete(&mut self, row: TailRow) {
+        if std::mem::take(&mut self.partial) {
+            self.messages.complete(row.messages);
+            self.mentions.complete(row.mentions);
+        }
+    }
+
+    /// Whether the disk has more of it.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// A message of somebody else is on disk.
@@ -126,6 +156,7 @@ impl Tail {
     pub(crate) fn read_up_to(&mut self, seq: Seq) {
         self.messages.read_up_to(seq);
         self.mentions.read_up_to(seq);
+        self.partial &= seq < self.messages.floor;
     }
 
     /// What is unread at the watermark `read`. `whole_from`: everything above it is here, up to
@@ -136,10 +167,13 @@ impl Tail {
         let bounded = |counted: u32, tail: &Marks| {
             counted.saturating_add(tail.above(base.as_of)).min(limits::UNREAD_COUNT)
         };
+        let messages = bounded(base.unread, &self.messages);
+        let counted =
+            !self.partial || self.messages.floor <= base.as_of || messages == limits::UNREAD_COUNT;
         Unread {
-            messages: bounded(base.unread, &self.messages),
+            messages,
             mentions: bounded(base.mentions, &self.mentions),
-            exact: base.as_of >= whole_from,
+            exact: base.as_of >= whole_from && counted,
         }
     }
 }

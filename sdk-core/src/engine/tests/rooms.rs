@@ -200,6 +200,63 @@ fn more_than_a_thousand_are_a_thousand() {
     assert_eq!(world.engine.unread(room), exactly(500));
 }
 
+/// Started again on what it had, before anything but the newest was counted.
+fn started_with(unread: u64) -> (World, RoomId) {
+    let (mut world, room) = world_with_room();
+    // Few at a time come as they are, and are counted here.
+    for _ in 0..unread / 20 {
+        say(&mut world, room, 20);
+        world.run(1_000);
+    }
+    world.restart(2);
+    offline(&mut world);
+    (world, room)
+}
+
+#[test]
+fn at_the_start_the_newest_are_counted_and_all_of_them_a_moment_later() {
+    let (mut world, room) = started_with(300);
+    assert_eq!(world.engine.unread(room), Unread { exact: false, ..exactly(100) });
+    assert!(!world.engine.unread_total().exact);
+    world.run(1_000);
+    assert_eq!(world.engine.unread(room), exactly(300));
+    assert_eq!(world.unread_told, Some(exactly(300)));
+    assert_eq!(world.engine.stats().requests, 0, "the disk knows");
+}
+
+#[test]
+fn what_comes_and_what_is_read_before_all_is_counted_is_counted_once() {
+    let (mut world, room) = started_with(300);
+    world.signal(Signal::Network(Network::default()));
+    say(&mut world, room, 5);
+    world.settle();
+    assert_eq!(world.engine.unread(room), Unread { exact: false, ..exactly(105) });
+    mark(&mut world, room, 100);
+    world.run(1_000);
+    assert_eq!(world.engine.unread(room).messages, 301 + 5 - 100);
+    assert!(world.engine.unread(room).exact);
+
+    let (mut world, room) = started_with(300);
+    mark(&mut world, room, 251);
+    assert_eq!(world.engine.unread(room), exactly(50), "all of that was counted at the start");
+
+    let (mut world, room) = started_with(1_200);
+    world.run(1_000);
+    assert_eq!(world.engine.unread(room).messages, 1_000);
+    mark(&mut world, room, 701);
+    assert_eq!(world.engine.unread(room), exactly(500));
+}
+
+#[test]
+fn counts_that_the_disk_refuses_say_that_they_are_not_exact_and_are_asked_again() {
+    let (mut world, room) = started_with(300);
+    world.failing_loads = 1;
+    world.run(1_000);
+    assert_eq!(world.engine.unread(room), Unread { exact: false, ..exactly(100) });
+    world.run(20_000);
+    assert_eq!(world.engine.unread(room), exactly(300));
+}
+
 #[test]
 fn a_list_shows_the_newest_message_the_own_one_that_waits_and_the_draft() {
     let (mut world, room) = world_with_room();
