@@ -125,14 +125,11 @@ pub(super) fn put_event(
     if event.kind == EventKind::Message {
         let seq = i64::try_from(event.seq.get())?;
         let mut doc = doc_of(rk, seq, event.at);
-        let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)",
-        )?;
-        while insert.execute(params![doc, rk, seq])? == 0 {
+        while terms.contains_key(&doc) {
             doc += 1;
         }
         let content: MessageContent = event.content.parse()?;
-        terms.insert(doc, Terms { text: terms_of(rk, &content.text), anew: true });
+        terms.insert(doc, Terms { text: terms_of(rk, &content.text), new: Some((rk, seq)) });
     }
     Ok(())
 }
@@ -143,8 +140,8 @@ pub(super) type Index = BTreeMap<i64, Terms>;
 /// What one message is found by.
 pub(super) struct Terms {
     pub(super) text: String,
-    /// Whether it was not in the index before.
-    pub(super) anew: bool,
+    /// The message, if it was not in the index before.
+    pub(super) new: Option<(i64, i64)>,
 }
 
 /// The number of a message in the index, as the SDK gives it: by time, and by seq within it.
@@ -157,13 +154,16 @@ pub(super) fn terms_of(rk: i64, text: &str) -> String {
 }
 
 pub(super) fn put_index(transaction: &Transaction<'_>, index: Index) -> Result<(), Error> {
+    let mut docs =
+        transaction.prepare_cached("INSERT INTO search_docs (doc, rk, seq) VALUES (?1, ?2, ?3)")?;
     let mut delete = transaction.prepare_cached("DELETE FROM search WHERE rowid = ?1")?;
     let mut insert =
         transaction.prepare_cached("INSERT INTO search (rowid, terms) VALUES (?1, ?2)")?;
-    for (doc, Terms { text, anew }) in index {
-        if !anew {
-            delete.execute([doc])?;
-        }
+    for (doc, Terms { text, new }) in index {
+        match new {
+            Some((rk, seq)) => docs.execute(params![doc, rk, seq])?,
+            None => delete.execute([doc])?,
+        };
         insert.execute(params![doc, text])?;
     }
     Ok(())

@@ -159,7 +159,7 @@ fn put_mutation(
             index
                 .entry(doc_of(rk, seq, at))
                 .and_modify(|terms| terms.text.clone_from(&text))
-                .or_insert(Terms { text, anew: false });
+                .or_insert(Terms { text, new: None });
             json!({"edited": {"seq": event.seq, "at": event.at}})
         }
         (None, None) => return Err(format!("{event:?} changes nothing").into()),

@@ -208,8 +208,8 @@ pub struct Engine {
     heads: rooms::heads::Heads,
     lists: BTreeMap<ListId, rooms::list::List>,
     lists_told_at: Option<u64>,
-    /// When the rest of what is unread is read from the disk.
-    tails_due: u64,
+    /// From when on the disk has time for what nobody waits for.
+    spare_from: u64,
     /// What is fetched of rooms that nobody has open.
     errand: Option<RequestId>,
     /// The wish that is on its way to the server.
@@ -326,7 +326,7 @@ impl Engine {
             heads: rooms::heads::Heads::default(),
             lists: BTreeMap::new(),
             lists_told_at: None,
-            tails_due: 0,
+            spare_from: 0,
             errand: None,
             settings_told: None,
             answering: u64::MAX,
@@ -479,7 +479,7 @@ impl Engine {
                 | Timer::TypingEnds
                 | Timer::Background
                 | Timer::Lists
-                | Timer::Tails
+                | Timer::Spare
                 | Timer::Profiles
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
@@ -586,11 +586,9 @@ impl Engine {
             self.advance_windows();
             self.advance_settings();
             // After what somebody waits for.
-            self.advance_tails();
             self.advance_background();
-            self.advance_retention();
             self.settle_refreshes();
-            self.advance_index();
+            self.advance_spare();
         }
         self.advance_report();
         self.advance_profiles();
@@ -598,6 +596,18 @@ impl Engine {
         if std::mem::take(&mut self.rooms_changed) {
             self.notify(Notice::RoomsChanged);
         }
+    }
+
+    /// What the disk is asked for when nobody waits for it.
+    fn advance_spare(&mut self) {
+        if self.now.mono_ms < self.spare_from {
+            self.timers.arm(Timer::Spare, self.spare_from);
+            return;
+        }
+        self.timers.disarm(Timer::Spare);
+        self.advance_tails();
+        self.advance_retention();
+        self.advance_index();
     }
 
     /// The client itself uses the network.

@@ -55,8 +55,8 @@ pub enum Timer {
     Flush,
     /// An update of the lists of rooms is due.
     Lists,
-    /// The first screen had its time: what else is unread is read from the disk.
-    Tails,
+    /// The first screen had its time: the disk may be asked for what nobody waits for.
+    Spare,
     /// A count that was not exact may be asked for again.
     Background,
     /// The token has to be fetched: ahead of its expiry, or again after a failure.

@@ -105,6 +105,7 @@ impl Database {
                  (SELECT max(seq) FROM events WHERE rk = r.rk AND seq <= r.head_seq)",
         )?;
         let mut receipts = self.receipts()?;
+        let mut keys = Vec::new();
         let mut found = rooms.query([])?;
         while let Some(row) = found.next()? {
             let rk: i64 = row.get(0)?;
@@ -124,10 +125,9 @@ impl Database {
                 .flatten()
                 .map(|(user, delivered, read)| Receipt { room: id, user, delivered, read })
                 .collect();
-            let own = receipts.iter().find(|receipt| receipt.user == *user);
-            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
+            keys.push(rk);
             rows.rooms.push(RoomRow {
-                tail: self.tail(rk, user, (read, state.head_seq), defaults::TAIL_AT_START)?,
+                tail: TailRow::default(),
                 said: self.said(rk, id, &state)?,
                 state,
                 feed_seq: unsigned(row, 4)?,
@@ -139,6 +139,7 @@ impl Database {
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
         }
+        self.first_tails(user, &keys, &mut rows.rooms)?;
         rows.drafts = read_drafts(connection)?;
         rows.wishes = read_wishes(connection)?;
         rows.outbox = read_outbox(connection)?;
@@ -203,6 +204,10 @@ impl Database {
              AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
             most + 1,
         )?;
+        // Who is mentioned is mentioned by a message of somebody else.
+        if messages.is_empty() {
+            return Ok(TailRow::default());
+        }
         Ok(TailRow {
             partial: most < limits::UNREAD_COUNT && messages.len() > most as usize,
             messages,
@@ -212,6 +217,29 @@ impl Database {
                 limits::UNREAD_COUNT + 1,
             )?,
         })
+    }
+
+    /// What is unread of all rooms, as far as a first screen shows it: these have `keys`.
+    fn first_tails(
+        &self,
+        user: &UserId,
+        keys: &[i64],
+        rooms: &mut [RoomRow],
+    ) -> rusqlite::Result<()> {
+        let mut order: Vec<usize> = (0..rooms.len()).collect();
+        order.sort_by_cached_key(|at| {
+            let state = &rooms[*at].state;
+            let last = state.last_event.as_ref().map(|event| event.at);
+            std::cmp::Reverse((state.settings.pinned, last))
+        });
+        for (place, at) in order.into_iter().enumerate() {
+            let row = &mut rooms[at];
+            let own = row.receipts.iter().find(|receipt| receipt.user == *user);
+            let read = own.map_or(Seq::ZERO, |own| own.read).max(row.marked);
+            let most = if place < defaults::FIRST_ROOMS { defaults::TAIL_AT_START } else { 1 };
+            row.tail = self.tail(keys[at], user, (read, row.state.head_seq), most)?;
+        }
+        Ok(())
     }
 
     /// All that is unread of these rooms, as far as they are here.

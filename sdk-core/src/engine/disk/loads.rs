@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidewire_protocol::{Event, EventId, Op, RoomId, Seq};
 
 use super::search::{Indexing, Searching};
+use crate::config::millis;
 use crate::defaults;
 use crate::engine::command::Command;
 use crate::engine::effect::{CommandId, Effect, Notice, Problem, StoreToken, TimelineId};
@@ -288,6 +289,7 @@ impl Engine {
         self.outbox = Outbox::load(rows.outbox);
         self.forget_retention();
         self.begin_tails();
+        self.spare_from = self.now.mono_ms + millis(defaults::FIRST_SCREEN);
         if let Some(repair) = rows.repair {
             self.tiers.repair = Some(repair.clone());
             self.notify(Notice::Problem(Problem::Repaired(repair)));

@@ -10,29 +10,21 @@ use crate::defaults;
 use crate::engine::Engine;
 use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::query::Query;
-use crate::engine::time::Timer;
 use crate::error::StoreError;
 
 impl Engine {
-    /// What is committed has been loaded: the rest of the tails may come after the first screen.
+    /// What is committed has been loaded. Answers to what was asked before are of another life.
     pub(in crate::engine) fn begin_tails(&mut self) {
-        self.tails_due = self.now.mono_ms + millis(defaults::TAILS_AFTER);
-        // Answers to what was asked before are of another life.
         self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Tails));
     }
 
     /// Asks for the next few.
     pub(in crate::engine) fn advance_tails(&mut self) {
-        self.timers.disarm(Timer::Tails);
         if self.loads.values().any(|purpose| matches!(purpose, LoadPurpose::Tails)) {
             return;
         }
         let rooms = self.partial_rooms();
         if rooms.is_empty() {
-            return;
-        }
-        if self.now.mono_ms < self.tails_due {
-            self.timers.arm(Timer::Tails, self.tails_due);
             return;
         }
         let user = self.config.user.clone();
@@ -67,7 +59,7 @@ impl Engine {
 
     /// They are asked for again later: meanwhile the counts say that they are not exact.
     pub(in crate::engine) fn tails_not_loaded(&mut self, error: StoreError) {
-        self.tails_due = self.now.mono_ms + millis(defaults::COUNT_AGAIN);
+        self.spare_from = self.now.mono_ms + millis(defaults::COUNT_AGAIN);
         self.damage_found(error);
     }
 }

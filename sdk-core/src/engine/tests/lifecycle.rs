@@ -266,6 +266,8 @@ fn a_message_found_while_the_app_is_suspended_leaves_no_file_open() {
 #[test]
 fn a_step_of_the_index_while_the_app_is_suspended_leaves_no_file_open() {
     let mut world = awake(14);
+    // The first screen had its time.
+    world.run(1_000);
     world.engine.indexing = Indexing::Due;
     world.command(Command::Rooms);
     assert_eq!(world.engine.indexing, Indexing::Asked);

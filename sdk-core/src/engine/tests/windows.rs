@@ -479,3 +479,33 @@ fn a_thousand_events_a_second_for_ten_minutes_cost_one_update_a_second_and_end_e
     world.run(2_000);
     assert_eq!(seqs(&world, timeline), range(next - 500..=next - 1));
 }
+
+#[test]
+fn a_page_from_the_server_brings_the_next_one_with_it_which_shows_when_it_is_asked_for() {
+    let (mut world, room) = world_with_history(200);
+    let timeline = world.open(room);
+    world.run(1_000);
+    let oldest = |world: &World| seqs(world, timeline)[0];
+    let shown = oldest(&world);
+    let mut tiers = Vec::new();
+    for page in 1..=3 {
+        let page_of = loaded(&mut world, Command::LoadOlder(timeline, 20));
+        assert_eq!((page_of.added, page_of.more), (20, true));
+        assert_eq!(oldest(&world), shown - 20 * page);
+        assert_eq!(gaps(&world, timeline), []);
+        tiers.push(page_of.tier);
+    }
+    assert_eq!(tiers, [Tier::Server, Tier::Disk, Tier::Server]);
+    while loaded(&mut world, Command::LoadOlder(timeline, 20)).more {}
+    assert_eq!(seqs(&world, timeline), range(1..=200));
+
+    let (mut world, _) = world_with_room();
+    let room = room_id(2);
+    let said: Vec<_> = (1..200).map(|n| world.server.say(room, &format!("{n}")).id).collect();
+    world.server.join(room);
+    world.run(100);
+    let (timeline, _) = world.open_at(room, TimelineStart::Message(said[30]));
+    world.run(1_000);
+    while loaded(&mut world, Command::LoadNewer(timeline, 20)).more {}
+    assert_eq!(seqs(&world, timeline).last(), Some(&200));
+}

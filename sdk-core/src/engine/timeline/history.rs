@@ -25,8 +25,8 @@ pub(crate) enum Goal {
     Ahead,
     /// The first messages of a window.
     Open(WindowKey, TimelineId),
-    /// What comes before a window, or after it.
-    Grow(WindowKey, Side),
+    /// What comes before a window, or after it: so many messages of it are shown.
+    Grow(WindowKey, Side, usize),
     /// What is missing within a window, read towards this side.
     Gap(WindowKey, Side),
 }
@@ -224,22 +224,27 @@ impl Engine {
         if let Goal::Open(..) = fetch.goal {
             return Reply::Opened;
         }
-        let newer = matches!(fetch.goal, Goal::Grow(_, Side::Newer) | Goal::Gap(_, Side::Newer));
+        let newer = matches!(fetch.goal, Goal::Grow(_, Side::Newer, _) | Goal::Gap(_, Side::Newer));
         let passed = self.rooms.get(&fetch.room).map_or(Seq::ZERO, |room| room.feed_seq);
         let bottom = match fetch.goal {
-            Goal::Grow(key, _) | Goal::Gap(key, _) => {
+            Goal::Grow(key, ..) | Goal::Gap(key, _) => {
                 self.windows.get(key).map(|window| window.bottom(history.first_seq))
             }
             _ => None,
         };
         let bottom = bottom.unwrap_or(history.first_seq);
+        let shown = match fetch.goal {
+            Goal::Grow(_, _, shown) => history.messages.len().min(shown),
+            _ => history.messages.len(),
+        };
+        let goes_on = history.covers.is_some_and(|(from, to)| match newer {
+            true => to < passed,
+            false => from > bottom,
+        });
         Reply::Loaded(Loaded {
-            added: history.messages.len(),
+            added: shown,
             tier: Tier::Server,
-            more: history.covers.is_some_and(|(from, to)| match newer {
-                true => to < passed,
-                false => from > bottom,
-            }),
+            more: goes_on || shown < history.messages.len(),
         })
     }
 
@@ -259,15 +264,20 @@ impl Engine {
                 continue;
             }
             match goal {
-                Goal::Grow(at, Side::Older)
+                Goal::Grow(at, Side::Older, shown)
                     if at == *key && window.oldest().is_none_or(|oldest| to.next() >= oldest) =>
                 {
+                    let shown = &messages[messages.len().saturating_sub(shown)..];
+                    let cut = shown.first().filter(|_| shown.len() < messages.len());
+                    let from = cut.and_then(|first| first.seq).unwrap_or(from);
                     window.grew = Side::Older;
-                    window.extend_older(&messages, from.max(window.bottom(Seq::ZERO)));
+                    window.extend_older(shown, from.max(window.bottom(Seq::ZERO)));
                 }
-                Goal::Grow(at, Side::Newer) if at == *key && from <= window.end().next() => {
+                Goal::Grow(at, Side::Newer, shown) if at == *key && from <= window.end().next() => {
+                    let shown = &messages[..shown.min(messages.len())];
+                    let cut = shown.last().filter(|_| shown.len() < messages.len());
                     window.grew = Side::Newer;
-                    window.extend_newer(&messages, to);
+                    window.extend_newer(shown, cut.and_then(|last| last.seq).unwrap_or(to));
                 }
                 Goal::Gap(at, side) if at == *key => {
                     window.grew = side;

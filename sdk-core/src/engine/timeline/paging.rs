@@ -84,8 +84,9 @@ impl Engine {
         let thread = window.of.thread();
         let asked = Asked { command, timeline, count };
         if let Some(before) = self.step_older(key, limit, Some(asked)) {
-            let goal = Goal::Grow(key, Side::Older);
+            let goal = Goal::Grow(key, Side::Older, limit);
             let anchor = HistoryAnchor::Before(before);
+            let limit = ahead(limit, thread);
             self.fetch_history(key.room, anchor, limit, Some(command), goal, thread);
         }
     }
@@ -123,9 +124,10 @@ impl Engine {
         };
         let asked = Asked { command, timeline, count };
         if let Some(after) = self.step_newer(key, limit, Some(asked)) {
-            let goal = Goal::Grow(key, Side::Newer);
+            let goal = Goal::Grow(key, Side::Newer, limit);
             let thread = self.windows.get(key).and_then(|window| window.of.thread());
             let anchor = HistoryAnchor::After(after);
+            let limit = ahead(limit, thread);
             self.fetch_history(key.room, anchor, limit, Some(command), goal, thread);
         }
     }
@@ -335,6 +337,15 @@ impl Engine {
                 self.step_newer(key, limits::HISTORY_MAX, None);
             }
         }
+    }
+}
+
+/// How many messages the server is asked for where so many are shown: who goes on scrolling finds the next
+/// page on the disk.
+fn ahead(limit: usize, thread: Option<EventId>) -> usize {
+    match thread {
+        None => (limit * defaults::PAGES_AT_ONCE).min(limits::HISTORY_MAX),
+        Some(_) => limit,
     }
 }
 
