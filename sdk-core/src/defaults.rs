@@ -158,6 +158,9 @@ pub const COMMITS_IN_FLIGHT: usize = 8;
 /// Batches that a timeline, or a list of rooms, keeps for a slow reader before it turns them into one reset.
 pub const TIMELINE_QUEUE: usize = 32;
 
+/// Bytes of messages in them: two pages of 50 messages of 8 KiB, one that is read and one behind it.
+pub const TIMELINE_QUEUE_BYTES: usize = 1024 * 1024;
+
 /// Pushed events, limited rooms and receipts after whose commit `credit` is sent: a quarter of the
 /// server's 200, so that its pipe never runs dry.
 pub const CREDIT_AFTER: usize = 50;

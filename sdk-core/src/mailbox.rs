@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::defaults;
-use crate::engine::{RoomListUpdate, TimelineUpdate};
+use crate::engine::{Change, RoomListUpdate, Row, TimelineUpdate};
 use crate::error::Error;
 
 /// A numbered update.
@@ -29,17 +29,38 @@ pub type RoomListBatch = Batch<RoomListUpdate>;
 pub(crate) trait Update: Clone {
     /// Whether it holds everything, so that what came before is of no use any more.
     fn is_reset(&self) -> bool;
+    /// What is said in it, in bytes: what it keeps in memory as long as it waits.
+    fn bytes(&self) -> usize;
 }
 
 impl Update for TimelineUpdate {
     fn is_reset(&self) -> bool {
         matches!(self, TimelineUpdate::Reset { .. })
     }
+
+    fn bytes(&self) -> usize {
+        let said = |row: &Row| row.message().map_or(0, |message| message.content.as_json().len());
+        match self {
+            TimelineUpdate::Reset { rows, .. } => rows.iter().map(said).sum(),
+            TimelineUpdate::Diff { changes, .. } => changes
+                .iter()
+                .map(|change| match change {
+                    Change::Insert { row, .. } | Change::Set { row, .. } => said(row),
+                    Change::Remove { .. } => 0,
+                })
+                .sum(),
+        }
+    }
 }
 
 impl Update for RoomListUpdate {
     fn is_reset(&self) -> bool {
         matches!(self, RoomListUpdate::Reset { .. })
+    }
+
+    /// The lists have these rows anyway.
+    fn bytes(&self) -> usize {
+        0
     }
 }
 
@@ -67,6 +88,15 @@ struct Queue<U> {
     closed: bool,
 }
 
+impl<U: Update> Queue<U> {
+    /// Whether another update would be more than is kept for a reader.
+    fn is_full(&self, update: &U) -> bool {
+        let waiting: usize = self.batches.iter().map(|batch| batch.update.bytes()).sum();
+        let too_much = waiting + update.bytes() > defaults::TIMELINE_QUEUE_BYTES;
+        self.batches.len() >= defaults::TIMELINE_QUEUE || !self.batches.is_empty() && too_much
+    }
+}
+
 impl<U: Update> Mailbox<U> {
     /// Takes an update. Gives whether a reset has to be asked for, because the reader is too slow.
     pub(crate) fn deliver(&self, update: U) -> bool {
@@ -75,7 +105,7 @@ impl<U: Update> Mailbox<U> {
         if queue.lagging && !is_reset {
             return false;
         }
-        if !is_reset && queue.batches.len() >= defaults::TIMELINE_QUEUE {
+        if !is_reset && queue.is_full(&update) {
             queue.batches.clear();
             queue.lagging = true;
             return true;
@@ -140,8 +170,10 @@ impl<U: Update> Mailbox<U> {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_protocol::{Content, Event, EventId, EventKind, RoomId, Seq, UserId};
+
     use super::*;
-    use crate::engine::Row;
+    use crate::engine::Message;
 
     fn diff() -> TimelineUpdate {
         TimelineUpdate::Diff { changes: Vec::new(), more_before: false, more_after: false }
@@ -180,6 +212,33 @@ mod tests {
         assert!(next.update.is_reset(), "{next:?}");
         mailbox.deliver(diff());
         assert_eq!(mailbox.next(next.number, none).await.unwrap().update, diff());
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_keeps_no_more_in_memory_than_two_of_the_largest_pages() {
+        let said = |bytes: usize| {
+            let content = serde_json::json!({"text": "x".repeat(bytes)});
+            let event = Event {
+                id: EventId::from_uuid(uuid::Uuid::nil()),
+                room: RoomId::from_uuid(uuid::Uuid::nil()),
+                seq: Seq::new(1),
+                sender: UserId::new("ada").unwrap(),
+                at: 0,
+                kind: EventKind::Message,
+                content: Content::of(&content).unwrap(),
+                fold: None,
+            };
+            let row = Row::Message(Message::of_event(event).into());
+            let changes = vec![Change::Insert { index: 0, row }; 50];
+            TimelineUpdate::Diff { changes, more_before: false, more_after: false }
+        };
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.deliver(said(8_000)));
+        assert!(!mailbox.deliver(said(8_000)), "one that is read, and one behind it");
+        assert!(mailbox.deliver(said(8_000)));
+        mailbox.deliver(reset(Vec::new()));
+        assert!(mailbox.next(0, none).await.unwrap().update.is_reset());
+        assert!(!mailbox.deliver(said(1_000_000)), "whatever its size, if nothing else waits");
     }
 
     #[tokio::test]

@@ -86,6 +86,8 @@ impl Database {
 
     fn start(&self, user: &UserId) -> rusqlite::Result<StartRows> {
         let connection = &self.connection;
+        // One lock for all of it.
+        let _whole = connection.unchecked_transaction()?;
         let mut rows = StartRows::default();
         let mut meta = connection.prepare_cached("SELECT key, value FROM meta")?;
         for row in meta.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
@@ -126,8 +128,11 @@ impl Database {
                 .map(|(user, delivered, read)| Receipt { room: id, user, delivered, read })
                 .collect();
             keys.push(rk);
+            let own = receipts.iter().find(|receipt| receipt.user == *user);
+            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
             rows.rooms.push(RoomRow {
-                tail: TailRow::default(),
+                // As long as its pages are at hand.
+                tail: self.tail(rk, user, (read, state.head_seq), 1)?,
                 said: self.said(rk, id, &state)?,
                 state,
                 feed_seq: unsigned(row, 4)?,
@@ -219,7 +224,7 @@ impl Database {
         })
     }
 
-    /// What is unread of all rooms, as far as a first screen shows it: these have `keys`.
+    /// What is unread of the rooms of a first screen, as far as it shows it: the rooms have `keys`.
     fn first_tails(
         &self,
         user: &UserId,
@@ -232,12 +237,14 @@ impl Database {
             let last = state.last_event.as_ref().map(|event| event.at);
             std::cmp::Reverse((state.settings.pinned, last))
         });
-        for (place, at) in order.into_iter().enumerate() {
+        for at in order.into_iter().take(defaults::FIRST_ROOMS) {
             let row = &mut rooms[at];
-            let own = row.receipts.iter().find(|receipt| receipt.user == *user);
-            let read = own.map_or(Seq::ZERO, |own| own.read).max(row.marked);
-            let most = if place < defaults::FIRST_ROOMS { defaults::TAIL_AT_START } else { 1 };
-            row.tail = self.tail(keys[at], user, (read, row.state.head_seq), most)?;
+            if row.tail.partial {
+                let own = row.receipts.iter().find(|receipt| receipt.user == *user);
+                let read = own.map_or(Seq::ZERO, |own| own.read).max(row.marked);
+                let place = (read, row.state.head_seq);
+                row.tail = self.tail(keys[at], user, place, defaults::TAIL_AT_START)?;
+            }
         }
         Ok(())
     }

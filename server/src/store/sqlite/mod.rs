@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
     Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate,
@@ -157,6 +158,8 @@ fn prepare(conn: &Connection) -> Result<(), rusqlite::Error> {
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "cache_size", CACHE_KIB)?;
+    // Planned once: else each other bound of a range is another parsing and planning.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "foreign_keys", false)
 }
 
