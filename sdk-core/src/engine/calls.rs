@@ -2,12 +2,12 @@
 
 use tidewire_protocol::{NewMembers, RoleUpdate, RoomState};
 
-use super::commit::After;
-use super::effect::{
-    Command, CommandId, GapSide, Query, Reply, Request, RequestError, Response, RoomSummary,
-};
-use super::loads::LoadPurpose;
-use super::opening::TimelineStart;
+use super::command::{Command, GapSide, Reply, RoomSummary};
+use super::disk::commit::After;
+use super::disk::loads::LoadPurpose;
+use super::effect::{CommandId, Request, RequestError, Response};
+use super::query::Query;
+use super::timeline::opening::TimelineStart;
 use super::{Engine, Purpose};
 use crate::error::Error;
 

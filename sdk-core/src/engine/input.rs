@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Event, ServerFrame};
 
-use super::auth::{TokenError, TokenInfo};
+use super::command::{Command, Signal};
 use super::effect::{
-    Command, CommandId, RequestError, RequestId, Response, Rows, Signal, SocketEvent, SocketId,
-    StoreToken,
+    CommandId, RequestError, RequestId, Response, SocketEvent, SocketId, StoreToken,
 };
+use super::life::auth::{TokenError, TokenInfo};
+use super::query::Rows;
 use super::stats::Traffic;
 use super::{Engine, Now};
 use crate::error::StoreError;

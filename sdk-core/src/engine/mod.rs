@@ -24,65 +24,26 @@
 //! assert!(matches!(engine.poll_effect(), Some(Effect::Load(_, Query::Start(_)))));
 //! ```
 
-mod auth;
-mod background;
 mod backoff;
-mod budget;
 mod calls;
-mod calm;
 mod clock;
-mod commit;
-mod crowd;
-mod drafts;
-mod dwell;
+mod command;
+mod disk;
 mod effect;
-mod fetches;
-mod fold;
-mod heads;
-mod health;
+mod feed;
 mod input;
-mod interest;
-mod lifecycle;
-mod link;
-mod list;
-mod lists;
-mod loads;
-mod logout;
-mod merge;
-mod message;
+mod life;
 mod mode;
-mod mutate;
-mod names;
-mod opening;
 mod outbox;
-mod paging;
-mod peers;
-mod profiles;
-mod quotes;
-mod ranges;
-mod reader;
-mod receipts;
-mod refresh;
-mod report;
-mod retention;
-mod room;
-mod rows;
-mod search;
-mod send;
-mod settings;
+mod people;
+mod query;
+mod rooms;
 mod stats;
-mod stream;
 #[cfg(test)]
 mod tests;
 mod time;
-mod timelines;
-mod transaction;
-mod typing;
-mod unread;
-mod watch;
+mod timeline;
 mod why;
-mod window;
-mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -90,48 +51,51 @@ use tidewire_protocol::{Cursor, Epoch, Mode, RoomId};
 
 use crate::config::{Config, millis};
 use crate::error::StoreError;
-use auth::Auth;
 use backoff::Backoff;
-use commit::Pending;
-use link::Link;
-use loads::LoadPurpose;
+use disk::commit::Pending;
+use disk::loads::LoadPurpose;
+use feed::link::Link;
+use feed::reader::{Boot, Sync};
+use life::auth::Auth;
 use outbox::Outbox;
-use profiles::ProfileCache;
-use reader::{Boot, Sync};
-use room::Room;
+use people::profiles::ProfileCache;
+use rooms::room::Room;
 use time::Timers;
-use windows::Windows;
+use timeline::windows::Windows;
 
-pub use auth::{TokenError, TokenInfo};
-pub use budget::{Budget, BudgetReport, Spent};
-#[cfg(any(test, feature = "simulation"))]
-pub(crate) use fold::is_mutation;
-pub(crate) use fold::{Act, Done, Folded, Mutation, References};
-
+pub use command::{Command, GapSide, Loaded, Refreshed, Reply, RoomSummary, Signal};
+pub use disk::report::{CacheReport, TierReport};
+pub use disk::search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
+pub use disk::transaction::{Transaction, Write};
 pub use effect::{
-    Command, CommandId, Effect, GapSide, ListId, Loaded, Notice, Problem, Query, Refreshed, Repair,
-    Reply, Request, RequestError, RequestId, Response, RoomRow, RoomSummary, Rows, Signal, Sizes,
-    SocketEvent, SocketId, StartRows, StoreToken, TimelineId,
+    CommandId, Effect, ListId, Notice, Problem, Request, RequestError, RequestId, Response,
+    SocketEvent, SocketId, StoreToken, TimelineId,
 };
-pub use heads::{Draft, Wish};
+pub use feed::ranges::{RangeChange, RangeSet};
 pub use input::Input;
-pub use list::{RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort};
-pub use logout::Logout;
-pub use message::{Changed, Message, MessageState, Quote, Quoted, Reach, Replies};
-pub use mode::{ModeReport, Network, NetworkKind, Reason};
-pub use opening::TimelineStart;
+pub use life::auth::{TokenError, TokenInfo};
+pub use life::logout::Logout;
+pub use mode::budget::{Budget, BudgetReport, Spent};
+pub use mode::ceilings::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{FailReason, OutboxRow};
-pub use peers::Presence;
-pub use ranges::{RangeChange, RangeSet};
-pub use report::{CacheReport, TierReport};
-pub use rows::{Change, Row, RowKey, TimelineUpdate};
-pub use search::{Found, RoomCoverage, SearchAsk, SearchLookup, SearchRows};
-pub use settings::SettingsChange;
+pub use people::peers::Presence;
+pub use query::{Query, Repair, RoomRow, Rows, Sizes, StartRows};
+pub use rooms::heads::{Draft, Wish};
+pub use rooms::list::{
+    RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort,
+};
+pub use rooms::settings::SettingsChange;
+pub use rooms::unread::{TailRow, Unread};
 pub use stats::{Stats, Tier, TierStats, Traffic};
 pub use time::{Now, Timer};
-pub use transaction::{Transaction, Write};
-pub use unread::{TailRow, Unread};
+pub use timeline::message::{Changed, Message, MessageState, Quote, Quoted, Reach, Replies};
+pub use timeline::opening::TimelineStart;
+pub use timeline::rows::{Change, Row, RowKey, TimelineUpdate};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
+
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use timeline::fold::is_mutation;
+pub(crate) use timeline::fold::{Act, Done, Folded, Mutation, References};
 
 /// What a request was made for.
 #[derive(Debug)]
@@ -140,7 +104,7 @@ pub(crate) enum Purpose {
     Boot,
     RoomState(RoomId),
     Ops(RoomId),
-    History(paging::Fetch),
+    History(timeline::history::Fetch),
     Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
@@ -195,18 +159,18 @@ pub struct Engine {
     timers: Timers,
     next_id: u64,
 
-    signals: mode::Signals,
+    signals: mode::ceilings::Signals,
     reported: Option<ModeReport>,
 
-    dwell: dwell::Dwell,
+    dwell: mode::dwell::Dwell,
     ceilings_since: why::CeilingsSince,
-    ledger: budget::Ledger,
+    ledger: mode::budget::Ledger,
     /// Whether somebody waits for the feed to be read: then it is read whatever the budget says.
     read_asked: bool,
-    rest: lifecycle::Rest,
+    rest: life::lifecycle::Rest,
     /// Releases of the store on their way.
     releases: u32,
-    refreshes: Vec<refresh::Refresh>,
+    refreshes: Vec<life::refresh::Refresh>,
 
     phase: Phase,
     store_backoff: Backoff,
@@ -214,7 +178,7 @@ pub struct Engine {
     loaded_once: bool,
     /// Counts the wipes of the cache.
     cache_life: u64,
-    fetches: fetches::Fetches,
+    fetches: timeline::fetches::Fetches,
     /// Whether the app was told that the store failed and not yet that it works again.
     store_told: Option<StoreError>,
     /// Transactions on their way, in order.
@@ -241,8 +205,8 @@ pub struct Engine {
     rooms_known: bool,
     rooms_changed: bool,
     /// What is shown of rooms.
-    heads: heads::Heads,
-    lists: BTreeMap<ListId, list::List>,
+    heads: rooms::heads::Heads,
+    lists: BTreeMap<ListId, rooms::list::List>,
     lists_told_at: Option<u64>,
     /// What is fetched of rooms that nobody has open.
     errand: Option<RequestId>,
@@ -257,26 +221,26 @@ pub struct Engine {
     /// Whether the feed had more than its last page.
     catching_up: bool,
     windows: Windows,
-    timelines: HashMap<TimelineId, opening::View>,
+    timelines: HashMap<TimelineId, timeline::opening::View>,
     /// Messages that timelines are to be opened at, asked of the server.
-    findings: BTreeMap<CommandId, opening::Finding>,
+    findings: BTreeMap<CommandId, timeline::opening::Finding>,
     /// What history is for that was asked for before there was a token.
-    goals: BTreeMap<CommandId, (paging::Goal, Option<tidewire_protocol::EventId>)>,
+    goals: BTreeMap<CommandId, (timeline::history::Goal, Option<tidewire_protocol::EventId>)>,
     /// Rooms with a page on its way that nobody asked for.
     fetching: BTreeSet<RoomId>,
-    interest: interest::Interest,
-    retention: retention::Retention,
+    interest: rooms::interest::Interest,
+    retention: disk::retention::Retention,
     outbox: Outbox,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
     /// How far the search index is with what an earlier version stored.
-    indexing: search::Indexing,
+    indexing: disk::search::Indexing,
 
     /// What of others is known, and of the user's own typing is told.
-    watching: watch::Watching,
-    peers: peers::Peers,
-    typing: typing::OwnTyping,
+    watching: people::watch::Watching,
+    peers: people::peers::Peers,
+    typing: people::typing::OwnTyping,
     /// Most members of a room that brings presence and typing.
     ephemeral_members: u32,
     /// Tells this run of the client from the user's other devices.
@@ -296,7 +260,7 @@ pub struct Engine {
     sockets_failed: u32,
     /// Sockets that were tried where sockets fail.
     probes: u32,
-    stream: stream::Stream,
+    stream: feed::stream::Stream,
     stream_opened_at: Option<u64>,
     stream_backoff: Backoff,
     /// Streams in a row that did not open while the server was reached.
@@ -312,7 +276,7 @@ pub struct Engine {
     idempotency_window_ms: u64,
 
     stats: Stats,
-    tiers: report::Tiers,
+    tiers: disk::report::Tiers,
     mode_stats: stats::ModeStats,
     radio: stats::Radio,
 }
@@ -320,7 +284,7 @@ pub struct Engine {
 impl Engine {
     /// A client that begins. `seed` is its source of randomness, for jitter.
     pub fn new(config: Config, seed: u64, now: Now) -> Self {
-        let point = crowd::point_of(config.user.as_str());
+        let point = mode::crowd::point_of(config.user.as_str());
         let mut engine = Self {
             rng: fastrand::Rng::with_seed(seed),
             now,
@@ -328,21 +292,21 @@ impl Engine {
             effects: VecDeque::new(),
             timers: Timers::default(),
             next_id: 0,
-            signals: mode::Signals::new(point, config.app_state),
+            signals: mode::ceilings::Signals::new(point, config.app_state),
             reported: None,
-            dwell: dwell::Dwell::default(),
+            dwell: mode::dwell::Dwell::default(),
             ceilings_since: why::CeilingsSince::default(),
-            ledger: budget::Ledger::new(config.budget),
+            ledger: mode::budget::Ledger::new(config.budget),
             // Whoever opens a client wants to see what is new.
             read_asked: true,
-            rest: lifecycle::Rest::Awake,
+            rest: life::lifecycle::Rest::Awake,
             releases: 0,
             refreshes: Vec::new(),
             phase: Phase::Loading,
             store_backoff: Backoff::new(),
             loaded_once: false,
             cache_life: 0,
-            fetches: fetches::Fetches::new(),
+            fetches: timeline::fetches::Fetches::new(),
             store_told: None,
             commits: VecDeque::new(),
             loads: BTreeMap::new(),
@@ -357,7 +321,7 @@ impl Engine {
             rooms: BTreeMap::new(),
             rooms_known: false,
             rooms_changed: false,
-            heads: heads::Heads::default(),
+            heads: rooms::heads::Heads::default(),
             lists: BTreeMap::new(),
             lists_told_at: None,
             errand: None,
@@ -371,15 +335,15 @@ impl Engine {
             findings: BTreeMap::new(),
             goals: BTreeMap::new(),
             fetching: BTreeSet::new(),
-            interest: interest::Interest::default(),
-            retention: retention::Retention::default(),
+            interest: rooms::interest::Interest::default(),
+            retention: disk::retention::Retention::default(),
             outbox: Outbox::default(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
-            indexing: search::Indexing::Done,
-            watching: watch::Watching::default(),
-            peers: peers::Peers::default(),
-            typing: typing::OwnTyping::default(),
+            indexing: disk::search::Indexing::Done,
+            watching: people::watch::Watching::default(),
+            peers: people::peers::Peers::default(),
+            typing: people::typing::OwnTyping::default(),
             ephemeral_members: tidewire_protocol::limits::EPHEMERAL_MEMBERS,
             // Never 0, which stands for many.
             device: fastrand::Rng::with_seed(seed).u32(1..),
@@ -392,7 +356,7 @@ impl Engine {
             look_due: false,
             sockets_failed: 0,
             probes: 0,
-            stream: stream::Stream::default(),
+            stream: feed::stream::Stream::default(),
             stream_opened_at: None,
             stream_backoff: Backoff::new(),
             stream_failures: 0,
@@ -404,7 +368,7 @@ impl Engine {
             link_slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
             stats: Stats::default(),
-            tiers: report::Tiers::since(now.mono_ms),
+            tiers: disk::report::Tiers::since(now.mono_ms),
             mode_stats: stats::ModeStats::default(),
             radio: stats::Radio::default(),
             config,

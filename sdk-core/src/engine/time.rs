@@ -70,6 +70,7 @@ pub(crate) struct Timers {
 }
 
 use serde::{Deserialize, Serialize};
+
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer, at_ms: u64) {
         self.disarm(timer);

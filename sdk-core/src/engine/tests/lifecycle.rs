@@ -4,7 +4,7 @@ use tidewire_protocol::{AppState, EventKind, Mode, ServerFrame};
 
 use super::model::room_id;
 use super::world::World;
-use crate::engine::search::Indexing;
+use crate::engine::disk::search::Indexing;
 use crate::engine::{Command, Reason, Reply, Signal, TimelineStart, TokenInfo};
 use crate::error::Error;
 

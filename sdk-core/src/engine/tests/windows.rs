@@ -13,7 +13,7 @@ use super::model::room_id;
 use super::scenarios::{seqs, world_with_room};
 use super::world::World;
 use crate::config::Config;
-use crate::engine::window::{END, Of, Start, Window};
+use crate::engine::timeline::window::{END, Of, Start, Window};
 use crate::engine::{
     Command, CommandId, GapSide, Loaded, Message, Network, NetworkKind, Quote, Reply, Request, Row,
     Signal, Tier, TimelineId, TimelineStart,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{EventId, Mode, RoomId, Seq, UserId};
 
-use super::super::message::MessageState;
-use super::super::mode::Reason;
+use crate::engine::mode::ceilings::Reason;
+use crate::engine::timeline::message::MessageState;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

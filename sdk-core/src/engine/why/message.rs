@@ -2,15 +2,15 @@
 
 use tidewire_protocol::{Event, EventId, RoomId, Seq, UserId, limits};
 
-use super::super::effect::{CommandId, Query};
-use super::super::loads::LoadPurpose;
-use super::super::message::{MessageState, Reach};
-use super::super::outbox::{Carrier, FailReason, Flight, OutboxRow};
-use super::super::receipts::Others;
-use super::super::time::Timer;
-
-use super::super::{Engine, Purpose};
 use super::fact::{Fact, Vehicle, Way};
+use crate::engine::disk::loads::LoadPurpose;
+use crate::engine::effect::CommandId;
+use crate::engine::outbox::{Carrier, FailReason, Flight, OutboxRow};
+use crate::engine::people::receipts::Others;
+use crate::engine::query::Query;
+use crate::engine::time::Timer;
+use crate::engine::timeline::message::{MessageState, Reach};
+use crate::engine::{Engine, Purpose};
 use crate::error::Error;
 
 impl Engine {

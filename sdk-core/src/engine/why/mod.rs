@@ -9,7 +9,8 @@ mod room;
 mod sentence;
 
 use super::Engine;
-use super::effect::{CommandId, Reply};
+use super::command::Reply;
+use super::effect::CommandId;
 use crate::error::Error;
 
 pub use fact::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};

@@ -2,10 +2,10 @@
 
 use tidewire_protocol::{AppState, Mode};
 
-use super::super::Engine;
-use super::super::mode::{CrowdChange, Reason, audience_opens};
-use super::super::time::Timer;
 use super::fact::{Fact, Lift};
+use crate::engine::Engine;
+use crate::engine::mode::ceilings::{CrowdChange, Reason, audience_opens};
+use crate::engine::time::Timer;
 
 /// Since when each ceiling has allowed what it allows, in the order of the fold.
 #[derive(Debug, Default)]

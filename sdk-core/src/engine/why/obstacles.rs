@@ -1,11 +1,11 @@
 //! What stands between the client and the server: asked by every explanation of something that
 //! waits.
 
-use super::super::auth::TokenState;
-use super::super::link::Link;
-use super::super::time::Timer;
-use super::super::{Engine, Phase};
 use super::fact::{Fact, SocketStage, StoreStage, TokenStage, Way};
+use crate::engine::feed::link::Link;
+use crate::engine::life::auth::TokenState;
+use crate::engine::time::Timer;
+use crate::engine::{Engine, Phase};
 
 impl Engine {
     /// Whatever keeps the client from reading and sending at all, the nearest to the user first.

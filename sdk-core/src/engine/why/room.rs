@@ -2,11 +2,11 @@
 
 use tidewire_protocol::{Mode, RoomId, Seq};
 
-use super::super::Engine;
-use super::super::room::Room;
-use super::super::time::Timer;
 use super::fact::{Fact, Way};
 use crate::defaults;
+use crate::engine::Engine;
+use crate::engine::rooms::room::Room;
+use crate::engine::time::Timer;
 
 impl Engine {
     pub(super) fn why_room(&self, id: RoomId) -> Vec<Fact> {

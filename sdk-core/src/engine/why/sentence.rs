@@ -2,9 +2,9 @@
 
 use tidewire_protocol::{AppState, Mode};
 
-use super::super::message::MessageState;
-use super::super::mode::{Reason, lowest};
 use super::fact::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way};
+use crate::engine::mode::ceilings::{Reason, lowest};
+use crate::engine::timeline::message::MessageState;
 
 /// The first fact tells what the subject is; the others make the sentence.
 pub(super) fn sentence(facts: &[Fact]) -> String {
@@ -338,7 +338,7 @@ mod tests {
             for_ms: 0,
             lifted_by,
         };
-        let network = Reason::Network(super::super::super::mode::NetworkKind::Cellular2G);
+        let network = Reason::Network(crate::engine::mode::ceilings::NetworkKind::Cellular2G);
         let bound = ceiling(network, Mode::Polling, true, Lift::OtherNetwork);
         let free = ceiling(Reason::Policy, Mode::RealTime, false, Lift::Nothing);
         let mode = Fact::Mode { mode: Mode::Polling, reason: network };

@@ -1,0 +1,352 @@
+//! The outbox: operations on their way to the server, first in first out within a room.
+
+mod mutate;
+pub(super) mod send;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tidewire_protocol::{Content, Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
+
+use super::effect::{RequestId, SocketId};
+
+/// An operation in the outbox, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// The room.
+    pub room: RoomId,
+    /// The operation.
+    pub op: Op,
+    /// When it was queued: wall clock, ms since 1970-01-01 UTC.
+    pub queued_at: i64,
+    /// When it was first sent, if it ever was: wall clock, ms since 1970-01-01 UTC.
+    pub attempted_at: Option<i64>,
+    /// Why it failed, if it did.
+    pub failed: Option<FailReason>,
+}
+
+/// Why an operation failed. Trouble with the network is never a reason.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailReason {
+    /// The server said "no".
+    Refused(WireError),
+    /// It was first sent longer ago than the server remembers ids, so that sending it again could
+    /// make a second one.
+    Unknown,
+}
+
+impl fmt::Display for FailReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailReason::Refused(error) => write!(f, "the server refused it: {error}"),
+            FailReason::Unknown => {
+                f.write_str("it is too old to be sent again without risk: look whether it arrived")
+            }
+        }
+    }
+}
+
+/// What carries a request with operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Socket(SocketId),
+    /// A request for the operations alone, or a `sync` with them on board.
+    Request(RequestId),
+}
+
+/// The one request in flight of a room.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) carrier: Carrier,
+    /// When it left, on the monotonic clock.
+    pub(crate) since_ms: u64,
+    aboard: Vec<EventId>,
+}
+
+impl Flight {
+    /// Whether this operation is aboard.
+    pub(crate) fn carries(&self, id: EventId) -> bool {
+        self.aboard.contains(&id)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    rows: VecDeque<OutboxRow>,
+    in_flight: Option<Flight>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It leaves the outbox: it is in the log, or was given up.
+    Arrived,
+    /// It was refused: those behind it wait from now on.
+    Failed,
+}
+
+/// All rooms' operations.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    lanes: BTreeMap<RoomId, Lane>,
+    rooms: HashMap<EventId, RoomId>,
+    /// Rows whose fate is decided and on its way to the disk: they are not sent again.
+    settled: HashMap<EventId, Fate>,
+    /// Rows that nobody but this client can know: queued by this process, and never sent. Of those
+    /// of an earlier one it is not certain, because that is written down beside the sending.
+    fresh: HashSet<EventId>,
+    /// Rows that are being rewritten, with the number of rewritings on their way to the disk.
+    /// Neither they nor what is behind them leaves.
+    amended: HashMap<EventId, u32>,
+}
+
+impl Outbox {
+    pub(crate) fn load(rows: Vec<OutboxRow>) -> Self {
+        let mut outbox = Self::default();
+        for row in rows {
+            outbox.push(row);
+        }
+        outbox
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub(crate) fn push(&mut self, row: OutboxRow) {
+        self.rooms.insert(row.op.id, row.room);
+        self.lanes.entry(row.room).or_default().rows.push_back(row);
+    }
+
+    /// A row that has just been queued.
+    pub(crate) fn push_fresh(&mut self, row: OutboxRow) {
+        self.fresh.insert(row.op.id);
+        self.push(row);
+    }
+
+    /// Whether nobody but this client can know of a row: then it may still say something else, or
+    /// be taken back. That is so as well where the server has said that it is not in the log.
+    pub(crate) fn is_ours_alone(&self, id: EventId) -> bool {
+        let refused = |row: &OutboxRow| matches!(row.failed, Some(FailReason::Refused(_)));
+        self.fresh.contains(&id) || self.get(id).is_some_and(refused)
+    }
+
+    /// A row is about to say something else: it stays until that is on disk.
+    pub(crate) fn begin_amend(&mut self, id: EventId) {
+        *self.amended.entry(id).or_default() += 1;
+    }
+
+    /// That is on disk.
+    pub(crate) fn amend(&mut self, id: EventId, content: Content) -> Option<RoomId> {
+        if let Some(left) = self.amended.get_mut(&id) {
+            *left -= 1;
+            if *left == 0 {
+                self.amended.remove(&id);
+            }
+        }
+        let room = *self.rooms.get(&id)?;
+        let lane = self.lanes.get_mut(&room)?;
+        lane.rows.iter_mut().find(|row| row.op.id == id)?.op.content = content;
+        Some(room)
+    }
+
+    pub(crate) fn contains(&self, id: EventId) -> bool {
+        self.rooms.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: EventId) -> Option<&OutboxRow> {
+        self.lanes.get(self.rooms.get(&id)?)?.rows.iter().find(|row| row.op.id == id)
+    }
+
+    /// The rows of a room, in order.
+    pub(crate) fn of_room(&self, room: RoomId) -> Vec<&OutboxRow> {
+        self.lanes.get(&room).map_or_else(Vec::new, |lane| lane.rows.iter().collect())
+    }
+
+    /// What is on its way of a room.
+    pub(crate) fn flight(&self, room: RoomId) -> Option<&Flight> {
+        self.lanes.get(&room)?.in_flight.as_ref()
+    }
+
+    /// Operations that are in nobody's log yet, as far as is known.
+    pub(crate) fn unsent(&self) -> usize {
+        let arrived = self.settled.values().filter(|fate| **fate == Fate::Arrived).count();
+        self.rooms.len().saturating_sub(arrived)
+    }
+
+    pub(crate) fn pending(&self, room: RoomId) -> usize {
+        self.lanes.get(&room).map_or(0, |lane| lane.rows.len())
+    }
+
+    /// Takes a row out: it reached the log or was discarded.
+    pub(crate) fn remove(&mut self, id: EventId) -> Option<OutboxRow> {
+        self.settled.remove(&id);
+        self.fresh.remove(&id);
+        self.amended.remove(&id);
+        let room = self.rooms.remove(&id)?;
+        let lane = self.lanes.get_mut(&room)?;
+        let at = lane.rows.iter().position(|row| row.op.id == id)?;
+        let row = lane.rows.remove(at);
+        if lane.rows.is_empty() && lane.in_flight.is_none() {
+            self.lanes.remove(&room);
+        }
+        row
+    }
+
+    /// Its fate is known; what follows waits for the commit.
+    pub(crate) fn settle(&mut self, id: EventId, fate: Fate) {
+        if self.rooms.contains_key(&id) {
+            self.settled.insert(id, fate);
+        }
+    }
+
+    pub(crate) fn set_failed(&mut self, id: EventId, failed: Option<FailReason>) {
+        self.settled.remove(&id);
+        let again = failed.is_none();
+        let lane = self.rooms.get(&id).and_then(|room| self.lanes.get_mut(room));
+        if let Some(row) = lane.and_then(|lane| lane.rows.iter_mut().find(|row| row.op.id == id)) {
+            row.failed = failed;
+            if again {
+                // The user wants it sent again, at his own risk if it was sent long ago.
+                row.attempted_at = None;
+            }
+        }
+    }
+
+    /// Rooms whose next operations may go out now.
+    pub(crate) fn ready(&self) -> Vec<RoomId> {
+        let ready = |lane: &Lane| lane.in_flight.is_none() && self.sendable(lane).next().is_some();
+        self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
+    }
+
+    /// Whether anything is on its way or could be.
+    pub(crate) fn has_work(&self) -> bool {
+        let work = |lane: &Lane| lane.in_flight.is_some() || self.sendable(lane).next().is_some();
+        self.lanes.values().any(work)
+    }
+
+    /// What may go out, in order: nothing that has arrived, and nothing from one on that failed or is
+    /// being rewritten.
+    fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
+        let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();
+        lane.rows.iter().filter(move |row| fate(row) != Some(Fate::Arrived)).take_while(
+            move |row| {
+                let stays = row.failed.is_some() || self.amended.contains_key(&row.op.id);
+                !stays && fate(row) != Some(Fate::Failed)
+            },
+        )
+    }
+
+    /// The next operations of a room that is ready: at most 50 and 64 KiB.
+    pub(crate) fn next_ops(&self, room: RoomId) -> Vec<Op> {
+        let mut bytes = 256;
+        let Some(lane) = self.lanes.get(&room) else { return Vec::new() };
+        self.sendable(lane)
+            .take(limits::OPS_PER_REQUEST)
+            .take_while(|row| {
+                bytes += row.op.wire_bytes();
+                bytes <= limits::FRAME_BYTES
+            })
+            .map(|row| row.op.clone())
+            .collect()
+    }
+
+    /// The operation of a room that would go out next.
+    pub(crate) fn first(&self, room: RoomId) -> Option<EventId> {
+        let lane = self.lanes.get(&room)?;
+        self.sendable(lane).next().map(|row| row.op.id)
+    }
+
+    /// Operations of a room leave with a carrier. Gives those that leave for the first time.
+    pub(crate) fn depart(
+        &mut self,
+        room: RoomId,
+        carrier: Carrier,
+        ops: &[Op],
+        mono_ms: u64,
+        at: i64,
+    ) -> Vec<EventId> {
+        let mut first = Vec::new();
+        if let Some(lane) = self.lanes.get_mut(&room) {
+            let aboard = ops.iter().map(|op| op.id).collect();
+            lane.in_flight = Some(Flight { carrier, since_ms: mono_ms, aboard });
+            self.fresh.retain(|id| ops.iter().all(|op| op.id != *id));
+            for row in &mut lane.rows {
+                if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
+                    row.attempted_at = Some(at);
+                    first.push(row.op.id);
+                }
+            }
+        }
+        first
+    }
+
+    /// The carrier is back, with an answer or without: its rows may go out again.
+    pub(crate) fn arrive(&mut self, room: RoomId) {
+        if let Some(lane) = self.lanes.get_mut(&room) {
+            lane.in_flight = None;
+            if lane.rows.is_empty() {
+                self.lanes.remove(&room);
+            }
+        }
+    }
+
+    /// Every room whose operations this carrier had.
+    pub(crate) fn lost(&mut self, carrier: Carrier) {
+        for lane in self.lanes.values_mut() {
+            if lane.in_flight.as_ref().is_some_and(|flight| flight.carrier == carrier) {
+                lane.in_flight = None;
+            }
+        }
+        self.lanes.retain(|_, lane| !lane.rows.is_empty());
+    }
+
+    /// Whether an answer from a socket is awaited.
+    pub(crate) fn awaits_socket(&self) -> bool {
+        let by_socket = |flight: &Flight| matches!(flight.carrier, Carrier::Socket(_));
+        self.lanes.values().any(|lane| lane.in_flight.as_ref().is_some_and(by_socket))
+    }
+
+    /// Whether any has been sent before.
+    pub(crate) fn has_attempted(&self) -> bool {
+        self.lanes.values().flat_map(|lane| &lane.rows).any(|row| row.attempted_at.is_some())
+    }
+
+    /// These were first sent at `at`, by a better clock than the one that dated them.
+    pub(crate) fn date(&mut self, ids: &[EventId], at: i64) {
+        for row in self.lanes.values_mut().flat_map(|lane| &mut lane.rows) {
+            if row.attempted_at.is_some() && ids.contains(&row.op.id) {
+                row.attempted_at = Some(at);
+            }
+        }
+    }
+
+    /// Rows first sent before `before` that have not failed yet.
+    pub(crate) fn attempted_before(&self, before: i64) -> Vec<EventId> {
+        self.lanes
+            .values()
+            .flat_map(|lane| &lane.rows)
+            .filter(|row| row.failed.is_none() && !self.settled.contains_key(&row.op.id))
+            .filter(|row| row.attempted_at.is_some_and(|at| at < before))
+            .map(|row| row.op.id)
+            .collect()
+    }
+}
+
+impl OutboxRow {
+    /// The event that this became.
+    pub(crate) fn accepted(&self, sender: &UserId, seq: Seq, at: i64) -> Event {
+        Event {
+            id: self.op.id,
+            room: self.room,
+            seq,
+            sender: sender.clone(),
+            at,
+            kind: self.op.kind.clone(),
+            content: self.op.content.clone(),
+            fold: None,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Sending: on disk before it shows, one request in flight for each room, and never given up
+//! because of the network.
+
+use tidewire_protocol::{
+    ClientFrame, EventId, Op, OpOutcome, OpsRequest, RoomId, RoomOps, Sent, WireError,
+};
+
+use super::{Carrier, FailReason, Fate, OutboxRow};
+use crate::engine::command::Reply;
+use crate::engine::disk::commit::After;
+use crate::engine::disk::transaction::{Transaction, Write};
+use crate::engine::effect::{CommandId, Request, RequestError, RequestId, Response};
+use crate::engine::feed::link::Link;
+use crate::engine::feed::merge::Source;
+use crate::engine::time::Timer;
+use crate::engine::timeline::fold::is_mutation;
+use crate::engine::{Engine, Phase, Purpose};
+use crate::error::Error;
+
+impl Engine {
+    /// Queues an operation. The app hears of it, and sees it, once it is on disk.
+    pub(crate) fn enqueue(&mut self, command: CommandId, room: RoomId, op: Op) {
+        if let Err(error) = self.may_enqueue(room, &op) {
+            self.reply(command, Err(error));
+        } else if is_mutation(&op.kind) {
+            self.enqueue_mutation(command, room, op);
+        } else {
+            self.queue(command, room, op);
+        }
+    }
+
+    pub(crate) fn queue(&mut self, command: CommandId, room: RoomId, op: Op) {
+        let capacity = self.config.outbox_capacity;
+        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
+            self.reply(command, Err(Error::OutboxFull { capacity }));
+            return;
+        }
+        if !is_mutation(&op.kind) {
+            self.typing_sent(room);
+        }
+        let row =
+            OutboxRow { room, op, queued_at: self.now.wall_ms, attempted_at: None, failed: None };
+        let mut transaction =
+            Transaction { durable: true, independent: true, ..Transaction::default() };
+        transaction.push(Write::Enqueue(Box::new(row.clone())));
+        let reply = Some((command, Reply::Done));
+        self.commit(transaction, After { enqueued: Some(row), reply, ..After::default() });
+    }
+
+    fn may_enqueue(&self, room: RoomId, op: &Op) -> Result<(), Error> {
+        op.validate()?;
+        let head = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
+        if !head.state.joined {
+            return Err(Error::NotAMember(room));
+        }
+        Ok(())
+    }
+
+    /// Queues a failed operation again.
+    pub(crate) fn retry(&mut self, command: CommandId, id: EventId) {
+        let Some(row) = self.outbox.get(id).filter(|row| row.failed.is_some()) else {
+            self.reply(command, Err(Error::UnknownMessage(id)));
+            return;
+        };
+        let room = row.room;
+        let mut transaction =
+            Transaction { durable: true, independent: true, ..Transaction::default() };
+        transaction.push(Write::Failure(id, None));
+        let after = After {
+            failed: vec![(room, id, None)],
+            reply: Some((command, Reply::Done)),
+            ..After::default()
+        };
+        self.commit(transaction, after);
+    }
+
+    /// Takes a failed operation out of the outbox.
+    pub(crate) fn discard(&mut self, command: CommandId, id: EventId) {
+        if self.outbox.get(id).is_none_or(|row| row.failed.is_none()) {
+            self.reply(command, Err(Error::UnknownMessage(id)));
+            return;
+        }
+        self.take_back(command, id);
+    }
+
+    /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
+    pub(crate) fn advance_outbox(&mut self) {
+        // Without a cursor it is not known yet whose token this is, nor whether the rooms are
+        // still of this server's life.
+        let known = self.cursor.is_some() && self.ages_are_known();
+        let slot = self.timers.get(Timer::OpsRetry).is_some();
+        if !known || slot || !self.online() || !self.auth.is_ready() {
+            return;
+        }
+        let ready = self.outbox.ready();
+        if ready.is_empty() || self.link_is_coming() {
+            return;
+        }
+        if let Link::Ready(link) = &self.link {
+            let carrier = Carrier::Socket(link.socket);
+            for room in ready {
+                let ops = self.outbox.next_ops(room);
+                self.depart(room, carrier, &ops);
+                self.send_frame(ClientFrame::Send(RoomOps { room, ops }));
+            }
+            self.expect_answer();
+        } else if !self.http_is_open() {
+            // The timer wakes this again.
+        } else if self.ops_ride_on_polls() {
+            // A send opens a wake-up at once; one that is open already takes it along next.
+            self.poll_due = true;
+        } else {
+            for room in ready {
+                let ops = self.outbox.next_ops(room);
+                let request = Request::Ops(room, OpsRequest { ops: ops.clone() });
+                let id = self.request(request, Purpose::Ops(room));
+                self.depart(room, Carrier::Request(id), &ops);
+            }
+        }
+    }
+
+    /// Whether it can be told which operations are too old to be sent again: by the server's clock,
+    /// unless none of them was ever sent. A process that has just begun hears it with the first
+    /// answer.
+    pub(crate) fn ages_are_known(&self) -> bool {
+        self.server_clock.is_told() || !self.outbox.has_attempted()
+    }
+
+    /// The answer to a request with nothing but operations.
+    pub(crate) fn ops_answered(
+        &mut self,
+        room: RoomId,
+        id: RequestId,
+        answer: Result<Response, RequestError>,
+    ) {
+        self.outbox.lost(Carrier::Request(id));
+        match answer {
+            Ok(Response::Ops(sent)) => {
+                self.http_backoff.reset();
+                self.sent(sent, false);
+            }
+            Ok(_) => {}
+            Err(RequestError::Refused(error)) => {
+                self.sent(Sent { room, results: Vec::new(), error: Some(error) }, false);
+            }
+            Err(error @ RequestError::Network(_)) => self.http_failed(&error),
+        }
+    }
+
+    /// What became of the operations of a room.
+    pub(crate) fn sent(&mut self, sent: Sent, over_socket: bool) {
+        if over_socket {
+            self.outbox.arrive(sent.room);
+        }
+        if self.phase != Phase::Ready {
+            // The outbox is about to be loaded anew; the operations go out again, with their ids.
+            return;
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut after = After::default();
+        if let Some(error) = sent.error {
+            self.ops_refused(&mut transaction, &mut after, sent.room, error);
+        }
+        let mut accepted = Vec::new();
+        for result in sent.results {
+            // Not in the outbox any more: the feed was faster.
+            let Some(row) = self.outbox.get(result.id) else { continue };
+            match result.outcome {
+                OpOutcome::Accepted { seq, at } => {
+                    accepted.push(row.accepted(&self.config.user, seq, at));
+                }
+                OpOutcome::Refused { error } if error.temporary => self.ops_put_off(&error),
+                OpOutcome::Refused { error } => {
+                    self.fail(&mut transaction, &mut after, result.id, FailReason::Refused(error));
+                }
+                OpOutcome::NotTried => {}
+            }
+        }
+        for event in &accepted {
+            let held =
+                self.rooms.get(&event.room).is_some_and(|room| room.held.contains(event.seq));
+            if held {
+                self.outbox.settle(event.id, Fate::Arrived);
+                transaction.push(Write::Dequeue(event.id));
+                after.dequeued.push(event.id);
+            }
+        }
+        self.merge(&mut transaction, &mut after, accepted, Source::Ahead);
+        if !transaction.writes.is_empty() {
+            self.commit(transaction, after);
+        }
+    }
+
+    /// A request with operations was refused as a whole.
+    fn ops_refused(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        room: RoomId,
+        error: WireError,
+    ) {
+        if error.temporary {
+            self.ops_put_off(&error);
+        } else if error.code.status() == 401 {
+            if self.refused_token(&error, self.auth.generation()) {
+                self.close_link("the token was refused");
+            }
+        } else if let Some(id) = self.outbox.first(room) {
+            self.fail(transaction, after, id, FailReason::Refused(error));
+        }
+    }
+
+    /// Operations wait: for the server's slot, or a while.
+    fn ops_put_off(&mut self, error: &WireError) {
+        let wait = self.http_backoff.fail(error.retry_after_ms, &mut self.rng);
+        self.timers.arm(Timer::OpsRetry, self.now.mono_ms + wait);
+    }
+
+    fn fail(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        id: EventId,
+        reason: FailReason,
+    ) {
+        let Some(row) = self.outbox.get(id) else { return };
+        let room = row.room;
+        if is_mutation(&row.op.kind) {
+            self.give_up(transaction, after, id, reason);
+            return;
+        }
+        self.outbox.settle(id, Fate::Failed);
+        transaction.push(Write::Failure(id, Some(reason.clone())));
+        after.failed.push((room, id, Some(reason)));
+    }
+
+    /// Operations leave with a carrier. When they first did is written down beside it, not before
+    /// it: it only matters months later.
+    pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
+        let at = self.server_clock.now(self.now);
+        let first = self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
+        if !self.server_clock.is_told() {
+            self.undated.extend_from_slice(&first);
+        }
+        if !first.is_empty() {
+            let mut transaction = Transaction { independent: true, ..Transaction::default() };
+            transaction.push(Write::Attempted(first, at));
+            self.commit(transaction, After::default());
+        }
+    }
+
+    /// The server told its time. What this process sent before it knew is as old as that at most.
+    pub(crate) fn hear_time(&mut self, at: i64) {
+        self.server_clock.told(at, self.now);
+        let undated = std::mem::take(&mut self.undated);
+        if !undated.is_empty() {
+            self.outbox.date(&undated, at);
+            let mut transaction = Transaction { independent: true, ..Transaction::default() };
+            transaction.push(Write::Attempted(undated, at));
+            self.commit(transaction, After::default());
+        }
+        self.expire_outbox();
+    }
+
+    /// Operations that were sent before the server's memory of ids begins are never sent blindly
+    /// again. Called with what is loaded, and whenever a server tells its time.
+    pub(crate) fn expire_outbox(&mut self) {
+        if !self.server_clock.is_told() {
+            return;
+        }
+        let window = i64::try_from(self.idempotency_window_ms).unwrap_or(i64::MAX);
+        let now = self.server_clock.now(self.now);
+        let old = self.outbox.attempted_before(now.saturating_sub(window));
+        if old.is_empty() || self.phase != Phase::Ready {
+            return;
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        let mut after = After::default();
+        for id in old {
+            self.fail(&mut transaction, &mut after, id, FailReason::Unknown);
+        }
+        self.commit(transaction, after);
+    }
+}

@@ -1,0 +1,452 @@
+//! Receipts: how far the members of a room are, and what this client owes of its own.
+//!
+//! What is owed is derived: what is on disk here, and what the user has read, less what the user's
+//! own receipt in the feed says already. So nothing has to be remembered of what was told: after a
+//! restart or a lost connection it is told again, until the feed brings it back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidewire_protocol::{
+    ClientFrame, Receipt, ReceiptUpdate, RoomId, Seq, UnreadBase, UserId, limits,
+};
+
+use crate::config::millis;
+use crate::defaults;
+use crate::engine::Engine;
+use crate::engine::command::Reply;
+use crate::engine::disk::commit::After;
+use crate::engine::disk::transaction::{Transaction, Write};
+use crate::engine::effect::CommandId;
+use crate::engine::rooms::room::Room;
+use crate::engine::time::Timer;
+use crate::engine::timeline::message::Reach;
+use crate::error::Error;
+
+/// Whether so many receipts are those of all members. A room whose state is not known has none.
+fn are_all(receipts: usize, members: u32) -> bool {
+    (1..=limits::RECEIPT_MEMBERS).contains(&members) && receipts == members as usize
+}
+
+/// The receipts of a room, as far as they are known.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    known: BTreeMap<UserId, Receipt>,
+    /// Whether those of all members are here and of nobody else. If not, the one that counts is the
+    /// user's own.
+    whole: bool,
+}
+
+impl Receipts {
+    /// As stored: whole if there are as many as members.
+    pub(crate) fn load(receipts: Vec<Receipt>, members: u32) -> Self {
+        let whole = are_all(receipts.len(), members);
+        let known = receipts.into_iter().map(|receipt| (receipt.user.clone(), receipt)).collect();
+        Self { known, whole }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    pub(crate) fn of(&self, user: &UserId) -> Option<&Receipt> {
+        self.known.get(user)
+    }
+
+    /// All members' receipts, by user; none if some are not known.
+    pub(crate) fn list(&self) -> Vec<Receipt> {
+        if self.whole { self.known.values().cloned().collect() } else { Vec::new() }
+    }
+
+    /// Takes what a room's state tells. Who is not in it is no member any more; who is keeps the
+    /// higher watermarks, because the feed may have been faster.
+    fn replace(&mut self, told: Vec<Receipt>, members: u32, user: &UserId) {
+        let mut before = std::mem::take(&mut self.known);
+        for mut receipt in told {
+            if let Some(known) = before.remove(&receipt.user) {
+                receipt.raise(known.delivered, known.read);
+            }
+            self.known.insert(receipt.user.clone(), receipt);
+        }
+        self.whole = are_all(self.known.len(), members);
+        if let Some(own) = before.remove(user) {
+            self.known.entry(user.clone()).or_insert(own);
+        }
+    }
+
+    /// Takes news of one member. Gives whether they are any.
+    fn raise(&mut self, news: &Receipt, own: bool) -> bool {
+        match self.known.get_mut(&news.user) {
+            Some(known) => known.raise(news.delivered, news.read),
+            // While the state of the room is on its way, any of these may be a member.
+            None if own || !self.whole => {
+                self.known.insert(news.user.clone(), news.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// All but the user's own are not known any more.
+    fn forget_others(&mut self, user: &UserId) {
+        self.known.retain(|known, _| known == user);
+        self.whole = false;
+    }
+}
+
+/// How far the other members of a room are: what the states of the user's own messages are derived
+/// from. A copy for the window, so that nothing shows before it is on disk.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Others {
+    /// Each ascending.
+    delivered: Vec<Seq>,
+    read: Vec<Seq>,
+}
+
+impl Others {
+    /// How many of the others have what stands at `seq`; none if there are no others.
+    pub(crate) fn reach(&self, seq: Seq) -> Option<Reach> {
+        let count = |marks: usize| u32::try_from(marks).unwrap_or(u32::MAX);
+        let reached =
+            |marks: &[Seq]| count(marks.len() - marks.partition_point(|mark| *mark < seq));
+        let of = count(self.delivered.len());
+        let (delivered_to, read_by) = (reached(&self.delivered), reached(&self.read));
+        (of > 0).then_some(Reach { delivered_to, read_by, of })
+    }
+}
+
+/// What was told of a room, and may be on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    delivered: Option<Seq>,
+    read: Option<Seq>,
+    at: u64,
+}
+
+impl Room {
+    /// How far the others are, if that is known of all of them.
+    pub(crate) fn others(&self, user: &UserId) -> Option<Arc<Others>> {
+        if !self.receipts.whole {
+            return None;
+        }
+        let marks = |of: fn(&Receipt) -> Seq| {
+            let others = self.receipts.known.values().filter(|receipt| receipt.user != *user);
+            let mut marks: Vec<Seq> = others.map(of).collect();
+            marks.sort_unstable();
+            marks
+        };
+        let (delivered, read) = (marks(|receipt| receipt.delivered), marks(|receipt| receipt.read));
+        Some(Arc::new(Others { delivered, read }))
+    }
+
+    /// Up to where the user has read, here or on another device.
+    pub(crate) fn read_up_to(&self, user: &UserId) -> Seq {
+        self.receipts.of(user).map_or(Seq::ZERO, |own| own.read).max(self.marked)
+    }
+
+    /// Brings the unread base to the user's read watermark: a base for a lower one holds no more,
+    /// and of what is read nothing is unread. Gives whether it changed.
+    pub(crate) fn settle_base(&mut self, user: &UserId) -> bool {
+        let read = self.read_up_to(user);
+        let holds = self.state.unread_base.is_some_and(|base| base.read >= read);
+        if holds || !self.state.joined || read == Seq::ZERO {
+            return false;
+        }
+        let nothing = UnreadBase { unread: 0, mentions: 0, as_of: read, read };
+        self.state.unread_base = Some(nothing);
+        true
+    }
+
+    /// Takes the receipts that came with a state of the room, which is `state` already.
+    pub(crate) fn take_receipts(&mut self, told: Vec<Receipt>, user: &UserId) {
+        self.receipts.replace(told, self.state.members, user);
+        if let Some(base) = self.state.unread_base {
+            let own = Receipt::at(self.state.id, user.clone(), base.read);
+            self.receipts.raise(&own, true);
+        }
+        self.settle_base(user);
+    }
+
+    /// Takes what an older state of the room tells of those who are members.
+    pub(crate) fn take_old_receipts(&mut self, told: &[Receipt]) {
+        for receipt in told {
+            if let Some(known) = self.receipts.known.get_mut(&receipt.user) {
+                known.raise(receipt.delivered, receipt.read);
+            }
+        }
+    }
+
+    /// A member has come in with the event at `seq`.
+    pub(crate) fn follow_join(&mut self, joined: &UserId, seq: Seq, user: &UserId) {
+        let receipt = Receipt::at(self.state.id, joined.clone(), seq);
+        if self.state.members > limits::RECEIPT_MEMBERS {
+            self.receipts.forget_others(user);
+        } else if self.receipts.whole || joined == user {
+            self.receipts.known.insert(joined.clone(), receipt);
+        }
+    }
+
+    /// A member has gone.
+    pub(crate) fn follow_leave(&mut self, left: &UserId) {
+        self.receipts.known.remove(left);
+        // Small enough now that members see each other's.
+        if self.state.members <= limits::RECEIPT_MEMBERS && !self.receipts.whole {
+            self.wants_state = true;
+        }
+    }
+
+    /// Who is a member has to be asked. Until then any receipt may be a member's.
+    pub(crate) fn doubt_members(&mut self) {
+        self.receipts.whole = false;
+        self.wants_state = true;
+    }
+
+    /// All receipts, as they are to be stored. While some are not known, only the user's own.
+    pub(crate) fn receipts_write(&self, user: &UserId) -> Write {
+        let whole = self.receipts.whole;
+        let kept = self.receipts.known.values().filter(|receipt| whole || receipt.user == *user);
+        Write::Receipts { room: self.state.id, receipts: kept.cloned().collect() }
+    }
+
+    /// The highest seq held that the feed has passed.
+    pub(crate) fn deliverable(&self) -> Seq {
+        self.held.last_up_to(self.feed_seq).unwrap_or(Seq::ZERO)
+    }
+
+    /// What the server has to hear, as far as is known.
+    fn owed(&self, user: &UserId) -> Option<ReceiptUpdate> {
+        if !self.state.joined || self.state.members == 0 {
+            return None;
+        }
+        let own = self.receipts.of(user);
+        let known_read = own.map_or(Seq::ZERO, |own| own.read);
+        let read = (self.marked > known_read).then_some(self.marked);
+        // One's own words need no receipt: nobody waits for it.
+        let delivered = own
+            .filter(|_| self.state.members <= limits::RECEIPT_MEMBERS)
+            .filter(|own| self.stored > own.delivered && self.heard > own.delivered)
+            .map(|_| self.stored)
+            .filter(|delivered| read.is_none_or(|read| read < *delivered));
+        let room = self.state.id;
+        (read.is_some() || delivered.is_some()).then_some(ReceiptUpdate { room, delivered, read })
+    }
+
+    /// The same, less what is on its way already.
+    fn untold(&self, user: &UserId, now_ms: u64) -> Option<ReceiptUpdate> {
+        let owed = self.owed(user)?;
+        let again = millis(defaults::RECEIPT_AGAIN);
+        let told = self.told.is_some_and(|told| {
+            owed.delivered <= told.delivered && owed.read <= told.read && now_ms < told.at + again
+        });
+        (!told).then_some(owed)
+    }
+}
+
+impl Engine {
+    /// The user has read everything up to `seq`. The app hears of it once it is on disk; the server
+    /// is told as soon as the mode allows, until the feed brings it back.
+    pub(crate) fn mark_read(&mut self, command: CommandId, room: RoomId, seq: Seq) {
+        let Some(head) = self.rooms.get(&room) else {
+            self.reply(command, Err(Error::UnknownRoom(room)));
+            return;
+        };
+        if !head.state.joined {
+            self.reply(command, Err(Error::NotAMember(room)));
+            return;
+        }
+        // Nobody has read what is not there yet.
+        let seq = seq.min(head.state.head_seq);
+        if seq <= head.read_up_to(&self.config.user) {
+            self.reply(command, Ok(Reply::Done));
+            return;
+        }
+        let mut transaction = Transaction { durable: true, ..Transaction::default() };
+        transaction.push(Write::MarkRead { room, seq });
+        let reply = Some((command, Reply::Done));
+        self.commit(transaction, After { marked: Some((room, seq)), reply, ..After::default() });
+    }
+
+    /// A mark of the user's is on disk.
+    pub(crate) fn marked(&mut self, room: RoomId, seq: Seq) {
+        let user = &self.config.user;
+        if let Some(head) = self.rooms.get_mut(&room) {
+            head.marked = head.marked.max(seq);
+            self.rooms_changed |= head.settle_base(user);
+            self.heads.mark(room, seq);
+            self.interest.changed();
+            self.owing.insert(room);
+        }
+    }
+
+    /// Events up to `seq` are on disk.
+    pub(crate) fn delivered(&mut self, room: RoomId, seq: Seq) {
+        if let Some(head) = self.rooms.get_mut(&room)
+            && head.stored < seq
+        {
+            head.stored = seq;
+            self.owing.insert(room);
+        }
+    }
+
+    /// Takes a receipt of the feed.
+    pub(crate) fn merge_receipt(
+        &mut self,
+        transaction: &mut Transaction,
+        after: &mut After,
+        news: &Receipt,
+    ) {
+        let user = &self.config.user;
+        let own = news.user == *user;
+        let Some(room) = self.rooms.get_mut(&news.room) else { return };
+        if !room.receipts.raise(news, own) {
+            return;
+        }
+        if let Some(known) = room.receipts.of(&news.user).filter(|_| own || room.receipts.whole) {
+            transaction.push(Write::Receipt(known.clone()));
+        }
+        if own {
+            // Also what was read on another device.
+            if room.settle_base(user) {
+                transaction.push(room.state_write());
+            }
+            self.rooms_changed = true;
+            after.changed.insert(news.room);
+        }
+        self.show_receipts(after, news.room);
+    }
+
+    /// How far the others are shows once it is on disk.
+    pub(crate) fn show_receipts(&self, after: &mut After, id: RoomId) {
+        // A window that is opened later is filled from what is here then.
+        if self.windows.is_open(id)
+            && let Some(room) = self.rooms.get(&id)
+        {
+            after.others.insert(id, room.others(&self.config.user));
+        }
+    }
+
+    /// What the next `sync` takes along: all that is owed, or, over a socket, what that does not
+    /// carry yet.
+    pub(crate) fn board_receipts(&mut self, over_socket: bool) -> Vec<ReceiptUpdate> {
+        // Told between the pages of a long absence, each would come back behind the last of them.
+        if self.catching_up {
+            return Vec::new();
+        }
+        if over_socket {
+            return self.tell_untold();
+        }
+        let user = &self.config.user;
+        let rooms = self.owing.iter().filter_map(|id| self.rooms.get(id));
+        rooms.filter_map(|room| room.owed(user)).take(limits::RECEIPTS_PER_REQUEST).collect()
+    }
+
+    /// Takes what nothing carries yet, and notes that something does now.
+    pub(crate) fn tell_untold(&mut self) -> Vec<ReceiptUpdate> {
+        let (user, now) = (&self.config.user, self.now.mono_ms);
+        let mut updates = Vec::new();
+        for id in &self.owing {
+            if updates.len() == limits::RECEIPTS_PER_REQUEST {
+                break;
+            }
+            if let Some(room) = self.rooms.get_mut(id)
+                && let Some(update) = room.untold(user, now)
+            {
+                let ReceiptUpdate { delivered, read, .. } = update;
+                room.told = Some(Told { delivered, read, at: now });
+                updates.push(update);
+            }
+        }
+        if !updates.is_empty() {
+            self.receipts_told_at = Some(now);
+        }
+        updates
+    }
+
+    /// Whatever carried receipts may have lost them: they are owed as before.
+    pub(crate) fn forget_told(&mut self) {
+        for id in &self.owing {
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.told = None;
+            }
+        }
+    }
+
+    /// Tells what is owed over an open socket, at most once a second, or, while a stream pushes the
+    /// feed, by requests as often as polls would be. Without either it waits for the next poll.
+    pub(crate) fn advance_receipts(&mut self) {
+        let (user, now) = (&self.config.user, self.now.mono_ms);
+        let rooms = &self.rooms;
+        self.owing.retain(|id| rooms.get(id).is_some_and(|room| room.owed(user).is_some()));
+        let untold = |id| self.rooms.get(id).is_some_and(|room| room.untold(user, now).is_some());
+        let socket = self.link.is_ready();
+        let waits = !socket && !self.stream.is_open();
+        if waits || !self.owing.iter().any(untold) {
+            self.timers.disarm(Timer::Receipts);
+            return;
+        }
+        let pause =
+            millis(if socket { defaults::RECEIPT_PAUSE } else { self.config.polling_interval });
+        let due = self.receipts_told_at.map_or(now, |told| told + pause);
+        if now < due {
+            self.timers.arm(Timer::Receipts, due);
+            return;
+        }
+        if !socket {
+            // Its answer is the moment to look for more.
+            if self.may_tell() {
+                self.tell_by_request();
+            }
+            return;
+        }
+        let receipts = self.tell_untold();
+        if receipts.len() == limits::RECEIPTS_PER_REQUEST {
+            self.timers.arm(Timer::Receipts, now + pause);
+        }
+        self.send_frame(ClientFrame::Receipts { receipts });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn others(marks: &[(u64, u64)]) -> Others {
+        let sorted = |mut seqs: Vec<Seq>| {
+            seqs.sort_unstable();
+            seqs
+        };
+        Others {
+            delivered: sorted(marks.iter().map(|(delivered, _)| Seq::new(*delivered)).collect()),
+            read: sorted(marks.iter().map(|(_, read)| Seq::new(*read)).collect()),
+        }
+    }
+
+    #[test]
+    fn a_message_has_reached_those_whose_watermark_is_at_or_above_it() {
+        let others = others(&[(9, 2), (5, 5), (7, 0)]);
+        let reach = |seq| others.reach(Seq::new(seq)).map(|r| (r.delivered_to, r.read_by, r.of));
+        assert_eq!(reach(2), Some((3, 2, 3)));
+        assert_eq!(reach(5), Some((3, 1, 3)));
+        assert_eq!(reach(6), Some((2, 0, 3)));
+        assert_eq!(reach(10), Some((0, 0, 3)));
+        assert_eq!(self::others(&[]).reach(Seq::new(1)), None, "nobody to reach");
+    }
+
+    #[test]
+    fn receipts_of_who_is_not_a_member_are_dropped_once_all_members_are_known() {
+        let room = RoomId::from_uuid(Uuid::nil());
+        let user = |name: &str| UserId::new(name).unwrap();
+        let at = |name: &str, seq| Receipt::at(room, user(name), Seq::new(seq));
+        let mut receipts = Receipts::default();
+        // The state of the room is still to come, and older than this.
+        assert!(receipts.raise(&at("bob", 7), false));
+        assert!(receipts.raise(&at("eve", 7), false));
+        receipts.replace(vec![at("ada", 3), at("bob", 5)], 2, &user("ada"));
+        assert!(receipts.is_whole());
+        assert_eq!(receipts.of(&user("bob")), Some(&at("bob", 7)), "the higher of both");
+        assert!(!receipts.raise(&at("eve", 9), false));
+        assert_eq!(receipts.list(), [at("ada", 3), at("bob", 7)]);
+    }
+}
