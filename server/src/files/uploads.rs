@@ -13,12 +13,30 @@ use super::{Files, StoredPart, URL_LASTS};
 use crate::app::App;
 use crate::store::{NewUpload, Store, StoreError, UploadRow, UploadState};
 
+/// Does something that counts as one operation, unless it is refused.
+async fn rated<T>(
+    app: &App,
+    user: &UserId,
+    call: impl Future<Output = Result<T, WireError>>,
+) -> Result<T, WireError> {
+    app.limiter.take(user, 1, Instant::now())?;
+    let answer = call.await;
+    if answer.is_err() {
+        app.limiter.give_back(user, 1);
+    }
+    answer
+}
+
 /// Begins an upload or goes on with it.
 pub(crate) async fn begin(
     app: &App,
     user: &UserId,
     request: UploadRequest,
 ) -> Result<Upload, WireError> {
+    rated(app, user, try_begin(app, user, request)).await
+}
+
+async fn try_begin(app: &App, user: &UserId, request: UploadRequest) -> Result<Upload, WireError> {
     let files = &app.files;
     let invalid = |error: tidewire_protocol::InvalidFile| {
         WireError::new(ErrorCode::InvalidContent, error.to_string())
@@ -29,7 +47,6 @@ pub(crate) async fn begin(
         let detail = ErrorDetail { max_bytes: Some(files.max_bytes), ..ErrorDetail::default() };
         return Err(WireError::new(ErrorCode::TooLarge, text).detail(detail));
     }
-    app.limiter.take(user, 1, Instant::now())?;
     let held = files.locks.hold(request.id).await;
     let mut upload = known_or_new(app, user, request).await?;
     if upload.state == UploadState::Outgoing {
@@ -156,10 +173,12 @@ pub(crate) async fn complete(
     user: UserId,
     id: UploadId,
 ) -> Result<Upload, WireError> {
-    app.limiter.take(&user, 1, Instant::now())?;
     let judged = tokio::spawn(async move {
-        let held = app.files.locks.hold(id).await;
-        judge(&app, user, id, &held).await
+        let judged = async {
+            let held = app.files.locks.hold(id).await;
+            judge(&app, user.clone(), id, &held).await
+        };
+        rated(&app, &user, judged).await
     });
     match judged.await {
         Ok(answer) => answer,
@@ -225,12 +244,14 @@ fn incomplete(mut missing: Vec<u32>) -> WireError {
 
 /// Gives an upload up.
 pub(crate) async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<(), WireError> {
-    app.limiter.take(user, 1, Instant::now())?;
-    let held = app.files.locks.hold(id).await;
-    match app.store.cancel_upload(user.clone(), id).await? {
-        Some(upload) => remove(app.store.as_ref(), &app.files, &upload, &held).await,
-        None => Ok(()),
-    }
+    let cancelled = async {
+        let held = app.files.locks.hold(id).await;
+        match app.store.cancel_upload(user.clone(), id).await? {
+            Some(upload) => remove(app.store.as_ref(), &app.files, &upload, &held).await,
+            None => Ok(()),
+        }
+    };
+    rated(app, user, cancelled).await
 }
 
 /// Deletes what is on its way out, first from the object store and then from the database: cut short in
