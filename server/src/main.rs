@@ -23,7 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the server until SIGTERM or SIGINT. Prints `listening on URL` once it does.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Prints a token for a user, for trying things out. Works while the server runs, and before
     /// its first start.
     Token(Token),

@@ -138,6 +138,26 @@ async fn a_deletion_that_was_cut_short_is_finished_at_the_next_turn() {
 }
 
 #[tokio::test]
+async fn parts_are_gone_only_when_the_object_is_there() {
+    let stage = stage();
+    let upload = stage.begun().await;
+    let (key, token) = (&upload.key, upload.token.as_deref().unwrap());
+    let objects = &stage.files.objects;
+    let parts = objects.parts(key, token).await.unwrap().unwrap();
+    // One that is told and is not there: nothing becomes of it, and nothing is lost.
+    let more = [parts[0].clone(), StoredPart { number: 2, ..parts[0].clone() }];
+    assert!(objects.assemble(key, token, &more).await.is_err());
+    assert_eq!(objects.size(key).await.unwrap(), None);
+    assert_eq!(
+        (objects.parts(key, token).await.unwrap().unwrap(), stage.lying()),
+        (parts.clone(), 1)
+    );
+    objects.assemble(key, token, &parts).await.unwrap();
+    assert_eq!(objects.size(key).await.unwrap(), Some(3));
+    assert_eq!((objects.parts(key, token).await.unwrap().unwrap(), stage.lying()), (vec![], 1));
+}
+
+#[tokio::test]
 async fn a_part_that_is_not_wholly_there_is_not_there() {
     let stage = stage();
     let upload = stage.begun().await;

@@ -144,11 +144,7 @@ fn whole<'a>(upload: &UploadRow, stored: &'a [StoredPart]) -> impl Iterator<Item
 async fn stored(app: &App, upload: &UploadRow) -> Result<(String, Vec<StoredPart>), WireError> {
     let objects = &app.files.objects;
     if let Some(token) = &upload.token {
-        let found = objects.parts(&upload.key, token).await?;
-        if found.as_ref().is_some_and(|found| whole(upload, found).count() > 0) {
-            return Ok((token.clone(), found.unwrap_or_default()));
-        }
-        // The parts may be one object already, whose check somebody has cut short.
+        // The parts may be one object already, whose check was cut short, or the clearing away of its parts.
         if objects.size(&upload.key).await? == Some(upload.request.size) {
             let parts = 1..=count(upload);
             let part = |number| StoredPart {
@@ -158,7 +154,7 @@ async fn stored(app: &App, upload: &UploadRow) -> Result<(String, Vec<StoredPart
             };
             return Ok((token.clone(), parts.map(part).collect()));
         }
-        if let Some(found) = found {
+        if let Some(found) = objects.parts(&upload.key, token).await? {
             return Ok((token.clone(), found));
         }
     }

@@ -422,6 +422,27 @@ async fn a_part_that_comes_to_nothing_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn what_was_put_together_before_a_crash_is_whole_whatever_is_left_of_its_parts() {
+    let server = start().await;
+    let file = bytes(2 * MIB + 100);
+    let asked = asked(&file);
+    let begun = server.begin("ada", &asked).await;
+    server.put_all(&begun, &file).await;
+    // The server has ended while it cleared the parts away.
+    let folder = server.folder.path().join("files");
+    let key = begun.key.as_str();
+    let object = folder.join("objects").join(&key[..2]).join(key);
+    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
+    std::fs::write(&object, &file).unwrap();
+    let token = std::fs::read_dir(folder.join("parts")).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(token.join("2")).unwrap();
+    let again = server.begin("ada", &asked).await;
+    assert_eq!((again.stored.len(), again.parts.len()), (3, 0));
+    assert!(server.complete("ada", asked.id).await.parse::<Upload>().complete);
+    assert_eq!(std::fs::read_dir(folder.join("parts")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_large_file_has_few_parts_and_their_addresses_come_by_the_hundred() {
     let server = start_with(|config| {
         config.max_upload_bytes = 1 << 40;
