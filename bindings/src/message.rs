@@ -179,7 +179,15 @@ impl OutgoingMessage {
         let mentions: Result<Vec<UserId>, _> = self.mentions.into_iter().map(UserId::new).collect();
         let id = |id: Option<String>| id.map(|id| id.parse::<EventId>()).transpose();
         let (reply_to, thread) = (id(self.reply_to)?, id(self.thread)?);
-        Ok(MessageContent { text: self.text, metadata, mentions: mentions?, reply_to, thread })
+        let attachments = Vec::new();
+        Ok(MessageContent {
+            text: self.text,
+            metadata,
+            mentions: mentions?,
+            reply_to,
+            thread,
+            attachments,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::runtime::{finish, run};
 
 #[uniffi::export]
 impl Client {
-    /// Keeps what the user has begun to write in a room, at most 16 KiB; nothing or an empty text
+    /// Keeps what the user has begun to write in a room, at most 32 KiB; nothing or an empty text
     /// forgets it. It is on disk when this returns, stays on this device and shows in lists of rooms.
     /// Sending does not clear it. Goes on if the caller gives up. Waits for the disk.
     ///

@@ -26,13 +26,34 @@ pub struct WireError {
     /// When to try again, in ms from now: the slot that the server has given this client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// More of what went wrong, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<ErrorDetail>>,
+}
+
+/// More of what went wrong, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// Of `too_large`, where a file is: how many bytes it may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Of `upload_incomplete`: the parts that the store lacks, at most 100 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_parts: Vec<u32>,
 }
 
 impl WireError {
     /// An error with the message given. Whether it is temporary follows from the code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let temporary = code.is_temporary();
-        Self { code, message: message.into(), temporary, retry_after_ms: None }
+        Self { code, message: message.into(), temporary, retry_after_ms: None, detail: None }
+    }
+
+    /// The same with more of what went wrong.
+    #[must_use]
+    pub fn detail(mut self, detail: ErrorDetail) -> Self {
+        self.detail = Some(Box::new(detail));
+        self
     }
 
     /// The same with a slot.
@@ -101,12 +122,18 @@ codes! {
     TokenExpired = "token_expired", 401;
     /// The room does not exist, or the user is not in it: the two are not told apart.
     NotAMember = "not_a_member", 403;
+    /// The signed address has ended, or this server did not sign it: ask for another.
+    UrlExpired = "url_expired", 403;
     /// The user is in the room and may not do this.
     Forbidden = "forbidden", 403;
     /// There is no such call.
     NotFound = "not_found", 404;
     /// The room has no message of this id that the user can see.
     UnknownMessage = "unknown_message", 404;
+    /// There is no upload of this id of the user's, or not any more.
+    UnknownUpload = "unknown_upload", 404;
+    /// There is no file of this key that the user may see, or not any more.
+    UnknownFile = "unknown_file", 404;
     /// The call exists, with another method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The id stands for something else already: take another.
@@ -115,12 +142,16 @@ codes! {
     MessageDeleted = "message_deleted", 409;
     /// It is so already: the reaction is there (or gone), the message is deleted. Nothing was written.
     NoChange = "no_change", 409;
+    /// The upload is not complete: parts are missing, or nobody has said that it is.
+    UploadIncomplete = "upload_incomplete", 409;
     /// The cursor is older than the log reaches, or of another epoch: bootstrap.
     CursorExpired = "cursor_expired", 410;
     /// The body or the frame is over its limit.
     TooLarge = "too_large", 413;
     /// The shape is right and the content is not: it breaks a limit or a rule.
     InvalidContent = "invalid_content", 422;
+    /// What arrived is not what its checksum says: send it again.
+    ChecksumMismatch = "checksum_mismatch", 422;
     /// Too many requests: try again in `retry_after_ms`.
     RateLimited = "rate_limited", 429;
     /// The server failed; it is on record there.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    DeleteContent, EditContent, EventId, Fold, ReactionContent, Role, RoomId, RoomKind, Seq, UserId,
+    Attachment, DeleteContent, EditContent, EventId, Fold, ReactionContent, Role, RoomId, RoomKind,
+    Seq, UserId,
 };
 
 /// One event of a room's log, as every reader gets it.
@@ -229,7 +230,7 @@ impl fmt::Debug for Content {
 /// The content of a `message`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MessageContent {
-    /// What was said: at most 8 KiB of UTF-8, and not empty.
+    /// What was said: at most 8 KiB of UTF-8, and not empty unless files are listed.
     pub text: String,
     /// Anything the app wants to carry: at most 4 KiB of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,6 +245,9 @@ pub struct MessageContent {
     /// the room itself; it cannot have a thread of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<EventId>,
+    /// The files that belong to it: at most 10, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 impl MessageContent {

@@ -23,6 +23,12 @@ pub enum InvalidId {
     /// User ids hold no white space and no control characters.
     #[error("a user id holds no white space and no control characters")]
     UserIdCharacter,
+    /// File keys have 16 to 64 characters of `a-z` and `0-9`.
+    #[error("a file key has 16 to {max} characters of `a-z` and `0-9`", max = limits::FILE_KEY_BYTES)]
+    FileKey,
+    /// Checksums have 64 hexadecimal digits.
+    #[error("a SHA-256 has 64 hexadecimal digits in lower case")]
+    Checksum,
 }
 
 macro_rules! uuid_id {
@@ -82,6 +88,12 @@ uuid_id! {
     ///
     /// The time inside the id is never trusted: order is [`Seq`], display time is the server's.
     EventId
+}
+
+uuid_id! {
+    /// The upload of a file. **Chosen by whoever uploads** (UUIDv7), its idempotency key: after a restart
+    /// the same id goes on where the upload stood.
+    UploadId
 }
 
 /// A user, as named by the `sub` claim of the token: 1 to 128 bytes, no white space, no control

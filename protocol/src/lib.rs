@@ -14,6 +14,7 @@
 //! assert_eq!(later, ServerFrame::Unknown("aurora".into()));
 //! ```
 
+mod attachment;
 mod calls;
 mod cursor;
 mod ephemeral;
@@ -29,7 +30,12 @@ mod page;
 mod receipt;
 mod room;
 mod search;
+mod upload;
 
+pub use attachment::{
+    Attachment, Checksum, FileKey, InvalidFile, Preview, check_content_type, check_file_name,
+    clean_file_name,
+};
 pub use calls::{
     Bootstrap, EventsQuery, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom,
     OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomPage, SyncRequest,
@@ -37,13 +43,13 @@ pub use calls::{
 };
 pub use cursor::{Cursor, Epoch};
 pub use ephemeral::{Ephemeral, PeerPresence, PeerTyping, PresenceState, TypingUpdate, Watch};
-pub use error::{ErrorBody, ErrorCode, WireError};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail, WireError};
 pub use event::{
     Body, Content, Event, EventKind, Member, MemberChange, MessageContent, Profile, RoleChange,
     RoomCreated, RoomUpdate,
 };
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
-pub use ids::{EventId, InvalidId, RoomId, Seq, UserId};
+pub use ids::{EventId, InvalidId, RoomId, Seq, UploadId, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use mutation::{
     Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
@@ -56,3 +62,4 @@ pub use room::{Role, RoomKind, RoomSettings, RoomState, SettingsNews, UnreadBase
 pub use search::{
     InvalidSearch, SearchRequest, SearchResults, SearchTerm, SearchTerms, index_text,
 };
+pub use upload::{FileAccess, Upload, UploadPart, UploadRequest};

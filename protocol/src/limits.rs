@@ -27,9 +27,37 @@ pub const REACTION_USERS: usize = 10;
 /// list of rooms cheap for a reader who was away for a year.
 pub const UNREAD_COUNT: u32 = 1_000;
 
-/// Largest content of one operation of any kind, in bytes of its JSON (16 KiB: a full text whose
-/// JSON escapes some of it, and full metadata).
-pub const CONTENT_BYTES: usize = 16 * 1024;
+/// Most files that one message may list: what one picks at once, and a bound on what it drags along.
+pub const ATTACHMENTS: usize = 10;
+
+/// Longest name of a file, in bytes of UTF-8: what common file systems take.
+pub const FILE_NAME_BYTES: usize = 255;
+
+/// Longest media type of a file, in bytes: what RFC 6838 allows for its subtype.
+pub const CONTENT_TYPE_BYTES: usize = 127;
+
+/// Longest key of a file, in bytes.
+pub const FILE_KEY_BYTES: usize = 64;
+
+/// Largest width and height of a picture, in pixels: above what any decoder takes.
+pub const PICTURE_PIXELS: u32 = 100_000;
+
+/// Largest preview of a file, in bytes of its Base64 (1 KiB: a ThumbHash has 40, a picture of 24 pixels
+/// some hundred).
+pub const PREVIEW_BYTES: usize = 1_024;
+
+/// Largest file, unless the server states another limit, in bytes (50 MiB).
+pub const UPLOAD_BYTES: u64 = 50 * 1024 * 1024;
+
+/// Most parts of one upload. A server makes the parts of a larger file larger.
+pub const UPLOAD_PARTS: u32 = 1_000;
+
+/// Most parts whose addresses come in one answer: about 60 KiB of them.
+pub const UPLOAD_PARTS_PER_ANSWER: usize = 100;
+
+/// Largest content of one operation of any kind, in bytes of its JSON (32 KiB: a full text whose
+/// JSON escapes some of it, full metadata, and as many files as may be with names and previews).
+pub const CONTENT_BYTES: usize = 32 * 1024;
 
 /// Longest event kind, in bytes.
 pub const KIND_BYTES: usize = 64;
@@ -49,8 +77,8 @@ pub const FRAME_BYTES: usize = 64 * 1024;
 /// Most bytes of one HTTP request body (256 KiB: a `sync` may carry operations of some rooms).
 pub const BODY_BYTES: usize = 256 * 1024;
 
-/// Most bytes of one decompressed answer that a client reads (8 MiB: 200 messages of 16 KiB and
-/// the room states around them, with room to spare). More is treated as network trouble.
+/// Most bytes of one decompressed answer that a client reads (8 MiB: 200 messages of 32 KiB, with room to
+/// spare). More is treated as network trouble.
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most events, limited rooms, receipts and settings of one page of the feed, together.

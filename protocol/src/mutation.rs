@@ -13,8 +13,8 @@ use crate::{Content, EventId, MessageContent, Seq, UserId};
 pub struct EditContent {
     /// Which message.
     pub target: EventId,
-    /// What it says now, all of it. Its `reply_to`, `thread` and `mentions` stay what they were: they
-    /// are not read here.
+    /// What it says now, all of it. Its `reply_to`, `thread`, `mentions` and `attachments` stay what they
+    /// were: they are not read here. Only where it lists files may its text be empty.
     pub content: MessageContent,
 }
 
@@ -40,12 +40,12 @@ pub struct ReactionContent {
 
 /// What a message says after an edit: `edit` is the content of the `edit`, `original` that of the
 /// message. Nothing of what this version does not know is lost, and where neither of them names a
-/// quote, a thread or a user it is the edit's text byte for byte.
+/// quote, a thread, a user or a file it is the edit's text byte for byte.
 ///
 /// # Errors
 /// What `serde_json` says of a content that does not have the shape of its kind.
 pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json::Error> {
-    replaced(original, edit, &["reply_to", "thread", "mentions"])
+    replaced(original, edit, &["reply_to", "thread", "mentions", "attachments"])
 }
 
 /// What a message that nobody has seen yet says after an edit: as [`edited`], and whom it mentions is
@@ -54,7 +54,7 @@ pub fn edited(original: &Content, edit: &Content) -> Result<Content, serde_json:
 /// # Errors
 /// As for [`edited`].
 pub fn rewritten(original: &Content, edit: &Content) -> Result<Content, serde_json::Error> {
-    replaced(original, edit, &["reply_to", "thread"])
+    replaced(original, edit, &["reply_to", "thread", "attachments"])
 }
 
 /// The content of an edit, with these fields as they were.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Content, DeleteContent, EditContent, EventId, EventKind, MessageContent, ReactionContent,
-    RoomId, Seq, WireError, limits,
+    Content, DeleteContent, EditContent, EventId, EventKind, InvalidFile, MessageContent,
+    ReactionContent, RoomId, Seq, WireError, limits,
 };
 
 /// One operation. If the server takes it, it becomes the event with the same id.
@@ -24,7 +24,7 @@ pub enum InvalidOp {
     /// The text of a message has at most 8 KiB.
     #[error("the text has {0} bytes, the limit is {max}: send it in parts", max = limits::TEXT_BYTES)]
     TextTooLong(usize),
-    /// A message says something.
+    /// A message says something or lists a file.
     #[error("the text is empty")]
     TextEmpty,
     /// `metadata` has at most 4 KiB of JSON.
@@ -33,7 +33,21 @@ pub enum InvalidOp {
     /// A message mentions at most 50 users.
     #[error("the message mentions {0} users, the limit is {max}", max = limits::MENTIONS)]
     TooManyMentions(usize),
-    /// The content of any kind has at most 16 KiB of JSON.
+    /// A message lists at most 10 files.
+    #[error("the message lists {0} files, the limit is {max}", max = limits::ATTACHMENTS)]
+    TooManyAttachments(usize),
+    /// A message lists a file once.
+    #[error("the message lists the same file twice")]
+    AttachmentTwice,
+    /// What is told of a file breaks a rule.
+    #[error("attachment {index}: {why}")]
+    Attachment {
+        /// Which one, from 0 on.
+        index: usize,
+        /// What is wrong with it.
+        why: InvalidFile,
+    },
+    /// The content of any kind has at most 32 KiB of JSON.
     #[error("the content has {0} bytes of JSON, the limit is {max}", max = limits::CONTENT_BYTES)]
     ContentTooLong(usize),
     /// The content does not have the shape of its kind.
@@ -132,12 +146,12 @@ impl Op {
 }
 
 impl MessageContent {
-    /// Whether the text, the metadata and the mentions are within their limits.
+    /// Whether the text, the metadata, the mentions and what is told of the files are within their limits.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), InvalidOp> {
-        if self.text.is_empty() {
+        if self.text.is_empty() && self.attachments.is_empty() {
             return Err(InvalidOp::TextEmpty);
         }
         if self.text.len() > limits::TEXT_BYTES {
@@ -149,6 +163,15 @@ impl MessageContent {
         }
         if self.mentions.len() > limits::MENTIONS {
             return Err(InvalidOp::TooManyMentions(self.mentions.len()));
+        }
+        if self.attachments.len() > limits::ATTACHMENTS {
+            return Err(InvalidOp::TooManyAttachments(self.attachments.len()));
+        }
+        for (index, file) in self.attachments.iter().enumerate() {
+            file.validate().map_err(|why| InvalidOp::Attachment { index, why })?;
+            if self.attachments[..index].iter().any(|other| other.id == file.id) {
+                return Err(InvalidOp::AttachmentTwice);
+            }
         }
         Ok(())
     }

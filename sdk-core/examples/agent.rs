@@ -287,7 +287,9 @@ impl Agent {
                 json!({})
             }
             Command::Send { room, text, metadata, mentions, reply_to, thread } => {
-                let message = MessageContent { text, metadata, mentions, reply_to, thread };
+                let attachments = Vec::new();
+                let message =
+                    MessageContent { text, metadata, mentions, reply_to, thread, attachments };
                 let id = client.room(room).send_message(message).await?;
                 json!({"message": id})
             }

@@ -237,7 +237,7 @@ impl Room {
         }
     }
 
-    /// Keeps what the user has begun to write here, at most 16 KiB; `None` or an empty text forgets
+    /// Keeps what the user has begun to write here, at most 32 KiB; `None` or an empty text forgets
     /// it. It is on disk when this returns, survives everything but
     /// the account's end, stays on this device and shows in lists of rooms. Sending does not clear
     /// it. Waits for the disk.

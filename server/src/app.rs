@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::auth::Keys;
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::files::Files;
 use crate::hub::Hub;
 use crate::load::Load;
 use crate::policy::Audience;
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) limiter: RateLimiter,
+    pub(crate) files: Files,
     /// What is measured of the load.
     pub(crate) load: Load,
     /// How many sockets and event streams are open.

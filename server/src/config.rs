@@ -51,6 +51,42 @@ impl Default for RateLimit {
     }
 }
 
+/// Where the files of messages lie.
+#[derive(Debug, Clone, Default)]
+pub enum FileStore {
+    /// In the folder `files` of the data folder; this server takes and gives them itself.
+    #[default]
+    Folder,
+    /// In a bucket of S3 or of whatever speaks its language; clients go there.
+    S3(S3),
+}
+
+/// A bucket of S3, R2, MinIO and the like.
+#[derive(Clone)]
+pub struct S3 {
+    /// Where it is spoken to, by this server and by clients: `https://s3.eu-west-1.amazonaws.com`.
+    pub endpoint: String,
+    /// Its name.
+    pub bucket: String,
+    /// Its region; `auto` for R2.
+    pub region: String,
+    /// Who this server is there.
+    pub access_key_id: String,
+    /// The secret that goes with it.
+    pub secret_access_key: String,
+    /// Whether the bucket stands in the path of an address, and not in its host.
+    pub path_style: bool,
+    /// What the names of all objects begin with: `chat/`. May be empty.
+    pub prefix: String,
+}
+
+impl std::fmt::Debug for S3 {
+    /// The secret never stands in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3({}, {})", self.endpoint, self.bucket)
+    }
+}
+
 /// Everything that [`Server::start`](crate::Server::start) needs to know.
 ///
 /// ```
@@ -82,6 +118,21 @@ pub struct Config {
     pub max_database_time: Duration,
     /// How often one user may write; `None` switches the limit off. Default 10/s, burst 50.
     pub rate_limit: Option<RateLimit>,
+    /// Where the files of messages lie. Default [`FileStore::Folder`].
+    pub files: FileStore,
+    /// The largest file, in bytes. Default 50 MiB.
+    pub max_upload_bytes: u64,
+    /// Bytes of a part of an upload, at least what the store wants: 1 MiB of a folder, 5 MiB of S3, which is
+    /// also the default.
+    pub upload_part_bytes: Option<u64>,
+    /// How long an upload is kept that no message lists. Default 24 h.
+    pub upload_ttl: Duration,
+    /// How many bytes of new uploads one user may begin; `None` switches the limit off. Default 1 MiB/s after
+    /// a burst of 500 MiB: a message with as many and as large files as there may be.
+    pub upload_limit: Option<RateLimit>,
+    /// Where every file is got from by its key alone, for a content network in front of the store. Who knows
+    /// it and a key needs no membership. Default none.
+    pub cdn_url: Option<String>,
     /// How long a cursor stays valid. Default 30 days.
     pub cursor_max_age: Duration,
     /// Most members of one room. Default 10,000: one event is looked up for each of them, about
@@ -116,6 +167,12 @@ impl Config {
             max_lag: Duration::from_millis(100),
             max_database_time: Duration::from_millis(500),
             rate_limit: Some(RateLimit::default()),
+            files: FileStore::default(),
+            max_upload_bytes: limits::UPLOAD_BYTES,
+            upload_part_bytes: None,
+            upload_ttl: Duration::from_secs(24 * 3_600),
+            upload_limit: Some(RateLimit { per_second: 1024.0 * 1024.0, burst: 500 * 1024 * 1024 }),
+            cdn_url: None,
             cursor_max_age: Duration::from_millis(limits::CURSOR_AGE_MS),
             max_members: 10_000,
             ephemeral_members: limits::EPHEMERAL_MEMBERS,

@@ -33,6 +33,7 @@ mod connection;
 mod cursor;
 mod events;
 mod feed;
+mod files;
 mod http;
 mod hub;
 mod inbox;
@@ -49,5 +50,5 @@ mod stop;
 mod store;
 mod sync;
 
-pub use config::{Config, PolicyChoice, RateLimit};
+pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3};
 pub use server::{Server, StartError};

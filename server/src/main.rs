@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
 use tidewire_server::auth::Keys;
-use tidewire_server::{Config, PolicyChoice, RateLimit, Server};
+use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Server};
 use tracing_subscriber::EnvFilter;
 
 /// The reference server of Tidewire.
@@ -23,7 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the server until SIGTERM or SIGINT. Prints `listening on URL` once it does.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Prints a token for a user, for trying things out. Works while the server runs, and before
     /// its first start.
     Token(Token),
@@ -61,9 +61,77 @@ struct Serve {
     /// Most members of a room in which watching brings presence and typing, up to 100.
     #[arg(long, env = "TIDEWIRE_EPHEMERAL_MEMBERS", default_value_t = 100)]
     ephemeral_members: u32,
+    #[command(flatten)]
+    files: FileFlags,
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
+}
+
+#[derive(Args)]
+struct FileFlags {
+    /// The largest file of a message, in bytes.
+    #[arg(long, env = "TIDEWIRE_MAX_UPLOAD_BYTES", default_value_t = 50 * 1024 * 1024)]
+    max_upload_bytes: u64,
+    /// Bytes of one part of an upload, at least 1 MiB in a folder and 5 MiB in S3, which is the default.
+    #[arg(long, env = "TIDEWIRE_UPLOAD_PART_BYTES")]
+    upload_part_bytes: Option<u64>,
+    /// How long an upload is kept that no message lists, in seconds.
+    #[arg(long, env = "TIDEWIRE_UPLOAD_TTL_SECONDS", default_value_t = 24 * 3_600)]
+    upload_ttl_seconds: u64,
+    /// Bytes a second of new uploads that one user may begin for long; 0 switches the limit off.
+    #[arg(long, env = "TIDEWIRE_UPLOAD_BYTES_PER_SECOND", default_value_t = 1024.0 * 1024.0)]
+    upload_bytes_per_second: f64,
+    /// Bytes of new uploads that one user may begin at once after a pause.
+    #[arg(long, env = "TIDEWIRE_UPLOAD_BURST_BYTES", default_value_t = 500 * 1024 * 1024)]
+    upload_burst_bytes: u32,
+    /// Where every file is got from by its key alone: a content network in front of the store.
+    #[arg(long, env = "TIDEWIRE_CDN_URL")]
+    cdn_url: Option<String>,
+    /// Keeps files in this S3 bucket, not in the data folder.
+    #[arg(long, env = "TIDEWIRE_S3_BUCKET", requires = "s3_endpoint")]
+    s3_bucket: Option<String>,
+    /// Where S3 is spoken to, by this server and by clients: `https://s3.eu-west-1.amazonaws.com`.
+    #[arg(long, env = "TIDEWIRE_S3_ENDPOINT", requires = "s3_bucket")]
+    s3_endpoint: Option<String>,
+    /// The region of the bucket; `auto` for R2.
+    #[arg(long, env = "TIDEWIRE_S3_REGION", default_value = "us-east-1")]
+    s3_region: String,
+    /// Puts the bucket into the path of addresses (MinIO), not into the host.
+    #[arg(long, env = "TIDEWIRE_S3_PATH_STYLE")]
+    s3_path_style: bool,
+    /// What the names of all objects begin with: `chat/`.
+    #[arg(long, env = "TIDEWIRE_S3_PREFIX", default_value = "")]
+    s3_prefix: String,
+    /// The access key of this server. Its secret stands in TIDEWIRE_S3_SECRET_ACCESS_KEY, since the arguments of
+    /// a process can be seen by others.
+    #[arg(long, env = "TIDEWIRE_S3_ACCESS_KEY_ID", default_value = "")]
+    s3_access_key_id: String,
+}
+
+impl FileFlags {
+    fn apply(self, config: &mut Config) {
+        config.max_upload_bytes = self.max_upload_bytes;
+        config.upload_part_bytes = self.upload_part_bytes;
+        config.upload_ttl = Duration::from_secs(self.upload_ttl_seconds);
+        config.upload_limit = (self.upload_bytes_per_second > 0.0).then_some(RateLimit {
+            per_second: self.upload_bytes_per_second,
+            burst: self.upload_burst_bytes,
+        });
+        config.cdn_url = self.cdn_url;
+        if let (Some(bucket), Some(endpoint)) = (self.s3_bucket, self.s3_endpoint) {
+            config.files = FileStore::S3(S3 {
+                endpoint,
+                bucket,
+                region: self.s3_region,
+                access_key_id: self.s3_access_key_id,
+                secret_access_key: std::env::var("TIDEWIRE_S3_SECRET_ACCESS_KEY")
+                    .unwrap_or_default(),
+                path_style: self.s3_path_style,
+                prefix: self.s3_prefix,
+            });
+        }
+    }
 }
 
 #[derive(Args)]
@@ -102,6 +170,7 @@ impl Serve {
         config.max_members = self.max_members;
         config.ephemeral_members = self.ephemeral_members;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
+        self.files.apply(&mut config);
         config
     }
 }

@@ -19,6 +19,8 @@ struct Bucket {
 /// The buckets of all users.
 pub(crate) struct RateLimiter {
     limit: Option<RateLimit>,
+    /// What is limited, for people.
+    unit: &'static str,
     buckets: Mutex<Buckets>,
 }
 
@@ -28,10 +30,10 @@ struct Buckets {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+    pub(crate) fn new(limit: Option<RateLimit>, unit: &'static str) -> Self {
         let limit = limit.filter(|limit| limit.per_second > 0.0 && limit.per_second.is_finite());
         let buckets = Buckets { by_user: HashMap::new(), sweep_at: SWEEP_AT };
-        Self { limit, buckets: Mutex::new(buckets) }
+        Self { limit, unit, buckets: Mutex::new(buckets) }
     }
 
     /// Takes `cost` tokens of the user's.
@@ -55,7 +57,7 @@ impl RateLimiter {
         let wait_ms = (needed - bucket.tokens) / limit.per_second * 1_000.0;
         Err(WireError::new(
             ErrorCode::RateLimited,
-            format!("at most {} operations a second: try again later", limit.per_second),
+            format!("at most {} {} a second: try again later", limit.per_second, self.unit),
         )
         .retry_after_ms(wait_ms.ceil().max(1.0) as u64))
     }
@@ -114,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_burst_passes_then_the_slot_is_when_there_is_enough_again() {
-        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        let limiter =
+            RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }), "operations");
         let start = Instant::now();
         limiter.take(&user(), 50, start).unwrap();
         let error = limiter.take(&user(), 5, start).unwrap_err();
@@ -125,13 +128,15 @@ mod tests {
 
     #[test]
     fn a_call_costs_at_least_one_and_at_most_the_bucket() {
-        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        let limiter =
+            RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }), "operations");
         assert_eq!([0, 1, 50, 100].map(|size| limiter.cost_of_call(size)), [1, 1, 50, 50]);
     }
 
     #[test]
     fn what_was_given_back_can_be_taken_again() {
-        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }));
+        let limiter =
+            RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }), "operations");
         let start = Instant::now();
         limiter.take(&user(), 50, start).unwrap();
         limiter.give_back(&user(), 50);
@@ -140,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_bucket_is_not_refused_for_ever() {
-        let limiter = RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 5 }));
+        let limiter =
+            RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 5 }), "operations");
         let start = Instant::now();
         limiter.take(&user(), 50, start).unwrap();
         assert_eq!(limiter.take(&user(), 1, start).unwrap_err().retry_after_ms, Some(4_600));

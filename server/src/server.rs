@@ -22,6 +22,7 @@ use crate::auth::{KeyError, Keys};
 use crate::bus::{Bus, InProcess};
 use crate::config::Config;
 use crate::cursor::Cursors;
+use crate::files::{self, Files};
 use crate::http;
 use crate::hub::Hub;
 use crate::load::{self, Bounds, Load};
@@ -100,6 +101,12 @@ pub enum StartError {
         /// What the database says.
         reason: String,
     },
+    /// Files cannot be kept.
+    #[error("files cannot be kept: {reason}")]
+    Files {
+        /// What is wrong.
+        reason: String,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {source}; give another address with --listen")]
     Bind {
@@ -146,7 +153,7 @@ impl Server {
             tokio::task::spawn_blocking(move || Opened::open(&config)).await
         };
         // Cancelled only when the runtime is on its way down.
-        let Opened { lock, keys, bus, store } = opened.map_err(|error| {
+        let Opened { lock, keys, bus, store, files } = opened.map_err(|error| {
             StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
         })??;
         let bind = |source| StartError::Bind { addr: config.listen, source };
@@ -172,7 +179,8 @@ impl Server {
             store: store.clone(),
             hub: hub.clone(),
             presence: presence.clone(),
-            limiter: RateLimiter::new(config.rate_limit),
+            limiter: RateLimiter::new(config.rate_limit, "operations"),
+            files,
             load: Load::new(
                 Bounds { lag: config.max_lag, database: config.max_database_time },
                 config.socket_capacity,
@@ -192,6 +200,7 @@ impl Server {
                 tokio::spawn(watch_lag(app.clone())),
                 tokio::spawn(tell_audience(app.clone())),
                 tokio::spawn(index_messages(app.clone())),
+                tokio::spawn(files::keep_swept(app.clone())),
                 tokio::spawn(presence::keep(app)),
             ],
             store,
@@ -240,6 +249,7 @@ struct Opened {
     keys: Keys,
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
+    files: Files,
 }
 
 impl Opened {
@@ -258,7 +268,9 @@ impl Opened {
             OpenError::Newer { found, known } => StartError::NewerSchema { path, found, known },
             other => StartError::Database { path, reason: other.to_string() },
         })?;
-        Ok(Self { lock, keys, bus, store: Arc::new(store) })
+        let files =
+            Files::open(config, keys.secret()).map_err(|reason| StartError::Files { reason })?;
+        Ok(Self { lock, keys, bus, store: Arc::new(store), files })
     }
 }
 

@@ -84,6 +84,47 @@ pub async fn try_raw(
     path: &str,
     body: Option<&[u8]>,
 ) -> io::Result<Answer> {
+    let answer = exchange(server, token, method, path, body).await?;
+    let answer = String::from_utf8(answer).expect("an answer in UTF-8");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok(Answer {
+        status: status(head, method, path),
+        body: serde_json::from_str(body).unwrap_or_default(),
+    })
+}
+
+/// One call whose answer may be any bytes: to the address of a part or of a file. Gives its status and its body.
+///
+/// # Errors
+/// What happened to the connection.
+///
+/// # Panics
+/// If it stays open without an answer, or what comes is no HTTP.
+pub async fn bytes(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> io::Result<(u16, Vec<u8>)> {
+    let answer = exchange(server, None, method, path, body).await?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8_lossy(&answer[..end]);
+    Ok((status(&head, method, path), answer[end + 4..].to_vec()))
+}
+
+fn status(head: &str, method: &str, path: &str) -> u16 {
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("{method} {path}: no status in `{head}`"))
+}
+
+/// Sends a request and reads until the server closes.
+async fn exchange(
+    server: SocketAddr,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+) -> io::Result<Vec<u8>> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
     if let Some(token) = token {
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -112,12 +153,5 @@ pub async fn try_raw(
             _ => Ok(answer),
         }
     };
-    let answer = timeout(PATIENCE, exchange).await.expect("an answer in time")?;
-    let answer = String::from_utf8(answer).expect("an answer in UTF-8");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok(Answer {
-        status: status.unwrap_or_else(|| panic!("{method} {path}: no status in `{head}`")),
-        body: serde_json::from_str(body).unwrap_or_default(),
-    })
+    timeout(PATIENCE, exchange).await.expect("an answer in time")
 }

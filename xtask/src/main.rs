@@ -20,7 +20,8 @@ The project's commands.
   cargo xtask test [PART]
       Every suite, or one part of it: protocol, rust, server, e2e, kotlin, swift, demo. With CI=true
       a skipped suite is a failure. What kotlin and swift need is installed on Debian and Ubuntu if
-      this runs as root: Java and Maven by apt, Swift in a folder of its own in ~/.cache/tidewire.
+      this runs as root: Java and Maven by apt, Swift in a folder of its own in ~/.cache/tidewire. What
+      server needs, an S3 server, Go builds into the target folder.
   cargo xtask bindings [swift] [kotlin] [--release]
       Builds the library and generates the sources by which Swift and Kotlin call it, into
       bindings/swift and bindings/kotlin. With --release: the library as phones get it.

@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery, History,
-    HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy,
-    Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate, RoomPage, RoomSettings,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SyncRequest,
-    SyncResponse,
+    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery,
+    FileAccess, History, HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page,
+    PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate,
+    RoomPage, RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
+    SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -25,6 +25,8 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.bootstrap.response.least", json::<Bootstrap>),
     ("call.events.query", json::<EventsQuery>),
     ("call.events.query.watch", json::<EventsQuery>),
+    ("call.file.response", json::<FileAccess>),
+    ("call.file.response.cdn", json::<FileAccess>),
     ("call.history.query", json::<HistoryQuery>),
     ("call.history.query.after", json::<HistoryQuery>),
     ("call.history.query.around", json::<HistoryQuery>),
@@ -46,6 +48,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.ops.response", json::<Sent>),
     ("call.ops.response.mutations", json::<Sent>),
     ("call.ops.response.refused", json::<Sent>),
+    ("call.ops.response.unknown_upload", json::<Sent>),
     ("call.profile.request", json::<ProfileUpdate>),
     ("call.profile.request.clear", json::<ProfileUpdate>),
     ("call.profile.response", json::<Profile>),
@@ -74,10 +77,16 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.sync.response.receipts", json::<SyncResponse>),
     ("call.sync.response.quiet", json::<SyncResponse>),
     ("call.sync.response.refused", json::<SyncResponse>),
+    ("call.upload.request", json::<UploadRequest>),
+    ("call.upload.response", json::<Upload>),
+    ("call.upload.response.complete", json::<Upload>),
+    ("call.upload.response.resumed", json::<Upload>),
     ("cursor", json::<Cursor>),
     ("epoch", json::<Epoch>),
     ("error.body", json::<ErrorBody>),
+    ("error.body.incomplete", json::<ErrorBody>),
     ("error.body.slot", json::<ErrorBody>),
+    ("error.body.too_large", json::<ErrorBody>),
     ("error.body.unknown_code", json::<ErrorBody>),
     // A table, not a type: what it must say is checked beside the list of codes.
     ("error.codes", json::<Vec<BTreeMap<String, Value>>>),
@@ -87,6 +96,8 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("event.member_left", typed_event),
     ("event.member_role", typed_event),
     ("event.message", typed_event),
+    ("event.message.attachments", typed_event),
+    ("event.message.attachments.only", typed_event),
     // What was deleted has no text, and so not the shape of a message: its fold says what it is.
     ("event.message.deleted", json::<Event>),
     ("event.message.deleted.thread", json::<Event>),

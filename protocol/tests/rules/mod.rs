@@ -1,5 +1,6 @@
 //! Rules of the wire at their edges.
 
+mod attachments;
 mod codes;
 mod frames;
 mod ids;

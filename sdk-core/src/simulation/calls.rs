@@ -70,10 +70,14 @@ impl ModelServer {
                     Err(error) => {
                         refuse(WireError::new(ErrorCode::InvalidContent, error.to_string()))
                     }
-                    Ok(()) => match self.rooms[&room].judge(user, role, &op) {
+                    Ok(()) => match self.rooms[&room]
+                        .judge(user, role, &op)
+                        .and_then(|()| self.judge_files(user, &op))
+                    {
                         Err(error) => refuse(error),
                         Ok(()) => {
                             let event = self.write(room, user, op);
+                            self.keep_files(&event);
                             OpOutcome::Accepted { seq: event.seq, at: event.at }
                         }
                     },

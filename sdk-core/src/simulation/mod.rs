@@ -52,6 +52,7 @@ pub(crate) mod server;
 mod simulation;
 mod socket;
 mod traffic;
+mod uploads;
 #[cfg(test)]
 pub(crate) mod world;
 
@@ -64,3 +65,4 @@ pub use server::{ModelRoom, ModelServer, cursor_at, room_id};
 pub use simulation::{Audience, Counts, Simulation};
 pub use socket::ModelSocket;
 pub use traffic::any_change;
+pub use uploads::ModelUpload;

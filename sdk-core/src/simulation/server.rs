@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidewire_protocol::{
     ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
     MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoleChange,
-    RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UserId,
-    WireError, limits,
+    RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UploadId,
+    UserId, WireError, limits,
 };
 use uuid::Uuid;
 
 use super::changes::named_by;
+use super::uploads::ModelUpload;
 
 /// The membership of somebody who is or was in a room.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +145,14 @@ pub struct ModelServer {
     pub(super) head: u64,
     /// The profiles that users have set.
     pub profiles: BTreeMap<UserId, tidewire_protocol::Profile>,
+    /// The uploads and the files that they have become.
+    pub uploads: BTreeMap<UploadId, ModelUpload>,
+    /// How often one was begun.
+    pub(super) uploads_begun: u64,
+    /// The largest file that it takes, in bytes.
+    pub max_upload_bytes: u64,
+    /// Bytes of one part of an upload that begins.
+    pub upload_part_bytes: u64,
     /// How many users are online, as it tells them.
     pub online: u32,
     /// Its clock, in ms since 1970-01-01 UTC. Whoever moves time moves it.
@@ -205,6 +214,10 @@ impl ModelServer {
             rooms: BTreeMap::new(),
             memberships: HashMap::new(),
             head: 0,
+            uploads: BTreeMap::new(),
+            uploads_begun: 0,
+            max_upload_bytes: limits::UPLOAD_BYTES,
+            upload_part_bytes: 1024 * 1024,
             online: 2,
             clock: 1_700_000_000_000,
             policy: None,

@@ -4,10 +4,12 @@
 mod bootstrap;
 pub(crate) mod extract;
 mod messages;
+mod objects;
 mod profiles;
 mod rooms;
 mod search;
 mod sync;
+mod uploads;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use futures::FutureExt;
 use tidewire_protocol::{ErrorBody, ErrorCode, UserId, WireError};
 use tower_http::CompressionLevel;
@@ -97,6 +99,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .quality(CompressionLevel::Fastest)
         // The pieces of a stream would wait for each other.
         .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
+    let objects = Router::new()
+        .route("/v1/objects/{key}", get(objects::get).put(objects::put))
+        .method_not_allowed_fallback(method_not_allowed);
     Router::new()
         .route("/v1/sync", post(sync::sync))
         .route("/v1/bootstrap", get(bootstrap::bootstrap))
@@ -108,6 +113,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/rooms/{room}/messages", get(messages::history))
         .route("/v1/rooms/{room}/messages/{event}", get(messages::message))
         .route("/v1/rooms/{room}/ops", post(messages::ops))
+        .route("/v1/uploads", post(uploads::begin))
+        .route("/v1/uploads/{id}", delete(uploads::cancel))
+        .route("/v1/uploads/{id}/complete", post(uploads::complete))
+        .route("/v1/files/{key}", get(uploads::file))
         .route("/v1/profiles:batch", post(profiles::batch))
         .route("/v1/search", get(search::search))
         .route("/v1/profile", put(profiles::update))
@@ -117,6 +126,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(gzip)
+        // Files go as they are: most are compressed already, and ranges of them have to be theirs.
+        .merge(objects)
         .layer(middleware::from_fn(catch_panic))
         .with_state(app)
 }

@@ -120,9 +120,9 @@ impl Presence {
             ledger: Ledger::default(),
             late: HashMap::new(),
         };
-        let typing = RateLimiter::new(Some(TYPING_RATE));
-        let reading = RateLimiter::new(Some(READING_RATE));
-        let flips = RateLimiter::new(Some(FLIP_RATE));
+        let typing = RateLimiter::new(Some(TYPING_RATE), "updates");
+        let reading = RateLimiter::new(Some(READING_RATE), "readings");
+        let flips = RateLimiter::new(Some(FLIP_RATE), "changes");
         Self { state: Mutex::new(state), expected, typing, reading, flips, members }
     }
 

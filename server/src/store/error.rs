@@ -18,6 +18,12 @@ pub(crate) enum StoreError {
     /// The room has no such message, or not one that the user may see.
     #[error("the room has no message of this id")]
     UnknownMessage,
+    /// There is no such upload of the user's.
+    #[error("there is no such upload of yours, or not any more: begin it anew")]
+    UnknownUpload,
+    /// There is no such file for the user.
+    #[error("there is no such file, or you may not see it")]
+    UnknownFile,
     /// The id stands for something else.
     #[error("this id stands for something else already: take another one")]
     IdTaken,
@@ -70,6 +76,8 @@ impl From<StoreError> for WireError {
             StoreError::NotAMember => ErrorCode::NotAMember,
             StoreError::Forbidden(_) => ErrorCode::Forbidden,
             StoreError::UnknownMessage => ErrorCode::UnknownMessage,
+            StoreError::UnknownUpload => ErrorCode::UnknownUpload,
+            StoreError::UnknownFile => ErrorCode::UnknownFile,
             StoreError::IdTaken => ErrorCode::IdTaken,
             StoreError::InvalidContent(_) => ErrorCode::InvalidContent,
             StoreError::BadPageToken => ErrorCode::BadRequest,

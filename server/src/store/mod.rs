@@ -16,9 +16,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
+    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
     ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomSettings, RoomState,
-    RoomUpdate, SearchTerms, Seq, SettingsNews, UserId,
+    RoomUpdate, SearchTerms, Seq, SettingsNews, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -224,6 +224,43 @@ pub(crate) struct Found {
     pub(crate) indexing: bool,
 }
 
+/// What to begin.
+#[derive(Debug, Clone)]
+pub(crate) struct NewUpload {
+    pub(crate) request: UploadRequest,
+    pub(crate) key: FileKey,
+    pub(crate) part_size: u64,
+}
+
+/// An upload as it stands.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct UploadRow {
+    pub(crate) request: UploadRequest,
+    pub(crate) key: FileKey,
+    pub(crate) part_size: u64,
+    /// What the object store calls it.
+    pub(crate) token: Option<String>,
+    pub(crate) state: UploadState,
+}
+
+impl std::fmt::Debug for UploadRow {
+    /// Without the file's name and without what opens the store.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UploadRow({:?}, {:?})", self.request, self.state)
+    }
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UploadState {
+    /// Parts are being put.
+    Begun,
+    /// Everything was checked.
+    Complete,
+    /// It is being deleted.
+    Outgoing,
+}
+
 /// The database. Every call may wait for the disk; none blocks the caller's thread.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + 'static {
@@ -366,6 +403,47 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Takes some of what was written before there was an index into it. Gives whether there is more:
     /// then this is to be called again.
     async fn index_more(&self) -> Result<bool, StoreError>;
+
+    /// Begins an upload, or gives the one that this request has begun before, which is touched.
+    async fn begin_upload(&self, user: UserId, new: NewUpload) -> Result<UploadRow, StoreError>;
+
+    /// Keeps what the object store calls an upload; `None` to begin with its parts anew.
+    async fn set_upload_token(&self, id: UploadId, token: Option<String>)
+    -> Result<(), StoreError>;
+
+    /// An upload of the user's that is not on its way out.
+    async fn upload(&self, user: UserId, id: UploadId) -> Result<UploadRow, StoreError>;
+
+    /// The upload of a key whose parts are still being put.
+    async fn upload_of_key(&self, key: FileKey) -> Result<UploadRow, StoreError>;
+
+    /// Everything of it is there and was checked.
+    async fn complete_upload(&self, id: UploadId) -> Result<(), StoreError>;
+
+    /// Sends an upload that no message lists on its way out. Gives it, if there is one to delete.
+    async fn cancel_upload(
+        &self,
+        user: UserId,
+        id: UploadId,
+    ) -> Result<Option<UploadRow>, StoreError>;
+
+    /// Sends uploads on their way out that were last asked for before that moment and that no message
+    /// lists. Gives all that are on their way out, at most `limit`.
+    async fn outgoing_uploads(
+        &self,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<UploadRow>, StoreError>;
+
+    /// Whether an upload is on its way out.
+    async fn outgoing_upload(&self, id: UploadId) -> Result<bool, StoreError>;
+
+    /// The object store has nothing of it any more.
+    async fn forget_upload(&self, id: UploadId) -> Result<(), StoreError>;
+
+    /// A complete file that the user has uploaded, or that stands in a message that he may read; without a
+    /// user, whoever asks.
+    async fn file(&self, user: Option<UserId>, key: FileKey) -> Result<UploadRow, StoreError>;
 
     /// Replaces a profile.
     async fn set_profile(

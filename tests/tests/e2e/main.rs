@@ -11,6 +11,7 @@ mod cursors;
 mod damage;
 mod delivery;
 mod disks;
+mod files;
 mod folders;
 mod library;
 mod lifecycle;

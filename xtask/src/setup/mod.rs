@@ -3,6 +3,7 @@
 
 pub(crate) mod apt;
 pub(crate) mod java;
+pub(crate) mod s3;
 pub(crate) mod swift;
 pub(crate) mod unpacked;
 mod version;

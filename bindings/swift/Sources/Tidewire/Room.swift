@@ -60,7 +60,7 @@ public struct Room: Sendable, Identifiable {
     ///
     /// - Parameters:
     ///   - kind: 1 to 64 bytes, not one that starts with `room.` or `member.`.
-    ///   - contentJson: its content: at most 16 KiB of JSON.
+    ///   - contentJson: its content: at most 32 KiB of JSON.
     /// - Throws: as ``send(_:)``; `InvalidMessage` also for what is no JSON, and for such a kind.
     @discardableResult
     public func sendAs(_ kind: String, contentJson: String) async throws -> String {
@@ -174,7 +174,7 @@ public struct Room: Sendable, Identifiable {
         try await client.discard(room: id, message: message)
     }
 
-    /// Keeps what the user has begun to write here, at most 16 KiB; `nil` or an empty text forgets it.
+    /// Keeps what the user has begun to write here, at most 32 KiB; `nil` or an empty text forgets it.
     /// It is on disk when this returns, survives everything but the account's end, stays on this
     /// device and shows in lists of rooms. Sending does not clear it. Goes on if the task is cancelled.
     /// Waits for the disk.

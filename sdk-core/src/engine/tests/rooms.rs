@@ -390,7 +390,7 @@ fn a_draft_survives_restarts_and_another_epoch_and_is_gone_when_cleared() {
     assert_eq!(world.engine.unread(room).messages, 1);
     let asked = world.command(Command::Draft(room));
     assert_eq!(world.replies[&asked], Ok(Reply::Draft(Some("half a tho".into()))));
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(40_000);
     assert!(matches!(done(&mut world, draft(&long)), Err(Error::InvalidOp(_))));
     assert_eq!(done(&mut world, draft("")), Ok(Reply::Done));
     assert_eq!(world.start().drafts, []);

@@ -10,6 +10,7 @@ mod roles;
 mod rooms;
 mod search;
 mod settings;
+mod uploads;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -111,6 +112,12 @@ pub(crate) async fn suite(open: Opener<'_>) {
         search::a_former_member_finds_what_was_there_at_the_leave,
         search::pages_together_are_all_that_is_found,
         search::any_text_is_a_query_and_none_is_an_operator,
+        uploads::the_same_request_is_the_same_upload_and_any_other_is_none,
+        uploads::a_message_lists_only_what_its_sender_has_completed,
+        uploads::a_file_is_seen_by_who_may_read_a_message_that_lists_it,
+        uploads::what_nothing_lists_goes_and_what_a_message_lists_stays,
+        uploads::a_deletion_takes_a_file_along_once_nothing_lists_it,
+        uploads::a_repeat_is_accepted_whatever_became_of_its_files,
         last_seen::a_user_was_last_seen_at_the_latest_moment_told,
         last_seen::to_be_seen_is_no_news_in_the_log,
     );

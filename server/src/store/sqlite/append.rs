@@ -4,14 +4,15 @@ use rusqlite::OptionalExtension;
 use sha2::{Digest, Sha256};
 use tidewire_protocol::OpOutcome::Accepted;
 use tidewire_protocol::{
-    Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, Role, RoomId, Seq,
-    UserId, WireError,
+    Attachment, Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, Role,
+    RoomId, Seq, UserId, WireError,
 };
 
 use super::changes::{self, Concern, Effect};
 use super::int;
 use super::read::{self, RoomRow};
 use super::search;
+use super::uploads;
 use super::writer::Tx;
 use crate::store::{Appended, StoreError};
 
@@ -22,14 +23,16 @@ pub(super) struct Checked {
     invalid: Option<InvalidOp>,
     concern: Concern,
     mentions: Vec<UserId>,
+    files: Vec<Attachment>,
 }
 
 impl Checked {
     pub(super) fn new(op: Op) -> Self {
         let invalid = op.validate().err();
         let mentions = if invalid.is_none() { mentions_of(&op) } else { Vec::new() };
+        let files = if invalid.is_none() { files_of(&op) } else { Vec::new() };
         let concern = if invalid.is_none() { Concern::of(&op) } else { Concern::Nothing };
-        Self { hash: payload_hash(&op.kind, &op.content), invalid, concern, mentions, op }
+        Self { hash: payload_hash(&op.kind, &op.content), invalid, concern, mentions, files, op }
     }
 }
 
@@ -44,6 +47,19 @@ fn mentions_of(op: &Op) -> Vec<UserId> {
         return Vec::new();
     }
     op.content.parse::<Mentions>().map_or_else(|_| Vec::new(), |content| content.mentions)
+}
+
+/// Which files a valid operation lists.
+fn files_of(op: &Op) -> Vec<Attachment> {
+    #[derive(serde::Deserialize)]
+    struct Files {
+        #[serde(default)]
+        attachments: Vec<Attachment>,
+    }
+    if op.kind != EventKind::Message {
+        return Vec::new();
+    }
+    op.content.parse::<Files>().map_or_else(|_| Vec::new(), |content| content.attachments)
 }
 
 /// What a repeat must have in common with the original, beside its id and sender.
@@ -145,8 +161,15 @@ fn append_one(
                 Ok(effect) => effect,
                 Err(error) => return Ok(OpOutcome::Refused { error }),
             };
+            if let Err(error) = uploads::judge(tx, sender, &checked.files)? {
+                return Ok(OpOutcome::Refused { error });
+            }
             let seq = insert(tx, row, sender, &checked.op, &checked.hash, effect.root())?;
             changes::keep(tx, row, sender, seq, &effect)?;
+            uploads::list(tx, row.rk, seq, &checked.files)?;
+            if let (Effect::Revision { target }, EventKind::Delete) = (&effect, &checked.op.kind) {
+                uploads::unlist(tx, row.rk, *target)?;
+            }
             match effect {
                 Effect::Revision { target } => search::renew(tx, row.rk, row.id, target)?,
                 _ if checked.op.kind == EventKind::Message => {

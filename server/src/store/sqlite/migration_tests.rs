@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use tidewire_protocol::{
-    Content, EditContent, Event, EventId, EventKind, HistoryAnchor, MessageContent, Op, OpOutcome,
-    RoomId, RoomSettings, SearchTerms, Seq, UserId,
+    Checksum, Content, EditContent, Event, EventId, EventKind, FileKey, HistoryAnchor,
+    MessageContent, Op, OpOutcome, RoomId, RoomSettings, SearchTerms, Seq, UploadId, UploadRequest,
+    UserId,
 };
 use uuid::Uuid;
 
 use super::{SqliteStore, migrations};
 use crate::bus::InProcess;
-use crate::store::{EventJson, Found, SearchQuery, Store};
+use crate::store::{EventJson, Found, NewUpload, SearchQuery, Store};
 
 const ROOM: Uuid = Uuid::from_u128(7);
 
@@ -129,6 +130,39 @@ async fn an_older_database_goes_on_and_its_own_kinds_of_that_name_change_nothing
     // Opened again, nothing is done twice.
     let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
     assert_eq!(store.room(room, ada).await.unwrap().settings, muted);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_older_database_takes_files_and_what_was_said_of_some_before_is_only_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let conn = Connection::open(&path).unwrap();
+    // From when no server knew the field: nobody has looked at it.
+    let odd = r#"{"text":"old","attachments":[{"id":7}]}"#;
+    conn.execute("UPDATE events SET content = ?1 WHERE seq = 2", [odd]).unwrap();
+    drop(conn);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    let (ada, room): (UserId, _) = ("ada".parse().unwrap(), RoomId::from_uuid(ROOM));
+    let page = store.history(room, bob(), None, HistoryAnchor::Newest, 100).await.unwrap();
+    assert_eq!(events(&page.messages)[1].content.as_json(), odd);
+    let request = UploadRequest {
+        id: UploadId::from_uuid(Uuid::from_u128(9)),
+        name: "a".into(),
+        content_type: "a/b".into(),
+        size: 3,
+        sha256: Checksum::new([7; 32]),
+    };
+    let key: FileKey = "0123456789abcdef".parse().unwrap();
+    let new = NewUpload { request, key: key.clone(), part_size: 3 };
+    let upload = store.begin_upload(ada.clone(), new).await.unwrap();
+    store.complete_upload(upload.request.id).await.unwrap();
+    let delete = Content::from_json(format!(r#"{{"target":"{}"}}"#, id(2))).unwrap();
+    let delete = Op { id: id(98), kind: EventKind::Delete, content: delete };
+    let appended = store.append(room, ada.clone(), vec![delete]).await.unwrap();
+    assert!(matches!(appended.results[0].outcome, OpOutcome::Accepted { .. }));
+    assert!(store.file(Some(ada), key).await.is_ok());
     store.close().await;
 }
 

@@ -18,6 +18,10 @@ use rusqlite::Connection;
 /// when (`first`) it is there without a break. What stands has the highest `until` there is. So all
 /// that a fold needs, as of the head or as of a leave, is found by keys that begin with the message.
 ///
+/// `token` of an upload is what the object store calls it, none before the store was asked; `state` is 0 while
+/// parts are put, 1 when it is complete, 2 when it is on its way out. `idle_since` is when it was last asked
+/// for, none while a message lists it, 0 on its way out.
+///
 /// Events of the kinds `edit`, `delete` and `reaction` from before the third step were judged by
 /// nobody, and so are in none of these tables: they change nothing, and no history shows them.
 pub(super) const STEPS: &[&str] = &[
@@ -177,6 +181,30 @@ DROP TABLE told;
     // What counts as unread, without what does not.
     "
 CREATE INDEX events_counted ON events(rk, seq, sender) WHERE kind = 'message';
+",
+    // Uploads, and which messages list them.
+    "
+CREATE TABLE uploads(
+    id BLOB PRIMARY KEY,
+    user TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    part_size INTEGER NOT NULL,
+    token TEXT,
+    state INTEGER NOT NULL,
+    idle_since INTEGER
+) WITHOUT ROWID;
+CREATE INDEX uploads_idle ON uploads(idle_since) WHERE idle_since IS NOT NULL;
+CREATE TABLE attachments(
+    upload BLOB NOT NULL,
+    rk INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY(upload, rk, seq)
+) WITHOUT ROWID;
+CREATE INDEX attachments_message ON attachments(rk, seq);
 ",
 ];
 

@@ -13,6 +13,7 @@ mod receipts;
 mod roles;
 mod search;
 mod settings;
+mod uploads;
 mod write;
 mod writer;
 
@@ -32,9 +33,9 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    Epoch, EventId, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile, ProfileUpdate,
-    ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomSettings, RoomState, RoomUpdate, Seq,
-    UserId,
+    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
+    ProfileUpdate, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomSettings, RoomState,
+    RoomUpdate, Seq, UploadId, UserId,
 };
 
 use self::append::Checked;
@@ -42,8 +43,8 @@ use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
 use super::{
-    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, Ords, Roster, SearchQuery,
-    Store, StoreError,
+    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Roster,
+    SearchQuery, Store, StoreError, UploadRow,
 };
 use crate::bus::Bus;
 use crate::clock;
@@ -345,6 +346,58 @@ impl Store for SqliteStore {
 
     async fn index_more(&self) -> Result<bool, StoreError> {
         self.write(search::index_more).await
+    }
+
+    async fn begin_upload(&self, user: UserId, new: NewUpload) -> Result<UploadRow, StoreError> {
+        self.write(move |tx| uploads::begin(tx, &user, new)).await
+    }
+
+    async fn set_upload_token(
+        &self,
+        id: UploadId,
+        token: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| uploads::set_token(tx, id, token.as_deref())).await
+    }
+
+    async fn upload(&self, user: UserId, id: UploadId) -> Result<UploadRow, StoreError> {
+        self.read(move |conn| uploads::of(conn, &user, id)).await
+    }
+
+    async fn upload_of_key(&self, key: FileKey) -> Result<UploadRow, StoreError> {
+        self.read(move |conn| uploads::of_key(conn, &key)).await
+    }
+
+    async fn complete_upload(&self, id: UploadId) -> Result<(), StoreError> {
+        self.write(move |tx| uploads::complete(tx, id)).await
+    }
+
+    async fn cancel_upload(
+        &self,
+        user: UserId,
+        id: UploadId,
+    ) -> Result<Option<UploadRow>, StoreError> {
+        self.write(move |tx| uploads::cancel(tx, &user, id)).await
+    }
+
+    async fn outgoing_uploads(
+        &self,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<UploadRow>, StoreError> {
+        self.write(move |tx| uploads::outgoing(tx, before, limit)).await
+    }
+
+    async fn outgoing_upload(&self, id: UploadId) -> Result<bool, StoreError> {
+        self.read(move |conn| uploads::is_outgoing(conn, id)).await
+    }
+
+    async fn forget_upload(&self, id: UploadId) -> Result<(), StoreError> {
+        self.write(move |tx| uploads::forget(tx, id)).await
+    }
+
+    async fn file(&self, user: Option<UserId>, key: FileKey) -> Result<UploadRow, StoreError> {
+        self.read(move |conn| uploads::file(conn, user.as_ref(), &key)).await
     }
 
     async fn set_profile(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::{SqliteStore, fold, history, read};
+use super::{SqliteStore, fold, history, read, uploads};
 use crate::bus::InProcess;
 use crate::store::Store;
 
@@ -41,6 +41,7 @@ async fn hot_queries_go_by_their_indexes_and_sort_nothing() {
         ("revision", fold::REVISION, "PRIMARY KEY (rk=? AND target=? AND seq<?)"),
         ("thread", fold::THREAD, "PRIMARY KEY (rk=? AND root=? AND seq<?)"),
         ("mine", fold::MINE, "PRIMARY KEY (rk=? AND target=? AND user=? AND until>?)"),
+        ("seen files", uploads::SEEN, "PRIMARY KEY (upload=?)"),
         ("by", fold::BY, "INDEX reactions_key (rk=? AND target=? AND key=? AND until>?)"),
     ] {
         let plan = plan(&conn, sql);

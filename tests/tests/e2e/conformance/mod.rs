@@ -3,6 +3,7 @@
 
 mod changes;
 mod feed;
+mod files;
 mod model;
 mod real;
 mod rooms;
@@ -14,8 +15,8 @@ use std::collections::BTreeMap;
 use tidewire::engine::{Request, RequestError, Response};
 use tidewire::{Content, ErrorCode, EventId, EventKind, MessageContent, RoomId, RoomState, UserId};
 use tidewire_protocol::{
-    Bootstrap, ClientFrame, Cursor, NewMembers, NewRoom, Op, OpOutcome, OpsRequest, Page, RoomKind,
-    Sent, ServerFrame, SyncRequest,
+    Bootstrap, ClientFrame, Cursor, FileKey, NewMembers, NewRoom, Op, OpOutcome, OpsRequest, Page,
+    RoomKind, Sent, ServerFrame, SyncRequest, UploadId, UploadRequest, WireError,
 };
 use uuid::Uuid;
 
@@ -34,8 +35,24 @@ pub(crate) trait Served {
     /// The next frame of one of these types; others are passed over.
     async fn hears(&mut self, socket: &mut Self::Socket, wanted: &[&str]) -> ServerFrame;
 
+    /// Something with files. What comes back is JSON, but for the bytes of a file.
+    async fn file_call(&mut self, user: &str, call: FileCall) -> Result<Vec<u8>, WireError>;
+
     /// From now on this cursor of the user's is too old.
     async fn expire(&mut self, user: &str, cursor: &Cursor);
+}
+
+/// What is done with files.
+#[derive(Debug, Clone)]
+pub(crate) enum FileCall {
+    Begin(UploadRequest),
+    /// To the address of a part.
+    Put(String, Vec<u8>),
+    Complete(UploadId),
+    Cancel(UploadId),
+    Access(FileKey),
+    /// From the address of a file.
+    Get(String),
 }
 
 /// Each scenario against both servers.
@@ -82,6 +99,12 @@ scenarios! {
     changes::settings_come_by_the_feed_to_their_user_alone;
     changes::a_group_looks_as_its_owners_want;
     changes::owners_give_roles_and_the_last_one_stays;
+    files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
+    files::what_breaks_a_rule_is_refused_with_what_would_do;
+    files::what_is_not_what_was_declared_begins_anew;
+    files::a_message_lists_only_what_its_sender_has_completed;
+    files::a_file_is_for_those_who_may_read_a_message_that_lists_it;
+    files::a_file_goes_with_the_last_message_that_lists_it;
     search::what_is_said_is_found_by_members_alone;
     search::a_search_comes_in_pages;
     search::a_search_that_can_find_nothing_is_refused;

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use tidewire::UserId;
 use tidewire::engine::{Request, RequestError, Response};
 use tidewire::simulation::{ModelServer, ModelSocket};
-use tidewire_protocol::{ClientFrame, Cursor, ServerFrame};
+use tidewire_protocol::{ClientFrame, Cursor, ServerFrame, WireError};
 
-use super::{Served, user};
+use super::{FileCall, Served, user};
 
 #[derive(Default)]
 pub(super) struct Model(ModelServer);
@@ -42,6 +42,21 @@ impl Served for Model {
             if wanted.iter().any(|wanted| json["type"] == **wanted) {
                 return frame;
             }
+        }
+    }
+
+    async fn file_call(&mut self, name: &str, call: FileCall) -> Result<Vec<u8>, WireError> {
+        fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+            serde_json::to_vec(value).unwrap()
+        }
+        let (user, model) = (user(name), &mut self.0);
+        match call {
+            FileCall::Begin(request) => model.begin_upload(&user, request).map(|told| json(&told)),
+            FileCall::Put(url, bytes) => model.put_part(&url, &bytes).map(|()| Vec::new()),
+            FileCall::Complete(id) => model.complete_upload(&user, id).map(|told| json(&told)),
+            FileCall::Cancel(id) => model.cancel_upload(&user, id).map(|()| Vec::new()),
+            FileCall::Access(key) => model.file_access(&user, &key).map(|told| json(&told)),
+            FileCall::Get(url) => model.get_file(&url),
         }
     }
 

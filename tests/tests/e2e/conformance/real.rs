@@ -7,13 +7,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tidewire::engine::{Request, RequestError, Response};
 use tidewire_protocol::{
-    ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame,
+    ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame, WireError,
 };
 use tidewire_tests::http;
 use tidewire_tests::server::ServerProcess;
 use tidewire_tests::socket::Socket;
 
-use super::{Served, code, reading, sync};
+use super::{FileCall, Served, code, reading, sync};
 
 pub(super) struct Real {
     server: ServerProcess,
@@ -64,6 +64,36 @@ impl Served for Real {
     async fn hears(&mut self, (socket, _): &mut Self::Socket, wanted: &[&str]) -> ServerFrame {
         let frame = socket.hears_any(wanted).await;
         ServerFrame::parse(&frame.to_string()).unwrap()
+    }
+
+    async fn file_call(&mut self, name: &str, call: FileCall) -> Result<Vec<u8>, WireError> {
+        let token = self.token(name);
+        let addr = self.server.addr();
+        let (status, body) = match call {
+            FileCall::Put(url, bytes) => {
+                http::bytes(addr, "PUT", &url, Some(&bytes)).await.unwrap()
+            }
+            FileCall::Get(url) => http::bytes(addr, "GET", &url, None).await.unwrap(),
+            call => {
+                let (method, path, body) = match &call {
+                    FileCall::Begin(request) => {
+                        ("POST", "/v1/uploads".to_owned(), Some(json(request)))
+                    }
+                    FileCall::Complete(id) => ("POST", format!("/v1/uploads/{id}/complete"), None),
+                    FileCall::Cancel(id) => ("DELETE", format!("/v1/uploads/{id}"), None),
+                    FileCall::Access(key) => ("GET", format!("/v1/files/{key}"), None),
+                    FileCall::Put(..) | FileCall::Get(_) => unreachable!("they are above"),
+                };
+                let answer = http::call(addr, &token, method, &path, body.as_ref()).await;
+                (answer.status, answer.body.to_string().into_bytes())
+            }
+        };
+        if status == 200 {
+            return Ok(body);
+        }
+        let body: ErrorBody = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.error.code.status(), status, "{body:?}");
+        Err(body.error)
     }
 
     async fn expire(&mut self, name: &str, cursor: &Cursor) {

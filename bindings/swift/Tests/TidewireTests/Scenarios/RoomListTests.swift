@@ -81,7 +81,7 @@ import Testing
         try await list.row(room, "no draft") { $0.draft == nil }
         #expect(try await room.draft() == nil)
         do {
-            try await room.setDraft(String(repeating: "x", count: 20_000))
+            try await room.setDraft(String(repeating: "x", count: 40_000))
             Issue.record("did not throw")
         } catch TidewireError.InvalidMessage {}
         try await again.shutdown()

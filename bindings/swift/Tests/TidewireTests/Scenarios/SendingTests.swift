@@ -155,7 +155,7 @@ struct SendingTests {
         for (kind, json) in [
             ("com.example.poll", "{"), ("room.created", "{}"), ("member.joined", "{}"), ("", "{}"),
             (String(repeating: "k", count: 65), "{}"), ("message", #"{"text": 1}"#),
-            ("com.example.poll", "\"\(String(repeating: "x", count: 16_384))\""),
+            ("com.example.poll", "\"\(String(repeating: "x", count: 32_768))\""),
         ] {
             do {
                 try await pair.room.sendAs(kind, contentJson: json)

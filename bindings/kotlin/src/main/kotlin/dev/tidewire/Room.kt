@@ -78,7 +78,7 @@ public class Room internal constructor(
      * timelines show it with its [Message.kind] and [Message.contentJson]. As [send].
      *
      * @param kind 1 to 64 bytes, not one that starts with `room.` or `member.`.
-     * @param contentJson its content: at most 16 KiB of JSON.
+     * @param contentJson its content: at most 32 KiB of JSON.
      * @throws TidewireException as for [send]; `InvalidMessage` also for what is no JSON, and for such
      *   a kind.
      */
@@ -195,7 +195,7 @@ public class Room internal constructor(
     }
 
     /**
-     * Keeps what the user has begun to write here, at most 16 KiB; null or an empty text forgets it.
+     * Keeps what the user has begun to write here, at most 32 KiB; null or an empty text forgets it.
      * It is on disk when this returns, survives everything but the account's end, stays on this device
      * and shows in lists of rooms. Sending does not clear it. Goes on if the caller is cancelled.
      * Waits for the disk.

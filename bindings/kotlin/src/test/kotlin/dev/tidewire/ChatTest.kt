@@ -69,7 +69,7 @@ class ChatTest {
                     "" to "{}",
                     "k".repeat(65) to "{}",
                     "message" to """{"text": 1}""",
-                    "com.example.poll" to "\"${"x".repeat(16_384)}\"",
+                    "com.example.poll" to "\"${"x".repeat(32_768)}\"",
                 )
             for ((kind, json) in wrong) {
                 failure<TidewireException.InvalidMessage>(kind) { room.sendAs(kind, json) }

@@ -90,7 +90,7 @@ class RoomListTest {
             same.setDraft(null)
             list.awaitRow(same, "no draft") { it.draft == null }
             assertNull(same.draft())
-            failure<TidewireException.InvalidMessage> { same.setDraft("x".repeat(20_000)) }
+            failure<TidewireException.InvalidMessage> { same.setDraft("x".repeat(40_000)) }
         }
 
     // scenario: room-settings
