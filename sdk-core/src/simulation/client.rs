@@ -101,6 +101,13 @@ pub struct SimClient {
     stores: bool,
     /// Commits that fail from now on.
     pub failing_commits: u32,
+    /// Steps since the client was added: each thing that the engine asked for, each job of the store
+    /// before it is done, and again before the engine hears of it.
+    pub steps: u64,
+    /// The step at which the process dies.
+    pub(super) dies_at: Option<u64>,
+    /// Since it died, until it starts again.
+    pub(super) dead: bool,
     /// Bytes that passed, if they are counted.
     pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
@@ -152,6 +159,9 @@ impl SimClient {
             resting: false,
             stores: false,
             failing_commits: 0,
+            steps: 0,
+            dies_at: None,
+            dead: false,
             traffic: Traffic::default(),
             looks: true,
             broken: None,
@@ -169,9 +179,12 @@ impl SimClient {
         if let Some(tape) = &mut self.tape {
             tape.begin(&self.engine, &self.config, seed, self.now);
         }
-        self.disk.release();
+        self.dead = false;
+        self.disk.die();
         self.jobs.clear();
         self.wants.clear();
+        self.updated.clear();
+        self.refused.clear();
         self.rows.clear();
         self.timelines.clear();
         self.opening.clear();
@@ -185,6 +198,9 @@ impl SimClient {
 
     /// Gives the engine an input, and takes what comes of it.
     pub(crate) fn input(&mut self, input: Input) -> bool {
+        if self.dead {
+            return false;
+        }
         self.inputs += 1;
         #[cfg(test)]
         if let Some(tape) = &mut self.tape {
@@ -202,8 +218,21 @@ impl SimClient {
         given
     }
 
+    /// One step further. Gives whether the process is dead by now.
+    fn step(&mut self) -> bool {
+        self.steps += 1;
+        if self.dies_at.is_some_and(|at| at <= self.steps) {
+            self.dies_at = None;
+            self.dead = true;
+        }
+        self.dead
+    }
+
     fn collect(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            if self.step() {
+                return;
+            }
             #[cfg(test)]
             if let Some(tape) = &mut self.tape {
                 tape.decision(&effect);
@@ -401,6 +430,9 @@ impl SimClient {
     /// one; nothing if there was no job.
     pub(super) fn store_step(&mut self) -> Option<StoreStep> {
         let job = self.jobs.pop_front()?;
+        if self.step() {
+            return None;
+        }
         let mut step = StoreStep::Other;
         self.stores = !matches!(job, StoreJob::Release);
         match job {
@@ -414,6 +446,9 @@ impl SimClient {
                 if result.is_ok() {
                     self.commits += 1;
                     step = StoreStep::Committed;
+                }
+                if self.step() {
+                    return Some(step);
                 }
                 self.input(Input::Committed(token, result));
             }

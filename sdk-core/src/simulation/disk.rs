@@ -37,6 +37,11 @@ pub trait Disk: std::fmt::Debug {
 
     /// Lets go of the files. The next query opens them again.
     fn release(&mut self) {}
+
+    /// The process is killed. What was committed stays, unless the power failed as well.
+    fn die(&mut self) {
+        self.release();
+    }
 }
 
 /// SQLite in memory, with the real transaction executor.
