@@ -15,8 +15,8 @@ use super::disk::Disk;
 use crate::config::Config;
 use crate::engine::{
     Command, CommandId, Effect, Engine, Input, ListId, Notice, Now, Problem, Query, Reply, Request,
-    RequestId, RoomListQuery, RoomListRow, Row, Rows, SocketId, StartRows, StoreToken, TimelineId,
-    TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
+    RequestId, RoomListQuery, RoomListRow, Row, Rows, SendOptions, SocketId, StartRows, StoreToken,
+    TimelineId, TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
 
@@ -108,6 +108,8 @@ pub struct SimClient {
     pub(super) dies_at: Option<u64>,
     /// Since it died, until it starts again.
     pub(super) dead: bool,
+    /// Whether it died just as the store had carried out a transaction.
+    committing: bool,
     /// Bytes that passed, if they are counted.
     pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
@@ -162,6 +164,7 @@ impl SimClient {
             steps: 0,
             dies_at: None,
             dead: false,
+            committing: false,
             traffic: Traffic::default(),
             looks: true,
             broken: None,
@@ -180,7 +183,7 @@ impl SimClient {
             tape.begin(&self.engine, &self.config, seed, self.now);
         }
         self.dead = false;
-        self.disk.die();
+        self.disk.die(std::mem::take(&mut self.committing));
         self.jobs.clear();
         self.wants.clear();
         self.updated.clear();
@@ -374,9 +377,28 @@ impl SimClient {
         kind: EventKind,
         content: Content,
     ) -> (EventId, CommandId) {
+        self.operate_with(room, kind, content, SendOptions::default())
+    }
+
+    /// The same with options.
+    pub(crate) fn operate_with(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
         let number = self.number();
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
-        (id, self.command(Command::Send { room, op: Op { id, kind, content } }))
+        (id, self.command(Command::Send { room, op: Op { id, kind, content }, options }))
+    }
+
+    /// Takes a message back.
+    pub(super) fn cancel(&mut self, room: RoomId, message: EventId) -> CommandId {
+        let number = self.number();
+        let delete =
+            EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
+        self.command(Command::Cancel { room, message, delete })
     }
 
     pub(super) fn open(&mut self, room: RoomId) -> TimelineId {
@@ -448,6 +470,7 @@ impl SimClient {
                     step = StoreStep::Committed;
                 }
                 if self.step() {
+                    self.committing = true;
                     return Some(step);
                 }
                 self.input(Input::Committed(token, result));

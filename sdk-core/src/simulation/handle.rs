@@ -7,7 +7,7 @@ use super::network::{Harm, Profile};
 use super::simulation::Simulation;
 use crate::engine::{
     Command, CommandId, Engine, Input, ListId, ModeReport, Network, RoomListQuery, RoomListRow,
-    Row, Signal, StartRows, Stats, TimelineId, TimelineStart, Unread,
+    Row, SendOptions, Signal, StartRows, Stats, TimelineId, TimelineStart, Unread,
 };
 
 /// One client. What it is asked to do happens at this moment; what follows, as time passes.
@@ -90,6 +90,22 @@ impl Handle<'_> {
         content: Content,
     ) -> (EventId, CommandId) {
         self.act(|client| client.operate(room, kind, content))
+    }
+
+    /// The same with options.
+    pub fn operate_with(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        self.act(|client| client.operate_with(room, kind, content, options))
+    }
+
+    /// Takes a message back.
+    pub fn cancel(&mut self, room: RoomId, message: EventId) -> CommandId {
+        self.act(|client| client.cancel(room, message))
     }
 
     /// Opens a timeline anywhere. Gives the command that does, too.

@@ -75,6 +75,8 @@ pub(crate) struct After {
     pub(crate) found: Option<(Finding, Arc<Message>)>,
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
+    /// Operations of which the disk says then that they may have been sent.
+    pub(crate) marked_sent: Vec<EventId>,
     /// An operation that says something else from then on.
     pub(crate) amended: Option<(EventId, Content)>,
     pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
@@ -209,6 +211,7 @@ impl Engine {
         if let Some((room, settings)) = after.wish {
             self.heads.set_wish(room, settings);
         }
+        self.outbox.marked(&after.marked_sent);
         for id in after.dequeued {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
@@ -248,7 +251,8 @@ impl Engine {
         }
         if let Some(row) = after.enqueued {
             let room = row.room;
-            self.outbox.push_fresh(row);
+            let marked = row.attempted_at.is_some();
+            self.outbox.push_fresh(row, marked);
             self.rooms_changed = true;
             self.touch(room);
             // The user's own words never wait for a burst to end.

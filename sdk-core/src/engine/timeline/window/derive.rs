@@ -172,10 +172,11 @@ impl Window {
                 (None, Some(id)) => MessageState::Waiting(id),
                 (None, None) => MessageState::Sending,
             };
-            if row.failed.is_some() {
+            if row.failed.is_some() && row.holds() {
                 holder.get_or_insert(row.op.id);
             }
-            if !is_mutation(&row.op.kind) {
+            // Somebody else's event may have this id: then that has the row, and this is to fail.
+            if !is_mutation(&row.op.kind) && self.message(row.op.id).is_none() {
                 let message = Message::of_row(row, &self.user, state);
                 if self.is_of(&message) {
                     waiting.push(Arc::new(message));
