@@ -141,6 +141,19 @@ func share(latitude: Double, longitude: Double, in room: Room) async throws {
 }
 // end snippet
 
+// snippet: options
+func tellPlace(_ place: String, in room: Room) async throws -> String {
+    // Of no use in ten minutes, and nothing has to wait for it.
+    let options = SendOptions(onFailure: .skip, expiresAfterMs: 600_000)
+    return try await room.send(OutgoingMessage(text: place), options: options)
+}
+
+func undo(_ message: Message, in room: Room) async throws {
+    // Gone without a trace if it was never sent, deleted if it may have arrived.
+    try await room.cancel(message.id)
+}
+// end snippet
+
 // snippet: changes
 func chosen(_ choice: String, for message: Message, in room: Room) async throws {
     switch choice {
