@@ -12,8 +12,7 @@ use super::echo::{Screen, open};
 /// How a queue left.
 #[derive(Debug)]
 pub(super) struct Drain {
-    /// Requests and frames of the client, from the moment at which there was a network until
-    /// everything was sent: the connection, reads and receipts among them.
+    /// Requests and frames with operations until everything was sent.
     pub(super) requests: f64,
     /// Messages a second, out of the queue.
     pub(super) rate: f64,
@@ -59,6 +58,9 @@ pub(super) async fn measure(
     let took = begin.elapsed().as_secs_f64();
     let after = client.stats().await?;
     client.close().await;
-    let requests = (after.requests - before.requests) + (after.frames_sent - before.frames_sent);
-    Ok(Drain { requests: requests as f64, rate: messages as f64 / took, queueing })
+    Ok(Drain {
+        requests: (after.sends - before.sends) as f64,
+        rate: messages as f64 / took,
+        queueing,
+    })
 }

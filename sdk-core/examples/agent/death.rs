@@ -1,7 +1,7 @@
 //! The process kills itself at a step of the client's: for tests of what a crash leaves behind.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -15,9 +15,19 @@ pub(crate) fn listen() {
     let _ = tracing::subscriber::set_global_default(Steps);
 }
 
-/// The process dies at the `step`th step from now on; with 0 it lives on.
+/// Whether the process is about to be killed: nothing goes on then.
+static DOOMED: AtomicBool = AtomicBool::new(false);
+
+/// The process dies at the `step`th step from now on; with 0 it lives on, unless it is too late.
 pub(crate) fn die_at(step: u64) {
+    stay_if_doomed();
     LEFT.store(step, Ordering::SeqCst);
+}
+
+fn stay_if_doomed() {
+    while DOOMED.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 struct Steps;
@@ -28,8 +38,10 @@ impl Subscriber for Steps {
     }
 
     fn event(&self, _: &Event<'_>) {
+        stay_if_doomed();
         let count = |left: u64| left.checked_sub(1);
         if LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) == Ok(1) {
+            DOOMED.store(true, Ordering::SeqCst);
             let kill = ["-KILL", &std::process::id().to_string()];
             let killed = Command::new("kill").args(kill).stdout(Stdio::null()).status();
             // Where there is no such program, this is as sudden.

@@ -59,11 +59,14 @@ impl Scene {
                 |m: &&tidewire_tests::view::Message| m.text.as_deref() == Some(text.as_str());
             view.timeline(&room).messages().find(is_it).is_some_and(|message| message.is_sent())
         };
-        let lives = self.ada.lives_until("what is behind is sent", sent).await;
-        if lives {
-            self.ada.must(json!({"cmd": "die_at", "step": 0})).await;
-        }
+        let sent = self.ada.lives_until("what is behind is sent", sent).await;
+        let lives = sent && self.lives_on().await;
         (answer.is_some_and(|answer| answer.is_ok()), !lives)
+    }
+
+    /// Ada's client dies at no step any more. Gives whether it lives.
+    async fn lives_on(&self) -> bool {
+        self.ada.ask_or_die(json!({"cmd": "die_at", "step": 0})).await.is_some()
     }
 
     /// Ada's client starts again, and everything that it has kept leaves.
@@ -205,9 +208,7 @@ async fn client_and_server_killed_in_the_middle_of_a_send_lose_and_repeat_nothin
             .ada
             .lives_until("it is sent", |view| view.timeline(&room).messages().any(text_is))
             .await;
-        if lives {
-            scene.ada.must(json!({"cmd": "die_at", "step": 0})).await;
-        } else {
+        if !lives || !scene.lives_on().await {
             scene.rise().await;
         }
         let times = scene.times(&text).await;
@@ -249,9 +250,8 @@ async fn what_failed_and_is_decided_about_by_a_process_that_dies_is_decided_once
                         message.is_none_or(|message| message.is_sent())
                     })
                     .await;
-            if lives {
-                scene.ada.must(json!({"cmd": "die_at", "step": 0})).await;
-            } else {
+            let lives = lives && scene.lives_on().await;
+            if !lives {
                 scene.ada = Agent::start(&scene.setup).await;
                 scene.ada.open(&room).await;
                 let again = scene.ada.ask(ask).await;

@@ -212,9 +212,13 @@ impl Engine {
             self.heads.set_wish(room, settings);
         }
         self.outbox.marked(&after.marked_sent);
+        // What the user does himself never waits for a burst to end.
+        let by_user = after.reply.is_some();
+        let mut shown_at_once = BTreeSet::new();
         for id in after.dequeued {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
+                shown_at_once.extend(by_user.then_some(row.room));
             }
         }
         for (room, arrived) in after.arrived {
@@ -267,10 +271,14 @@ impl Engine {
         for (room, id, reason) in after.failed {
             self.outbox.set_failed(id, reason.clone());
             self.touch(room);
+            shown_at_once.extend(by_user.then_some(room));
             if let Some(reason) = reason {
                 let target = None;
                 self.notify(Notice::Problem(Problem::SendFailed { room, id, target, reason }));
             }
+        }
+        for room in shown_at_once {
+            self.flush_room(room);
         }
         for problem in after.given_up {
             self.notify(Notice::Problem(problem));

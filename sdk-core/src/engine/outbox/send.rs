@@ -289,6 +289,7 @@ impl Engine {
     /// Operations leave with a carrier.
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
         let at = self.server_clock.now(self.now);
+        self.stats.sends += 1;
         self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
     }
 

@@ -405,3 +405,20 @@ fn an_id_that_somebody_else_has_taken_makes_one_row_and_a_typed_failure() {
     world.run(5_000);
     assert_eq!(in_log(&world, room, behind), 1, "the queue is not stuck");
 }
+
+#[test]
+fn a_room_that_has_become_quiet_shows_changes_at_once_again() {
+    let (mut world, room) = world_with_room();
+    let timeline = world.open(room);
+    world.settle();
+    for number in 0..100 {
+        world.server.say(room, &format!("{number}"));
+    }
+    world.run(10_000);
+    // The first one shows at once anyway; the second must not wait for the first.
+    for text in ["one", "two"] {
+        let id = world.server.say(room, text).id;
+        world.settle();
+        assert!(shown(&world, timeline, id).is_some(), "{text}");
+    }
+}

@@ -257,7 +257,9 @@ impl Window {
     /// in a burst.
     pub(crate) fn flush_at(&self, now_ms: u64, buffer_ms: u64) -> u64 {
         match self.last_flush_ms {
-            Some(last) if self.arrivals.is_burst() => last.saturating_add(buffer_ms),
+            Some(last) if self.arrivals.is_burst(now_ms, buffer_ms) => {
+                last.saturating_add(buffer_ms)
+            }
             _ => now_ms,
         }
     }
