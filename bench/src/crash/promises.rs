@@ -158,7 +158,7 @@ impl Promises {
                 self.drafts.push((room, text, command));
             }
             Act::Settings => {
-                let muted = self.number % 2 == 0;
+                let muted = self.number.is_multiple_of(2);
                 let change = SettingsChange { muted: Some(muted), ..SettingsChange::default() };
                 let set = Command::SetSettings(room, change);
                 let command = simulation.client(self.client).command(set);
