@@ -183,6 +183,11 @@ impl Outbox {
         }
     }
 
+    /// A row is about to go: until then neither it nor what is behind it leaves.
+    pub(crate) fn hold(&mut self, id: EventId) {
+        self.marking.insert(id);
+    }
+
     /// Rooms whose operations are on their way.
     pub(crate) fn flights(&self) -> usize {
         self.lanes.values().filter(|lane| lane.in_flight.is_some()).count()

@@ -107,8 +107,10 @@ impl Engine {
             .map(|row| (row.op.id, row.failed.is_some()))
             .collect();
         for (id, failed) in gone {
-            if !failed {
-                // One that has failed holds its room until it is gone.
+            if failed {
+                // It holds its room until it is gone, also if a retry is on its way to the disk.
+                self.outbox.hold(id);
+            } else {
                 self.outbox.settle(id, Fate::Arrived);
             }
             transaction.push(Write::Dequeue(id));

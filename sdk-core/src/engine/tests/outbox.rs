@@ -422,3 +422,16 @@ fn a_room_that_has_become_quiet_shows_changes_at_once_again() {
         assert!(shown(&world, timeline, id).is_some(), "{text}");
     }
 }
+
+#[test]
+fn what_is_discarded_while_a_retry_is_written_never_leaves() {
+    let (mut world, room) = world_with_room();
+    let message = world.send(room, "refused");
+    while world.store_step() {}
+    refuse_all(&mut world, room, &[message]);
+    world.command(Command::Retry(message));
+    world.command(Command::Discard(message));
+    world.run(5_000);
+    assert_eq!(in_log(&world, room, message), 0);
+    assert!(world.start().outbox.is_empty());
+}
