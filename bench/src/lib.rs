@@ -1,10 +1,12 @@
 //! The demo, the load generator and the benchmarks of Tidewire, and the faulty network that they
 //! share with the end-to-end tests.
 
+pub mod crash;
 pub mod demo;
 pub mod figures;
 pub mod modes;
 pub mod proxy;
+pub mod send;
 pub mod store;
 
 // The programs of README and guide are tests of this crate, which has all that they use.

@@ -19,6 +19,7 @@ mod held;
 mod members;
 mod message;
 mod mode;
+mod outbox;
 mod presence;
 mod profiles;
 mod report;
@@ -44,6 +45,7 @@ pub use message::{
     Replies,
 };
 pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network, NetworkKind};
+pub use outbox::{OnFailure, SendOptions};
 pub use presence::{PeerPresence, Presence};
 pub use profiles::{Profile, ProfileUpdate};
 pub use report::{CacheReport, Logout, Repair, Sizes, TierReport};

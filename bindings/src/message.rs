@@ -122,7 +122,7 @@ pub enum MessageState {
         /// That message.
         behind: String,
     },
-    /// The server refused it: retry or discard it.
+    /// The server refused it, or it was not sent in its time: retry or discard it.
     Failed {
         /// Why.
         reason: FailReason,
@@ -148,6 +148,12 @@ pub enum FailReason {
     /// It was first sent longer ago than the server remembers ids, so that sending it again could
     /// make a second one.
     Unknown {
+        /// The same, for people.
+        text: String,
+    },
+    /// It was to be sent within a time that is over. If it had been tried before, it may have arrived all
+    /// the same; then it shows as sent once that is known.
+    Expired {
         /// The same, for people.
         text: String,
     },
@@ -299,6 +305,7 @@ impl From<tidewire::FailReason> for FailReason {
                 Self::Refused { code: error.code.as_str().into(), text }
             }
             tidewire::FailReason::Unknown => Self::Unknown { text },
+            tidewire::FailReason::Expired => Self::Expired { text },
         }
     }
 }

@@ -161,6 +161,13 @@ pub enum Fact {
     },
     /// It was first sent longer ago than the server remembers ids.
     TooOld,
+    /// It was to be sent within a time that is over.
+    Expired,
+    /// The app gave it a time to be sent in.
+    Expires {
+        /// What is left of that.
+        in_ms: u64,
+    },
     /// It is in the log.
     InLog {
         /// Its place in the room.
@@ -386,6 +393,8 @@ impl From<tidewire::Fact> for Fact {
             tidewire::Fact::FirstSent { ms_ago } => Self::FirstSent { ms_ago },
             tidewire::Fact::Refused { code, message } => Self::Refused { code, message },
             tidewire::Fact::TooOld => Self::TooOld,
+            tidewire::Fact::Expired => Self::Expired,
+            tidewire::Fact::Expires { in_ms } => Self::Expires { in_ms },
             tidewire::Fact::InLog { seq } => Self::InLog { seq: seq.get() },
             tidewire::Fact::FromOther { sender } => Self::FromOther { sender: sender.to_string() },
             tidewire::Fact::Receipts { delivered, read, of } => {

@@ -7,6 +7,8 @@
 
 #[path = "agent/command.rs"]
 mod command;
+#[path = "agent/death.rs"]
+mod death;
 #[path = "agent/json.rs"]
 mod json;
 
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 use tidewire::{
     AppState, Budget, Client, ClientEvent, Error, EventId, Logout, MessageContent, Network,
     ProfileUpdate, Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row,
-    SearchQuery, SearchScope, Seq, Timeline, TimelineStart, TimelineUpdate, UserId,
+    SearchQuery, SearchScope, SendOptions, Seq, Timeline, TimelineStart, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -96,6 +98,7 @@ fn app_state(name: &str) -> Result<AppState, String> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    death::listen();
     let ms = Duration::from_millis;
     let mut builder = Client::builder(args.server, args.user)
         .app_state(args.app_state)
@@ -286,11 +289,22 @@ impl Agent {
                 }
                 json!({})
             }
-            Command::Send { room, text, metadata, mentions, reply_to, thread } => {
+            Command::Send {
+                room,
+                text,
+                metadata,
+                mentions,
+                reply_to,
+                thread,
+                on_failure,
+                expires_after_ms,
+            } => {
                 let attachments = Vec::new();
                 let message =
                     MessageContent { text, metadata, mentions, reply_to, thread, attachments };
-                let id = client.room(room).send_message(message).await?;
+                let expires_after = expires_after_ms.map(Duration::from_millis);
+                let options = SendOptions { on_failure, expires_after };
+                let id = client.room(room).send_with(message, options).await?;
                 json!({"message": id})
             }
             Command::Edit { room, message, text, metadata, mentions } => {
@@ -317,6 +331,14 @@ impl Agent {
             }
             Command::Discard { room, message } => {
                 client.room(room).discard(message).await?;
+                json!({})
+            }
+            Command::DieAt { step } => {
+                death::die_at(step);
+                json!({})
+            }
+            Command::Cancel { room, message } => {
+                client.room(room).cancel(message).await?;
                 json!({})
             }
             Command::History { room, count } => {

@@ -115,6 +115,13 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub const RETRY_MOST: Duration = Duration::from_secs(25);
 
+/// Rooms whose operations are on their way over the socket at once: with a round trip of 50 ms more than
+/// 300 requests a second, and far below the 256 frames that wait for a socket.
+pub const SENDS_IN_FLIGHT: usize = 16;
+
+/// The same by requests of their own, each of which may be a connection.
+pub const SEND_REQUESTS_IN_FLIGHT: usize = 4;
+
 /// The longest slot of the server's that is waited for: an hour. One beyond it is a mistake, and
 /// must not keep a client away for good.
 pub const SLOT_MOST: Duration = Duration::from_secs(3_600);

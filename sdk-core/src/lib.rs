@@ -58,11 +58,11 @@ pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
     Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, GapSide, Lift, Loaded,
-    Logout, Message, MessageState, ModeReport, Network, NetworkKind, Presence, Problem, Quote,
-    Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange,
-    RoomListQuery, RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SettingsChange,
-    Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
-    TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
+    Logout, Message, MessageState, ModeReport, Network, NetworkKind, OnFailure, Presence, Problem,
+    Quote, Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter,
+    RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey,
+    SendOptions, SettingsChange, Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport,
+    TierStats, TimelineStart, TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
 };
 pub use error::{Error, StoreError};
 pub use event::ClientEvent;

@@ -7,7 +7,7 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::engine::{Command, Reply, SettingsChange, Subject, TimelineStart, Why};
+use crate::engine::{Command, Reply, SendOptions, SettingsChange, Subject, TimelineStart, Why};
 use crate::error::Error;
 use crate::timeline::Timeline;
 
@@ -91,11 +91,33 @@ impl Room {
         kind: EventKind,
         content: &T,
     ) -> Result<EventId, Error> {
+        self.operate(kind, content, SendOptions::default()).await
+    }
+
+    /// Sends a message with options: what becomes of those behind it if it fails, and how long there
+    /// is time to send it. As [`Room::send`].
+    ///
+    /// # Errors
+    /// As for [`Room::send`].
+    pub async fn send_with(
+        &self,
+        message: MessageContent,
+        options: SendOptions,
+    ) -> Result<EventId, Error> {
+        self.operate(EventKind::Message, &message, options).await
+    }
+
+    async fn operate<T: serde::Serialize>(
+        &self,
+        kind: EventKind,
+        content: &T,
+        options: SendOptions,
+    ) -> Result<EventId, Error> {
         let malformed = |_| tidewire_protocol::InvalidOp::Malformed(kind.to_string());
         let content = Content::of(content).map_err(malformed)?;
         let op = Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content };
         let id = op.id;
-        self.client.asker().ask(Command::Send { room: self.id, op }).await?;
+        self.client.asker().ask(Command::Send { room: self.id, op, options }).await?;
         Ok(id)
     }
 
@@ -166,7 +188,21 @@ impl Room {
         self.send_as(EventKind::Reaction, &reaction).await.map(drop)
     }
 
-    /// Queues a failed message again. Waits for the disk.
+    /// Takes a message of the user's back, however far it is. One that was never sent is gone, as if
+    /// it had never been written. One that may have arrived is deleted: it goes out and the deletion
+    /// behind it, and if it never arrived, that is well too. It shows as deleted, or not at all, when
+    /// this returns; on disk by then. Waits for the disk, never for the network.
+    ///
+    /// # Errors
+    /// [`Error::UnknownMessage`] for what is no message and may have been sent; else as for
+    /// [`Room::delete`].
+    pub async fn cancel(&self, id: EventId) -> Result<(), Error> {
+        let delete = EventId::from_uuid(Uuid::now_v7());
+        let command = Command::Cancel { room: self.id, message: id, delete };
+        self.client.asker().ask(command).await.map(drop)
+    }
+
+    /// Queues a failed message again, with all the time there is. Waits for the disk.
     ///
     /// # Errors
     /// [`Error::UnknownMessage`] if it is not in the outbox or has not failed; [`Error::Store`];

@@ -251,6 +251,35 @@ impl Agent {
         }
     }
 
+    /// Asks something of an agent that may die of it. Gives nothing if it has died without an answer.
+    pub async fn ask_or_die(&self, mut question: Value) -> Option<Result<Value, Value>> {
+        let id = self.questions.fetch_add(1, Ordering::Relaxed);
+        question["id"] = id.into();
+        let line = format!("{question}\n");
+        if let Some(stdin) = self.stdin.lock().await.as_mut() {
+            // A dead one hears nothing.
+            let _ = stdin.write_all(line.as_bytes()).await;
+        }
+        self.until_ended_or("an answer or the end", |view| view.replies.contains_key(&id)).await;
+        let answer = self.view().replies.get(&id).cloned()?;
+        let error = answer.get("error").cloned();
+        Some(error.map_or_else(|| Ok(answer["ok"].clone()), Err))
+    }
+
+    /// Waits until what it shows is as wanted, or it has died. Gives whether it lives.
+    ///
+    /// # Panics
+    /// If neither comes to be, and if a promise is broken meanwhile.
+    pub async fn lives_until(&self, what: &str, mut wanted: impl FnMut(&View) -> bool) -> bool {
+        let mut met = false;
+        self.until_ended_or(what, |view| {
+            met = wanted(view);
+            met
+        })
+        .await;
+        met
+    }
+
     /// Asks something that has to succeed.
     ///
     /// # Panics

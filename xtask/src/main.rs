@@ -33,8 +33,9 @@ The project's commands.
   cargo xtask bench NAME [--json]
       A benchmark, built with all optimisations: a table, and as the last line one JSON object. There is
       `modes`: what each mode costs, counted in a simulation of 5,000 users, and how fast it is over real
-      sockets. And `store`: the client's store beside bare SQLite with the same tables. `bench modes
-      --help` has every flag.
+      sockets. `store`: the client's store beside bare SQLite with the same tables. `send`: from `send` to the
+      screen beside a bare commit, and how a queue leaves. And `crash`: clients killed at every step.
+      `bench modes --help` has every flag.
   cargo xtask help
       This text.
 ";
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
-        ["bench"] => wrong("`bench` takes the name of a benchmark: modes, store"),
+        ["bench"] => wrong("`bench` takes the name of a benchmark: modes, store, send, crash"),
         ["bench", rest @ ..] => replace_by(suites::bench(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidewire_bench::{figures::Figures, modes, store};
+use tidewire_bench::{crash, figures::Figures, modes, send, store};
 
 /// The benchmarks. Each prints a table and, as its last line, one JSON object
 /// `{"figure": {"value": …, "unit": …, "goal": …, "holds": true|false}, …}`. They end with success
@@ -49,6 +49,28 @@ enum Bench {
         #[arg(long)]
         only: Option<store::Part>,
     },
+    /// From `send` to the screen, beside a bare commit of the same row, and how a queue leaves.
+    Send {
+        /// Nothing but the JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Some seconds, for tests: the figures say nothing of the goals.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Whether anything is lost, repeated, out of order or stuck, wherever a client is killed and
+    /// whatever becomes of the answers.
+    Crash {
+        /// Nothing but the JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Lives, each from a seed of its own.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// Of the steps of each operation, every one with every kind of death (1), or fewer.
+        #[arg(long, default_value_t = 1)]
+        thin: u64,
+    },
     /// The part of `store` that runs in a process of its own.
     #[command(hide = true)]
     StoreMemory {
@@ -72,6 +94,14 @@ async fn main() -> ExitCode {
             let plan = if quick { store::Plan::quick(seed) } else { store::Plan::full(seed) };
             let plan = store::Plan { only, ..plan };
             tell(json, &store::setting(plan), store::run(plan).await)
+        }
+        Bench::Send { json, quick } => {
+            let plan = if quick { send::Plan::quick() } else { send::Plan::full() };
+            tell(json, &send::setting(plan), send::run(plan).await)
+        }
+        Bench::Crash { json, seeds, thin } => {
+            let plan = crash::Plan { seeds, thin: thin.max(1) };
+            tell(json, &crash::setting(plan), crash::run(plan))
         }
         Bench::StoreMemory { data, rooms } => match store::child(&data, rooms).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -50,6 +50,11 @@ pub enum Fault {
     /// reset; then the fault is [`Fault::None`] again. The server has done what it was asked to,
     /// and the client does not know.
     LoseNextAnswer,
+    /// The same, but the first bytes of the answer are still delivered.
+    TearNextAnswer {
+        /// How many, of the piece that is read: an answer that is shorter loses its last byte.
+        after: usize,
+    },
     /// Each piece of data takes this long, both ways.
     Delay(Duration),
     /// A network that loses packets, as it looks from above TCP: nothing is missing, but what
@@ -104,7 +109,7 @@ pub struct Counters {
     pub bytes_down: u64,
     /// Bytes of the server that were ever kept back, see [`Fault::HoldAnswers`].
     pub bytes_held: u64,
-    /// Answers thrown away, see [`Fault::LoseNextAnswer`].
+    /// Answers thrown away, see [`Fault::LoseNextAnswer`] and [`Fault::TearNextAnswer`].
     pub lost_answers: u64,
     /// Packets lost and sent again, see [`Fault::Loss`].
     pub retransmissions: u64,
@@ -229,7 +234,7 @@ impl Shared {
     /// Whether this connection is the one whose answer gets lost. Only one is.
     fn take_loss(&self) -> bool {
         self.fault.send_if_modified(|told| {
-            let taken = told.fault == Fault::LoseNextAnswer;
+            let taken = matches!(told.fault, Fault::LoseNextAnswer | Fault::TearNextAnswer { .. });
             if taken {
                 *told = Told { fault: Fault::None, number: told.number + 1 };
             }

@@ -92,6 +92,16 @@ pub(super) async fn pump(
                 if read == 0 {
                     continue;
                 }
+                if let Fault::TearNextAnswer { after } = fault
+                    && way == Way::Down
+                    && *sent_under.lock().unwrap_or_else(PoisonError::into_inner) == number
+                    && shared.take_loss()
+                {
+                    to.write_all(&buffer[..after.min(read - 1)]).await?;
+                    to.flush().await?;
+                    shared.count(|counters| counters.lost_answers += 1);
+                    return Ok(End::Reset);
+                }
                 let mut under = sent_under.lock().unwrap_or_else(PoisonError::into_inner);
                 match (way, fault) {
                     (Way::Up, _) => *under = number,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
-    AppState, EventId, GapSide, Mode, NetworkKind, Role, RoomFilter, RoomId, RoomKind, RoomSort,
-    Seq, TimelineStart, UserId,
+    AppState, EventId, GapSide, Mode, NetworkKind, OnFailure, Role, RoomFilter, RoomId, RoomKind,
+    RoomSort, Seq, TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -91,6 +91,9 @@ pub(crate) enum Command {
         /// The message that it quotes, and the one in whose thread it stands.
         reply_to: Option<EventId>,
         thread: Option<EventId>,
+        #[serde(default)]
+        on_failure: OnFailure,
+        expires_after_ms: Option<u64>,
     },
     Edit {
         room: RoomId,
@@ -119,6 +122,14 @@ pub(crate) enum Command {
         message: EventId,
     },
     Discard {
+        room: RoomId,
+        message: EventId,
+    },
+    /// Kills the process at this step of the client's from now on.
+    DieAt {
+        step: u64,
+    },
+    Cancel {
         room: RoomId,
         message: EventId,
     },

@@ -218,6 +218,7 @@ pub(crate) fn stats_json(stats: &tidewire::Stats) -> Value {
         "sockets": stats.sockets,
         "streams": stats.streams,
         "frames_sent": stats.frames_sent,
+        "sends": stats.sends,
         "frames_received": stats.frames_received,
         "bytes_sent": stats.bytes_sent,
         "bytes_received": stats.bytes_received,

@@ -8,7 +8,9 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidewire_protocol::{ErrorBody, EventsQuery, HistoryQuery, SearchRequest, limits};
+use tidewire_protocol::{
+    ErrorBody, ErrorCode, EventsQuery, HistoryQuery, SearchRequest, WireError, limits,
+};
 
 use super::address::Address;
 use super::tls;
@@ -218,11 +220,20 @@ fn somebody_else() -> RequestError {
 /// What an answer that is no success says: the server's "no", or somebody else's.
 fn refusal(status: StatusCode, answer: &[u8]) -> RequestError {
     match serde_json::from_slice::<ErrorBody>(answer) {
-        Ok(body) => RequestError::Refused(body.error),
+        Ok(body) => RequestError::Refused(as_status_says(status, body.error)),
         Err(_) => {
             RequestError::Network(format!("status {status} from something else than the server"))
         }
     }
+}
+
+/// What a code of a newer server means is told by the status.
+fn as_status_says(status: StatusCode, mut error: WireError) -> WireError {
+    error.temporary |= matches!(status.as_u16(), 408 | 425 | 429 | 500..);
+    if status == StatusCode::UNAUTHORIZED && error.code.status() != status.as_u16() {
+        error.code = ErrorCode::TokenInvalid;
+    }
+    error
 }
 
 /// The whole chain of causes: the last one is what tells.
@@ -280,6 +291,24 @@ mod tests {
     #[test]
     fn a_user_id_can_not_break_out_of_its_place_in_a_path() {
         assert_eq!(escape("a/b?c=ü~"), "a%2Fb%3Fc%3D%C3%BC~");
+    }
+
+    #[test]
+    fn a_code_of_a_newer_server_is_taken_for_what_its_status_says() {
+        let answer = br#"{"error": {"code": "of_tomorrow", "message": "new"}}"#;
+        let told = |status: u16| match refusal(StatusCode::from_u16(status).unwrap(), answer) {
+            RequestError::Refused(error) => error,
+            other => panic!("{other}"),
+        };
+        for status in [408, 425, 429, 500, 502, 503] {
+            assert!(told(status).temporary, "{status}");
+        }
+        for status in [400, 403, 404, 409, 413, 422] {
+            assert!(!told(status).temporary, "{status}");
+        }
+        assert_eq!(told(401).code, ErrorCode::TokenInvalid, "another token is asked for");
+        let page = refusal(StatusCode::FORBIDDEN, b"<p>Please pay.</p>");
+        assert!(matches!(page, RequestError::Network(_)), "{page}");
     }
 
     #[tokio::test]

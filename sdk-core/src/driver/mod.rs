@@ -6,6 +6,7 @@ mod http;
 mod recorder;
 mod socket;
 mod sse;
+mod step;
 mod stored;
 mod stream;
 mod tls;
@@ -206,6 +207,7 @@ impl Driver {
                 },
                 Some(outcome) = inbox.recv() => self.outcome(outcome),
                 Some(frame) = self.frames.recv(), if self.engine.wants_frames() => {
+                    step::tell("frame");
                     if let Some(id) = self.socket.as_ref().map(|socket| socket.id) {
                         self.input(Input::Frame(id, Box::new(frame)));
                     }
@@ -338,6 +340,7 @@ impl Driver {
     }
 
     fn outcome(&mut self, outcome: Outcome) {
+        step::tell("outcome");
         match outcome {
             Outcome::Socket(id, event) => {
                 // What came before the end is heard before it: a `goaway` holds the slot.
@@ -384,6 +387,7 @@ impl Driver {
             if let Some(recorder) = &mut self.recorder {
                 recorder.decision(&effect);
             }
+            step::tell("effect");
             match effect {
                 Effect::OpenSocket(id) => self.open_socket(id),
                 Effect::CloseSocket(id) => {
@@ -416,6 +420,7 @@ impl Driver {
                     let outcomes = self.outcomes.clone();
                     let stored = Stored::of(&self.user, &transaction);
                     self.store.commit(transaction, move |result| {
+                        step::tell("committed");
                         if result.is_ok() {
                             stored.tell();
                         }

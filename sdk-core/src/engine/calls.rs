@@ -14,9 +14,10 @@ use crate::error::Error;
 impl Engine {
     pub(crate) fn command(&mut self, id: CommandId, command: Command) {
         match command {
-            Command::Send { room, op } => self.enqueue(id, room, op),
+            Command::Send { room, op, options } => self.enqueue(id, room, op, options),
             Command::Retry(event) => self.retry(id, event),
             Command::Discard(event) => self.discard(id, event),
+            Command::Cancel { room, message, delete } => self.cancel(id, room, message, delete),
             Command::OpenTimeline(timeline, room) => {
                 self.open_timeline(id, timeline, room, TimelineStart::Newest);
             }

@@ -14,6 +14,7 @@ use super::effect::{ListId, TimelineId};
 use super::life::logout::Logout;
 use super::mode::budget::{Budget, BudgetReport};
 use super::mode::ceilings::Network;
+use super::outbox::SendOptions;
 use super::people::peers::Presence;
 use super::rooms::list::RoomListQuery;
 use super::rooms::settings::SettingsChange;
@@ -53,11 +54,23 @@ pub enum Command {
         room: RoomId,
         /// The operation.
         op: tidewire_protocol::Op,
+        /// How it is sent.
+        #[serde(default)]
+        options: SendOptions,
     },
     /// Queue a failed operation again.
     Retry(EventId),
     /// Take a failed operation out of the outbox.
     Discard(EventId),
+    /// Take a message back: one that was never sent is gone, any other is deleted.
+    Cancel {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        message: EventId,
+        /// The id that the deletion gets, if there has to be one.
+        delete: EventId,
+    },
     /// Open a timeline at the newest messages.
     OpenTimeline(TimelineId, RoomId),
     /// Open a timeline anywhere.

@@ -77,7 +77,7 @@ pub use life::auth::{TokenError, TokenInfo};
 pub use life::logout::Logout;
 pub use mode::budget::{Budget, BudgetReport, Spent};
 pub use mode::ceilings::{ModeReport, Network, NetworkKind, Reason};
-pub use outbox::{FailReason, OutboxRow};
+pub use outbox::{FailReason, OnFailure, OutboxRow, SendOptions};
 pub use people::peers::Presence;
 pub use query::{Query, Repair, RoomRow, Rows, Sizes, StartRows};
 pub use rooms::heads::{Draft, Wish};
@@ -272,6 +272,11 @@ pub struct Engine {
     /// A poll is due now.
     poll_due: bool,
     http_backoff: Backoff,
+    /// Of operations that the server put off.
+    ops_backoff: Backoff,
+    ops_put_off_at: Option<u64>,
+    /// Until when the server asked for no operations.
+    ops_slot_until: u64,
     /// Until when the server asked this client to make no requests, and to open no socket.
     http_slot_until: u64,
     link_slot_until: u64,
@@ -367,6 +372,9 @@ impl Engine {
             boot: None,
             poll_due: true,
             http_backoff: Backoff::new(),
+            ops_backoff: Backoff::new(),
+            ops_put_off_at: None,
+            ops_slot_until: 0,
             http_slot_until: 0,
             link_slot_until: 0,
             idempotency_window_ms: tidewire_protocol::limits::IDEMPOTENCY_WINDOW_MS,
@@ -473,6 +481,7 @@ impl Engine {
                 | Timer::StreamRetry
                 | Timer::HttpRetry
                 | Timer::OpsRetry
+                | Timer::Expiry
                 | Timer::FetchRetry
                 | Timer::Receipts
                 | Timer::Typing
@@ -540,6 +549,12 @@ impl Engine {
         self.rooms.get(&room).filter(|_| on_disk).map(|room| (room.feed_seq, &room.held))
     }
 
+    /// Rooms whose operations are on their way.
+    #[cfg(test)]
+    pub(crate) fn sends_in_flight(&self) -> usize {
+        self.outbox.flights()
+    }
+
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.stats
@@ -577,6 +592,7 @@ impl Engine {
             // Before the socket: where that takes over, the stream ends first.
             self.advance_stream();
             self.advance_link();
+            self.advance_expiry();
             self.advance_outbox();
             self.advance_reader();
             // After it: what rides on a poll needs no frame of its own.

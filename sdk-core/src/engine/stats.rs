@@ -52,6 +52,8 @@ pub struct Stats {
     pub streams: u64,
     /// Frames sent.
     pub frames_sent: u64,
+    /// Requests, counted for each room in them, and frames that carried operations of the outbox.
+    pub sends: u64,
     /// Frames received, over sockets and event streams.
     pub frames_received: u64,
     /// Bytes of payload sent: see [`Traffic`].
@@ -98,6 +100,7 @@ macro_rules! each_counter {
             sockets: $op($a.sockets, $b.sockets),
             streams: $op($a.streams, $b.streams),
             frames_sent: $op($a.frames_sent, $b.frames_sent),
+            sends: $op($a.sends, $b.sends),
             frames_received: $op($a.frames_received, $b.frames_received),
             bytes_sent: $op($a.bytes_sent, $b.bytes_sent),
             bytes_received: $op($a.bytes_received, $b.bytes_received),

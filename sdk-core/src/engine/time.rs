@@ -23,6 +23,8 @@ pub enum Timer {
     HttpRetry,
     /// Operations may go out again: the server gave them a slot.
     OpsRetry,
+    /// The time of an operation is over that was to be sent within one.
+    Expiry,
     /// What an open window lacks may be fetched again after a failure.
     FetchRetry,
     /// The peer of the socket owes an answer: `welcome`, `sent`, `synced` or `pong`.

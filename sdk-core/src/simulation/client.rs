@@ -15,8 +15,8 @@ use super::disk::Disk;
 use crate::config::Config;
 use crate::engine::{
     Command, CommandId, Effect, Engine, Input, ListId, Notice, Now, Problem, Query, Reply, Request,
-    RequestId, RoomListQuery, RoomListRow, Row, Rows, SocketId, StartRows, StoreToken, TimelineId,
-    TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
+    RequestId, RoomListQuery, RoomListRow, Row, Rows, SendOptions, SocketId, StartRows, StoreToken,
+    TimelineId, TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
 
@@ -103,6 +103,15 @@ pub struct SimClient {
     pub failing_commits: u32,
     /// Queries that fail from now on.
     pub failing_loads: u32,
+    /// Steps since the client was added: each thing that the engine asked for, each job of the store
+    /// before it is done, and again before the engine hears of it.
+    pub steps: u64,
+    /// The step at which the process dies.
+    pub(super) dies_at: Option<u64>,
+    /// Since it died, until it starts again.
+    pub(super) dead: bool,
+    /// Whether it died just as the store had carried out a transaction.
+    committing: bool,
     /// Bytes that passed, if they are counted.
     pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
@@ -155,6 +164,10 @@ impl SimClient {
             stores: false,
             failing_commits: 0,
             failing_loads: 0,
+            steps: 0,
+            dies_at: None,
+            dead: false,
+            committing: false,
             traffic: Traffic::default(),
             looks: true,
             broken: None,
@@ -172,9 +185,12 @@ impl SimClient {
         if let Some(tape) = &mut self.tape {
             tape.begin(&self.engine, &self.config, seed, self.now);
         }
-        self.disk.release();
+        self.dead = false;
+        self.disk.die(std::mem::take(&mut self.committing));
         self.jobs.clear();
         self.wants.clear();
+        self.updated.clear();
+        self.refused.clear();
         self.rows.clear();
         self.timelines.clear();
         self.opening.clear();
@@ -188,6 +204,9 @@ impl SimClient {
 
     /// Gives the engine an input, and takes what comes of it.
     pub(crate) fn input(&mut self, input: Input) -> bool {
+        if self.dead {
+            return false;
+        }
         self.inputs += 1;
         #[cfg(test)]
         if let Some(tape) = &mut self.tape {
@@ -205,8 +224,21 @@ impl SimClient {
         given
     }
 
+    /// One step further. Gives whether the process is dead by now.
+    fn step(&mut self) -> bool {
+        self.steps += 1;
+        if self.dies_at.is_some_and(|at| at <= self.steps) {
+            self.dies_at = None;
+            self.dead = true;
+        }
+        self.dead
+    }
+
     fn collect(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            if self.step() {
+                return;
+            }
             #[cfg(test)]
             if let Some(tape) = &mut self.tape {
                 tape.decision(&effect);
@@ -348,9 +380,28 @@ impl SimClient {
         kind: EventKind,
         content: Content,
     ) -> (EventId, CommandId) {
+        self.operate_with(room, kind, content, SendOptions::default())
+    }
+
+    /// The same with options.
+    pub(crate) fn operate_with(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
         let number = self.number();
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
-        (id, self.command(Command::Send { room, op: Op { id, kind, content } }))
+        (id, self.command(Command::Send { room, op: Op { id, kind, content }, options }))
+    }
+
+    /// Takes a message back.
+    pub(super) fn cancel(&mut self, room: RoomId, message: EventId) -> CommandId {
+        let number = self.number();
+        let delete =
+            EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
+        self.command(Command::Cancel { room, message, delete })
     }
 
     pub(super) fn open(&mut self, room: RoomId) -> TimelineId {
@@ -404,6 +455,9 @@ impl SimClient {
     /// one; nothing if there was no job.
     pub(super) fn store_step(&mut self) -> Option<StoreStep> {
         let job = self.jobs.pop_front()?;
+        if self.step() {
+            return None;
+        }
         let mut step = StoreStep::Other;
         self.stores = !matches!(job, StoreJob::Release);
         match job {
@@ -417,6 +471,10 @@ impl SimClient {
                 if result.is_ok() {
                     self.commits += 1;
                     step = StoreStep::Committed;
+                }
+                if self.step() {
+                    self.committing = true;
+                    return Some(step);
                 }
                 self.input(Input::Committed(token, result));
             }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use tidewire_protocol::{EventsQuery, ServerFrame};
 
 use super::happening::Happening;
+use super::network::Harm;
 use super::simulation::Simulation;
 use super::socket::ModelSocket;
 use crate::engine::SocketId;
@@ -136,17 +137,31 @@ impl Simulation {
     /// Frames of the server leave.
     pub(super) fn send_down(&mut self, id: u64, frames: Vec<ServerFrame>) {
         for frame in frames {
+            let Some(node) = self.connections.get(&id).map(|connection| connection.node) else {
+                return;
+            };
+            let harm = self.next_harm(node);
+            let late = match harm {
+                // Nothing is missing in the middle of a stream: what is lost is the rest of it.
+                Some(Harm::Drop | Harm::Truncate) => {
+                    self.break_connection(id, harm == Some(Harm::Drop));
+                    return;
+                }
+                Some(Harm::Delay(ms)) => ms,
+                Some(Harm::Repeat) | None => 0,
+            };
             let Simulation { nodes, rng, connections, now, .. } = self;
             let Some(connection) = connections.get_mut(&id) else { return };
             let network = &nodes[connection.node].network;
-            let at = connection.down_at.max(*now + network.frame_delay(rng));
+            let at = connection.down_at.max(*now + network.frame_delay(rng)) + late;
             connection.down_at = at;
             let may_repeat = !connection.model.stream
                 && matches!(
                     frame,
                     ServerFrame::Batch(_) | ServerFrame::Live(_) | ServerFrame::Synced(_)
                 );
-            let again = may_repeat && super::network::chance(rng, network.repeat);
+            let planned = harm == Some(Harm::Repeat);
+            let again = planned || may_repeat && super::network::chance(rng, network.repeat);
             if again {
                 self.counts.repeated += 1;
                 self.at(at, Happening::FrameDown(id, Box::new(frame.clone())));

@@ -37,6 +37,13 @@ pub trait Disk: std::fmt::Debug {
 
     /// Lets go of the files. The next query opens them again.
     fn release(&mut self) {}
+
+    /// The process is killed; `committing`: just as a transaction was carried out, of which nobody has
+    /// heard. What was committed stays, unless the power failed as well.
+    fn die(&mut self, committing: bool) {
+        let _ = committing;
+        self.release();
+    }
 }
 
 /// SQLite in memory, with the real transaction executor.

@@ -3,11 +3,11 @@
 use tidewire_protocol::{AppState, Content, EventId, EventKind, Mode, RoomId, Seq, UserId};
 
 use super::client::SimClient;
-use super::network::Profile;
+use super::network::{Harm, Profile};
 use super::simulation::Simulation;
 use crate::engine::{
     Command, CommandId, Engine, Input, ListId, ModeReport, Network, RoomListQuery, RoomListRow,
-    Row, Signal, StartRows, Stats, TimelineId, TimelineStart, Unread,
+    Row, SendOptions, Signal, StartRows, Stats, TimelineId, TimelineStart, Unread,
 };
 
 /// One client. What it is asked to do happens at this moment; what follows, as time passes.
@@ -90,6 +90,22 @@ impl Handle<'_> {
         content: Content,
     ) -> (EventId, CommandId) {
         self.act(|client| client.operate(room, kind, content))
+    }
+
+    /// The same with options.
+    pub fn operate_with(
+        &mut self,
+        room: RoomId,
+        kind: EventKind,
+        content: Content,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        self.act(|client| client.operate_with(room, kind, content, options))
+    }
+
+    /// Takes a message back.
+    pub fn cancel(&mut self, room: RoomId, message: EventId) -> CommandId {
+        self.act(|client| client.cancel(room, message))
     }
 
     /// Opens a timeline anywhere. Gives the command that does, too.
@@ -204,14 +220,30 @@ impl Handle<'_> {
 
     /// The process dies, with everything that is not on disk, and starts again.
     pub fn restart(&mut self) {
-        let now = self.simulation.clock();
-        let seed = self.simulation.rng.u64(..);
-        self.simulation.counts.client_restarts += 1;
         self.simulation.drop_everything(self.number);
-        let node = &mut self.simulation.nodes[self.number];
-        node.wake_at = None;
-        node.client.now = now;
-        node.client.restart(seed);
-        self.simulation.pump(self.number);
+        self.simulation.rise(self.number);
+    }
+
+    /// The process dies at the `step`th step from now on (see [`SimClient::steps`]), and starts again
+    /// within 3 s.
+    pub fn die_at(&mut self, step: u64) {
+        let client = &mut self.simulation.nodes[self.number].client;
+        client.dies_at = Some(client.steps + step);
+    }
+
+    /// It lives on. Gives whether it has died since it was told to.
+    pub fn live_on(&mut self) -> bool {
+        self.simulation.nodes[self.number].client.dies_at.take().is_none()
+    }
+
+    /// Answers and frames of the server's so far.
+    pub fn answers(&self) -> u64 {
+        self.simulation.nodes[self.number].harms.answers
+    }
+
+    /// What becomes of the `nth` answer or frame from now on: 1 for the next.
+    pub fn harm_answer(&mut self, nth: u64, harm: Harm) {
+        let harms = &mut self.simulation.nodes[self.number].harms;
+        harms.planned.insert(harms.answers + nth, harm);
     }
 }

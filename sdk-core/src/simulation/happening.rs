@@ -5,7 +5,7 @@ use tidewire_protocol::{ClientFrame, ErrorCode, EventsQuery, ServerFrame, WireEr
 use super::audience::worth_telling;
 use super::checks;
 use super::client::{StoreStep, Want};
-use super::network::chance;
+use super::network::{Harm, chance};
 use super::simulation::{Audience, Simulation};
 use crate::config::millis;
 use crate::defaults;
@@ -22,6 +22,8 @@ pub(super) enum Happening {
     Wake(usize),
     /// The store does its next job.
     Store(usize),
+    /// A client whose process has died starts again.
+    Rises(usize),
     /// The app's token provider answers.
     Token {
         node: usize,
@@ -104,6 +106,11 @@ impl Simulation {
                 }
             }
             Happening::Store(node) => self.store(node),
+            Happening::Rises(node) => {
+                if self.nodes[node].client.dead {
+                    self.rise(node);
+                }
+            }
             Happening::Token { node, net } => {
                 if self.nodes[node].net == net {
                     self.input(node, Input::Token(Ok(TokenInfo::default())));
@@ -116,6 +123,12 @@ impl Simulation {
                 if self.nodes[node].net == net {
                     if let Ok(answer) = &*answer {
                         self.received(node, || answer_bytes(answer));
+                    }
+                    let sends = self.nodes[node].sends.remove(&id.0);
+                    if let Err(RequestError::Refused(error)) = &*answer
+                        && sends
+                    {
+                        self.told_slot(node, error);
                     }
                     self.input(node, Input::Response(id, answer));
                 }
@@ -178,6 +191,13 @@ impl Simulation {
             }
         }
         let now = self.now;
+        if self.nodes[node].client.dead {
+            self.drop_everything(node);
+            self.nodes[node].client.jobs.clear();
+            let wait = self.rng.u64(0..=3_000);
+            self.after(wait, Happening::Rises(node));
+            return;
+        }
         let of = &mut self.nodes[node];
         if !of.storing && !of.client.jobs.is_empty() {
             of.storing = true;
@@ -192,6 +212,33 @@ impl Simulation {
                 self.at(at, Happening::Wake(node));
             }
         }
+    }
+
+    /// A client's process starts, on what is on disk.
+    pub(super) fn rise(&mut self, node: usize) {
+        let now = self.clock();
+        let seed = self.rng.u64(..);
+        self.counts.client_restarts += 1;
+        let of = &mut self.nodes[node];
+        of.wake_at = None;
+        of.sends.clear();
+        // Kept in memory.
+        of.slot_until = 0;
+        of.client.now = now;
+        of.client.restart(seed);
+        self.pump(node);
+    }
+
+    /// The server has refused operations.
+    fn told_slot(&mut self, node: usize, error: &WireError) {
+        let slot = error.retry_after_ms.unwrap_or_default();
+        let of = &mut self.nodes[node];
+        of.slot_until = of.slot_until.max(self.now + slot);
+    }
+
+    /// Operations leave a client.
+    fn ops_leave(&mut self, node: usize) {
+        self.counts.early_sends += u64::from(self.now < self.nodes[node].slot_until);
     }
 
     /// Nothing on its way concerns the client any more.
@@ -242,6 +289,11 @@ impl Simulation {
             {
                 let socket = connection.socket;
                 self.counts.frames_down += 1;
+                if let ServerFrame::Sent(tidewire_protocol::Sent { error: Some(error), .. }) =
+                    &frame
+                {
+                    self.told_slot(node, error);
+                }
                 let frame = if self.counts_bytes {
                     self.received(node, || json_bytes(&frame));
                     frame
@@ -280,6 +332,9 @@ impl Simulation {
     fn send_up(&mut self, node: usize, socket: u64, frame: ClientFrame) {
         self.sent(node, || json_bytes(&frame));
         let Some(id) = self.nodes[node].sockets.get(&socket).copied() else { return };
+        if matches!(frame, ClientFrame::Send(_)) {
+            self.ops_leave(node);
+        }
         let Simulation { nodes, rng, connections, now, .. } = self;
         let Some(connection) = connections.get_mut(&id) else { return };
         let at = connection.up_at.max(*now + nodes[node].network.frame_delay(rng));
@@ -289,6 +344,10 @@ impl Simulation {
 
     fn send_request(&mut self, node: usize, id: RequestId, request: Request) {
         self.sent(node, || request_bytes(&request));
+        if carries_ops(&request) {
+            self.ops_leave(node);
+            self.nodes[node].sends.insert(id.0);
+        }
         let net = self.nodes[node].net;
         let sent_at = self.now;
         let lost = chance(&mut self.rng, self.nodes[node].network.loss) || !self.passes(node);
@@ -353,10 +412,22 @@ impl Simulation {
         if !heard {
             return;
         }
+        let harm = self.next_harm(node);
+        let answer = match harm {
+            // The client hears of it in time.
+            Some(Harm::Drop) => Err(RequestError::Network("no answer in time".into())),
+            Some(Harm::Truncate) => Err(RequestError::Network("the answer broke off".into())),
+            _ => answer,
+        };
         let Simulation { nodes, rng, .. } = self;
         let network = &nodes[node].network;
-        let wait = network.answer_delay(rng);
-        let again = chance(rng, network.repeat).then(|| network.answer_delay(rng));
+        let wait = match harm {
+            Some(Harm::Drop) => millis(defaults::REQUEST_TIMEOUT),
+            Some(Harm::Delay(ms)) => network.answer_delay(rng) + ms,
+            _ => network.answer_delay(rng),
+        };
+        let repeats = harm == Some(Harm::Repeat) || chance(rng, network.repeat);
+        let again = repeats.then(|| network.answer_delay(rng));
         if let Some(later) = again {
             self.counts.repeated += 1;
             let answer = Box::new(answer.clone());
@@ -368,6 +439,13 @@ impl Simulation {
             self.at(given_up.max(self.now), Happening::Answered { node, net, id, answer });
         }
         self.after(wait, Happening::Answered { node, net, id, answer: Box::new(answer) });
+    }
+
+    /// What a test has planned for the next answer or frame.
+    pub(super) fn next_harm(&mut self, node: usize) -> Option<Harm> {
+        let harm = self.nodes[node].harms.next();
+        self.counts.harmed += u64::from(harm.is_some());
+        harm
     }
 
     fn opened(&mut self, id: u64) {
@@ -465,6 +543,14 @@ impl Simulation {
             self.send_down(id, vec![ServerFrame::Error { error, room: None }]);
             return;
         }
+        if let ClientFrame::Send(ops) = &frame
+            && let Some(error) = self.busy()
+        {
+            let sent =
+                tidewire_protocol::Sent { room: ops.room, results: Vec::new(), error: Some(error) };
+            self.send_down(id, vec![ServerFrame::Sent(sent)]);
+            return;
+        }
         let instance = self.nodes[node].instance;
         self.server.applied = self.applied(instance);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -495,6 +581,14 @@ impl Simulation {
         for id in ids {
             self.send_down(id, vec![ServerFrame::Policy { online, policy }]);
         }
+    }
+}
+
+fn carries_ops(request: &Request) -> bool {
+    match request {
+        Request::Ops(..) => true,
+        Request::Sync(sync) => !sync.ops.is_empty(),
+        _ => false,
     }
 }
 

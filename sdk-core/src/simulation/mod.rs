@@ -60,7 +60,7 @@ pub use checks::{Broken, check_events, check_folds, check_rows, check_store};
 pub use client::SimClient;
 pub use disk::{Disk, FileDisk, MemoryDisk, NoDisk};
 pub use handle::Handle;
-pub use network::Profile;
+pub use network::{Harm, Profile};
 pub use server::{ModelRoom, ModelServer, cursor_at, room_id};
 pub use simulation::{Audience, Counts, Simulation};
 pub use socket::ModelSocket;

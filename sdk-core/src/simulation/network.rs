@@ -99,6 +99,35 @@ impl Profile {
     }
 }
 
+/// What becomes of one answer or frame of the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// It never comes, and nobody tells the client.
+    Drop,
+    /// It comes so many ms later; what follows it on a socket, behind it.
+    Delay(u64),
+    /// It comes twice.
+    Repeat,
+    /// It breaks off in the middle.
+    Truncate,
+}
+
+/// What becomes of the answers to one client, by their number.
+#[derive(Debug, Default)]
+pub(super) struct Harms {
+    /// Answers and frames so far.
+    pub(super) answers: u64,
+    pub(super) planned: std::collections::BTreeMap<u64, Harm>,
+}
+
+impl Harms {
+    /// Counts one more. Gives what becomes of it.
+    pub(super) fn next(&mut self) -> Option<Harm> {
+        self.answers += 1;
+        self.planned.remove(&self.answers)
+    }
+}
+
 pub(super) fn chance(rng: &mut fastrand::Rng, share: f64) -> bool {
     share > 0.0 && rng.f64() < share
 }

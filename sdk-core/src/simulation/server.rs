@@ -383,6 +383,13 @@ impl ModelServer {
         self.append(room, user, EventKind::Message, &message)
     }
 
+    /// The same under an id of the caller's choice.
+    #[cfg(test)]
+    pub(crate) fn speak_as(&mut self, room: RoomId, user: &UserId, text: &str, id: EventId) {
+        let content = Content::of(&MessageContent::of_text(text)).unwrap();
+        self.write(room, user, Op { id, kind: EventKind::Message, content });
+    }
+
     /// An event that no client has sent.
     pub(crate) fn append<T: serde::Serialize>(
         &mut self,

@@ -1,7 +1,7 @@
 //! Many clients, one server, one clock.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use tidewire_protocol::{NewRoom, Policy, RoomId, RoomKind, ServerFrame, UserId};
 
@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::disk::{Disk, MemoryDisk};
 use super::handle::Handle;
 use super::happening::{Entry, Happening};
-use super::network::Profile;
+use super::network::{Harms, Profile};
 use super::server::{ModelServer, News, room_id};
 use crate::config::Config;
 use crate::engine::Now;
@@ -64,6 +64,11 @@ pub struct Counts {
     pub client_restarts: u64,
     /// Commits that failed.
     pub failed_commits: u64,
+    /// Answers and frames that were harmed as a test had planned.
+    pub harmed: u64,
+    /// Requests and frames with operations that left before the slot that the server had given for
+    /// operations refused before.
+    pub early_sends: u64,
     /// Bytes of JSON that clients sent, if they are counted.
     pub bytes_up: u64,
     /// Bytes of JSON that clients received, if they are counted.
@@ -87,6 +92,12 @@ pub(super) struct Node {
     pub(super) instance: usize,
     /// Of the commits, the share that fails.
     pub(super) failing: f64,
+    /// What becomes of answers.
+    pub(super) harms: Harms,
+    /// Requests with operations that were not answered yet.
+    pub(super) sends: BTreeSet<u64>,
+    /// Until when the server has asked to send nothing.
+    pub(super) slot_until: u64,
 }
 
 /// Engines and a model of the server under a virtual clock. See the [module](super).
@@ -260,6 +271,9 @@ impl Simulation {
             sockets: HashMap::new(),
             instance: self.rng.usize(0..self.lags.len()),
             failing: 0.0,
+            harms: Harms::default(),
+            sends: BTreeSet::new(),
+            slot_until: 0,
         });
         self.by_user.entry(user).or_default().push(number);
         self.pump(number);
@@ -453,7 +467,8 @@ impl Simulation {
         }
     }
 
-    /// For so many ms the server refuses this share of what comes, with 429 or 503 and a slot.
+    /// For so many ms the server refuses this share of requests, greetings and operations, with 429 or
+    /// 503, and mostly with a slot.
     pub fn storm(&mut self, ms: u64, share: f64) {
         self.storm_until = self.now + ms;
         self.storm_share = share;

@@ -58,6 +58,12 @@ impl ModelServer {
 }
 
 impl ModelRoom {
+    /// What an event of the room has become, as `reader` sees it.
+    pub fn now(&self, id: EventId, reader: &UserId) -> Option<Event> {
+        let event = self.log.get(*self.ids.get(&id)?)?;
+        Some(self.folded(event, self.head(), reader))
+    }
+
     /// The events that make a row of the room's timeline: what changes another one makes none, nor
     /// what stands in a thread.
     pub fn rows(&self) -> Vec<EventId> {

@@ -381,6 +381,13 @@ impl World {
         true
     }
 
+    /// What is on its way to the server over the socket never gets there.
+    pub(crate) fn drop_frames(&mut self) {
+        if let Some((_, wire)) = &mut self.socket {
+            wire.to_server.clear();
+        }
+    }
+
     pub(crate) fn has_socket(&self) -> bool {
         self.socket.is_some()
     }

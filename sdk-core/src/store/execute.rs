@@ -24,8 +24,8 @@ pub(crate) struct Database {
     pub(super) path: PathBuf,
     /// What the cache's tables are called on this connection.
     pub(super) cache: &'static str,
-    /// Whether the outbox waits for the disk (`synchronous = FULL`) now.
-    durable: bool,
+    /// Whether the outbox waits for the disk (`synchronous = FULL`) now, and whether the cache does.
+    durable: (bool, bool),
     /// Whether a transaction failed since the engine last loaded what is committed.
     failed: bool,
     /// What says that the files are damaged, if anything did.
@@ -60,7 +60,7 @@ impl Database {
             connection,
             path: path.to_owned(),
             cache: "main",
-            durable: false,
+            durable: (false, false),
             failed: false,
             damage: None,
             repair: None,
@@ -95,11 +95,7 @@ impl Database {
     }
 
     fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<Vec<Event>> {
-        if self.durable != transaction.durable {
-            let level = if transaction.durable { "FULL" } else { "NORMAL" };
-            self.connection.pragma_update(Some("main"), "synchronous", level)?;
-            self.durable = transaction.durable;
-        }
+        self.wait_for_disk(transaction)?;
         let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = Writer {
             sqlite: &sqlite,
@@ -115,6 +111,24 @@ impl Database {
         let folded = writer.folded;
         sqlite.commit()?;
         Ok(folded)
+    }
+
+    /// Sets for what the commit waits. Of the cache only what the user has read is promised to survive
+    /// a power loss: everything else comes from the server again.
+    fn wait_for_disk(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
+        let reads = |write: &Write| matches!(write, Write::MarkRead { .. });
+        let cache = transaction.durable && transaction.writes.iter().any(reads);
+        let wanted = (transaction.durable, cache);
+        let level = |durable| if durable { "FULL" } else { "NORMAL" };
+        if self.durable.0 != wanted.0 {
+            self.connection.pragma_update(Some("main"), "synchronous", level(wanted.0))?;
+        }
+        // One file holds both in memory, where nothing waits.
+        if self.durable.1 != wanted.1 && self.cache != "main" {
+            self.connection.pragma_update(Some(self.cache), "synchronous", level(wanted.1))?;
+        }
+        self.durable = wanted;
+        Ok(())
     }
 
     /// The typed error. Once damage is found, no file is trusted until both are looked through.
@@ -254,14 +268,19 @@ impl Writer<'_> {
                 self.run("DELETE FROM wishes WHERE room = ?1", params![room.uuid().as_bytes()])
             }
             Write::Enqueue(row) => self.run(
-                "INSERT INTO outbox (room, id, kind, content, queued_at, failed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
+                "INSERT INTO outbox (room, id, kind, content, queued_at, queued_by_server,
+                     attempted_at, skips, expires_after)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     row.room.uuid().as_bytes(),
                     row.op.id.uuid().as_bytes(),
                     row.op.kind.as_str(),
                     row.op.content.as_json(),
                     row.queued_at,
+                    row.queued_by_server,
+                    row.attempted_at,
+                    !row.holds(),
+                    row.options.expires_after_ms(),
                 ],
             ),
             Write::Attempted(ids, at) => {
@@ -280,16 +299,15 @@ impl Writer<'_> {
                 "UPDATE outbox SET content = ?2 WHERE id = ?1",
                 params![id.uuid().as_bytes(), content.as_json()],
             ),
-            Write::Failure(id, reason) => {
-                let reason = reason.as_ref().map(json).transpose()?;
-                // Queued again, it counts as never sent: the user takes the risk.
-                self.run(
-                    "UPDATE outbox SET failed = ?2,
-                         attempted_at = CASE WHEN ?2 IS NULL THEN NULL ELSE attempted_at END
-                     WHERE id = ?1",
-                    params![id.uuid().as_bytes(), reason],
-                )
-            }
+            Write::Failure(id, reason) => self.run(
+                "UPDATE outbox SET failed = ?2 WHERE id = ?1",
+                params![id.uuid().as_bytes(), json(reason)?],
+            ),
+            Write::Retry(id, at) => self.run(
+                "UPDATE outbox SET failed = NULL, attempted_at = ?2, expires_after = NULL
+                 WHERE id = ?1",
+                params![id.uuid().as_bytes(), at],
+            ),
             Write::Profile(profile, fetched_at) => self.run(
                 "INSERT OR REPLACE INTO profiles (user, profile, fetched_at) VALUES (?1, ?2, ?3)",
                 params![profile.user.as_str(), json(profile)?, fetched_at],

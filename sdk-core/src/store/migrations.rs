@@ -179,6 +179,19 @@ pub(super) const STEPS: &[Step] = &[
     INSERT INTO search_todo (rk, below) SELECT rk, max(head_seq, feed_seq) + 1 FROM rooms;
     ",
     },
+    // 3. What the app asked for beside a send: whether those behind it go on if it fails, and within how
+    //    many ms it is to be sent, for which its age by the server's clock counts. From here on
+    //    `attempted_at` is written before anything leaves. What was queued before may have left just
+    //    now without it.
+    Step {
+        own: "
+    ALTER TABLE outbox ADD COLUMN queued_by_server INTEGER;
+    ALTER TABLE outbox ADD COLUMN skips INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN expires_after INTEGER;
+    UPDATE outbox SET attempted_at = unixepoch() * 1000 WHERE attempted_at IS NULL;
+    ",
+        cache: "",
+    },
 ];
 
 /// The step whose cache part drops the outbox that the own part has taken over.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 use tidewire_protocol::{
@@ -14,7 +15,8 @@ use super::execute::{CURSOR, Database, EPOCH, int, seq};
 use super::folder::with_suffix;
 use crate::defaults;
 use crate::engine::{
-    Draft, FailReason, OutboxRow, Query, References, RoomRow, Rows, Sizes, StartRows, TailRow, Wish,
+    Draft, FailReason, OnFailure, OutboxRow, Query, References, RoomRow, Rows, SendOptions, Sizes,
+    StartRows, TailRow, Wish,
 };
 use crate::error::StoreError;
 
@@ -463,11 +465,13 @@ pub(super) fn read_outbox_row(connection: &Connection, n: i64) -> rusqlite::Resu
     connection.query_row(&format!("{OUTBOX} WHERE n = ?1"), [n], outbox_row)
 }
 
-const OUTBOX: &str = "SELECT room, id, kind, content, queued_at, attempted_at, failed FROM outbox";
+const OUTBOX: &str = "SELECT room, id, kind, content, queued_at, attempted_at, failed,
+     queued_by_server, skips, expires_after FROM outbox";
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     let kind: String = row.get(2)?;
     let failed: Option<String> = row.get(6)?;
+    let expires_after: Option<i64> = row.get(9)?;
     Ok(OutboxRow {
         room: RoomId::from_uuid(uuid(row, 0)?),
         op: Op {
@@ -479,6 +483,11 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         attempted_at: row.get(5)?,
         // A reason that can not be read is still a failure.
         failed: failed.map(|json| serde_json::from_str(&json).unwrap_or(FailReason::Unknown)),
+        queued_by_server: row.get(7)?,
+        options: SendOptions {
+            on_failure: if row.get(8)? { OnFailure::Skip } else { OnFailure::Hold },
+            expires_after: expires_after.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        },
     })
 }
 

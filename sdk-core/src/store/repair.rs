@@ -106,7 +106,7 @@ fn copy_rows(from: &Path, fresh: &mut Connection) -> rusqlite::Result<bool> {
     let mut whole = migrations::version(&damaged).is_ok_and(migrations::has_outbox);
     for table in tables(fresh)? {
         let key = key_of(fresh, &table)?;
-        let columns = columns_of(fresh, &table)?;
+        let columns = columns_of(fresh, &damaged, &table)?;
         let transaction = fresh.transaction()?;
         let mut all = false;
         for order in ["ASC", "DESC"] {
@@ -215,11 +215,20 @@ fn key_of(fresh: &Connection, table: &str) -> rusqlite::Result<String> {
     Ok(keys.into_iter().next().unwrap_or_else(|| "rowid".into()))
 }
 
-fn columns_of(fresh: &Connection, table: &str) -> rusqlite::Result<String> {
-    let columns: Vec<String> = fresh
-        .prepare("SELECT name FROM pragma_table_info(?1)")?
-        .query_map([table], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+/// The columns that both have: the damaged file may be of an earlier version. If it does not say, all.
+fn columns_of(fresh: &Connection, damaged: &Connection, table: &str) -> rusqlite::Result<String> {
+    let of = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare("SELECT name FROM pragma_table_info(?1)")?
+            .query_map([table], |row| row.get(0))?
+            .collect()
+    };
+    let mut columns = of(fresh)?;
+    if let Ok(there) = of(damaged)
+        && !there.is_empty()
+    {
+        columns.retain(|column| there.contains(column));
+    }
     Ok(columns.join(", "))
 }
 

@@ -188,6 +188,7 @@ fn of_write(write: &Write) -> String {
         | Write::Opened(..)
         | Write::Drop { .. }
         | Write::Attempted(..)
+        | Write::Retry(..)
         | Write::IndexMore(_)
         | Write::Dequeue(_) => format!("{write:?}"),
         Write::WipeCache(_) | Write::Epoch(_) | Write::ForgetCursor | Write::Cursor(_) => {

@@ -26,10 +26,11 @@ const WORDS: &[&str] = &[
     "why",
     "sdk",
     "holds",
+    "on_failure",
 ];
 
 /// Words that stand where a text of the system may stand too.
-const WORDS_OF_FAILURES: &[&str] = &["disk_full", "superseded", "unknown"];
+const WORDS_OF_FAILURES: &[&str] = &["disk_full", "superseded", "unknown", "expired"];
 
 /// Fields that name users, whatever their names look like.
 const USERS: &[&str] =

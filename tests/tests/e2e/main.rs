@@ -7,6 +7,7 @@ mod accounts;
 mod budget;
 mod changes;
 mod conformance;
+mod crash;
 mod cursors;
 mod damage;
 mod delivery;

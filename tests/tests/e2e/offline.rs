@@ -85,6 +85,42 @@ async fn what_waits_goes_out_by_itself_when_the_network_is_back() {
     assert!(ada.view().problems.is_empty());
 }
 
+// scenario: take-back
+#[tokio::test]
+async fn what_waits_can_be_taken_back_without_a_trace_even_after_a_kill() {
+    let world = World::start().await;
+    let network = world.network().await;
+    let setup = world.client_over(&network, "ada");
+    let ada = Agent::start(&setup).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    network.cut().await;
+    ada.network("none").await;
+    ada.in_mode("offline").await;
+    let gone = ada.send(&room, "never mind").await;
+    let options = json!({"cmd": "send", "room": room, "text": "too late", "on_failure": "skip",
+        "expires_after_ms": 1});
+    let late = ada.must(options).await["message"].as_str().unwrap().to_owned();
+    let kept = ada.send_numbers(&room, 1..=1).await;
+    ada.until("it expires", |view| {
+        view.timeline(&room).message(&late).is_some_and(|message| message.state == "failed")
+    })
+    .await;
+    ada.kill().await;
+    let ada = Agent::start(&setup).await;
+    ada.must(json!({"cmd": "cancel", "room": room, "message": gone})).await;
+    ada.kill().await;
+    network.set(Fault::None);
+
+    let ada = Agent::start(&setup).await;
+    ada.open(&room).await;
+    ada.sees(&room, &kept).await;
+    ada.must(json!({"cmd": "discard", "room": room, "message": late})).await;
+    let log = world.agree(&room, &[&bob], 2).await;
+    assert_eq!(log[1]["id"], *kept[0]);
+}
+
 #[tokio::test]
 async fn a_call_that_needs_the_server_says_so_and_a_send_does_not() {
     let world = World::start().await;

@@ -148,6 +148,8 @@ fn add(total: &mut Counts, other: Counts) {
         server_restarts,
         client_restarts,
         failed_commits,
+        harmed,
+        early_sends,
         bytes_up,
         bytes_down,
     } = other;
@@ -167,6 +169,8 @@ fn add(total: &mut Counts, other: Counts) {
     total.server_restarts += server_restarts;
     total.client_restarts += client_restarts;
     total.failed_commits += failed_commits;
+    total.harmed += harmed;
+    total.early_sends += early_sends;
     total.bytes_up += bytes_up;
     total.bytes_down += bytes_down;
 }

@@ -5,5 +5,7 @@
 
 mod app;
 mod campaign;
+mod crash;
 mod crowds;
+mod outage;
 mod planted;

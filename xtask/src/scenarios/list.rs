@@ -35,6 +35,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "take-back",
+        promise: "What waits can be taken back without a trace, and expires or is skipped if the app says so",
+        not_in: &[],
+    },
+    Scenario {
         id: "lost-answer",
         promise: "A send whose answer was lost creates no second message",
         not_in: &[],

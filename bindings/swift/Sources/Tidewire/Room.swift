@@ -30,6 +30,14 @@ public struct Room: Sendable, Identifiable {
         return try await client.send(room: id, message: message)
     }
 
+    /// The same with options: what becomes of those behind it if it fails, and how long there is time to
+    /// send it.
+    @discardableResult
+    public func send(_ message: OutgoingMessage, options: SendOptions) async throws -> String {
+        try gate.pass()
+        return try await client.sendWith(room: id, message: message, options: options)
+    }
+
     /// Sends a text that quotes another message of this room. As ``send(_:)``; readers see what
     /// is quoted as it is when they look: `replyTo` of the message.
     ///
@@ -155,7 +163,19 @@ public struct Room: Sendable, Identifiable {
             })
     }
 
-    /// Queues a failed message again. Goes on if the task is cancelled. Waits for the disk.
+    /// Takes a message of the user's back, however far it is. One that was never sent is gone, as if it
+    /// had never been written. One that may have arrived is deleted. Goes on if the task is cancelled.
+    /// Waits for the disk, never for the network.
+    ///
+    /// - Parameter message: its id.
+    /// - Throws: `UnknownMessage` for what is no message and may have been sent; else as
+    ///   ``delete(_:)``.
+    public func cancel(_ message: String) async throws {
+        try gate.pass()
+        try await client.cancel(room: id, message: message)
+    }
+
+    /// Queues a failed message again, with all the time there is. Goes on if the task is cancelled. Waits for the disk.
     ///
     /// - Parameter message: its id.
     /// - Throws: `InvalidId`, `UnknownMessage`, `Closed`, `Internal`, and those of the store.

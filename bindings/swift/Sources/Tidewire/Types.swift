@@ -14,6 +14,10 @@ public typealias MessageState = TidewireFFI.MessageState
 public typealias Reach = TidewireFFI.Reach
 /// Why a message failed. Trouble with the network is never a reason.
 public typealias FailReason = TidewireFFI.FailReason
+/// How something is sent: what a failure means for those behind it, and within what time.
+public typealias SendOptions = TidewireFFI.SendOptions
+/// What becomes of what was sent after a message of the same room, if that fails: `.hold` or `.skip`.
+public typealias OnFailure = TidewireFFI.OnFailure
 /// A message to send, with mentions and what the app wants to carry.
 public typealias OutgoingMessage = TidewireFFI.OutgoingMessage
 

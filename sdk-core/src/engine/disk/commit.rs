@@ -75,6 +75,8 @@ pub(crate) struct After {
     pub(crate) found: Option<(Finding, Arc<Message>)>,
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
+    /// Operations of which the disk says then that they may have been sent.
+    pub(crate) marked_sent: Vec<EventId>,
     /// An operation that says something else from then on.
     pub(crate) amended: Option<(EventId, Content)>,
     pub(crate) failed: Vec<(RoomId, EventId, Option<FailReason>)>,
@@ -209,9 +211,14 @@ impl Engine {
         if let Some((room, settings)) = after.wish {
             self.heads.set_wish(room, settings);
         }
+        self.outbox.marked(&after.marked_sent);
+        // What the user does himself never waits for a burst to end.
+        let by_user = after.reply.is_some();
+        let mut shown_at_once = BTreeSet::new();
         for id in after.dequeued {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
+                shown_at_once.extend(by_user.then_some(row.room));
             }
         }
         for (room, arrived) in after.arrived {
@@ -248,7 +255,8 @@ impl Engine {
         }
         if let Some(row) = after.enqueued {
             let room = row.room;
-            self.outbox.push_fresh(row);
+            let marked = row.attempted_at.is_some();
+            self.outbox.push_fresh(row, marked);
             self.rooms_changed = true;
             self.touch(room);
             // The user's own words never wait for a burst to end.
@@ -263,10 +271,14 @@ impl Engine {
         for (room, id, reason) in after.failed {
             self.outbox.set_failed(id, reason.clone());
             self.touch(room);
+            shown_at_once.extend(by_user.then_some(room));
             if let Some(reason) = reason {
                 let target = None;
                 self.notify(Notice::Problem(Problem::SendFailed { room, id, target, reason }));
             }
+        }
+        for room in shown_at_once {
+            self.flush_room(room);
         }
         for problem in after.given_up {
             self.notify(Notice::Problem(problem));

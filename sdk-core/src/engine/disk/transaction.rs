@@ -137,14 +137,18 @@ pub enum Write {
     },
     /// A new operation in the outbox.
     Enqueue(Box<OutboxRow>),
-    /// Operations were first sent at this time (wall clock, ms).
+    /// Operations may have been sent from this time on (ms since 1970-01-01 UTC). Written before
+    /// they are.
     Attempted(Vec<EventId>, i64),
     /// An operation reached the log, or the app discarded it.
     Dequeue(EventId),
     /// An operation that nobody but this client knows says something else.
     Amend(EventId, Content),
-    /// The server's "no" to an operation; `None` queues it again.
-    Failure(EventId, Option<crate::engine::outbox::FailReason>),
+    /// Why an operation failed.
+    Failure(EventId, crate::engine::outbox::FailReason),
+    /// A failed operation is queued again, with all the time there is. It counts as sent from this
+    /// time on (ms since 1970-01-01 UTC): the user takes the risk.
+    Retry(EventId, i64),
     /// A profile, and when it was fetched (wall clock, ms).
     Profile(Box<Profile>, i64),
 }

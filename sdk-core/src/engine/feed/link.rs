@@ -65,6 +65,14 @@ impl Link {
         }
     }
 
+    /// That of the token that the server knows this socket by.
+    pub(crate) fn token_generation(&self) -> u64 {
+        match self {
+            Link::Greeting(ready) | Link::Ready(ready) => ready.token_generation,
+            Link::Closed | Link::Opening(_) => 0,
+        }
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self, Link::Ready(_))
     }
@@ -182,6 +190,7 @@ impl Engine {
             return;
         }
         self.sockets_may_work();
+        self.sends_may_go_on();
         if let Some(ready) = self.link.greeted().filter(|ready| ready.hellos > 0) {
             ready.hellos -= 1;
             if ready.hellos == 0 {

@@ -216,7 +216,7 @@ impl Engine {
             sync.watch = self.watching.for_poll();
             watched = sync.watch.as_ref().map(|watch| watch.rooms.clone());
             sync.typing = self.board_typing();
-            if self.ages_are_known() {
+            if self.ages_are_known() && self.timers.get(Timer::OpsRetry).is_none() {
                 sync.ops = self.board_ops(Carrier::Request(id));
             }
             self.request_as(id, Request::Sync(sync), Purpose::Sync);
@@ -304,7 +304,7 @@ impl Engine {
     fn board_ops(&mut self, carrier: Carrier) -> Vec<RoomOps> {
         let mut bytes = 0;
         let mut aboard = Vec::new();
-        for room in self.outbox.ready().into_iter().take(SYNC_ROOMS) {
+        for room in self.marked_rooms().into_iter().take(SYNC_ROOMS) {
             let ops = self.outbox.next_ops(room);
             bytes += ops.iter().map(tidewire_protocol::Op::wire_bytes).sum::<usize>();
             if bytes > SYNC_OPS_BYTES && !aboard.is_empty() {
@@ -336,7 +336,15 @@ impl Engine {
     }
 
     fn sync_answered(&mut self, id: RequestId, answer: Result<Response, RequestError>) {
-        self.outbox.lost(Carrier::Request(id));
+        let sends = self.outbox.lost(Carrier::Request(id));
+        if let Err(RequestError::Refused(error)) = &answer
+            && sends
+            && error.temporary
+            && error.retry_after_ms.is_some()
+        {
+            // The slot is theirs as well, whatever carries them next.
+            self.ops_put_off(error);
+        }
         // An answer from before the socket was lost or the store failed: its page is too late,
         // what it says of operations is still true.
         let current = self.sync.take_if(|sync| sync.id == id);

@@ -135,6 +135,7 @@ impl Engine {
         self.sync = None;
         self.boot = None;
         self.http_backoff.reset();
+        self.ops_backoff.reset();
         self.link_backoff.reset();
         self.stream_backoff.reset();
         self.auth_wakes();
@@ -144,6 +145,9 @@ impl Engine {
         }
         if self.now.mono_ms < self.link_slot_until {
             self.timers.arm(Timer::SocketRetry, self.link_slot_until);
+        }
+        if self.now.mono_ms < self.ops_slot_until {
+            self.timers.arm(Timer::OpsRetry, self.ops_slot_until);
         }
         self.load_start();
     }

@@ -32,6 +32,8 @@ impl Engine {
     /// Nothing waits out an old failure.
     pub(crate) fn retry_everything(&mut self) {
         self.http_backoff.reset();
+        self.ops_backoff.reset();
+        self.sends_may_go_on();
         self.retry_links();
         self.forget_health();
         // A slot that the server gave stands: the crowd it spreads came back as well.

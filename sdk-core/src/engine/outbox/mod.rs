@@ -1,15 +1,20 @@
 //! The outbox: operations on their way to the server, first in first out within a room.
 
+mod expiry;
 mod mutate;
+mod options;
 pub(super) mod send;
+mod withdraw;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{Content, Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
 
 use super::effect::{RequestId, SocketId};
+use super::timeline::fold::Mutation;
+pub use options::{OnFailure, SendOptions};
 
 /// An operation in the outbox, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,10 +25,17 @@ pub struct OutboxRow {
     pub op: Op,
     /// When it was queued: wall clock, ms since 1970-01-01 UTC.
     pub queued_at: i64,
-    /// When it was first sent, if it ever was: wall clock, ms since 1970-01-01 UTC.
+    /// The same by the server's clock, if it was known then.
+    #[serde(default)]
+    pub queued_by_server: Option<i64>,
+    /// Since when it may have been sent, if it may: ms since 1970-01-01 UTC. On disk before anything
+    /// leaves, so that what has none was never sent.
     pub attempted_at: Option<i64>,
     /// Why it failed, if it did.
     pub failed: Option<FailReason>,
+    /// What the app asked for beside.
+    #[serde(default)]
+    pub options: SendOptions,
 }
 
 /// Why an operation failed. Trouble with the network is never a reason.
@@ -35,6 +47,9 @@ pub enum FailReason {
     /// It was first sent longer ago than the server remembers ids, so that sending it again could
     /// make a second one.
     Unknown,
+    /// It was to be sent within a time that is over ([`SendOptions::expires_after`]). If it had been
+    /// tried before, it may have arrived all the same; then it shows as sent once that is known.
+    Expired,
 }
 
 impl fmt::Display for FailReason {
@@ -44,6 +59,7 @@ impl fmt::Display for FailReason {
             FailReason::Unknown => {
                 f.write_str("it is too old to be sent again without risk: look whether it arrived")
             }
+            FailReason::Expired => f.write_str("it was not sent in the time that it had"),
         }
     }
 }
@@ -94,9 +110,17 @@ pub(crate) struct Outbox {
     rooms: HashMap<EventId, RoomId>,
     /// Rows whose fate is decided and on its way to the disk: they are not sent again.
     settled: HashMap<EventId, Fate>,
-    /// Rows that nobody but this client can know: queued by this process, and never sent. Of those
-    /// of an earlier one it is not certain, because that is written down beside the sending.
+    /// Rows that nobody but this client can know: they were never sent.
     fresh: HashSet<EventId>,
+    /// Those of them of which the disk says so too. They leave once it says that they may have been
+    /// sent.
+    unmarked: HashSet<EventId>,
+    /// Those of which that is on its way to the disk.
+    marking: HashSet<EventId>,
+    /// Rows that are to be sent within some time.
+    expiring: BTreeSet<EventId>,
+    /// Rows that hold nothing up if they fail.
+    skips: BTreeSet<EventId>,
     /// Rows that are being rewritten, with the number of rewritings on their way to the disk.
     /// Neither they nor what is behind them leaves.
     amended: HashMap<EventId, u32>,
@@ -106,7 +130,11 @@ impl Outbox {
     pub(crate) fn load(rows: Vec<OutboxRow>) -> Self {
         let mut outbox = Self::default();
         for row in rows {
-            outbox.push(row);
+            if row.attempted_at.is_none() {
+                outbox.push_fresh(row, false);
+            } else {
+                outbox.push(row);
+            }
         }
         outbox
     }
@@ -116,14 +144,75 @@ impl Outbox {
     }
 
     pub(crate) fn push(&mut self, row: OutboxRow) {
+        if row.options.expires_after.is_some() {
+            self.expiring.insert(row.op.id);
+        }
+        if !row.holds() {
+            self.skips.insert(row.op.id);
+        }
         self.rooms.insert(row.op.id, row.room);
         self.lanes.entry(row.room).or_default().rows.push_back(row);
     }
 
-    /// A row that has just been queued.
-    pub(crate) fn push_fresh(&mut self, row: OutboxRow) {
+    /// A row that was never sent. `marked`: whether the disk says already that it may have been.
+    pub(crate) fn push_fresh(&mut self, row: OutboxRow, marked: bool) {
         self.fresh.insert(row.op.id);
-        self.push(row);
+        if !marked {
+            self.unmarked.insert(row.op.id);
+        }
+        self.push(OutboxRow { attempted_at: None, ..row });
+    }
+
+    /// What leaves next of a room and is not marked on disk as that. From here on it waits for
+    /// [`Outbox::marked`].
+    pub(crate) fn mark(&mut self, room: RoomId) -> Vec<EventId> {
+        if self.unmarked.is_empty() {
+            return Vec::new();
+        }
+        let mut ids: Vec<EventId> = self.next_ops(room).iter().map(|op| op.id).collect();
+        ids.retain(|id| self.unmarked.contains(id));
+        self.marking.extend(&ids);
+        ids
+    }
+
+    /// That is on disk.
+    pub(crate) fn marked(&mut self, ids: &[EventId]) {
+        for id in ids {
+            self.unmarked.remove(id);
+            self.marking.remove(id);
+        }
+    }
+
+    /// A row is about to go: until then neither it nor what is behind it leaves.
+    pub(crate) fn hold(&mut self, id: EventId) {
+        self.marking.insert(id);
+    }
+
+    /// Rooms whose operations are on their way.
+    pub(crate) fn flights(&self) -> usize {
+        self.lanes.values().filter(|lane| lane.in_flight.is_some()).count()
+    }
+
+    /// Rows that are to be sent within some time, that have not failed and are not on their way.
+    pub(crate) fn expiring(&self) -> impl Iterator<Item = &OutboxRow> {
+        let lanes = self.lanes.values().filter(|_| !self.expiring.is_empty());
+        let rows =
+            lanes.flat_map(|lane| &lane.rows).filter(|row| self.expiring.contains(&row.op.id));
+        rows.filter(|row| row.failed.is_none() && !self.settled.contains_key(&row.op.id))
+            .filter(|row| self.flight(row.room).is_none_or(|flight| !flight.carries(row.op.id)))
+    }
+
+    /// What of a lane has failed and holds nothing up.
+    fn left_out(&self, lane: &Lane) -> Vec<EventId> {
+        if self.skips.is_empty() {
+            return Vec::new();
+        }
+        let skipped = |row: &&OutboxRow| self.has_failed(row) && !row.holds();
+        lane.rows.iter().filter(skipped).map(|row| row.op.id).collect()
+    }
+
+    fn has_failed(&self, row: &OutboxRow) -> bool {
+        row.failed.is_some() || self.settled.get(&row.op.id) == Some(&Fate::Failed)
     }
 
     /// Whether nobody but this client can know of a row: then it may still say something else, or
@@ -184,6 +273,10 @@ impl Outbox {
     pub(crate) fn remove(&mut self, id: EventId) -> Option<OutboxRow> {
         self.settled.remove(&id);
         self.fresh.remove(&id);
+        self.unmarked.remove(&id);
+        self.marking.remove(&id);
+        self.expiring.remove(&id);
+        self.skips.remove(&id);
         self.amended.remove(&id);
         let room = self.rooms.remove(&id)?;
         let lane = self.lanes.get_mut(&room)?;
@@ -211,7 +304,12 @@ impl Outbox {
             if again {
                 // The user wants it sent again, at his own risk if it was sent long ago.
                 row.attempted_at = None;
+                row.options.expires_after = None;
             }
+        }
+        if again {
+            self.expiring.remove(&id);
+            self.unmarked.remove(&id);
         }
     }
 
@@ -227,16 +325,23 @@ impl Outbox {
         self.lanes.values().any(work)
     }
 
-    /// What may go out, in order: nothing that has arrived, and nothing from one on that failed or is
-    /// being rewritten.
+    /// What may go out, in order: nothing that has arrived, and nothing from one on that holds its
+    /// room or is being written to the disk. One that failed and holds nothing stays behind, with
+    /// what was to change it.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
-        let fate = |row: &OutboxRow| self.settled.get(&row.op.id).copied();
-        lane.rows.iter().filter(move |row| fate(row) != Some(Fate::Arrived)).take_while(
-            move |row| {
-                let stays = row.failed.is_some() || self.amended.contains_key(&row.op.id);
-                !stays && fate(row) != Some(Fate::Failed)
-            },
-        )
+        let left_out = self.left_out(lane);
+        let writing = |id: &EventId| self.amended.contains_key(id) || self.marking.contains(id);
+        let stays = move |row: &OutboxRow| {
+            let changes = || Mutation::of(&row.op.kind, &row.op.content).map(|other| other.target);
+            !left_out.is_empty()
+                && (left_out.contains(&row.op.id)
+                    || changes().is_some_and(|target| left_out.contains(&target)))
+        };
+        lane.rows
+            .iter()
+            .filter(|row| self.settled.get(&row.op.id) != Some(&Fate::Arrived))
+            .filter(move |row| !stays(row))
+            .take_while(move |row| !self.has_failed(row) && !writing(&row.op.id))
     }
 
     /// The next operations of a room that is ready: at most 50 and 64 KiB.
@@ -259,7 +364,7 @@ impl Outbox {
         self.sendable(lane).next().map(|row| row.op.id)
     }
 
-    /// Operations of a room leave with a carrier. Gives those that leave for the first time.
+    /// Operations of a room leave with a carrier.
     pub(crate) fn depart(
         &mut self,
         room: RoomId,
@@ -267,20 +372,19 @@ impl Outbox {
         ops: &[Op],
         mono_ms: u64,
         at: i64,
-    ) -> Vec<EventId> {
-        let mut first = Vec::new();
+    ) {
         if let Some(lane) = self.lanes.get_mut(&room) {
             let aboard = ops.iter().map(|op| op.id).collect();
             lane.in_flight = Some(Flight { carrier, since_ms: mono_ms, aboard });
-            self.fresh.retain(|id| ops.iter().all(|op| op.id != *id));
+            for op in ops {
+                self.fresh.remove(&op.id);
+            }
             for row in &mut lane.rows {
                 if row.attempted_at.is_none() && ops.iter().any(|op| op.id == row.op.id) {
                     row.attempted_at = Some(at);
-                    first.push(row.op.id);
                 }
             }
         }
-        first
     }
 
     /// The carrier is back, with an answer or without: its rows may go out again.
@@ -293,14 +397,17 @@ impl Outbox {
         }
     }
 
-    /// Every room whose operations this carrier had.
-    pub(crate) fn lost(&mut self, carrier: Carrier) {
+    /// Every room whose operations this carrier had. Gives whether there were any.
+    pub(crate) fn lost(&mut self, carrier: Carrier) -> bool {
+        let mut carried = false;
         for lane in self.lanes.values_mut() {
             if lane.in_flight.as_ref().is_some_and(|flight| flight.carrier == carrier) {
                 lane.in_flight = None;
+                carried = true;
             }
         }
         self.lanes.retain(|_, lane| !lane.rows.is_empty());
+        carried
     }
 
     /// Whether an answer from a socket is awaited.
@@ -336,6 +443,11 @@ impl Outbox {
 }
 
 impl OutboxRow {
+    /// Whether those behind it wait, if it fails.
+    pub(crate) fn holds(&self) -> bool {
+        self.options.on_failure == OnFailure::Hold
+    }
+
     /// The event that this became.
     pub(crate) fn accepted(&self, sender: &UserId, seq: Seq, at: i64) -> Event {
         Event {

@@ -9,7 +9,7 @@ use tidewire_protocol::{
     ErrorCode, Event, EventId, EventKind, Op, Role, RoomId, RoomKind, UserId, WireError, rewritten,
 };
 
-use super::{FailReason, Fate};
+use super::{FailReason, Fate, SendOptions};
 use crate::engine::Engine;
 use crate::engine::command::Reply;
 use crate::engine::disk::commit::After;
@@ -17,7 +17,7 @@ use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::disk::transaction::{Transaction, Write};
 use crate::engine::effect::{CommandId, Problem};
 use crate::engine::query::Query;
-use crate::engine::timeline::fold::{Act, Mutation, is_mutation};
+use crate::engine::timeline::fold::{Act, Mutation};
 use crate::error::Error;
 
 /// What has to be known of a message before somebody changes it.
@@ -51,7 +51,7 @@ impl Engine {
                     self.amend(command, target, now);
                 }
                 Act::Delete if self.outbox.is_ours_alone(target) => self.take_back(command, target),
-                _ => self.queue(command, room, op),
+                _ => self.queue(command, room, op, SendOptions::default()),
             }
             return;
         }
@@ -81,7 +81,7 @@ impl Engine {
             let known = Known { sender: &sender, kind: &kind, deleted };
             self.queue_if_allowed(command, room, op, &known);
         } else {
-            self.queue(command, room, op);
+            self.queue(command, room, op, SendOptions::default());
         }
     }
 
@@ -103,11 +103,11 @@ impl Engine {
         } else if !may {
             self.reply(command, Err(Error::NotYours(target)));
         } else {
-            self.queue(command, room, op);
+            self.queue(command, room, op, SendOptions::default());
         }
     }
 
-    fn is_being_deleted(&self, room: RoomId, id: EventId) -> bool {
+    pub(super) fn is_being_deleted(&self, room: RoomId, id: EventId) -> bool {
         let deletes = |op: &Op| {
             op.kind == EventKind::Delete
                 && Mutation::of(&op.kind, &op.content).is_some_and(|other| other.target == id)
@@ -140,33 +140,6 @@ impl Engine {
         self.commit(transaction, after);
     }
 
-    /// Takes a message out of the outbox, and with it what was to change it.
-    pub(crate) fn take_back(&mut self, command: CommandId, id: EventId) {
-        let mut transaction =
-            Transaction { durable: true, independent: true, ..Transaction::default() };
-        let mut after = After { reply: Some((command, Reply::Done)), ..After::default() };
-        let room = self.outbox.get(id).map(|row| row.room);
-        let rows = room.map(|room| self.outbox.of_room(room)).unwrap_or_default();
-        let concerns = |op: &Op| {
-            is_mutation(&op.kind)
-                && Mutation::of(&op.kind, &op.content).is_some_and(|other| other.target == id)
-        };
-        let gone: Vec<(EventId, bool)> = rows
-            .into_iter()
-            .filter(|row| row.op.id == id || concerns(&row.op))
-            .map(|row| (row.op.id, row.failed.is_some()))
-            .collect();
-        for (id, failed) in gone {
-            if !failed {
-                // One that has failed holds its room until it is gone.
-                self.outbox.settle(id, Fate::Arrived);
-            }
-            transaction.push(Write::Dequeue(id));
-            after.dequeued.push(id);
-        }
-        self.commit(transaction, after);
-    }
-
     /// An edit, a deletion or a reaction has failed. It leaves the outbox, and the app hears of it
     /// once that is on disk; that it is so already is no failure.
     pub(crate) fn give_up(
@@ -179,12 +152,17 @@ impl Engine {
         let Some(row) = self.outbox.get(id) else { return };
         let room = row.room;
         let target = Mutation::of(&row.op.kind, &row.op.content).map(|mutation| mutation.target);
+        let deletes = row.op.kind == EventKind::Delete;
         self.outbox.settle(id, Fate::Arrived);
         transaction.push(Write::Dequeue(id));
         after.dequeued.push(id);
-        let no_change =
-            matches!(&reason, FailReason::Refused(WireError { code: ErrorCode::NoChange, .. }));
-        if !no_change {
+        let is_so_already = match &reason {
+            FailReason::Refused(WireError { code: ErrorCode::NoChange, .. }) => true,
+            // What is to be deleted never arrived.
+            FailReason::Refused(WireError { code: ErrorCode::UnknownMessage, .. }) => deletes,
+            _ => false,
+        };
+        if !is_so_already {
             after.given_up.push(Problem::SendFailed { room, id, target, reason });
         }
     }

@@ -5,7 +5,9 @@ use tidewire_protocol::{
     ClientFrame, EventId, Op, OpOutcome, OpsRequest, RoomId, RoomOps, Sent, WireError,
 };
 
-use super::{Carrier, FailReason, Fate, OutboxRow};
+use super::{Carrier, FailReason, Fate, OutboxRow, SendOptions};
+use crate::config::millis;
+use crate::defaults;
 use crate::engine::command::Reply;
 use crate::engine::disk::commit::After;
 use crate::engine::disk::transaction::{Transaction, Write};
@@ -19,17 +21,23 @@ use crate::error::Error;
 
 impl Engine {
     /// Queues an operation. The app hears of it, and sees it, once it is on disk.
-    pub(crate) fn enqueue(&mut self, command: CommandId, room: RoomId, op: Op) {
+    pub(crate) fn enqueue(
+        &mut self,
+        command: CommandId,
+        room: RoomId,
+        op: Op,
+        options: SendOptions,
+    ) {
         if let Err(error) = self.may_enqueue(room, &op) {
             self.reply(command, Err(error));
         } else if is_mutation(&op.kind) {
             self.enqueue_mutation(command, room, op);
         } else {
-            self.queue(command, room, op);
+            self.queue(command, room, op, options);
         }
     }
 
-    pub(crate) fn queue(&mut self, command: CommandId, room: RoomId, op: Op) {
+    pub(crate) fn queue(&mut self, command: CommandId, room: RoomId, op: Op, options: SendOptions) {
         let capacity = self.config.outbox_capacity;
         if self.outbox.len() + self.enqueues_in_flight() >= capacity {
             self.reply(command, Err(Error::OutboxFull { capacity }));
@@ -38,13 +46,31 @@ impl Engine {
         if !is_mutation(&op.kind) {
             self.typing_sent(room);
         }
-        let row =
-            OutboxRow { room, op, queued_at: self.now.wall_ms, attempted_at: None, failed: None };
+        let row = self.row_of(room, op, options);
         let mut transaction =
             Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Enqueue(Box::new(row.clone())));
         let reply = Some((command, Reply::Done));
         self.commit(transaction, After { enqueued: Some(row), reply, ..After::default() });
+    }
+
+    /// A row of the outbox to be. Where it is likely to leave at once, the disk says already that it
+    /// may have been sent; else it has to say so before it leaves. So what the disk says was not sent,
+    /// was not, and a send over an open connection is one commit all the same.
+    pub(crate) fn row_of(&self, room: RoomId, op: Op, options: SendOptions) -> OutboxRow {
+        let server_now = self.server_clock.is_told().then(|| self.server_clock.now(self.now));
+        let reached = self.link.is_ready()
+            || self.http_is_open() && self.http_backoff.failures() == 0 && self.online();
+        let leaves = reached && self.auth.is_ready() && self.timers.get(Timer::OpsRetry).is_none();
+        OutboxRow {
+            room,
+            op,
+            queued_at: self.now.wall_ms,
+            queued_by_server: server_now,
+            attempted_at: server_now.filter(|_| leaves),
+            failed: None,
+            options,
+        }
     }
 
     fn may_enqueue(&self, room: RoomId, op: &Op) -> Result<(), Error> {
@@ -56,33 +82,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Queues a failed operation again.
-    pub(crate) fn retry(&mut self, command: CommandId, id: EventId) {
-        let Some(row) = self.outbox.get(id).filter(|row| row.failed.is_some()) else {
-            self.reply(command, Err(Error::UnknownMessage(id)));
-            return;
-        };
-        let room = row.room;
-        let mut transaction =
-            Transaction { durable: true, independent: true, ..Transaction::default() };
-        transaction.push(Write::Failure(id, None));
-        let after = After {
-            failed: vec![(room, id, None)],
-            reply: Some((command, Reply::Done)),
-            ..After::default()
-        };
-        self.commit(transaction, after);
-    }
-
-    /// Takes a failed operation out of the outbox.
-    pub(crate) fn discard(&mut self, command: CommandId, id: EventId) {
-        if self.outbox.get(id).is_none_or(|row| row.failed.is_none()) {
-            self.reply(command, Err(Error::UnknownMessage(id)));
-            return;
-        }
-        self.take_back(command, id);
-    }
-
     /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
     pub(crate) fn advance_outbox(&mut self) {
         // Without a cursor it is not known yet whose token this is, nor whether the rooms are
@@ -92,31 +91,59 @@ impl Engine {
         if !known || slot || !self.online() || !self.auth.is_ready() {
             return;
         }
-        let ready = self.outbox.ready();
-        if ready.is_empty() || self.link_is_coming() {
+        if self.outbox.ready().is_empty() || self.link_is_coming() {
             return;
         }
+        let ready = self.marked_rooms();
+        if ready.is_empty() {
+            return;
+        }
+        let flights = self.outbox.flights();
         if let Link::Ready(link) = &self.link {
             let carrier = Carrier::Socket(link.socket);
-            for room in ready {
+            let more = defaults::SENDS_IN_FLIGHT.saturating_sub(flights);
+            for room in ready.into_iter().take(more) {
                 let ops = self.outbox.next_ops(room);
                 self.depart(room, carrier, &ops);
                 self.send_frame(ClientFrame::Send(RoomOps { room, ops }));
             }
-            self.expect_answer();
+            if more > 0 {
+                self.expect_answer();
+            }
         } else if !self.http_is_open() {
             // The timer wakes this again.
         } else if self.ops_ride_on_polls() {
             // A send opens a wake-up at once; one that is open already takes it along next.
             self.poll_due = true;
         } else {
-            for room in ready {
+            let more = defaults::SEND_REQUESTS_IN_FLIGHT.saturating_sub(flights);
+            for room in ready.into_iter().take(more) {
                 let ops = self.outbox.next_ops(room);
                 let request = Request::Ops(room, OpsRequest { ops: ops.clone() });
                 let id = self.request(request, Purpose::Ops(room));
                 self.depart(room, Carrier::Request(id), &ops);
             }
         }
+    }
+
+    /// Rooms whose next operations may go out now, and that the disk knows to go out. Has it written
+    /// of the others.
+    pub(crate) fn marked_rooms(&mut self) -> Vec<RoomId> {
+        let mut marking = Vec::new();
+        for room in self.outbox.ready() {
+            marking.extend(self.outbox.mark(room));
+        }
+        if !marking.is_empty() {
+            let at = self.server_clock.now(self.now);
+            if !self.server_clock.is_told() {
+                self.undated.extend_from_slice(&marking);
+            }
+            let mut transaction =
+                Transaction { durable: true, independent: true, ..Transaction::default() };
+            transaction.push(Write::Attempted(marking.clone(), at));
+            self.commit(transaction, After { marked_sent: marking, ..After::default() });
+        }
+        self.outbox.ready()
     }
 
     /// Whether it can be told which operations are too old to be sent again: by the server's clock,
@@ -159,7 +186,7 @@ impl Engine {
         let mut transaction = Transaction { durable: true, ..Transaction::default() };
         let mut after = After::default();
         if let Some(error) = sent.error {
-            self.ops_refused(&mut transaction, &mut after, sent.room, error);
+            self.ops_refused(&mut transaction, &mut after, (sent.room, over_socket), error);
         }
         let mut accepted = Vec::new();
         for result in sent.results {
@@ -176,6 +203,7 @@ impl Engine {
                 OpOutcome::NotTried => {}
             }
         }
+        let accepted_any = !accepted.is_empty();
         for event in &accepted {
             let held =
                 self.rooms.get(&event.room).is_some_and(|room| room.held.contains(event.seq));
@@ -186,6 +214,9 @@ impl Engine {
             }
         }
         self.merge(&mut transaction, &mut after, accepted, Source::Ahead);
+        if accepted_any {
+            self.sends_may_go_on();
+        }
         if !transaction.writes.is_empty() {
             self.commit(transaction, after);
         }
@@ -196,13 +227,14 @@ impl Engine {
         &mut self,
         transaction: &mut Transaction,
         after: &mut After,
-        room: RoomId,
+        (room, over_socket): (RoomId, bool),
         error: WireError,
     ) {
         if error.temporary {
             self.ops_put_off(&error);
         } else if error.code.status() == 401 {
-            if self.refused_token(&error, self.auth.generation()) {
+            // What came by a request was judged with it, by the token that it went out with.
+            if over_socket && self.refused_token(&error, self.link.token_generation()) {
                 self.close_link("the token was refused");
             }
         } else if let Some(id) = self.outbox.first(room) {
@@ -211,12 +243,28 @@ impl Engine {
     }
 
     /// Operations wait: for the server's slot, or a while.
-    fn ops_put_off(&mut self, error: &WireError) {
-        let wait = self.http_backoff.fail(error.retry_after_ms, &mut self.rng);
-        self.timers.arm(Timer::OpsRetry, self.now.mono_ms + wait);
+    pub(crate) fn ops_put_off(&mut self, error: &WireError) {
+        let now = self.now.mono_ms;
+        let stable = millis(defaults::STABLE_AFTER);
+        if self.ops_put_off_at.replace(now).is_some_and(|last| now >= last + stable) {
+            self.ops_backoff.reset();
+        }
+        let until = now + self.ops_backoff.fail(error.retry_after_ms, &mut self.rng);
+        if error.retry_after_ms.is_some() {
+            self.ops_slot_until = self.ops_slot_until.max(until);
+        }
+        // Another room's answer shortens no slot.
+        self.timers.arm(Timer::OpsRetry, until.max(self.ops_slot_until));
     }
 
-    fn fail(
+    /// There is reason to believe that the server takes operations again. A slot of its own stands.
+    pub(crate) fn sends_may_go_on(&mut self) {
+        if self.now.mono_ms >= self.ops_slot_until {
+            self.timers.disarm(Timer::OpsRetry);
+        }
+    }
+
+    pub(crate) fn fail(
         &mut self,
         transaction: &mut Transaction,
         after: &mut After,
@@ -229,24 +277,20 @@ impl Engine {
             self.give_up(transaction, after, id, reason);
             return;
         }
+        if self.is_wanted_gone(room, id, &reason) {
+            self.withdraw(transaction, after, id);
+            return;
+        }
         self.outbox.settle(id, Fate::Failed);
-        transaction.push(Write::Failure(id, Some(reason.clone())));
+        transaction.push(Write::Failure(id, reason.clone()));
         after.failed.push((room, id, Some(reason)));
     }
 
-    /// Operations leave with a carrier. When they first did is written down beside it, not before
-    /// it: it only matters months later.
+    /// Operations leave with a carrier.
     pub(crate) fn depart(&mut self, room: RoomId, carrier: Carrier, ops: &[Op]) {
         let at = self.server_clock.now(self.now);
-        let first = self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
-        if !self.server_clock.is_told() {
-            self.undated.extend_from_slice(&first);
-        }
-        if !first.is_empty() {
-            let mut transaction = Transaction { independent: true, ..Transaction::default() };
-            transaction.push(Write::Attempted(first, at));
-            self.commit(transaction, After::default());
-        }
+        self.stats.sends += 1;
+        self.outbox.depart(room, carrier, ops, self.now.mono_ms, at);
     }
 
     /// The server told its time. What this process sent before it knew is as old as that at most.

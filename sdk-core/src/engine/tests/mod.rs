@@ -8,6 +8,7 @@ mod ephemeral_streams;
 mod health;
 mod lifecycle;
 mod modes;
+mod outbox;
 mod profiles;
 mod random;
 mod receipts;

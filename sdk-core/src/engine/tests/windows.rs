@@ -330,7 +330,7 @@ fn a_thread_shows_its_message_first_and_new_replies_as_they_come() {
     let id = EventId::from_uuid(Uuid::from_u128(0x77));
     let content = Content::of(&message).unwrap();
     let op = tidewire_protocol::Op { id, kind: EventKind::Message, content };
-    world.command(Command::Send { room, op });
+    world.command(Command::Send { room, op, options: Default::default() });
     while world.store_step() {}
     let last = |world: &World| world.rows[&thread].last().and_then(Row::message).cloned();
     assert!(last(&world).is_some_and(|message| message.id == id && message.seq.is_none()));

@@ -123,8 +123,11 @@ impl Arrivals {
         }
     }
 
-    fn is_burst(&self) -> bool {
-        self.now + self.before > defaults::QUIET_MESSAGES
+    /// Whether much has come lately, as of this moment: nothing rolls while nothing comes.
+    fn is_burst(&self, now_ms: u64, buffer_ms: u64) -> bool {
+        let mut at = self.clone();
+        at.roll(now_ms, buffer_ms);
+        at.now + at.before > defaults::QUIET_MESSAGES
     }
 }
 

@@ -174,6 +174,13 @@ pub enum Fact {
     },
     /// It was first sent longer ago than the server remembers ids.
     TooOld,
+    /// It was to be sent within a time that is over.
+    Expired,
+    /// The app gave it a time to be sent in.
+    Expires {
+        /// What is left of that.
+        in_ms: u64,
+    },
     /// It is in the log.
     InLog {
         /// Its place in the room.

@@ -58,7 +58,8 @@ impl Engine {
     fn why_queued(&self, room: RoomId, at: usize) -> Vec<Fact> {
         let rows = self.outbox.of_room(room);
         let row = rows[at];
-        let holder = rows[..at].iter().find(|row| row.failed.is_some()).map(|row| row.op.id);
+        let holds = |row: &&&OutboxRow| row.failed.is_some() && row.holds();
+        let holder = rows[..at].iter().find(holds).map(|row| row.op.id);
         let state = match (&row.failed, holder) {
             (Some(reason), _) => MessageState::Failed(reason.clone()),
             (None, Some(id)) => MessageState::Waiting(id),
@@ -71,6 +72,7 @@ impl Engine {
                 message: error.message.clone(),
             }),
             Some(FailReason::Unknown) => Some(Fact::TooOld),
+            Some(FailReason::Expired) => Some(Fact::Expired),
             None => None,
         });
         if row.failed.is_none() {
@@ -82,6 +84,11 @@ impl Engine {
                 Some(id) => facts.push(Fact::WaitsFor { id }),
                 None => facts.extend(self.what_it_waits_for(room, row)),
             }
+        }
+        if row.failed.is_none()
+            && let Some(left) = row.time_left(&self.server_clock, self.now)
+        {
+            facts.push(Fact::Expires { in_ms: u64::try_from(left).unwrap_or_default() });
         }
         facts.push(Fact::Queued { ms_ago: since(row.queued_at, self.now.wall_ms) });
         let server_now = self.server_clock.now(self.now);

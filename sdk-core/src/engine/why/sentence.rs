@@ -89,6 +89,7 @@ fn of_message(state: &MessageState, facts: &[Fact]) -> String {
                 Fact::TooOld => {
                     Some("it was sent so long ago that the server may have forgotten it".into())
                 }
+                Fact::Expired => Some("it was not sent in the time that it had".into()),
                 _ => None,
             });
             let reason = reason.unwrap_or_else(|| "it can not be sent".into());

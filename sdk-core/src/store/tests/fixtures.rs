@@ -12,8 +12,14 @@ struct Fixture {
     own: Option<&'static str>,
 }
 
-const FIXTURES: &[Fixture] =
-    &[Fixture { version: 1, cache: include_str!("../fixtures/1.sql"), own: None }];
+const FIXTURES: &[Fixture] = &[
+    Fixture { version: 1, cache: include_str!("../fixtures/1.sql"), own: None },
+    Fixture {
+        version: 2,
+        cache: include_str!("../fixtures/2.sql"),
+        own: Some(include_str!("../fixtures/2-outbox.sql")),
+    },
+];
 
 impl Fixture {
     fn lay_out(&self, folder: &Path) {

@@ -67,8 +67,10 @@ fn enqueue(number: u64) -> Transaction {
         room: room(1 + number % 3),
         op: Op { id: id(9_000_000 + number), kind: "message".into(), content: content(&text) },
         queued_at: 1_760_000_000_000,
+        queued_by_server: None,
         attempted_at: None,
         failed: None,
+        options: Default::default(),
     })));
     transaction
 }
@@ -88,7 +90,7 @@ fn account(folder: &Path) -> StartRows {
     }
     let mut told = Transaction { durable: true, ..Transaction::default() };
     told.push(Write::Attempted(vec![id(9_000_001), id(9_000_002)], 1_760_000_200_000));
-    told.push(Write::Failure(id(9_000_002), Some(FailReason::Unknown)));
+    told.push(Write::Failure(id(9_000_002), FailReason::Unknown));
     database.execute(&told).unwrap();
     start(database)
 }

@@ -23,6 +23,7 @@ struct ClosingTests {
             await fails(with: .Closed) { try await client.room("nonsense").send("too late") }
             await fails(with: .Closed) { try await room.retry(id) }
             await fails(with: .Closed) { try await room.discard(id) }
+            await fails(with: .Closed) { try await room.cancel(id) }
             await fails(with: .Closed) { _ = try await room.timeline() }
             await fails(with: .Closed) { try await room.markRead(upTo: 1) }
             await fails(with: .Closed) { _ = try await client.refreshOnce(deadline: 1) }

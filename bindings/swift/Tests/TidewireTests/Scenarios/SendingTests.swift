@@ -57,6 +57,28 @@ struct SendingTests {
         try await pair.end()
     }
 
+    // scenario: take-back
+    @Test func whatWaitsCanBeTakenBackAndExpires() async throws {
+        let pair = try await Pair.meet()
+        pair.client.setNetwork(Network(kind: .none))
+        let gone = try await pair.room.send("never mind")
+        let late = try await pair.room.send(
+            OutgoingMessage(text: "too late"),
+            options: SendOptions(onFailure: .skip, expiresAfterMs: 1))
+        let kept = try await pair.room.send("kept")
+        try await pair.timeline.message(late, "it expires") {
+            if case .failed(.expired) = $0.state { true } else { false }
+        }
+        try await pair.room.cancel(gone)
+        pair.client.setNetwork(Network(kind: .wifi))
+        try await pair.peerTimeline.message(kept, "it arrives") { $0.text == "kept" }
+        #expect(try await pair.peerTimeline.texts(1) == ["kept"])
+        try await pair.room.discard(late)
+        try await pair.room.cancel(kept)
+        try await pair.peerTimeline.message(kept, "it is deleted") { $0.deleted != nil }
+        try await pair.end()
+    }
+
     // scenario: offline-send
     @Test func whatWasWrittenOfflineOutlivesTheClientAndArrivesOnceInOrder() async throws {
         let pair = try await Pair.meet()

@@ -128,7 +128,8 @@ func label(of message: Message) -> String {
     switch message.state {
     case .sending: "on its way"
     case .waiting(let behind): "waits for \(behind)"
-    case .failed(.refused(_, let text)), .failed(.unknown(let text)): "failed: \(text)"
+    case .failed(.refused(_, let text)), .failed(.unknown(let text)), .failed(.expired(let text)):
+        "failed: \(text)"
     case .sent: "sent"
     case .delivered: "delivered"
     case .read: "read"
@@ -138,6 +139,19 @@ func label(of message: Message) -> String {
 func share(latitude: Double, longitude: Double, in room: Room) async throws {
     // An event of the app's own kind: it shows with its `kind` and `contentJson`.
     try await room.sendAs("com.example.place", contentJson: "[\(latitude),\(longitude)]")
+}
+// end snippet
+
+// snippet: options
+func tellPlace(_ place: String, in room: Room) async throws -> String {
+    // Of no use in ten minutes, and nothing has to wait for it.
+    let options = SendOptions(onFailure: .skip, expiresAfterMs: 600_000)
+    return try await room.send(OutgoingMessage(text: place), options: options)
+}
+
+func undo(_ message: Message, in room: Room) async throws {
+    // Gone without a trace if it was never sent, deleted if it may have arrived.
+    try await room.cancel(message.id)
 }
 // end snippet
 

@@ -172,10 +172,11 @@ impl Window {
                 (None, Some(id)) => MessageState::Waiting(id),
                 (None, None) => MessageState::Sending,
             };
-            if row.failed.is_some() {
+            if row.failed.is_some() && row.holds() {
                 holder.get_or_insert(row.op.id);
             }
-            if !is_mutation(&row.op.kind) {
+            // Somebody else's event may have this id: then that has the row, and this is to fail.
+            if !is_mutation(&row.op.kind) && self.message(row.op.id).is_none() {
                 let message = Message::of_row(row, &self.user, state);
                 if self.is_of(&message) {
                     waiting.push(Arc::new(message));
@@ -256,7 +257,9 @@ impl Window {
     /// in a burst.
     pub(crate) fn flush_at(&self, now_ms: u64, buffer_ms: u64) -> u64 {
         match self.last_flush_ms {
-            Some(last) if self.arrivals.is_burst() => last.saturating_add(buffer_ms),
+            Some(last) if self.arrivals.is_burst(now_ms, buffer_ms) => {
+                last.saturating_add(buffer_ms)
+            }
             _ => now_ms,
         }
     }

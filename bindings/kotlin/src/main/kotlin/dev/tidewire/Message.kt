@@ -132,7 +132,10 @@ public sealed interface MessageState {
     /** In the outbox, behind a message that failed, the one with the id [behind]. */
     public data class Waiting(val behind: String) : MessageState
 
-    /** The server refused it: [Room.retry] or [Room.discard] it. Those behind it wait. */
+    /**
+     * The server refused it, or it was not sent in its time: [Room.retry] or [Room.discard] it. Those
+     * behind it wait, unless it was sent with [OnFailure.SKIP].
+     */
     public data class Failed(val reason: FailReason) : MessageState
 
     /** In the room's log, for everybody to see. */
@@ -161,4 +164,19 @@ public sealed interface FailReason {
      * make a second one.
      */
     public data class Unknown(override val text: String) : FailReason
+
+    /**
+     * It was to be sent within a time that is over. If it had been tried before, it may have arrived
+     * all the same; then it shows as sent once that is known.
+     */
+    public data class Expired(override val text: String) : FailReason
+}
+
+/** What becomes of what was sent after a message of the same room, if that fails. */
+public enum class OnFailure {
+    /** It waits until the failed one was sent again or discarded, so that nothing overtakes it. */
+    HOLD,
+
+    /** It goes on. */
+    SKIP,
 }

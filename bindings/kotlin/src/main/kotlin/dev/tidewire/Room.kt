@@ -1,5 +1,6 @@
 package dev.tidewire
 
+import dev.tidewire.ffi.SendOptions
 import dev.tidewire.internal.outgoing
 import dev.tidewire.internal.toApi
 import dev.tidewire.internal.toFfi
@@ -36,6 +37,27 @@ public class Room internal constructor(
     ): String {
         val message = outgoing(text, mentions, metadataJson)
         return client.decide { it.send(id, message) }
+    }
+
+    /**
+     * Sends a message with options. As [send].
+     *
+     * @param onFailure what a failure means for those behind it.
+     * @param expiresAfterMs what has not been sent after so many ms fails as [FailReason.Expired];
+     *   without it there is no such time.
+     * @throws TidewireException as for [send].
+     */
+    public suspend fun sendWith(
+        text: String,
+        onFailure: OnFailure = OnFailure.HOLD,
+        expiresAfterMs: Long? = null,
+        mentions: List<String> = emptyList(),
+        metadataJson: String? = null,
+    ): String {
+        val message = outgoing(text, mentions, metadataJson)
+        val time = expiresAfterMs?.coerceAtLeast(0)?.toULong()
+        val options = SendOptions(onFailure.toFfi(), time)
+        return client.decide { it.sendWith(id, message, options) }
     }
 
     /**
@@ -172,8 +194,21 @@ public class Room internal constructor(
     public val typists: Flow<List<String>> get() = client.typists(id)
 
     /**
-     * Queues the failed message [message] again. Goes on if the caller is cancelled. Waits for the
-     * disk.
+     * Takes the user's message [message] back, however far it is. One that was never sent is gone, as
+     * if it had never been written. One that may have arrived is deleted. Goes on if the caller is
+     * cancelled. Waits for the disk, never for the network.
+     *
+     * @throws TidewireException `UnknownMessage` for what is no message and may have been sent; else
+     *   as for [delete].
+     */
+    public suspend fun cancel(message: String) {
+        valid("message", message)
+        client.decide { it.cancel(id, message) }
+    }
+
+    /**
+     * Queues the failed message [message] again, with all the time there is. Goes on if the caller is
+     * cancelled. Waits for the disk.
      *
      * @throws TidewireException `InvalidText`, `InvalidId`, `UnknownMessage`, `Closed`, those of
      *   the store.

@@ -223,6 +223,16 @@ public sealed interface Fact {
     /** It was first sent longer ago than the server remembers ids. */
     public data object TooOld : Fact
 
+    /** It was to be sent within a time that is over. */
+    public data object Expired : Fact
+
+    /**
+     * The app gave it a time to be sent in.
+     *
+     * @property inMs what is left of that, in ms.
+     */
+    public data class Expires(val inMs: Long) : Fact
+
     /**
      * It is in the log.
      *

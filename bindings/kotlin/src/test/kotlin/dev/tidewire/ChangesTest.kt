@@ -66,6 +66,27 @@ class ChangesTest {
             assertNull(whale.edited)
         }
 
+    // scenario: take-back
+    @Test
+    fun `what waits can be taken back and expires`() =
+        scene {
+            val two = two()
+            two.client.goOffline()
+            val gone = two.room.send("never mind")
+            val late = two.room.sendWith("too late", onFailure = OnFailure.SKIP, expiresAfterMs = 1)
+            val kept = two.room.send("kept")
+            two.timeline.awaitMessage(late, "it expires") {
+                (it.state as? MessageState.Failed)?.reason is FailReason.Expired
+            }
+            two.room.cancel(gone)
+            two.client.goOnline()
+            two.peerTimeline.awaitMessage(kept, "it arrives") { it.text == "kept" }
+            two.peerTimeline.awaitSent(listOf("kept"))
+            two.room.discard(late)
+            two.room.cancel(kept)
+            two.peerTimeline.awaitMessage(kept, "it is deleted") { it.deleted != null }
+        }
+
     // scenario: edit-delete-react
     @Test
     fun `what is deleted is gone for all and an owner may delete anybody's`() =

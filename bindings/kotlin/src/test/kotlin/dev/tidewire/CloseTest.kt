@@ -45,6 +45,8 @@ class CloseTest {
                     "setPower" to { client.setPower(true) },
                     "retry" to { room.retry(room.id) },
                     "discard" to { room.discard(room.id) },
+                    "cancel" to { room.cancel(room.id) },
+                    "sendWith" to { room.sendWith("too late") },
                     "timeline" to { room.timeline() },
                     "rows" to { timeline.rows.collect() },
                     "batches" to { fresh.batches.collect() },

@@ -6,6 +6,7 @@ import dev.tidewire.GapSide
 import dev.tidewire.Loaded
 import dev.tidewire.Message
 import dev.tidewire.MessageState
+import dev.tidewire.OnFailure
 import dev.tidewire.Quote
 import dev.tidewire.Quoted
 import dev.tidewire.Reach
@@ -23,6 +24,7 @@ import dev.tidewire.ffi.GapSide as FfiGapSide
 import dev.tidewire.ffi.Loaded as FfiLoaded
 import dev.tidewire.ffi.Message as FfiMessage
 import dev.tidewire.ffi.MessageState as FfiMessageState
+import dev.tidewire.ffi.OnFailure as FfiOnFailure
 import dev.tidewire.ffi.OutgoingMessage as FfiOutgoingMessage
 import dev.tidewire.ffi.Tier as FfiTier
 import dev.tidewire.ffi.TimelineBatch as FfiTimelineBatch
@@ -73,6 +75,12 @@ internal fun outgoing(
         thread = thread?.let { valid("thread", it) },
     )
 
+internal fun OnFailure.toFfi(): FfiOnFailure =
+    when (this) {
+        OnFailure.HOLD -> FfiOnFailure.HOLD
+        OnFailure.SKIP -> FfiOnFailure.SKIP
+    }
+
 internal fun FfiMessageState.toApi(): MessageState =
     when (this) {
         FfiMessageState.Sending -> MessageState.Sending
@@ -87,6 +95,7 @@ internal fun FfiFailReason.toApi(): FailReason =
     when (this) {
         is FfiFailReason.Refused -> FailReason.Refused(code, text)
         is FfiFailReason.Unknown -> FailReason.Unknown(text)
+        is FfiFailReason.Expired -> FailReason.Expired(text)
     }
 
 

@@ -48,6 +48,8 @@ private fun FfiFact.toApi(): Fact =
         is FfiFact.FirstSent -> Fact.FirstSent(msAgo.toLong())
         is FfiFact.Refused -> Fact.Refused(code, message)
         FfiFact.TooOld -> Fact.TooOld
+        FfiFact.Expired -> Fact.Expired
+        is FfiFact.Expires -> Fact.Expires(inMs.toLong())
         is FfiFact.InLog -> Fact.InLog(seq.toLong())
         is FfiFact.FromOther -> Fact.FromOther(sender)
         is FfiFact.Receipts -> Fact.Receipts(delivered.toLong(), read.toLong(), of.toLong())

@@ -9,6 +9,7 @@ import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
+import dev.tidewire.OnFailure
 import dev.tidewire.Presence
 import dev.tidewire.ProfileUpdate
 import dev.tidewire.Quote
@@ -133,6 +134,17 @@ fun mark(message: Message): String =
 suspend fun share(room: Room, latitude: Double, longitude: Double): String =
     // An event of the app's own kind: it shows with its `kind` and `contentJson`.
     room.sendAs("com.example.place", "[$latitude,$longitude]")
+// end
+
+// snippet: options
+suspend fun tellPlace(room: Room, place: String): String =
+    // Of no use in ten minutes, and nothing has to wait for it.
+    room.sendWith(place, onFailure = OnFailure.SKIP, expiresAfterMs = 600_000)
+
+suspend fun undo(room: Room, message: Message) {
+    // Gone without a trace if it was never sent, deleted if it may have arrived.
+    room.cancel(message.id)
+}
 // end
 
 // snippet: changes

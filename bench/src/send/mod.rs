@@ -1,0 +1,94 @@
+//! `bench send`: from `send` to the screen, beside a bare commit of the same row in the same run; and how a
+//! thousand queued messages leave.
+
+mod drain;
+mod echo;
+
+use tidewire_server::{Config, Server};
+
+use crate::figures::{Figures, Goal};
+
+/// What went wrong before anything could be measured.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Sends of each repeat, and as many bare commits.
+    pub sends: usize,
+    /// Repeats, alternating with the bare ones.
+    pub repeats: usize,
+    /// Messages that are queued without a network.
+    pub queued: usize,
+}
+
+impl Plan {
+    /// What the goals speak of.
+    pub fn full() -> Self {
+        Self { sends: 500, repeats: 7, queued: 1_000 }
+    }
+
+    /// Some seconds long: it runs, and says nothing of the goals.
+    pub fn quick() -> Self {
+        Self { sends: 20, repeats: 3, queued: 120 }
+    }
+}
+
+/// What the figures are of.
+pub fn setting(plan: Plan) -> String {
+    let Plan { sends, repeats, queued } = plan;
+    format!(
+        "A client through its public face, with its store on disk and a room open. Echo: from the call of `send` to the \
+         first update of the timeline, {sends} times in each of {repeats} repeats, without a network, so that nothing else \
+         uses the disk; bare: one INSERT of the same row into the SDK's own table, in a transaction, WAL and \
+         `synchronous = FULL`, alternating with it. Medians of the repeats. Queue: {queued} messages sent into one open room \
+         without a network, then the network is back; the server is in this process, and lets everybody send as much as \
+         they like."
+    )
+}
+
+/// Runs the plan and tells what it does as it goes, to the standard error.
+///
+/// # Errors
+/// When something can not be started, or gives a wrong result.
+pub async fn run(plan: Plan) -> Result<Figures, Error> {
+    let mut figures = Figures::default();
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::new(folder.path().join("server"));
+    config.rate_limit = None;
+    let server = Server::start(config).await?;
+    eprintln!("echoes");
+    let echo = echo::measure(&server, folder.path(), plan).await?;
+    let us = |ns: f64| ns / 1_000.0;
+    for (name, client, bare) in
+        [("p50", echo.client.0, echo.bare.0), ("p99", echo.client.1, echo.bare.1)]
+    {
+        figures.put(format!("echo.{name}_us"), us(client), "µs", Goal::None);
+        figures.put(format!("echo.bare_{name}_us"), us(bare), "µs", Goal::None);
+        figures.put(format!("echo.{name}_to_bare"), client / bare, "", Goal::AtMost(1.5));
+    }
+    figures.put("echo.online_p50_us", us(echo.online.0), "µs", Goal::None);
+    figures.put("echo.online_p99_us", us(echo.online.1), "µs", Goal::None);
+    for mode in [tidewire::Mode::RealTime, tidewire::Mode::Polling] {
+        eprintln!("a queue that leaves in {}", mode.as_str());
+        let mut drains = Vec::new();
+        for repeat in 0..plan.repeats.min(3) {
+            let data = folder.path().join(format!("drain-{}-{repeat}", mode.as_str()));
+            drains.push(drain::measure(&server, &data, mode, plan.queued).await?);
+        }
+        let of = |value: fn(&drain::Drain) -> f64| median(drains.iter().map(value).collect());
+        let name = |figure: &str| format!("queue.{}.{figure}", mode.as_str());
+        let most = 30.0 * (plan.queued as f64 / 1_000.0).max(1.0);
+        figures.put(name("requests"), of(|drain| drain.requests), "", Goal::AtMost(most));
+        figures.put(name("leave_per_second"), of(|drain| drain.rate), "1/s", Goal::None);
+        figures.put(name("queue_per_second"), of(|drain| drain.queueing), "1/s", Goal::None);
+    }
+    server.stop().await;
+    Ok(figures)
+}
+
+/// The middle one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
