@@ -29,7 +29,8 @@ pub type RoomListBatch = Batch<RoomListUpdate>;
 pub(crate) trait Update: Clone {
     /// Whether it holds everything, so that what came before is of no use any more.
     fn is_reset(&self) -> bool;
-    /// What is said in it, in bytes: what it keeps in memory as long as it waits.
+    /// What is said in it, in bytes: what it alone may keep in memory as long as it waits. There is one reset
+    /// at most, of what is shown anyway.
     fn bytes(&self) -> usize;
 }
 
@@ -41,7 +42,7 @@ impl Update for TimelineUpdate {
     fn bytes(&self) -> usize {
         let said = |row: &Row| row.message().map_or(0, |message| message.content.as_json().len());
         match self {
-            TimelineUpdate::Reset { rows, .. } => rows.iter().map(said).sum(),
+            TimelineUpdate::Reset { .. } => 0,
             TimelineUpdate::Diff { changes, .. } => changes
                 .iter()
                 .map(|change| match change {
@@ -240,6 +241,15 @@ mod tests {
         assert!(mailbox.next(0, none).await.unwrap().update.is_reset());
         let mailbox = Mailbox::default();
         assert!(!mailbox.deliver(said(100_000)), "whatever its size, if nothing else waits");
+
+        let TimelineUpdate::Diff { changes, .. } = said(100_000) else { return };
+        let inserted = |change: Change| match change {
+            Change::Insert { row, .. } => row,
+            other => panic!("{other:?}"),
+        };
+        let mailbox = Mailbox::default();
+        mailbox.deliver(reset(changes.into_iter().map(inserted).collect()));
+        assert!(!mailbox.deliver(said(8_000)), "a window of long messages is told its changes");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) async fn measure(
     let room = client.create_group("Harbour", Vec::new()).await?;
     let mut screen = Screen::open(&room).await?;
     client.set_mode_ceiling(Mode::Offline);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    client.watch_mode().wait_for(|report| report.mode == Mode::Offline).await?;
     let begin = Instant::now();
     for number in 0..messages {
         room.send(format!("number {number}")).await?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use tidewire::{Client, EventId, Mode, Room, RowKey, Timeline, UserId};
+use tidewire::{Client, EventId, Mode, Room, Row, RowKey, Timeline, UserId};
 use tidewire_server::Server;
 
 use super::{Error, Plan, median};
@@ -40,12 +40,13 @@ pub(super) async fn measure(server: &Server, folder: &Path, plan: Plan) -> Resul
     client.set_mode_ceiling(Mode::RealTime);
     let mut online = Vec::new();
     for number in 0..plan.sends {
-        online.push(screen.echo(&room, &text(number)).await?.1);
+        let (id, time) = screen.echo(&room, &text(number)).await?;
+        online.push(time);
         // What follows from the answer is shown before the next one begins.
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        screen.until_sent(id).await?;
     }
     client.set_mode_ceiling(Mode::Offline);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    client.watch_mode().wait_for(|report| report.mode == Mode::Offline).await?;
     let bare = Bare::open(&folder.join("bare.db"))?;
     let (mut clients, mut bares) = (Vec::new(), Vec::new());
     // The first ones warm everything up.
@@ -100,7 +101,7 @@ impl Screen {
         Ok(())
     }
 
-    pub(super) fn rows(&self) -> &[tidewire::Row] {
+    pub(super) fn rows(&self) -> &[Row] {
         &self.rows
     }
 
@@ -125,6 +126,16 @@ impl Screen {
 
     fn shows(&self, id: EventId) -> bool {
         self.rows.iter().rev().any(|row| row.key() == RowKey::Message(id))
+    }
+
+    async fn until_sent(&mut self, id: EventId) -> Result<(), Error> {
+        let sent = |row: &Row| {
+            row.message().is_some_and(|message| message.id == id && message.state.is_sent())
+        };
+        while !self.rows.iter().rev().any(sent) {
+            self.look().await?;
+        }
+        Ok(())
     }
 
     async fn until_gone(&mut self, id: EventId) -> Result<(), Error> {
