@@ -1,6 +1,6 @@
 //! From the call of `send` to the first update of the timeline, and the bare commit beside it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -33,8 +33,21 @@ fn text(number: usize) -> String {
     )
 }
 
-pub(super) async fn measure(server: &Server, folder: &Path, plan: Plan) -> Result<Echo, Error> {
-    let client = open(server, "ada", &folder.join("echo")).await?;
+/// Measures on the thread that calls, and then in a task of the runtime, from where the bindings call.
+pub(super) async fn measure(
+    server: &Server,
+    folder: &Path,
+    plan: Plan,
+) -> Result<(Echo, Echo), Error> {
+    let of = |name: &str| (folder.join(name), folder.join(format!("{name}.db")));
+    let (data, bare) = of("echo");
+    let here = echoes(open(server, "ada", &data).await?, bare, plan).await?;
+    let (data, bare) = of("task");
+    let task = tokio::spawn(echoes(open(server, "ada", &data).await?, bare, plan));
+    Ok((here, task.await??))
+}
+
+async fn echoes(client: Client, bare: PathBuf, plan: Plan) -> Result<Echo, Error> {
     let room = client.create_group("Harbour", Vec::new()).await?;
     let mut screen = Screen::open(&room).await?;
     client.set_mode_ceiling(Mode::RealTime);
@@ -47,7 +60,7 @@ pub(super) async fn measure(server: &Server, folder: &Path, plan: Plan) -> Resul
     }
     client.set_mode_ceiling(Mode::Offline);
     client.watch_mode().wait_for(|report| report.mode == Mode::Offline).await?;
-    let bare = Bare::open(&folder.join("bare.db"))?;
+    let bare = Bare::open(&bare)?;
     let (mut clients, mut bares) = (Vec::new(), Vec::new());
     // The first ones warm everything up.
     for repeat in 0..=plan.repeats {

@@ -83,7 +83,7 @@ pub(super) async fn open_room(data: &Path, room: u64) -> Result<(f64, f64), Erro
     let rk: i64 = 1;
     let connection = bare(&cache_of(data)?)?;
     let (mut by_client, mut by_hand) = (Vec::new(), Vec::new());
-    for _ in 0..101 {
+    for _ in 0..1_001 {
         let begin = Instant::now();
         let timeline = room.timeline().await?;
         rows_of(&timeline).await?;

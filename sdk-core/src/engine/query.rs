@@ -112,6 +112,25 @@ impl Query {
             _ => false,
         }
     }
+
+    /// Whether somebody waits for it, and it reads no more than a page.
+    pub(crate) fn is_a_page(&self) -> bool {
+        match self {
+            Query::Newest { .. }
+            | Query::Before { .. }
+            | Query::After { .. }
+            | Query::Around { .. }
+            | Query::Thread { .. }
+            | Query::Event(..)
+            | Query::Messages { .. } => true,
+            Query::Start(_)
+            | Query::Tails { .. }
+            | Query::Search(_)
+            | Query::Unindexed
+            | Query::Profiles(_)
+            | Query::Sizes => false,
+        }
+    }
 }
 
 /// The store's answer.

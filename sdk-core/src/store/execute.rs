@@ -96,7 +96,13 @@ impl Database {
 
     fn try_execute(&mut self, transaction: &Transaction) -> rusqlite::Result<Vec<Event>> {
         self.wait_for_disk(transaction)?;
-        let sqlite = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Nobody else writes. What stands on its own mostly writes into one of the two files: it locks no more.
+        let behavior = if transaction.independent {
+            TransactionBehavior::Deferred
+        } else {
+            TransactionBehavior::Immediate
+        };
+        let sqlite = self.connection.transaction_with_behavior(behavior)?;
         let mut writer = Writer {
             sqlite: &sqlite,
             keys: &mut self.keys,

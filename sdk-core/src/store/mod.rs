@@ -20,9 +20,11 @@ mod tests;
 mod threads;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidewire_protocol::Event;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::engine::{Query, Rows, Transaction};
 use crate::error::StoreError;
@@ -48,9 +50,20 @@ struct Shared {
     state: Mutex<State>,
     /// Locked by jobs on the reading lane, and while the files are opened or closed.
     reader: Mutex<Reader>,
+    /// Jobs given to the lane that are not done.
+    jobs: AtomicUsize,
     /// Where the files are; nowhere if everything is in memory.
     folder: Option<PathBuf>,
     accept_loss: bool,
+}
+
+/// One of the lane's jobs, until it is done.
+struct Busy(Arc<Shared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.jobs.fetch_sub(1, Ordering::Release);
+    }
 }
 
 #[derive(Debug)]
@@ -95,13 +108,13 @@ impl Store {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::Released),
             reader: Mutex::new(Reader::Off),
+            jobs: AtomicUsize::new(0),
             folder,
             accept_loss,
         });
         let store = Self { lane: threads::lane()?, reading: threads::reading()?, shared };
         let (done, opened) = tokio::sync::oneshot::channel();
-        let shared = store.shared.clone();
-        store.lane.run(move || drop(done.send(shared.open(&mut shared.state(), None))));
+        store.run(move |shared| drop(done.send(shared.open(&mut shared.state(), None))));
         opened.await.map_err(|_| threads::gone())??;
         Ok(store)
     }
@@ -111,43 +124,64 @@ impl Store {
         self.lane.clone()
     }
 
-    /// Carries out a transaction, then calls `done` on the store's thread, with the messages that
+    /// Does a job on the store's thread, after all that were given before.
+    fn run(&self, job: impl FnOnce(&Shared) + Send + 'static) {
+        Shared::run(self.shared.clone(), &self.lane, job);
+    }
+
+    /// Does a short job that somebody waits for: where it would be next, at once on this thread, because
+    /// each change of threads on the way there and back takes as long as the job. Only where other
+    /// tasks do not wait for this thread meanwhile.
+    fn run_soon(&self, job: impl FnOnce(&Shared) + Send + 'static) {
+        let idle = self.shared.jobs.load(Ordering::Acquire) == 0;
+        let moves = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        if idle && Handle::try_current().is_ok_and(moves) {
+            tokio::task::block_in_place(|| job(&self.shared));
+        } else {
+            self.run(job);
+        }
+    }
+
+    /// Carries out a transaction, then calls `done` on the thread that did, with the messages that
     /// are not stored as the transaction gave them.
     pub(crate) fn commit(
         &self,
         transaction: Transaction,
         done: impl FnOnce(Result<Vec<Event>, StoreError>) + Send + 'static,
     ) {
-        let shared = self.shared.clone();
-        self.lane.run(move || {
+        let awaited = transaction.durable && transaction.independent;
+        let job = move |shared: &Shared| {
             done(shared.with(false, |database| database.execute(&transaction)));
-        });
+        };
+        if awaited { self.run_soon(job) } else { self.run(job) }
     }
 
-    /// Answers a query, then calls `done` on a thread of the stores.
+    /// Answers a query, then calls `done` on the thread that did.
     pub(crate) fn load(
         &self,
         query: Query,
         done: impl FnOnce(Result<Rows, StoreError>) + Send + 'static,
     ) {
-        let shared = self.shared.clone();
-        if !query.may_overtake() {
-            self.lane.run(move || done(shared.load(&query)));
-            return;
+        if query.may_overtake() {
+            let (shared, lane) = (self.shared.clone(), self.lane.clone());
+            self.reading.run(move || match shared.read(&query) {
+                Some(Ok(rows)) => done(Ok(rows)),
+                // Whoever writes opens the files, or finds the damage too.
+                None | Some(Err(_)) => Shared::run(shared, &lane, move |shared| {
+                    done(shared.load(&query));
+                }),
+            });
+        } else if query.is_a_page() {
+            self.run_soon(move |shared| done(shared.load(&query)));
+        } else {
+            self.run(move |shared| done(shared.load(&query)));
         }
-        let lane = self.lane.clone();
-        self.reading.run(move || match shared.read(&query) {
-            Some(Ok(rows)) => done(Ok(rows)),
-            // Whoever writes opens the files, or finds the damage too.
-            None | Some(Err(_)) => lane.run(move || done(shared.load(&query))),
-        });
     }
 
     /// Closes the files and unlocks the folder, after every job given before, then calls `done` on
     /// the store's thread. What is in memory only stays as it is.
     pub(crate) fn release(&self, done: impl FnOnce() + Send + 'static) {
-        let shared = self.shared.clone();
-        self.lane.run(move || {
+        self.run(move |shared| {
             let mut state = shared.state();
             if shared.folder.is_some() && matches!(*state, State::Open(_)) {
                 shared.close(&mut state, State::Released);
@@ -160,8 +194,7 @@ impl Store {
     /// Closes the files and unlocks the folder, after every job given before. Waits for the disk.
     pub(crate) async fn close(&self) {
         let (done, closed) = tokio::sync::oneshot::channel();
-        let shared = self.shared.clone();
-        self.lane.run(move || {
+        self.run(move |shared| {
             shared.close(&mut shared.state(), State::Closed);
             let _ = done.send(());
         });
@@ -172,8 +205,7 @@ impl Store {
     /// Closes the files and deletes everything of the account. Waits for the disk.
     pub(crate) async fn erase(&self) -> Result<(), StoreError> {
         let (done, erased) = tokio::sync::oneshot::channel();
-        let shared = self.shared.clone();
-        self.lane.run(move || {
+        self.run(move |shared| {
             let _ = done.send(shared.erase());
         });
         erased.await.map_err(|_| threads::gone())?
@@ -181,6 +213,12 @@ impl Store {
 }
 
 impl Shared {
+    fn run(shared: Arc<Self>, lane: &Lane, job: impl FnOnce(&Self) + Send + 'static) {
+        shared.jobs.fetch_add(1, Ordering::Relaxed);
+        let busy = Busy(shared);
+        lane.run(move || job(&busy.0));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -299,7 +337,6 @@ impl Open {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let shared = self.shared.clone();
-        self.lane.run(move || shared.close(&mut shared.state(), State::Closed));
+        self.run(|shared| shared.close(&mut shared.state(), State::Closed));
     }
 }

@@ -162,8 +162,7 @@ impl Database {
             .prepare_cached("SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user")?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
-            let user: String = row.get(1)?;
-            let user = UserId::new(user).map_err(|error| damaged(1, error))?;
+            let user = UserId::new(row.get_ref(1)?.as_str()?).map_err(|error| damaged(1, error))?;
             let receipt = (user, unsigned(row, 2)?, unsigned(row, 3)?);
             receipts.entry(row.get(0)?).or_default().push(receipt);
         }

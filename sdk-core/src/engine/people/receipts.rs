@@ -4,7 +4,6 @@
 //! own receipt in the feed says already. So nothing has to be remembered of what was told: after a
 //! restart or a lost connection it is told again, until the feed brings it back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidewire_protocol::{
@@ -31,7 +30,8 @@ fn are_all(receipts: usize, members: u32) -> bool {
 /// The receipts of a room, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    known: BTreeMap<UserId, Receipt>,
+    /// By user, as they come from the disk: a start reads thousands of them before anything shows.
+    known: Vec<Receipt>,
     /// Whether those of all members are here and of nobody else. If not, the one that counts is the
     /// user's own.
     whole: bool,
@@ -39,10 +39,9 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// As stored: whole if there are as many as members.
-    pub(crate) fn load(receipts: Vec<Receipt>, members: u32) -> Self {
-        let whole = are_all(receipts.len(), members);
-        let known = receipts.into_iter().map(|receipt| (receipt.user.clone(), receipt)).collect();
-        Self { known, whole }
+    pub(crate) fn load(mut known: Vec<Receipt>, members: u32) -> Self {
+        known.sort_by(|one, other| one.user.cmp(&other.user));
+        Self { whole: are_all(known.len(), members), known }
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -50,46 +49,60 @@ impl Receipts {
     }
 
     pub(crate) fn of(&self, user: &UserId) -> Option<&Receipt> {
-        self.known.get(user)
+        self.place(user).ok().map(|at| &self.known[at])
+    }
+
+    /// Where a user's is, or would be.
+    fn place(&self, user: &UserId) -> Result<usize, usize> {
+        self.known.binary_search_by(|receipt| receipt.user.cmp(user))
+    }
+
+    fn put(&mut self, receipt: Receipt) {
+        match self.place(&receipt.user) {
+            Ok(at) => self.known[at] = receipt,
+            Err(at) => self.known.insert(at, receipt),
+        }
     }
 
     /// All members' receipts, by user; none if some are not known.
     pub(crate) fn list(&self) -> Vec<Receipt> {
-        if self.whole { self.known.values().cloned().collect() } else { Vec::new() }
+        if self.whole { self.known.clone() } else { Vec::new() }
     }
 
     /// Takes what a room's state tells. Who is not in it is no member any more; who is keeps the
     /// higher watermarks, because the feed may have been faster.
     fn replace(&mut self, told: Vec<Receipt>, members: u32, user: &UserId) {
-        let mut before = std::mem::take(&mut self.known);
+        let before = std::mem::take(self);
         for mut receipt in told {
-            if let Some(known) = before.remove(&receipt.user) {
+            if let Some(known) = before.of(&receipt.user) {
                 receipt.raise(known.delivered, known.read);
             }
-            self.known.insert(receipt.user.clone(), receipt);
+            self.put(receipt);
         }
         self.whole = are_all(self.known.len(), members);
-        if let Some(own) = before.remove(user) {
-            self.known.entry(user.clone()).or_insert(own);
+        if let Some(own) = before.of(user)
+            && self.of(user).is_none()
+        {
+            self.put(own.clone());
         }
     }
 
     /// Takes news of one member. Gives whether they are any.
     fn raise(&mut self, news: &Receipt, own: bool) -> bool {
-        match self.known.get_mut(&news.user) {
-            Some(known) => known.raise(news.delivered, news.read),
+        match self.place(&news.user) {
+            Ok(at) => self.known[at].raise(news.delivered, news.read),
             // While the state of the room is on its way, any of these may be a member.
-            None if own || !self.whole => {
-                self.known.insert(news.user.clone(), news.clone());
+            Err(at) if own || !self.whole => {
+                self.known.insert(at, news.clone());
                 true
             }
-            None => false,
+            Err(_) => false,
         }
     }
 
     /// All but the user's own are not known any more.
     fn forget_others(&mut self, user: &UserId) {
-        self.known.retain(|known, _| known == user);
+        self.known.retain(|known| known.user == *user);
         self.whole = false;
     }
 }
@@ -130,7 +143,7 @@ impl Room {
             return None;
         }
         let marks = |of: fn(&Receipt) -> Seq| {
-            let others = self.receipts.known.values().filter(|receipt| receipt.user != *user);
+            let others = self.receipts.known.iter().filter(|receipt| receipt.user != *user);
             let mut marks: Vec<Seq> = others.map(of).collect();
             marks.sort_unstable();
             marks
@@ -170,8 +183,8 @@ impl Room {
     /// Takes what an older state of the room tells of those who are members.
     pub(crate) fn take_old_receipts(&mut self, told: &[Receipt]) {
         for receipt in told {
-            if let Some(known) = self.receipts.known.get_mut(&receipt.user) {
-                known.raise(receipt.delivered, receipt.read);
+            if let Ok(at) = self.receipts.place(&receipt.user) {
+                self.receipts.known[at].raise(receipt.delivered, receipt.read);
             }
         }
     }
@@ -182,13 +195,13 @@ impl Room {
         if self.state.members > limits::RECEIPT_MEMBERS {
             self.receipts.forget_others(user);
         } else if self.receipts.whole || joined == user {
-            self.receipts.known.insert(joined.clone(), receipt);
+            self.receipts.put(receipt);
         }
     }
 
     /// A member has gone.
     pub(crate) fn follow_leave(&mut self, left: &UserId) {
-        self.receipts.known.remove(left);
+        self.receipts.known.retain(|known| known.user != *left);
         // Small enough now that members see each other's.
         if self.state.members <= limits::RECEIPT_MEMBERS && !self.receipts.whole {
             self.wants_state = true;
@@ -204,7 +217,7 @@ impl Room {
     /// All receipts, as they are to be stored. While some are not known, only the user's own.
     pub(crate) fn receipts_write(&self, user: &UserId) -> Write {
         let whole = self.receipts.whole;
-        let kept = self.receipts.known.values().filter(|receipt| whole || receipt.user == *user);
+        let kept = self.receipts.known.iter().filter(|receipt| whole || receipt.user == *user);
         Write::Receipts { room: self.state.id, receipts: kept.cloned().collect() }
     }
 
