@@ -59,6 +59,9 @@ pub struct RoomState<E = Event> {
     /// What the reader has set for this room, on whatever device.
     #[serde(default, skip_serializing_if = "RoomSettings::is_default")]
     pub settings: RoomSettings,
+    /// Which version of them that is: one more with each that is set.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub settings_version: u64,
     /// The oldest event that can be read.
     pub first_seq: Seq,
     /// The newest event that the reader may see.
@@ -123,4 +126,24 @@ pub struct SettingsNews {
     pub room: RoomId,
     /// All of them.
     pub settings: RoomSettings,
+    /// Which version of them that is.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub version: u64,
+}
+
+/// Settings to be set, and the answer: those that there are now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsUpdate {
+    /// All of them.
+    #[serde(flatten)]
+    pub settings: RoomSettings,
+    /// Where they are to be set, the version that they follow: if there is another one by now, nothing is
+    /// set, so that no request that was long on its way takes back a later one. Without it they are set
+    /// whatever there is. In an answer the version that there is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+fn is_first(version: &u64) -> bool {
+    *version == 0
 }

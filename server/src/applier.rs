@@ -234,7 +234,7 @@ mod tests {
             assert_eq!(members.concerned(&receipt).count(), heard);
             assert!(members.concerned(&receipt).any(|concerned| *concerned == user(7)));
             assert_eq!(members.concerned(&entry(3, None)).count(), count);
-            let settings = SettingsNews { room, settings: RoomSettings::default() };
+            let settings = SettingsNews { room, settings: RoomSettings::default(), version: 0 };
             for (of, heard) in [(user(7), vec![user(7)]), (user(count), vec![])] {
                 let news = News::Settings(of, settings);
                 let entry = Entry { shard: 0, ord: 2, room, news };

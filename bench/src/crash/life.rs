@@ -23,14 +23,11 @@ pub(super) struct Scene {
     pub(super) switch: Switch,
     pub(super) room: RoomId,
     pub(super) other: RoomId,
-    /// Whether one request may overtake another.
-    overtakes: bool,
 }
 
 impl Scene {
     pub(super) fn begin(seed: u64, folder: &Path, profile: Profile) -> Self {
         let switch = Switch::default();
-        let overtakes = profile.delay_ms.end() - profile.delay_ms.start() > 100;
         let (base, told) = (folder.to_owned(), switch.clone());
         let mut simulation = Simulation::new(seed)
             .network(profile)
@@ -45,7 +42,7 @@ impl Scene {
         let room = simulation.add_room([BOB, ADA]);
         let other = simulation.add_room([BOB, ADA]);
         let promises = Promises::of(ADA);
-        Self { simulation, promises, switch, room, other, overtakes }
+        Self { simulation, promises, switch, room, other }
     }
 
     /// The user does something, in the room where that makes sense.
@@ -93,7 +90,7 @@ impl Scene {
         self.simulation.check_settled()?;
         let seed = self.simulation.seed();
         self.promises
-            .check(&mut self.simulation, self.overtakes)
+            .check(&mut self.simulation)
             .map_err(|broken| Broken(format!("seed {seed}: {broken}")))
     }
 }

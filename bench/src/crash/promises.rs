@@ -220,13 +220,11 @@ impl Promises {
         self.said.iter().rposition(stands)
     }
 
-    /// Whether everything was kept. To be asked once nothing is on its way any more. `overtakes`: whether
-    /// one request may overtake another on the network, so that of settings an older wish may reach the
-    /// server last: then it is enough that client and server agree.
+    /// Whether everything was kept. To be asked once nothing is on its way any more.
     ///
     /// # Errors
     /// The first that was not.
-    pub fn check(&self, simulation: &mut Simulation, overtakes: bool) -> Result<(), Broken> {
+    pub fn check(&self, simulation: &mut Simulation) -> Result<(), Broken> {
         for said in &self.said {
             self.check_said(simulation, said)?;
         }
@@ -255,7 +253,7 @@ impl Promises {
             let may = self.possible(simulation, off, set.map(|(_, on, command)| (on, *command)));
             let state = simulation.server.state_for(&user, room);
             let muted = state.map(|state| state.settings.muted).unwrap_or_default();
-            if !overtakes && !may.contains(&Some(&muted)) {
+            if !may.contains(&Some(&muted)) {
                 return broken(format!("{room} is muted: {muted}, it should be of {may:?}"));
             }
         }

@@ -11,8 +11,8 @@ use tidewire_protocol::{
     AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery,
     FileAccess, History, HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page,
     PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate,
-    RoomPage, RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
-    SyncRequest, SyncResponse, Upload, UploadRequest,
+    RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
+    SettingsUpdate, SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -64,9 +64,10 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.search.query.least", json::<SearchRequest>),
     ("call.search.response", json::<SearchResults>),
     ("call.search.response.indexing", json::<SearchResults>),
-    ("call.settings.request", json::<RoomSettings>),
-    ("call.settings.request.clear", json::<RoomSettings>),
-    ("call.settings.response", json::<RoomSettings>),
+    ("call.settings.request", json::<SettingsUpdate>),
+    ("call.settings.request.clear", json::<SettingsUpdate>),
+    ("call.settings.response", json::<SettingsUpdate>),
+    ("call.settings.response.late", json::<SettingsUpdate>),
     ("call.sync.request", json::<SyncRequest>),
     ("call.sync.request.least", json::<SyncRequest>),
     ("call.sync.request.receipts", json::<SyncRequest>),
@@ -165,7 +166,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("room.group", json::<RoomState>),
     ("room.group.settings", json::<RoomState>),
     ("room.left", json::<RoomState>),
-    ("settings.all", json::<Vec<RoomSettings>>),
+    ("settings.all", json::<Vec<SettingsUpdate>>),
 ];
 
 /// Names the type of a frame, and lists all names. The match has no `_`: a new variant does not

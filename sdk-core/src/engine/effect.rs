@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     Bootstrap, ClientFrame, EventId, EventsQuery, History, HistoryQuery, MemberPage, NewMembers,
     NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomId,
-    RoomPage, RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, SyncRequest,
-    SyncResponse, UserId, WireError,
+    RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, SettingsUpdate,
+    SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::command::Reply;
@@ -110,7 +110,7 @@ pub enum Request {
     /// `PUT /v1/rooms/{room}`
     UpdateRoom(RoomId, RoomUpdate),
     /// `PUT /v1/rooms/{room}/settings`
-    SetSettings(RoomId, RoomSettings),
+    SetSettings(RoomId, SettingsUpdate),
     /// `GET /v1/rooms/{room}/messages`
     History(RoomId, HistoryQuery),
     /// `GET /v1/rooms/{room}/messages/{event}`
@@ -139,7 +139,7 @@ pub enum Response {
     /// [`Request::RemoveMember`], [`Request::SetRole`], [`Request::UpdateRoom`].
     Room(RoomState),
     /// To [`Request::SetSettings`].
-    Settings(RoomSettings),
+    Settings(SettingsUpdate),
     /// To [`Request::Members`].
     Members(MemberPage),
     /// To [`Request::History`], [`Request::Message`].

@@ -107,7 +107,7 @@ pub(crate) enum Purpose {
     History(timeline::history::Fetch),
     Profiles,
     /// The user's settings of a room, as they were told.
-    Settings(RoomId, tidewire_protocol::RoomSettings),
+    Settings(RoomId, tidewire_protocol::SettingsUpdate),
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
     Call {
         command: CommandId,

@@ -265,7 +265,7 @@ fn check_unread(client: &SimClient, server: &ModelServer) -> Result<(), Broken> 
             "{known:?} of {id}, read up to {read} of {}: it is {counted:?}",
             log.head()
         );
-        let settings = log.settings.get(&client.user).map(|(now, _)| *now).unwrap_or_default();
+        let settings = log.settings.get(&client.user).map(|of| of.now).unwrap_or_default();
         let known = client.engine.settings(id);
         hold!(
             known == Some(settings),
@@ -297,7 +297,7 @@ fn check_list(
     let mut expected = Vec::new();
     for id in server.rooms_of(&client.user) {
         let Ok((log, _)) = server.seen_by(&client.user, id) else { continue };
-        let settings = log.settings.get(&client.user).map(|(now, _)| *now).unwrap_or_default();
+        let settings = log.settings.get(&client.user).map(|of| of.now).unwrap_or_default();
         let unread = client.engine.unread(id).any();
         let wanted = settings.archived == query.filter.archived && (!query.filter.unread || unread);
         let said = log.log.iter().rev().find(|event| said(event));

@@ -140,10 +140,11 @@ fn news_of(
             items.extend(room.receipts.get(user).and_then(moved));
         }
     }
-    if let Some((settings, ord)) = room.settings.get(user)
-        && (*ord > from && *ord <= horizon)
+    if let Some(of) = room.settings.get(user)
+        && (of.ord > from && of.ord <= horizon)
     {
-        items.push((*ord, Item::Settings(SettingsNews { room: id, settings: *settings })));
+        let news = SettingsNews { room: id, settings: of.now, version: of.version };
+        items.push((of.ord, Item::Settings(news)));
     }
     if member.joined_ord > start {
         // Joined since: the state says all up to the head.

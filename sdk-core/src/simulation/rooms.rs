@@ -1,11 +1,11 @@
 //! How rooms of the model server look, who may do what in them, and what users set for themselves.
 
 use tidewire_protocol::{
-    ErrorCode, EventKind, Role, RoleChange, RoleUpdate, RoomId, RoomKind, RoomSettings, RoomState,
-    RoomUpdate, UserId, WireError, limits,
+    ErrorCode, EventKind, Role, RoleChange, RoleUpdate, RoomId, RoomKind, RoomState, RoomUpdate,
+    SettingsUpdate, UserId, WireError, limits,
 };
 
-use super::server::{ModelServer, News, not_a_member};
+use super::server::{ModelServer, ModelSettings, News, not_a_member};
 
 impl ModelServer {
     /// A group of the user's, who owns it.
@@ -78,7 +78,7 @@ impl ModelServer {
         self.state_for(by, id)
     }
 
-    /// Replaces a user's settings of a room.
+    /// Replaces a user's settings of a room, if they follow those that there are.
     ///
     /// # Errors
     /// `not_a_member`.
@@ -86,17 +86,21 @@ impl ModelServer {
         &mut self,
         user: &UserId,
         id: RoomId,
-        settings: RoomSettings,
-    ) -> Result<RoomSettings, WireError> {
+        update: SettingsUpdate,
+    ) -> Result<SettingsUpdate, WireError> {
         let room = self.rooms.get_mut(&id).filter(|room| room.has(user));
         let room = room.ok_or_else(not_a_member)?;
-        let (now, ord) = room.settings.entry(user.clone()).or_default();
-        if *now != settings {
+        let of = room.settings.entry(user.clone()).or_default();
+        let sets = match update.version {
+            Some(version) => version == of.version,
+            None => of.now != update.settings,
+        };
+        if sets {
             self.head += 1;
-            (*now, *ord) = (settings, self.head);
+            *of = ModelSettings { now: update.settings, version: of.version + 1, ord: self.head };
             room.settings_ord = self.head;
             self.news.push(News::User(user.clone()));
         }
-        Ok(settings)
+        Ok(SettingsUpdate { settings: of.now, version: Some(of.version) })
     }
 }

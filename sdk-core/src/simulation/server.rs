@@ -31,6 +31,15 @@ struct Looks {
     members: u32,
 }
 
+/// What a member has set for a room.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ModelSettings {
+    pub(super) now: RoomSettings,
+    pub(super) version: u64,
+    /// Where it was last set in the delivery log.
+    pub(super) ord: u64,
+}
+
 /// A room and its log.
 #[derive(Debug)]
 pub struct ModelRoom {
@@ -50,7 +59,7 @@ pub struct ModelRoom {
     pub receipts: BTreeMap<UserId, (Receipt, u64)>,
     pub(super) receipt_ord: u64,
     /// What members have set for themselves, each with its place in the delivery log.
-    pub(super) settings: BTreeMap<UserId, (RoomSettings, u64)>,
+    pub(super) settings: BTreeMap<UserId, ModelSettings>,
     pub(super) settings_ord: u64,
     pub(super) ids: HashMap<EventId, usize>,
     /// The events that change a message or stand in its thread, by the message.
@@ -465,12 +474,14 @@ impl ModelServer {
             _ => room.looks(),
         };
         let peer = room.members.keys().find(|other| *other != user);
+        let settings = room.settings.get(user).copied().unwrap_or_default();
         Ok(RoomState {
             id,
             kind: room.kind,
             name,
             avatar_url,
-            settings: room.settings.get(user).map(|(now, _)| *now).unwrap_or_default(),
+            settings: settings.now,
+            settings_version: settings.version,
             peer: peer.filter(|_| room.kind == RoomKind::Direct).cloned(),
             created_at: 1,
             members,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Deserialize;
 use tidewire_protocol::{
-    MemberPage, NewMembers, NewRoom, RoleUpdate, RoomId, RoomPage, RoomSettings, RoomState,
-    RoomUpdate, UserId,
+    MemberPage, NewMembers, NewRoom, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate,
+    SettingsUpdate, UserId,
 };
 
 use super::extract::{Caller, Ids, Json, Params};
@@ -94,12 +94,12 @@ pub(super) async fn set_role(
     rated(&app, &user, 1, app.store.set_role(room, user.clone(), member, update.role)).await
 }
 
-/// Answers with the settings as they are now.
+/// Answers with the settings as they are now, set or not.
 pub(super) async fn set_settings(
     State(app): State<Arc<App>>,
     Caller(user): Caller,
     Ids((room,)): Ids<(RoomId,)>,
-    Json(settings): Json<RoomSettings>,
-) -> Answer<RoomSettings> {
-    rated(&app, &user, 1, app.store.set_settings(room, user.clone(), settings)).await
+    Json(update): Json<SettingsUpdate>,
+) -> Answer<SettingsUpdate> {
+    rated(&app, &user, 1, app.store.set_settings(room, user.clone(), update)).await
 }

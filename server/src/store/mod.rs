@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
     Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
-    ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomSettings, RoomState,
-    RoomUpdate, SearchTerms, Seq, SettingsNews, UploadId, UploadRequest, UserId,
+    ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate,
+    SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -313,13 +313,14 @@ pub(crate) trait Store: Send + Sync + 'static {
         role: Role,
     ) -> Result<RoomState<EventJson>, StoreError>;
 
-    /// Replaces what a member has set for a room.
+    /// Replaces what a member has set for a room, unless it was to follow another version than the one that
+    /// there is. Gives what there is afterwards.
     async fn set_settings(
         &self,
         room: RoomId,
         user: UserId,
-        settings: RoomSettings,
-    ) -> Result<RoomSettings, StoreError>;
+        update: SettingsUpdate,
+    ) -> Result<SettingsUpdate, StoreError>;
 
     /// Applies operations in order, as one: up to the first refusal.
     async fn append(

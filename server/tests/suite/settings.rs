@@ -40,7 +40,7 @@ async fn settings_are_pushed_to_their_user_and_end_a_wait() {
         tokio::join!(server.sync("ada", &waiting), set(&server, "ada", room, &change));
     assert!(started.elapsed() < Duration::from_secs(20));
     assert_eq!(now, MUTED);
-    let told = [SettingsNews { room, settings: MUTED }];
+    let told = [SettingsNews { room, settings: MUTED, version: 1 }];
     assert_eq!(answer.page.unwrap().settings, told);
     let page = batch(&mut socket).await;
     assert_eq!((page.settings.as_slice(), page.events.len()), (told.as_slice(), 0));

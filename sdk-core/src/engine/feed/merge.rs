@@ -241,6 +241,7 @@ impl Engine {
         // What the user set meanwhile was told since.
         if source == Source::Ahead && room.settings_at >= Some(self.answering) {
             state.settings = room.state.settings;
+            state.settings_version = room.state.settings_version;
         }
         room.take_state(state, &self.config.user);
         after.changed.insert(id);

@@ -76,6 +76,7 @@ impl RoomRow {
             role: Role::Member,
             joined: true,
             settings: tidewire_protocol::RoomSettings::default(),
+            settings_version: 0,
             first_seq: Seq::new(1),
             head_seq: Seq::ZERO,
             unread_base: None,

@@ -3,7 +3,7 @@
 //! the newest of each room.
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{RoomId, RoomSettings, SettingsNews};
+use tidewire_protocol::{RoomId, RoomSettings, SettingsNews, SettingsUpdate};
 
 use super::heads::Heads;
 use crate::engine::command::Reply;
@@ -85,7 +85,8 @@ impl Engine {
         self.commit(transaction, After { wish: Some((room, settings)), reply, ..After::default() });
     }
 
-    /// Tells the server the next wish, one at a time.
+    /// Tells the server the next wish, one at a time, as what follows the settings known: a request that comes
+    /// late, also one of an earlier life, takes back nothing.
     pub(crate) fn advance_settings(&mut self) {
         let known = self.cursor.is_some() && self.http_is_open() && self.auth.is_ready();
         if self.settings_told.is_some() || !known || !self.online() {
@@ -94,7 +95,9 @@ impl Engine {
         let next = self.heads.wishes.iter().find(|(room, _)| !self.wish_ends(**room));
         if let Some((room, settings)) = next.map(|(room, settings)| (*room, *settings)) {
             self.settings_told = Some((room, settings));
-            self.request(Request::SetSettings(room, settings), Purpose::Settings(room, settings));
+            let version = self.rooms.get(&room).map_or(0, |head| head.state.settings_version);
+            let update = SettingsUpdate { settings, version: Some(version) };
+            self.request(Request::SetSettings(room, update), Purpose::Settings(room, update));
         }
     }
 
@@ -111,7 +114,7 @@ impl Engine {
     pub(crate) fn settings_answered(
         &mut self,
         room: RoomId,
-        told: RoomSettings,
+        told: SettingsUpdate,
         answer: Result<Response, RequestError>,
     ) {
         self.settings_told = None;
@@ -120,7 +123,7 @@ impl Engine {
             return;
         }
         let confirmed = match answer {
-            Ok(Response::Settings(settings)) => Some(settings),
+            Ok(Response::Settings(now)) => Some(now),
             Ok(_) => return,
             Err(RequestError::Refused(error)) if !error.temporary && error.code.status() != 401 => {
                 // Nothing to be wished for there any more.
@@ -133,22 +136,30 @@ impl Engine {
         };
         self.http_backoff.reset();
         let (asked, now) = (self.answering, self.next_id);
-        if let Some(settings) = confirmed
+        if let Some(answer) = confirmed
             && let Some(head) = self.rooms.get_mut(&room)
             // The feed may have told of a later change already.
             && head.settings_at.is_none_or(|at| at < asked)
         {
             let mut transaction = Transaction::default();
             let mut after = After::default();
-            head.state.settings = settings;
+            head.state.settings = answer.settings;
+            head.state.settings_version = answer.version.unwrap_or_default();
             head.settings_at = Some(now);
             transaction.push(head.state_write());
             after.changed.insert(room);
             self.commit(transaction, after);
         }
+        // Something else was set before: then this has to follow that. A server that calls it the same version
+        // has no better answer.
+        if confirmed.is_some_and(|answer| {
+            answer.settings != told.settings && answer.version != told.version
+        }) {
+            return;
+        }
         // The user may have changed his mind meanwhile.
         let newest = self.wish_in_flight(room).or(self.heads.wishes.get(&room).copied());
-        if newest == Some(told) {
+        if newest == Some(told.settings) {
             self.commit_wish(room, None, None);
         }
     }
@@ -162,7 +173,9 @@ impl Engine {
     ) {
         let Some(room) = self.rooms.get_mut(&news.room) else { return };
         room.settings_at = Some(self.next_id);
-        if room.state.settings != news.settings {
+        let known = (room.state.settings, room.state.settings_version);
+        if known != (news.settings, news.version) {
+            room.state.settings_version = news.version;
             room.state.settings = news.settings;
             transaction.push(room.state_write());
             after.changed.insert(news.room);

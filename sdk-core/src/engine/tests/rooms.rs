@@ -1,7 +1,7 @@
 //! Single situations of what is unread, of lists of rooms, drafts and settings, step by step.
 
 use tidewire_protocol::{
-    EventKind, Mode, RoomId, RoomSettings, RoomUpdate, Seq, ServerFrame, UserId,
+    EventKind, Mode, RoomId, RoomSettings, RoomUpdate, Seq, ServerFrame, SettingsUpdate, UserId,
 };
 
 use super::model::room_id;
@@ -402,6 +402,11 @@ fn muted() -> RoomSettings {
     RoomSettings { muted: true, ..RoomSettings::default() }
 }
 
+/// As another device sets them, whatever there is.
+fn any(settings: RoomSettings) -> SettingsUpdate {
+    SettingsUpdate { settings, version: None }
+}
+
 fn on_server(world: &World, room: RoomId) -> RoomSettings {
     world.server.room_state(room).settings
 }
@@ -420,13 +425,13 @@ fn a_wish_shows_at_once_survives_everything_and_reaches_the_server() {
     assert_eq!(world.engine.settings(room), Some(muted()));
     // Another device pins meanwhile: what was wished for here is the later word.
     let pinned = RoomSettings { pinned: true, ..RoomSettings::default() };
-    world.server.set_settings(&user("ada"), room, pinned).unwrap();
+    world.server.set_settings(&user("ada"), room, any(pinned)).unwrap();
     online(&mut world);
     assert_eq!(on_server(&world, room), muted());
     assert_eq!(world.engine.settings(room), Some(muted()));
     assert_eq!(world.start().wishes, []);
     // And from another device.
-    world.server.set_settings(&user("ada"), room, pinned).unwrap();
+    world.server.set_settings(&user("ada"), room, any(pinned)).unwrap();
     world.server.say(room, "so that there is news");
     world.run(6_000);
     assert_eq!(world.engine.settings(room), Some(pinned));
@@ -462,7 +467,7 @@ fn an_answer_from_before_does_not_bring_older_settings_back() {
     let id = world.command(Command::AddMembers(room, vec![user("eve")]));
     let (request, _) = world.take_request(0);
     let old = world.server.room_state(room);
-    world.server.set_settings(&user("ada"), room, muted()).unwrap();
+    world.server.set_settings(&user("ada"), room, any(muted())).unwrap();
     world.server.say(room, "so that there is news");
     world.run(6_000);
     assert_eq!(world.engine.settings(room), Some(muted()));

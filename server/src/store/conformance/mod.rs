@@ -106,6 +106,7 @@ pub(crate) async fn suite(open: Opener<'_>) {
         settings::settings_are_their_users_alone_and_replaced_as_a_whole,
         settings::settings_that_change_are_news_for_their_user_once,
         settings::only_members_set_anything_and_come_back_without_it,
+        settings::settings_that_follow_others_than_there_are_change_nothing,
         settings::pages_of_settings_together_are_all_of_them,
         search::what_is_said_is_found_the_newest_first_by_members_alone,
         search::what_is_found_is_folded_and_what_is_deleted_is_not_found,

@@ -1,6 +1,6 @@
 //! Promises about what users set for themselves.
 
-use tidewire_protocol::{RoomSettings, SettingsNews};
+use tidewire_protocol::{RoomSettings, SettingsNews, SettingsUpdate};
 
 use super::{Fixture, error, query, user};
 use crate::store::{News, Ords, StoreError};
@@ -8,35 +8,46 @@ use crate::store::{News, Ords, StoreError};
 const MUTED: RoomSettings = RoomSettings { muted: true, pinned: false, archived: false };
 const NONE: RoomSettings = RoomSettings { muted: false, pinned: false, archived: false };
 
+/// Whatever there is.
+fn any(settings: RoomSettings) -> SettingsUpdate {
+    SettingsUpdate { settings, version: None }
+}
+
+fn after(version: u64, settings: RoomSettings) -> SettingsUpdate {
+    SettingsUpdate { settings, version: Some(version) }
+}
+
 pub(super) async fn settings_are_their_users_alone_and_replaced_as_a_whole(f: &Fixture<'_>) {
     let room = f.group("ada", &["bob"]).await;
     let other = f.group("ada", &["bob"]).await;
     for bits in 1..8 {
         let settings =
             RoomSettings { muted: bits & 1 > 0, pinned: bits & 2 > 0, archived: bits & 4 > 0 };
-        assert_eq!(f.store.set_settings(room, user("ada"), settings).await.unwrap(), settings);
+        let set = f.store.set_settings(room, user("ada"), any(settings)).await.unwrap();
+        assert_eq!(set, after(bits, settings));
         assert_eq!(f.store.room(room, user("ada")).await.unwrap().settings, settings);
     }
     assert_eq!(f.store.room(room, user("bob")).await.unwrap().settings, NONE);
     assert_eq!(f.store.room(other, user("ada")).await.unwrap().settings, NONE);
-    assert_eq!(f.store.set_settings(room, user("ada"), NONE).await.unwrap(), NONE);
+    let set = f.store.set_settings(room, user("ada"), any(NONE)).await.unwrap();
+    assert_eq!(set, after(8, NONE));
     assert!(f.store.room(room, user("ada")).await.unwrap().settings.is_default());
 }
 
 pub(super) async fn settings_that_change_are_news_for_their_user_once(f: &Fixture<'_>) {
     let room = f.group("ada", &["bob"]).await;
     let start = f.store.heads().await.unwrap();
-    f.store.set_settings(room, user("ada"), NONE).await.unwrap();
+    f.store.set_settings(room, user("ada"), any(NONE)).await.unwrap();
     assert_eq!(f.store.heads().await.unwrap(), start, "nothing has changed");
-    f.store.set_settings(room, user("ada"), MUTED).await.unwrap();
+    f.store.set_settings(room, user("ada"), any(MUTED)).await.unwrap();
     f.say(room, "bob", 1).await;
     let last = RoomSettings { pinned: true, ..MUTED };
-    f.store.set_settings(room, user("ada"), last).await.unwrap();
+    f.store.set_settings(room, user("ada"), any(last)).await.unwrap();
     let heads = f.store.heads().await.unwrap();
-    f.store.set_settings(room, user("ada"), last).await.unwrap();
+    f.store.set_settings(room, user("ada"), any(last)).await.unwrap();
     assert_eq!(f.store.heads().await.unwrap(), heads, "a repeat writes nothing");
     let page = f.page("ada", &start, 50).await;
-    assert_eq!(page.settings, [SettingsNews { room, settings: last }]);
+    assert_eq!(page.settings, [SettingsNews { room, settings: last, version: 2 }]);
     assert_eq!((page.events.len(), page.limited.len(), page.more), (1, 0, false));
     let next = f.page("ada", &page.to, 50).await;
     assert_eq!(next.weight(), 0);
@@ -56,7 +67,7 @@ pub(super) async fn settings_that_change_are_news_for_their_user_once(f: &Fixtur
 
 pub(super) async fn only_members_set_anything_and_come_back_without_it(f: &Fixture<'_>) {
     let room = f.group("ada", &["bob"]).await;
-    let set = |name: &str| f.store.set_settings(room, user(name), MUTED);
+    let set = |name: &str| f.store.set_settings(room, user(name), any(MUTED));
     assert_eq!(error(set("eve").await), StoreError::NotAMember);
     let start = f.store.heads().await.unwrap();
     set("bob").await.unwrap();
@@ -79,11 +90,11 @@ pub(super) async fn pages_of_settings_together_are_all_of_them(f: &Fixture<'_>) 
     }
     let start = f.store.heads().await.unwrap();
     for room in &rooms {
-        f.store.set_settings(*room, user("ada"), MUTED).await.unwrap();
+        f.store.set_settings(*room, user("ada"), any(MUTED)).await.unwrap();
     }
     f.say(rooms[0], "ada", 3).await;
     f.store
-        .set_settings(rooms[1], user("ada"), RoomSettings { archived: true, ..NONE })
+        .set_settings(rooms[1], user("ada"), any(RoomSettings { archived: true, ..NONE }))
         .await
         .unwrap();
     for limit in [1, 2, 5] {
@@ -104,4 +115,21 @@ pub(super) async fn pages_of_settings_together_are_all_of_them(f: &Fixture<'_>) 
         assert_eq!((told, said > 0), (expected, true), "{limit}");
         assert_eq!(from, Ords::from_iter([f.store.heads().await.unwrap().get(0)]));
     }
+}
+
+pub(super) async fn settings_that_follow_others_than_there_are_change_nothing(f: &Fixture<'_>) {
+    let room = f.group("ada", &["bob"]).await;
+    let set = |update| f.store.set_settings(room, user("ada"), update);
+    let start = f.store.heads().await.unwrap();
+    assert_eq!(set(after(0, MUTED)).await.unwrap(), after(1, MUTED));
+    let heads = f.store.heads().await.unwrap();
+    assert_eq!(set(after(0, NONE)).await.unwrap(), after(1, MUTED), "it came too late");
+    assert_eq!(set(after(2, NONE)).await.unwrap(), after(1, MUTED), "nobody has told of that");
+    assert_eq!(f.store.heads().await.unwrap(), heads);
+    // The same again is a version of its own: what was to follow the one before comes too late.
+    assert_eq!(set(after(1, MUTED)).await.unwrap(), after(2, MUTED));
+    assert_eq!(set(after(1, NONE)).await.unwrap(), after(2, MUTED));
+    assert_eq!(f.store.room(room, user("ada")).await.unwrap().settings_version, 2);
+    let page = f.page("ada", &start, 50).await;
+    assert_eq!(page.settings, [SettingsNews { room, settings: MUTED, version: 2 }]);
 }

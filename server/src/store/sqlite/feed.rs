@@ -22,7 +22,7 @@ struct News {
     /// Whether receipts of members have moved, and the user is one of them.
     receipts: bool,
     /// What the user has set since, and where it stands.
-    settings: Option<(u64, RoomSettings)>,
+    settings: Option<(u64, RoomSettings, u64)>,
 }
 
 /// What may go into a page, by the place where it belongs.
@@ -48,9 +48,9 @@ pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, Sto
         if news.receipts {
             collect_receipts(conn, query, from, &news, &mut items)?;
         }
-        if let Some((ord, settings)) = news.settings {
+        if let Some((ord, settings, version)) = news.settings {
             let room = read::room_of_key(conn, news.rk)?.id;
-            items.push((ord, Item::Settings(SettingsNews { room, settings })));
+            items.push((ord, Item::Settings(SettingsNews { room, settings, version })));
         }
     }
     items.sort_unstable_by_key(|(ord, _)| *ord);
@@ -145,7 +145,7 @@ fn rooms_with_news(conn: &Connection, user: &UserId, from: u64) -> Result<Vec<Ne
             "SELECT m.rk, m.joined_ord, coalesce(m.left_seq, r.head_seq), r.head_ord > ?2,
                     r.receipt_ord > ?2 AND m.left_ord IS NULL,
                     m.settings_ord > max(?2, m.joined_ord) AND m.left_ord IS NULL,
-                    m.settings_ord, m.settings
+                    m.settings_ord, m.settings, m.settings_version
              FROM members m JOIN rooms r ON r.rk = m.rk
              WHERE m.user = ?1 AND (r.head_ord > ?2 OR r.receipt_ord > ?2 OR m.settings_ord > ?2)
                AND (m.left_ord IS NULL OR m.left_ord > ?2)",
@@ -158,7 +158,11 @@ fn rooms_with_news(conn: &Connection, user: &UserId, from: u64) -> Result<Vec<Ne
                 events: row.get(3)?,
                 receipts: row.get(4)?,
                 settings: match row.get(5)? {
-                    true => Some((read::number(row, 6)?, settings::settings(row, 7)?)),
+                    true => Some((
+                        read::number(row, 6)?,
+                        settings::settings(row, 7)?,
+                        read::number(row, 8)?,
+                    )),
                     false => None,
                 },
             })

@@ -206,6 +206,11 @@ CREATE TABLE attachments(
 ) WITHOUT ROWID;
 CREATE INDEX attachments_message ON attachments(rk, seq);
 ",
+    // Which settings came after which.
+    "
+ALTER TABLE members ADD COLUMN settings_version INTEGER NOT NULL DEFAULT 0;
+UPDATE members SET settings_version = 1 WHERE settings_ord > 0;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

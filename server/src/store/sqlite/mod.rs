@@ -34,8 +34,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
     Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
-    ProfileUpdate, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomSettings, RoomState,
-    RoomUpdate, Seq, UploadId, UserId,
+    ProfileUpdate, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomState, RoomUpdate, Seq,
+    SettingsUpdate, UploadId, UserId,
 };
 
 use self::append::Checked;
@@ -248,9 +248,9 @@ impl Store for SqliteStore {
         &self,
         room: RoomId,
         user: UserId,
-        settings: RoomSettings,
-    ) -> Result<RoomSettings, StoreError> {
-        self.write(move |tx| settings::put(tx, room, &user, settings)).await
+        update: SettingsUpdate,
+    ) -> Result<SettingsUpdate, StoreError> {
+        self.write(move |tx| settings::put(tx, room, &user, update)).await
     }
 
     async fn append(

@@ -41,6 +41,7 @@ pub(super) struct Membership {
     /// Everything up to there is read.
     pub(super) read_seq: Seq,
     pub(super) settings: RoomSettings,
+    pub(super) settings_version: u64,
     /// How the room looked at the leave.
     left_looks: Option<Looks>,
 }
@@ -132,7 +133,7 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
         "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings,
-                left_name, left_avatar_url, left_members FROM members
+                left_name, left_avatar_url, left_members, settings_version FROM members
          WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
@@ -143,6 +144,7 @@ pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Opti
             delivered_seq: seq(row, 3)?,
             read_seq: seq(row, 4)?,
             settings: settings::settings(row, 5)?,
+            settings_version: number(row, 9)?,
             left_looks: match row.get(8)? {
                 Some(members) => {
                     Some(Looks { name: row.get(6)?, avatar_url: row.get(7)?, members })
@@ -207,6 +209,7 @@ fn state_of(
             None => member.settings,
             Some(_) => RoomSettings::default(),
         },
+        settings_version: member.settings_version,
         peer: peer.and_then(|name| UserId::new(name).ok()),
         created_at: row.created_at,
         members,

@@ -8,7 +8,8 @@ use tidewire::{
 };
 use tidewire_protocol::{
     Body, DeleteContent, EditContent, Event, Fold, History, HistoryAnchor, HistoryQuery, Op,
-    OpOutcome, ReactionContent, RoleUpdate, RoomSettings, RoomUpdate, limits,
+    OpOutcome, ReactionContent, RoleUpdate, RoomSettings, RoomUpdate, SettingsNews, SettingsUpdate,
+    limits,
 };
 use uuid::Uuid;
 
@@ -310,10 +311,38 @@ async fn set(
     room: RoomId,
     settings: RoomSettings,
 ) -> Result<RoomSettings, RequestError> {
-    match server.request(by, Request::SetSettings(room, settings)).await? {
-        Response::Settings(settings) => Ok(settings),
+    let update = SettingsUpdate { settings, version: None };
+    Ok(update_settings(server, by, room, update).await?.settings)
+}
+
+async fn update_settings(
+    server: &mut impl Served,
+    by: &str,
+    room: RoomId,
+    update: SettingsUpdate,
+) -> Result<SettingsUpdate, RequestError> {
+    match server.request(by, Request::SetSettings(room, update)).await? {
+        Response::Settings(now) => Ok(now),
         other => panic!("{other:?}"),
     }
+}
+
+pub(super) async fn settings_that_come_too_late_take_back_no_later_ones(server: &mut impl Served) {
+    let room = group(server, "ada", &["bob"]).await;
+    let start = cursor(server, "ada").await;
+    let muted = RoomSettings { muted: true, ..RoomSettings::default() };
+    let of = |version, settings| SettingsUpdate { settings, version: Some(version) };
+    let first = update_settings(server, "ada", room, of(0, muted)).await.unwrap();
+    assert_eq!(first, of(1, muted));
+    let late = of(0, RoomSettings::default());
+    assert_eq!(update_settings(server, "ada", room, late).await.unwrap(), of(1, muted));
+    // Also where the one that came before it changed nothing.
+    assert_eq!(update_settings(server, "ada", room, first).await.unwrap(), of(2, muted));
+    let late = of(1, RoomSettings::default());
+    assert_eq!(update_settings(server, "ada", room, late).await.unwrap(), of(2, muted));
+    let page = read(server, "ada", &start).await;
+    assert_eq!(page.settings, [SettingsNews { room, settings: muted, version: 2 }]);
+    assert_eq!(boot(server, "ada").await.rooms[0].settings_version, 2);
 }
 
 pub(super) async fn settings_come_by_the_feed_to_their_user_alone(server: &mut impl Served) {

@@ -97,6 +97,7 @@ scenarios! {
     changes::a_message_comes_by_its_id;
     changes::only_messages_count_as_unread;
     changes::settings_come_by_the_feed_to_their_user_alone;
+    changes::settings_that_come_too_late_take_back_no_later_ones;
     changes::a_group_looks_as_its_owners_want;
     changes::owners_give_roles_and_the_last_one_stays;
     files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
