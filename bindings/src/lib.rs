@@ -22,6 +22,7 @@ mod mode;
 mod outbox;
 mod presence;
 mod profiles;
+mod receipts;
 mod report;
 mod room;
 mod room_list;
@@ -48,6 +49,7 @@ pub use mode::{AppState, Mode, ModeBatch, ModeReason, ModeSubscription, Network,
 pub use outbox::{OnFailure, SendOptions};
 pub use presence::{PeerPresence, Presence};
 pub use profiles::{Profile, ProfileUpdate};
+pub use receipts::{Receipt, ReceiptPage};
 pub use report::{CacheReport, Logout, Repair, Sizes, TierReport};
 pub use room::{Role, RoomKind, RoomSettings, RoomSummary, Unread};
 pub use room_list::{

@@ -57,7 +57,7 @@ pub use mutation::{
 };
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
-pub use receipt::{Receipt, ReceiptUpdate};
+pub use receipt::{Receipt, ReceiptPage, ReceiptUpdate};
 pub use room::{Role, RoomKind, RoomSettings, RoomState, SettingsNews, SettingsUpdate, UnreadBase};
 pub use search::{
     InvalidSearch, SearchRequest, SearchResults, SearchTerm, SearchTerms, index_text,

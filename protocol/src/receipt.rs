@@ -35,6 +35,23 @@ impl Receipt {
     }
 }
 
+/// `GET /v1/rooms/{room}/receipts?seq=&after=`: how far the other members are with what stands at a seq, in a room
+/// of any size. Asked for, it is as of that moment; nothing more is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptPage {
+    /// Those whose devices are known to have it; those who read it among them.
+    pub delivered_to: u32,
+    /// Those who have read it.
+    pub read_by: u32,
+    /// How many others there are.
+    pub of: u32,
+    /// How far each of them is, by user id: at most 100.
+    pub receipts: Vec<Receipt>,
+    /// How to get the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<UserId>,
+}
+
 /// What a client says of its own user: everything up to here has arrived, or is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptUpdate {

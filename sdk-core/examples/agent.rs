@@ -375,6 +375,9 @@ impl Agent {
                 let (members, next) = client.room(room).members(after).await?;
                 json!({"members": members, "next": next})
             }
+            Command::Receipts { room, seq, after } => {
+                json!(client.room(room).receipts(seq, after).await?)
+            }
             Command::AddMembers { room, users } => {
                 room_json(client.room(room).add_members(users).await?)
             }

@@ -79,6 +79,6 @@ pub use trace::Recording;
 pub use tidewire_protocol::{
     AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp,
     InvalidSearch, Member, MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions,
-    Receipt, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UserId,
-    WireError,
+    Receipt, ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq,
+    UnreadBase, UserId, WireError,
 };

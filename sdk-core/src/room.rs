@@ -2,7 +2,7 @@
 
 use tidewire_protocol::{
     Content, DeleteContent, EditContent, EventId, EventKind, Member, MessageContent, Op,
-    ReactionContent, Role, RoomId, RoomSettings, RoomState, RoomUpdate, Seq, UserId,
+    ReactionContent, ReceiptPage, Role, RoomId, RoomSettings, RoomState, RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -374,6 +374,20 @@ impl Room {
     ) -> Result<(Vec<Member>, Option<UserId>), Error> {
         match self.client.asker().ask(Command::Members(self.id, after)).await? {
             Reply::Members(members, next) => Ok((members, next)),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
+    }
+
+    /// How far the other members are with the message at `seq`, in a room of any size: how many have it and
+    /// have read it, and a page of at most 100 receipts by user id. As of now: nothing more is told of it. In
+    /// rooms of up to 100 members [`Message::reach`](crate::Message::reach) says the same without asking. Waits
+    /// for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::members`].
+    pub async fn receipts(&self, seq: Seq, after: Option<UserId>) -> Result<ReceiptPage, Error> {
+        match self.client.asker().ask(Command::Receipts(self.id, seq, after)).await? {
+            Reply::Receipts(page) => Ok(*page),
             other => Err(self.client.asker().unexpected(&other)),
         }
     }

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{
     AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery,
     FileAccess, History, HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page,
-    PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, RoleUpdate,
-    RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
+    PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, ReceiptPage,
+    RoleUpdate, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
     SettingsUpdate, SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
@@ -54,6 +54,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.profile.response", json::<Profile>),
     ("call.profiles.request", json::<ProfilesRequest>),
     ("call.profiles.response", json::<Profiles>),
+    ("call.receipts.response", json::<ReceiptPage>),
     ("call.role.request", json::<RoleUpdate>),
     ("call.room.response", json::<RoomState>),
     ("call.room_update.request", json::<RoomUpdate>),

@@ -170,6 +170,11 @@ pub(crate) enum Command {
         room: RoomId,
         after: Option<UserId>,
     },
+    Receipts {
+        room: RoomId,
+        seq: Seq,
+        after: Option<UserId>,
+    },
     AddMembers {
         room: RoomId,
         users: Vec<UserId>,

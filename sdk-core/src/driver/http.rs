@@ -76,6 +76,12 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/members{}", after.unwrap_or_default());
                 call.make(Method::GET, &path, none).await.map(R::Members)
             }
+            Request::Receipts(room, seq, after) => {
+                let after = after.as_ref().map(|user| format!("&after={}", escape(user.as_str())));
+                let after = after.unwrap_or_default();
+                let path = format!("/v1/rooms/{room}/receipts?seq={seq}{after}");
+                call.make(Method::GET, &path, none).await.map(R::Receipts)
+            }
             Request::AddMembers(room, new) => {
                 let path = format!("/v1/rooms/{room}/members");
                 call.make(Method::POST, &path, Some(new)).await.map(R::Room)

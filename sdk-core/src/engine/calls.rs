@@ -73,6 +73,9 @@ impl Engine {
                 self.call(id, Request::RemoveMember(room, user), false);
             }
             Command::Members(room, after) => self.call(id, Request::Members(room, after), false),
+            Command::Receipts(room, seq, after) => {
+                self.call(id, Request::Receipts(room, seq, after), false);
+            }
             Command::Profiles(users) => self.look_up_profiles(id, users),
             Command::Search(ask) => self.search(id, *ask),
             Command::SearchServer(request) => self.call(id, Request::Search(request), false),
@@ -179,6 +182,7 @@ impl Engine {
                 return;
             }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
+            Ok(Response::Receipts(page)) => Ok(Reply::Receipts(Box::new(page))),
             Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {
                 self.store_profiles(vec![profile.clone()]);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    AppState, EventId, Member, Mode, NewRoom, Profile, ProfileUpdate, Role, RoomId, RoomState,
-    RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    AppState, EventId, Member, Mode, NewRoom, Profile, ProfileUpdate, ReceiptPage, Role, RoomId,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;
@@ -146,6 +146,9 @@ pub enum Command {
     /// A page of a room's members.
     #[serde(rename = "list_members")]
     Members(RoomId, Option<UserId>),
+    /// How far the others are with what stands at a seq, and a page of their receipts.
+    #[serde(rename = "list_receipts")]
+    Receipts(RoomId, Seq, Option<UserId>),
     /// Profiles of users: from memory or disk, fresh or not, and of those who are unknown from the
     /// server.
     Profiles(Vec<UserId>),
@@ -188,6 +191,8 @@ pub enum Reply {
     Room(Box<RoomState>),
     /// Members, and where the next page begins.
     Members(Vec<Member>, Option<UserId>),
+    /// How far the others are.
+    Receipts(Box<ReceiptPage>),
     /// Profiles, in the order asked.
     Profiles(Vec<Profile>),
     /// What a search on this device found.

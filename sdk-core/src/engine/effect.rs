@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     Bootstrap, ClientFrame, EventId, EventsQuery, History, HistoryQuery, MemberPage, NewMembers,
-    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomId,
-    RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, SettingsUpdate,
-    SyncRequest, SyncResponse, UserId, WireError,
+    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage,
+    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq,
+    SettingsUpdate, SyncRequest, SyncResponse, UserId, WireError,
 };
 
 use super::command::Reply;
@@ -101,6 +101,8 @@ pub enum Request {
     CreateRoom(NewRoom),
     /// `GET /v1/rooms/{room}/members?after=`
     Members(RoomId, Option<UserId>),
+    /// `GET /v1/rooms/{room}/receipts?seq=&after=`
+    Receipts(RoomId, Seq, Option<UserId>),
     /// `POST /v1/rooms/{room}/members`
     AddMembers(RoomId, NewMembers),
     /// `DELETE /v1/rooms/{room}/members/{user}`
@@ -142,6 +144,8 @@ pub enum Response {
     Settings(SettingsUpdate),
     /// To [`Request::Members`].
     Members(MemberPage),
+    /// To [`Request::Receipts`].
+    Receipts(ReceiptPage),
     /// To [`Request::History`], [`Request::Message`].
     History(History),
     /// To [`Request::Ops`].

@@ -157,6 +157,9 @@ impl ModelServer {
                 };
                 Response::Members(MemberPage { members: present.map(member).collect(), next: None })
             }
+            Request::Receipts(room, seq, after) => {
+                Response::Receipts(self.receipts_at(user, room, seq, after.as_ref())?)
+            }
             Request::AddMembers(room, new) => {
                 self.owned_by(user, room)?;
                 new.users.iter().for_each(|new| self.add_member(room, user, new));

@@ -627,6 +627,7 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Rooms(_)
         | Request::Room(_)
         | Request::Members(..)
+        | Request::Receipts(..)
         | Request::RemoveMember(..)
         | Request::Message(..)
         | Request::Search(_)
@@ -641,6 +642,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Rooms(body) => json_bytes(body),
         Response::Room(body) => json_bytes(body),
         Response::Members(body) => json_bytes(body),
+        Response::Receipts(body) => json_bytes(body),
         Response::History(body) => json_bytes(body),
         Response::Ops(body) => json_bytes(body),
         Response::Profiles(body) => json_bytes(body),

@@ -1,8 +1,8 @@
 //! How rooms of the model server look, who may do what in them, and what users set for themselves.
 
 use tidewire_protocol::{
-    ErrorCode, EventKind, Role, RoleChange, RoleUpdate, RoomId, RoomKind, RoomState, RoomUpdate,
-    SettingsUpdate, UserId, WireError, limits,
+    ErrorCode, EventKind, Receipt, ReceiptPage, Role, RoleChange, RoleUpdate, RoomId, RoomKind,
+    RoomState, RoomUpdate, Seq, SettingsUpdate, UserId, WireError, limits,
 };
 
 use super::server::{ModelServer, ModelSettings, News, not_a_member};
@@ -76,6 +76,41 @@ impl ModelServer {
             }
         }
         self.state_for(by, id)
+    }
+
+    /// How far the others are with what stands at `seq`, and a page of their receipts.
+    pub(super) fn receipts_at(
+        &self,
+        user: &UserId,
+        id: RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+    ) -> Result<ReceiptPage, WireError> {
+        let (room, member) = self.seen_by(user, id)?;
+        if member.left.is_some() {
+            return Err(not_a_member());
+        }
+        let others: Vec<_> = room
+            .receipts
+            .values()
+            .map(|(receipt, _)| receipt)
+            .filter(|of| of.user != *user)
+            .collect();
+        let count = |has: &dyn Fn(&Receipt) -> bool| {
+            u32::try_from(others.iter().filter(|receipt| has(receipt)).count()).unwrap_or(u32::MAX)
+        };
+        let rest = others.iter().filter(|receipt| after.is_none_or(|after| receipt.user > *after));
+        let mut receipts: Vec<Receipt> =
+            rest.take(limits::MEMBERS_PAGE + 1).map(|receipt| (*receipt).clone()).collect();
+        let more = receipts.len() > limits::MEMBERS_PAGE;
+        receipts.truncate(limits::MEMBERS_PAGE);
+        Ok(ReceiptPage {
+            delivered_to: count(&|receipt| receipt.delivered >= seq),
+            read_by: count(&|receipt| receipt.read >= seq),
+            of: count(&|_| true),
+            next: receipts.last().filter(|_| more).map(|receipt| receipt.user.clone()),
+            receipts,
+        })
     }
 
     /// Replaces a user's settings of a room, if they follow those that there are.

@@ -73,7 +73,9 @@ fn of_frame(frame: &ClientFrame) -> String {
 fn of_request(request: &Request) -> String {
     match request {
         Request::Sync(sync) => format!("sync {}", of_sync(sync)),
-        Request::Room(room) | Request::Members(room, _) => format!("{} {room}", name(request)),
+        Request::Room(room) | Request::Members(room, _) | Request::Receipts(room, ..) => {
+            format!("{} {room}", name(request))
+        }
         Request::AddMembers(room, new) => format!("AddMembers {room} {}", new.users.len()),
         Request::SetRole(room, ..)
         | Request::UpdateRoom(room, _)
@@ -223,6 +225,7 @@ fn of_reply(reply: &Reply) -> String {
         Reply::Loaded(loaded) => format!("{loaded:?}"),
         Reply::Rooms(rooms) => format!("Rooms {}", rooms.len()),
         Reply::Room(state) => format!("Room {}", state.id),
+        Reply::Receipts(page) => format!("Receipts {}", page.receipts.len()),
         Reply::Members(members, _) => format!("Members {}", members.len()),
         Reply::Profiles(profiles) => format!("Profiles {}", profiles.len()),
         Reply::Refreshed(refreshed) => format!("{refreshed:?}"),

@@ -107,6 +107,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/bootstrap", get(bootstrap::bootstrap))
         .route("/v1/rooms", get(rooms::list).post(rooms::create))
         .route("/v1/rooms/{room}", get(rooms::state).put(rooms::update))
+        .route("/v1/rooms/{room}/receipts", get(rooms::receipts))
         .route("/v1/rooms/{room}/settings", put(rooms::set_settings))
         .route("/v1/rooms/{room}/members", get(rooms::members).post(rooms::add_members))
         .route("/v1/rooms/{room}/members/{user}", put(rooms::set_role).delete(rooms::remove_member))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Deserialize;
 use tidewire_protocol::{
-    MemberPage, NewMembers, NewRoom, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate,
-    SettingsUpdate, UserId,
+    MemberPage, NewMembers, NewRoom, ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState,
+    RoomUpdate, Seq, SettingsUpdate, UserId,
 };
 
 use super::extract::{Caller, Ids, Json, Params};
@@ -52,6 +52,22 @@ pub(super) async fn members(
     Params(query): Params<After<UserId>>,
 ) -> Answer<MemberPage> {
     Ok(axum::Json(app.store.members(room, user, query.after).await?))
+}
+
+/// The query for receipts.
+#[derive(Deserialize)]
+pub(super) struct AtSeq {
+    seq: Seq,
+    after: Option<UserId>,
+}
+
+pub(super) async fn receipts(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Params(query): Params<AtSeq>,
+) -> Answer<ReceiptPage> {
+    Ok(axum::Json(app.store.receipts(room, user, query.seq, query.after).await?))
 }
 
 /// Answers with the room's state after it.

@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
     Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
-    ProfileUpdate, Receipt, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate,
-    SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest, UserId,
+    ProfileUpdate, Receipt, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
+    RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -378,6 +378,15 @@ pub(crate) trait Store: Send + Sync + 'static {
         user: UserId,
         after: Option<UserId>,
     ) -> Result<MemberPage, StoreError>;
+
+    /// How far the other members are with what stands at `seq`, and a page of their receipts.
+    async fn receipts(
+        &self,
+        room: RoomId,
+        user: UserId,
+        seq: Seq,
+        after: Option<UserId>,
+    ) -> Result<ReceiptPage, StoreError>;
 
     /// A page of a room's history, folded as of the head that it names; with `thread`, of that
     /// message and those in its thread alone.

@@ -162,6 +162,38 @@ async fn another_device_of_the_same_user_learns_what_is_read() {
 }
 
 #[tokio::test]
+async fn in_a_large_room_how_far_the_others_are_is_told_to_who_asks() {
+    let world = World::start().await;
+    let (ada, bob) =
+        (Agent::start(&world.client("ada")).await, Agent::start(&world.client("bob")).await);
+    let crowd: Vec<String> = (0..99).map(|n| format!("u{n:02}")).collect();
+    let mut members: Vec<&str> = crowd.iter().map(String::as_str).collect();
+    members.push("bob");
+    let room = ada.create_room(&members).await;
+    let ids = ada.send_numbers(&room, 1..=1).await;
+    bob.open(&room).await;
+    bob.sees(&room, &ids).await;
+    mark_read(&bob, &room, 2).await;
+    let ask = json!({"cmd": "receipts", "room": room, "seq": 2});
+    let begin = std::time::Instant::now();
+    let page = loop {
+        let page = ada.must(ask.clone()).await;
+        if page["read_by"] == 1 {
+            break page;
+        }
+        assert!(begin.elapsed() < tidewire_tests::PATIENCE, "{page}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!((&page["of"], page["receipts"].as_array().unwrap().len()), (&json!(100), 100));
+    assert_eq!(
+        page["receipts"][0],
+        json!({"room": room, "user": "bob", "delivered": 2, "read": 2})
+    );
+    let message = ada.message(&room, &ids[0]);
+    assert_eq!((message.state.as_str(), message.reach), ("sent", None), "unasked nobody is told");
+}
+
+#[tokio::test]
 async fn in_a_group_a_message_is_delivered_when_all_have_it_and_read_when_all_read_it() {
     let world = World::start().await;
     let ada = Agent::start(&world.client("ada")).await;

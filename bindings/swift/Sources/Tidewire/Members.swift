@@ -13,6 +13,21 @@ extension Room {
         }
     }
 
+    /// How far the other members are with a message, in a room of any size: how many have it and have read
+    /// it, and a page of at most 100 receipts by user id. As of now: nothing more is told of it. In rooms of up
+    /// to 100 members a message's own `reach` says the same without asking. Waits for the network.
+    ///
+    /// - Parameters:
+    ///   - seq: the message's place in the room.
+    ///   - next: the `next` of the page before it; `nil` for the first one.
+    /// - Throws: as ``members(after:)``.
+    public func receipts(at seq: UInt64, after next: String? = nil) async throws -> ReceiptPage {
+        try gate.pass()
+        return try await cancellable {
+            try await client.receipts(room: id, seq: seq, after: next, cancel: $0)
+        }
+    }
+
     /// Invites: adds members. Only owners of groups may. Goes on if the task is cancelled. Waits for
     /// the network.
     ///

@@ -46,6 +46,10 @@ public typealias RoomSettings = TidewireFFI.RoomSettings
 public typealias Member = TidewireFFI.Member
 /// A page of members, and where the next one begins.
 public typealias MemberPage = TidewireFFI.MemberPage
+/// How far one member of a room is.
+public typealias Receipt = TidewireFFI.Receipt
+/// How far the others are with a message, a page of their receipts, and where the next one begins.
+public typealias ReceiptPage = TidewireFFI.ReceiptPage
 /// How a group looks: what is left out it has not any more.
 public typealias RoomUpdate = TidewireFFI.RoomUpdate
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tidewire_protocol::{Receipt, ReceiptUpdate, RoomId, Seq, UnreadBase};
 
-use super::{Fixture, query, room_id, seqs, user};
-use crate::store::{FeedPage, News, Ords};
+use super::{Fixture, error, query, room_id, seqs, user};
+use crate::store::{FeedPage, News, Ords, StoreError};
 
 fn update(room: RoomId, delivered: Option<u64>, read: Option<u64>) -> ReceiptUpdate {
     ReceiptUpdate { room, delivered: delivered.map(Seq::new), read: read.map(Seq::new) }
@@ -119,6 +119,35 @@ pub(super) async fn former_members_move_and_see_none_and_come_back_anew(f: &Fixt
     // Of what was before, the state told him.
     let back = f.page("bob", &start, 50).await;
     assert_eq!((told(&back.receipts).len(), back.limited[0].receipts.len()), (0, 3));
+}
+
+pub(super) async fn how_far_the_others_are_is_told_in_a_room_of_any_size(f: &Fixture<'_>) {
+    let names: Vec<String> = (100..220).map(|n| format!("u{n}")).collect();
+    let others: Vec<&str> = names.iter().map(String::as_str).collect();
+    let room = f.group("ada", &others[..100]).await;
+    let rest = others[100..].iter().map(|name| user(name)).collect();
+    f.store.add_members(room, user("ada"), rest).await.unwrap();
+    let said = f.say(room, "ada", 1).await;
+    for name in &others[..30] {
+        f.put(name, &[update(room, Some(said.get()), None)]).await;
+    }
+    f.put(others[0], &[update(room, None, Some(said.get()))]).await;
+    f.store.remove_member(room, user("ada"), user(others[1])).await.unwrap();
+    let first = f.store.receipts(room, user("ada"), said, None).await.unwrap();
+    assert_eq!((first.delivered_to, first.read_by, first.of), (29, 1, 119));
+    assert_eq!((first.receipts.len(), first.receipts[0].read), (100, said));
+    let rest = f.store.receipts(room, user("ada"), said, first.next.clone()).await.unwrap();
+    assert_eq!((rest.read_by, rest.receipts.len(), rest.next), (1, 19, None));
+    let all = first.receipts.iter().chain(&rest.receipts).map(|receipt| receipt.user.as_str());
+    let expected: Vec<&str> = others.iter().filter(|name| **name != others[1]).copied().collect();
+    assert_eq!(all.collect::<Vec<_>>(), expected);
+    // For a reader who is one of them, without that reader.
+    let theirs = f.store.receipts(room, user(others[0]), said, None).await.unwrap();
+    assert_eq!((theirs.read_by, theirs.of), (0, 119));
+    for stranger in [others[1], "eve"] {
+        let refused = f.store.receipts(room, user(stranger), said, None).await;
+        assert_eq!(error(refused), StoreError::NotAMember);
+    }
 }
 
 pub(super) async fn pages_of_receipts_together_are_all_of_them(f: &Fixture<'_>) {

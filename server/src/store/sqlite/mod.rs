@@ -34,8 +34,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
     Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
-    ProfileUpdate, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomState, RoomUpdate, Seq,
-    SettingsUpdate, UploadId, UserId,
+    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomState,
+    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
 };
 
 use self::append::Checked;
@@ -317,6 +317,16 @@ impl Store for SqliteStore {
         after: Option<UserId>,
     ) -> Result<MemberPage, StoreError> {
         self.read(move |conn| read::members(conn, room, &user, after.as_ref())).await
+    }
+
+    async fn receipts(
+        &self,
+        room: RoomId,
+        user: UserId,
+        seq: Seq,
+        after: Option<UserId>,
+    ) -> Result<ReceiptPage, StoreError> {
+        self.read(move |conn| receipts::page(conn, room, &user, seq, after.as_ref())).await
     }
 
     async fn history(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
-use tidewire_protocol::{Receipt, ReceiptUpdate, RoomId, UserId, limits};
+use tidewire_protocol::{Receipt, ReceiptPage, ReceiptUpdate, RoomId, Seq, UserId, limits};
 
 use super::int;
 use super::read::{self, RoomRow};
@@ -28,6 +28,46 @@ fn receipt_from(row: &Row<'_>, room: RoomId) -> Result<(u64, Receipt), rusqlite:
 /// Whether members of the room see each other's receipts.
 fn is_shared(members: u32) -> bool {
     members <= limits::RECEIPT_MEMBERS
+}
+
+/// How far the other members are with what stands at `seq`, and a page of their receipts.
+pub(super) fn page(
+    conn: &Connection,
+    room: RoomId,
+    reader: &UserId,
+    seq: Seq,
+    after: Option<&UserId>,
+) -> Result<ReceiptPage, StoreError> {
+    let (row, member) = read::seen_by(conn, room, reader)?;
+    if member.left_seq.is_some() {
+        return Err(StoreError::NotAMember);
+    }
+    let (of, delivered_to, read_by) = conn
+        .prepare_cached(
+            "SELECT count(*), total(delivered_seq >= ?3), total(read_seq >= ?3) FROM members
+             WHERE rk = ?1 AND user <> ?2 AND left_ord IS NULL",
+        )?
+        .query_row((row.rk, reader.as_str(), int(seq.get())), |row| {
+            Ok((row.get(0)?, row.get::<_, f64>(1)? as u32, row.get::<_, f64>(2)? as u32))
+        })?;
+    let sql = format!(
+        "SELECT {RECEIPT} FROM members m
+         WHERE m.rk = ?1 AND m.user <> ?2 AND m.user > ?3 AND m.left_ord IS NULL
+         ORDER BY m.user LIMIT ?4"
+    );
+    let most = limits::MEMBERS_PAGE;
+    let after = after.map_or("", UserId::as_str);
+    let found: Result<Vec<(u64, Receipt)>, rusqlite::Error> = conn
+        .prepare_cached(&sql)?
+        .query_map((row.rk, reader.as_str(), after, int(most as u64 + 1)), |found| {
+            receipt_from(found, room)
+        })?
+        .collect();
+    let mut receipts: Vec<Receipt> = found?.into_iter().map(|(_, receipt)| receipt).collect();
+    let more = receipts.len() > most;
+    receipts.truncate(most);
+    let next = receipts.last().filter(|_| more).map(|receipt| receipt.user.clone());
+    Ok(ReceiptPage { delivered_to, read_by, of, receipts, next })
 }
 
 /// Raises the user's watermarks.

@@ -156,6 +156,31 @@ pub(super) async fn receipts_only_rise_and_come_by_the_feed(server: &mut impl Se
     assert_eq!(code(sync(server, "ada", request).await), ErrorCode::InvalidContent);
 }
 
+pub(super) async fn how_far_the_others_are_is_told_to_members_who_ask(server: &mut impl Served) {
+    let room = group(server, "ada", &["bob", "eve"]).await;
+    talk(server, "ada", room, 4).await;
+    let from = cursor(server, "bob").await;
+    let request = SyncRequest { receipts: vec![receipt(room, 4, 3)], ..reading(&from) };
+    sync(server, "bob", request).await.unwrap();
+    let asked = |seq, after: Option<&str>| Request::Receipts(room, Seq::new(seq), after.map(user));
+    let told = async |server: &mut _, request| match Served::request(server, "ada", request).await {
+        Ok(Response::Receipts(page)) => page,
+        other => panic!("{other:?}"),
+    };
+    for (seq, delivered_to, read_by) in [(3, 1, 1), (4, 1, 0), (5, 0, 0)] {
+        let page = told(server, asked(seq, None)).await;
+        assert_eq!((page.delivered_to, page.read_by, page.of), (delivered_to, read_by, 2), "{seq}");
+        let users: Vec<&str> = page.receipts.iter().map(|receipt| receipt.user.as_str()).collect();
+        assert_eq!((users, page.next), (vec!["bob", "eve"], None));
+    }
+    let rest = told(server, asked(3, Some("bob"))).await;
+    assert_eq!((rest.read_by, rest.receipts.len()), (1, 1));
+    remove(server, "ada", room, "eve").await.unwrap();
+    assert_eq!(told(server, asked(3, None)).await.of, 1);
+    let refused = server.request("eve", asked(3, None)).await;
+    assert_eq!(code(refused), ErrorCode::NotAMember);
+}
+
 pub(super) async fn operations_and_receipts_are_applied_before_the_feed_is_read(
     server: &mut impl Served,
 ) {

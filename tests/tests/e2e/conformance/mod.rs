@@ -116,6 +116,7 @@ scenarios! {
     feed::pages_are_as_large_as_asked_for_and_each_makes_progress;
     feed::a_leave_is_the_last_that_is_told;
     feed::receipts_only_rise_and_come_by_the_feed;
+    feed::how_far_the_others_are_is_told_to_members_who_ask;
     feed::operations_and_receipts_are_applied_before_the_feed_is_read;
     feed::a_cursor_that_is_none_is_refused_with_all_that_came_with_it;
     feed::an_expired_cursor_is_told_and_bootstrap_gives_another;

@@ -130,6 +130,10 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
             let after = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
             ("GET", format!("/v1/rooms/{room}/members{after}"), None)
         }
+        Request::Receipts(room, seq, after) => {
+            let after = after.as_ref().map_or(String::new(), |after| format!("&after={after}"));
+            ("GET", format!("/v1/rooms/{room}/receipts?seq={seq}{after}"), None)
+        }
         Request::AddMembers(room, body) => {
             ("POST", format!("/v1/rooms/{room}/members"), Some(json(body)))
         }
@@ -189,6 +193,7 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         | Request::SetRole(..)
         | Request::UpdateRoom(..) => Response::Room(serde_json::from_str(text)?),
         Request::Members(..) => Response::Members(serde_json::from_str(text)?),
+        Request::Receipts(..) => Response::Receipts(serde_json::from_str(text)?),
         Request::SetSettings(..) => Response::Settings(serde_json::from_str(text)?),
         Request::History(..) | Request::Message(..) => {
             Response::History(serde_json::from_str(text)?)

@@ -15,6 +15,11 @@ import Testing
         #expect(delivered.messages.last?.reach == Reach(deliveredTo: 1, readBy: 0, of: 1))
         try await pair.peer.room(pair.room.id).markRead(upTo: seq)
         try await pair.timeline.rows("read") { $0.messages.last?.state == .read }
+        // Asked for, as in a room of any size.
+        let page = try await pair.room.receipts(at: seq)
+        #expect((page.deliveredTo, page.readBy, page.of) == (1, 1, 1))
+        #expect(page.receipts.map(\.read) == [seq])
+        #expect(page.next == nil)
         try await pair.end()
     }
 }

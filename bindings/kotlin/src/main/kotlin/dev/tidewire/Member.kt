@@ -25,6 +25,37 @@ public data class MemberPage(
 )
 
 /**
+ * How far one member of a room is.
+ *
+ * @property user the user's id.
+ * @property delivered everything up to here is known to be on a device of the user.
+ * @property read everything up to here is read.
+ */
+public data class Receipt(
+    val user: String,
+    val delivered: Long,
+    val read: Long,
+)
+
+/**
+ * How far the other members are with a message, and a page of their receipts.
+ *
+ * @property deliveredTo those whose devices are known to have it; those who read it among them. In a room of
+ *   more than 100 members little more than [readBy].
+ * @property readBy those who have read it.
+ * @property of how many others there are.
+ * @property receipts at most 100, by user id.
+ * @property next where the next page begins: for [Room.receipts]; null after the last one.
+ */
+public data class ReceiptPage(
+    val deliveredTo: Int,
+    val readBy: Int,
+    val of: Int,
+    val receipts: List<Receipt>,
+    val next: String?,
+)
+
+/**
  * How a group looks: all of it, so that what is null it has not any more.
  *
  * @property name the name: at most 256 bytes.

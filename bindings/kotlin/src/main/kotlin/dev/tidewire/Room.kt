@@ -299,6 +299,20 @@ public class Room internal constructor(
     }
 
     /**
+     * How far the other members are with a message, in a room of any size: how many have it and have read it,
+     * and a page of at most 100 receipts by user id. As of now: nothing more is told of it. In rooms of up to 100
+     * members [Message.reach] says the same without asking. Waits for the network.
+     *
+     * @param seq the message's place in the room, from 1 on.
+     * @param after the [ReceiptPage.next] of the page before it; null for the first one.
+     * @throws TidewireException as for [members].
+     */
+    public suspend fun receipts(seq: Long, after: String? = null): ReceiptPage {
+        after?.let { valid("after", it) }
+        return client.read { it.receipts(id, seq.coerceAtLeast(0).toULong(), after, null).toApi() }
+    }
+
+    /**
      * Invites: adds these [users], by their ids, at most 100 at once. Only owners of groups may. Goes
      * on if the caller is cancelled. Waits for the network.
      *

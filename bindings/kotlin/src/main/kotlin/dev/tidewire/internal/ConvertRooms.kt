@@ -2,6 +2,8 @@ package dev.tidewire.internal
 
 import dev.tidewire.Member
 import dev.tidewire.MemberPage
+import dev.tidewire.Receipt
+import dev.tidewire.ReceiptPage
 import dev.tidewire.Role
 import dev.tidewire.RoomFilter
 import dev.tidewire.RoomKind
@@ -15,6 +17,7 @@ import dev.tidewire.RoomSummary
 import dev.tidewire.RoomUpdate
 import dev.tidewire.Unread
 import dev.tidewire.ffi.MemberPage as FfiMemberPage
+import dev.tidewire.ffi.ReceiptPage as FfiReceiptPage
 import dev.tidewire.ffi.Role as FfiRole
 import dev.tidewire.ffi.RoomFilter as FfiRoomFilter
 import dev.tidewire.ffi.RoomKind as FfiRoomKind
@@ -89,6 +92,15 @@ internal fun RoomUpdate.toFfi(): FfiRoomUpdate =
 
 internal fun FfiMemberPage.toApi(): MemberPage =
     MemberPage(members.map { Member(it.user, it.role.toApi(), it.joinedAtMs) }, next)
+
+internal fun FfiReceiptPage.toApi(): ReceiptPage =
+    ReceiptPage(
+        deliveredTo = deliveredTo.toInt(),
+        readBy = readBy.toInt(),
+        of = of.toInt(),
+        receipts = receipts.map { Receipt(it.user, it.delivered.toLong(), it.read.toLong()) },
+        next = next,
+    )
 
 internal fun query(sort: RoomSort, filter: RoomFilter, window: Int?): FfiRoomListQuery =
     FfiRoomListQuery(
