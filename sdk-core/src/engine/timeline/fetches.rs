@@ -14,6 +14,8 @@ pub(crate) struct Fetches {
     rooms: BTreeMap<RoomId, Wait>,
     /// Rooms, or threads of them, of which the server has said that there is nothing to be had.
     refused: BTreeSet<(RoomId, Option<EventId>)>,
+    /// Quoted messages that the server was asked for: once, unless the room becomes another one.
+    quotes: BTreeSet<(RoomId, EventId)>,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,12 @@ impl Wait {
 
 impl Fetches {
     pub(crate) fn new() -> Self {
-        Self { server: Wait::new(), rooms: BTreeMap::new(), refused: BTreeSet::new() }
+        Self {
+            server: Wait::new(),
+            rooms: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            quotes: BTreeSet::new(),
+        }
     }
 
     /// The server has answered with a page.
@@ -73,11 +80,28 @@ impl Fetches {
     /// The room is another one than it was: what was refused may be given now.
     pub(crate) fn changed(&mut self, room: RoomId) {
         self.refused.retain(|(refused, _)| *refused != room);
+        self.quotes.retain(|(quoted, _)| *quoted != room);
     }
 
     /// Whatever was refused may be given now.
     pub(crate) fn begin_anew(&mut self) {
         self.refused.clear();
+        self.quotes.clear();
+    }
+
+    /// A quoted message is asked for.
+    pub(crate) fn quote_asked(&mut self, room: RoomId, id: EventId) {
+        self.quotes.insert((room, id));
+    }
+
+    /// The server did not say whether there is such a message.
+    pub(crate) fn quote_unanswered(&mut self, room: RoomId, id: EventId) {
+        self.quotes.remove(&(room, id));
+    }
+
+    /// Whether a quoted message may be asked for.
+    pub(crate) fn may_quote(&self, room: RoomId, id: EventId, now_ms: u64) -> bool {
+        self.waits(room, now_ms).is_none() && !self.quotes.contains(&(room, id))
     }
 
     /// Whether the server takes such requests at all.

@@ -29,6 +29,8 @@ pub(crate) enum Goal {
     Grow(WindowKey, Side, usize),
     /// What is missing within a window, read towards this side.
     Gap(WindowKey, Side),
+    /// A message that is quoted in an open window.
+    Quote(EventId),
 }
 
 /// A page of history on its way.
@@ -95,6 +97,14 @@ impl Engine {
         self.request(Request::History(room, query), Purpose::History(fetch));
     }
 
+    /// Asks for a message that is quoted in an open window, once.
+    pub(crate) fn fetch_quote(&mut self, room: RoomId, id: EventId) {
+        self.fetches.quote_asked(room, id);
+        let (life, since) = (self.cache_life, self.now.mono_ms);
+        let fetch = Fetch { room, command: None, goal: Goal::Quote(id), thread: None, life, since };
+        self.request(Request::Message(room, id), Purpose::History(fetch));
+    }
+
     /// History that the app asked for before there was a token.
     pub(crate) fn history_for(
         &mut self,
@@ -146,8 +156,14 @@ impl Engine {
         fetch: Fetch,
         answer: Result<Response, RequestError>,
     ) {
-        if fetch.goal == Goal::Ahead {
+        if let Goal::Ahead | Goal::Quote(_) = fetch.goal {
             self.fetching.remove(&fetch.room);
+        }
+        if let Goal::Quote(id) = fetch.goal
+            && !matches!(&answer, Ok(_))
+            && !matches!(&answer, Err(RequestError::Refused(error)) if !error.temporary)
+        {
+            self.fetches.quote_unanswered(fetch.room, id);
         }
         match answer {
             Ok(_) if fetch.life != self.cache_life || !self.rooms.contains_key(&fetch.room) => {
@@ -159,8 +175,9 @@ impl Engine {
                 self.fetches.succeeded(fetch.room);
                 self.read(Tier::Server, self.now.mono_ms - fetch.since);
                 let reply = fetch.command.map(|command| (command, self.reply_of(&fetch, &history)));
-                let covers =
-                    if fetch.thread.is_some() { Covers::Messages } else { Covers::Everything };
+                let single = matches!(fetch.goal, Goal::Quote(_));
+                let some = single || fetch.thread.is_some();
+                let covers = if some { Covers::Messages } else { Covers::Everything };
                 self.note_told(&fetch, &history);
                 let after = After { reply, ..After::default() };
                 self.merge_history(fetch.room, history, after, covers, (fetch.goal, fetch.thread));
@@ -174,6 +191,9 @@ impl Engine {
             Err(error) => match (fetch.command, &error) {
                 (Some(command), _) => self.history_failed(command, fetch.goal, error.into()),
                 (None, RequestError::Network(_)) => self.http_failed(&error),
+                // There is no such message any more, which says nothing of the room.
+                (None, RequestError::Refused(refused))
+                    if matches!(fetch.goal, Goal::Quote(_)) && !refused.temporary => {}
                 (None, RequestError::Refused(refused)) => {
                     let (of, now) = ((fetch.room, fetch.thread), self.now.mono_ms);
                     self.fetches.refused(of, refused, now, &mut self.rng);

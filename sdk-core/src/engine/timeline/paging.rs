@@ -14,6 +14,7 @@ use crate::engine::command::{GapSide, Loaded, Reply};
 use crate::engine::disk::loads::{Asked, LoadPurpose, Step};
 use crate::engine::effect::{CommandId, TimelineId};
 use crate::engine::query::Query;
+use crate::engine::rooms::room::Room;
 use crate::engine::stats::Tier;
 use crate::engine::time::Timer;
 use crate::engine::{Engine, Phase};
@@ -254,20 +255,19 @@ impl Engine {
         }
         for id in self.windows.rooms() {
             self.ask_for_state(id);
-            let lacks = match self.rooms.get(&id) {
-                Some(room) if room.state.joined && !self.fetching.contains(&id) => {
-                    self.lacking_of(id, room)
-                }
-                _ => None,
-            };
-            if let Some(Lack { anchor, limit, thread }) = lacks {
+            let free = |room: &&Room| room.state.joined && !self.fetching.contains(&id);
+            let Some(room) = self.rooms.get(&id).filter(free) else { continue };
+            if let Some(Lack { anchor, limit, thread }) = self.lacking_of(id, room) {
                 self.fetching.insert(id);
                 self.fetch_history(id, anchor, limit, None, Goal::Ahead, thread);
+            } else if let Some(quote) = self.lacking_quote(id) {
+                self.fetching.insert(id);
+                self.fetch_quote(id, quote);
             }
         }
     }
 
-    fn lacking_of(&self, id: RoomId, room: &crate::engine::rooms::room::Room) -> Option<Lack> {
+    fn lacking_of(&self, id: RoomId, room: &Room) -> Option<Lack> {
         let may = |thread| self.fetches.may(id, thread, self.now.mono_ms);
         let windows = || {
             let all = self.windows.of(id).map(|(_, window)| window);
@@ -301,6 +301,14 @@ impl Engine {
             windows().filter_map(place).max_by_key(|(seq, _)| *seq)
         };
         of_threads().or_else(|| stale().map(|(seq, thread)| page(before(seq), thread)))
+    }
+
+    /// A message that is quoted in an open window of the room and is not on this device.
+    fn lacking_quote(&self, id: RoomId) -> Option<EventId> {
+        let now = self.now.mono_ms;
+        let windows = self.windows.of(id).map(|(_, window)| window);
+        let mut quotes = windows.filter(|window| window.loaded).flat_map(Window::lacks_quotes);
+        quotes.find(|quote| self.fetches.may_quote(id, *quote, now))
     }
 
     /// A thread that shows less than a page takes what has come to be held before it.

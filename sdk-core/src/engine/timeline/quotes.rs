@@ -125,6 +125,12 @@ impl Quotes {
         any
     }
 
+    /// What the disk was asked for and does not have.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = EventId> {
+        let is_absent = |quoted: &Quoted| matches!(quoted.source, Source::Absent);
+        self.quoted.iter().filter(move |(_, quoted)| is_absent(quoted)).map(|(id, _)| *id)
+    }
+
     /// What it keeps in memory, in bytes, reckoned.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

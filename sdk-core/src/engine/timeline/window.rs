@@ -560,6 +560,11 @@ impl Window {
         self.dirty = true;
     }
 
+    /// Quoted messages that are not on this device.
+    pub(crate) fn lacks_quotes(&self) -> impl Iterator<Item = EventId> {
+        self.quotes.absent()
+    }
+
     /// The disk could not answer: it is asked again.
     pub(crate) fn quotes_not_found(&mut self) {
         self.quotes.look_again();
