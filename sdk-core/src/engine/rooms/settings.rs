@@ -61,11 +61,11 @@ impl Engine {
             return;
         }
         // On top of what is on its way to the disk.
-        let before = self.wish_in_flight(room).unwrap_or_else(|| {
-            self.heads.wishes.get(&room).copied().unwrap_or(head.state.settings)
-        });
-        let settings = change.apply(before);
-        if settings == before {
+        let wish = self.wish_in_flight(room).or(self.heads.wishes.get(&room).copied());
+        let settings = change.apply(wish.unwrap_or(head.state.settings));
+        // What the server was last heard to have may be older than what it has, after a power loss even than
+        // what the user set before: only of a wish is it sure that it is told.
+        if wish == Some(settings) {
             self.reply(command, Ok(Reply::Done));
             return;
         }

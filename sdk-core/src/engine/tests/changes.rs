@@ -5,6 +5,7 @@ use tidewire_protocol::{
     ReactionContent, RoomId, Seq, ServerFrame, UserId,
 };
 
+use super::model::room_id;
 use super::scenarios::{ceiling, seqs, world_with_room};
 use super::world::World;
 use crate::engine::{
@@ -299,6 +300,36 @@ fn a_quote_shows_what_the_quoted_message_says_now_wherever_that_is() {
     world.run(10_000);
     let gone = quoted(&world).unwrap();
     assert_eq!((gone.text, gone.deleted), (None, true));
+    world.check_events();
+}
+
+#[test]
+fn what_is_quoted_and_is_not_on_the_device_is_fetched_once() {
+    let mut world = World::new(1);
+    let room = room_id(7);
+    world.server.join(room);
+    let last = |world: &World| world.server.rooms[&room].log.last().unwrap().id;
+    let old = world.server.say(room, "old").id;
+    for n in 0..400 {
+        world.server.say(room, &format!("{n}"));
+    }
+    let quote = |of| MessageContent { reply_to: Some(of), ..MessageContent::of_text("that one") };
+    let nowhere = EventId::from_uuid(uuid::Uuid::from_u128(u128::MAX));
+    by_bob(&mut world, room, EventKind::Message, &quote(old));
+    let known = last(&world);
+    by_bob(&mut world, room, EventKind::Message, &quote(nowhere));
+    let unknown = last(&world);
+    world.settle();
+    let timeline = world.open(room);
+    world.run(20_000);
+    let quoted = |world: &World, id| shown(world, timeline, id).reply_to.unwrap().message;
+    assert_eq!(quoted(&world, known).unwrap().text.as_deref(), Some("old"));
+    assert_eq!(quoted(&world, unknown), None);
+    assert!(!seqs(&world, timeline).contains(&2), "it stands where it stood");
+    let others = |world: &World| world.engine.stats().requests - world.engine.stats().polls;
+    let before = others(&world);
+    world.run(60_000);
+    assert_eq!(others(&world), before, "what there is not is not asked for again");
     world.check_events();
 }
 

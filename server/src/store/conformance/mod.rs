@@ -89,7 +89,7 @@ pub(crate) async fn suite(open: Opener<'_>) {
         receipts::a_move_is_news_for_all_members_once,
         receipts::a_read_settles_the_unread_base,
         receipts::former_members_move_and_see_none_and_come_back_anew,
-        receipts::how_far_the_others_are_is_told_in_a_room_of_any_size,
+        receipts::how_far_the_others_are_is_told_to_members_who_ask,
         receipts::pages_of_receipts_together_are_all_of_them,
         receipts::whoever_follows_the_log_sees_each_receipt_where_it_moved_last,
         rooms::creation_is_idempotent_for_its_creator_only,

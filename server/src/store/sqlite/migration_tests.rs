@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tidewire_protocol::{
     Checksum, Content, EditContent, Event, EventId, EventKind, FileKey, HistoryAnchor,
-    MessageContent, Op, OpOutcome, RoomId, RoomSettings, SearchTerms, Seq, UploadId, UploadRequest,
-    UserId,
+    MessageContent, Op, OpOutcome, RoomId, RoomSettings, SearchTerms, Seq, SettingsUpdate,
+    UploadId, UploadRequest, UserId,
 };
 use uuid::Uuid;
 
@@ -123,7 +123,9 @@ async fn an_older_database_goes_on_and_its_own_kinds_of_that_name_change_nothing
     let appended = store.append(room, ada.clone(), vec![edit]).await.unwrap();
     assert!(matches!(appended.results[0].outcome, OpOutcome::Accepted { .. }));
     let muted = RoomSettings { muted: true, ..RoomSettings::default() };
-    store.set_settings(room, ada.clone(), muted).await.unwrap();
+    let update = SettingsUpdate { settings: muted, version: Some(0) };
+    let set = store.set_settings(room, ada.clone(), update).await.unwrap();
+    assert_eq!(set, SettingsUpdate { version: Some(1), ..update });
     let told = events(&history().await.unwrap().messages);
     assert_eq!(told[1].content.as_json(), r#"{"text":"better"}"#);
     store.close().await;

@@ -1,5 +1,6 @@
 //! The feed, as `sync` reads it.
 
+use tidewire::engine::{Request, Response};
 use tidewire::{ErrorCode, EventKind, Receipt, RoomId, Seq, UnreadBase};
 use tidewire_protocol::{Cursor, Page, ReceiptUpdate, RoomOps, SyncRequest};
 
