@@ -61,11 +61,12 @@ impl Engine {
             return;
         }
         // On top of what is on its way to the disk.
-        let wish = self.wish_in_flight(room).or(self.heads.wishes.get(&room).copied());
-        let settings = change.apply(wish.unwrap_or(head.state.settings));
+        let (coming, wish) = (self.wish_in_flight(room), self.heads.wishes.get(&room).copied());
+        let settings = change.apply(coming.or(wish).unwrap_or(head.state.settings));
         // What the server was last heard to have may be older than what it has, after a power loss even than
-        // what the user set before: only of a wish is it sure that it is told.
-        if wish == Some(settings) {
+        // what the user set before: only of a wish on the disk is it sure that it is told.
+        let is_there = wish == Some(settings) && coming.is_none() && !self.wish_ends(room);
+        if is_there {
             self.reply(command, Ok(Reply::Done));
             return;
         }
