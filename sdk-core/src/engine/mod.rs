@@ -233,6 +233,9 @@ pub struct Engine {
     interest: rooms::interest::Interest,
     retention: disk::retention::Retention,
     outbox: Outbox,
+    /// Rooms of which the disk is asked for a message that is to be changed, with the changes that wait until it
+    /// has answered.
+    lookups: BTreeMap<RoomId, Vec<(CommandId, tidewire_protocol::Op)>>,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
@@ -346,6 +349,7 @@ impl Engine {
             interest: rooms::interest::Interest::default(),
             retention: disk::retention::Retention::default(),
             outbox: Outbox::default(),
+            lookups: BTreeMap::new(),
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             indexing: disk::search::Indexing::Done,

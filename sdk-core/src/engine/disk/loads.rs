@@ -213,11 +213,13 @@ impl Engine {
             }
             Some(LoadPurpose::Tails) => self.tails_not_loaded(error),
             Some(LoadPurpose::Profiles) => self.profiles_not_loaded(error),
-            Some(
-                LoadPurpose::Why(command, ..)
-                | LoadPurpose::Report(command)
-                | LoadPurpose::Target(command, ..),
-            ) => self.load_refused(command, error),
+            Some(LoadPurpose::Target(command, room, _)) => {
+                self.load_refused(command, error);
+                self.looked_up(room);
+            }
+            Some(LoadPurpose::Why(command, ..) | LoadPurpose::Report(command)) => {
+                self.load_refused(command, error);
+            }
             Some(LoadPurpose::Sizes) => {
                 self.sizes_told(None);
                 self.damage_found(error);

@@ -36,6 +36,10 @@ impl Engine {
             self.reply(command, Err(malformed.into()));
             return;
         };
+        if let Some(waiting) = self.lookups.get_mut(&room) {
+            waiting.push((command, op));
+            return;
+        }
         if self.is_being_deleted(room, target) {
             self.reply(command, Err(Error::MessageDeleted(target)));
             return;
@@ -61,6 +65,7 @@ impl Engine {
             let known = Known { sender: &message.sender, kind: &message.kind, deleted };
             self.queue_if_allowed(command, room, op, &known);
         } else {
+            self.lookups.insert(room, Vec::new());
             let purpose = LoadPurpose::Target(command, room, Box::new(op));
             self.load(Query::Event(room, target), purpose);
         }
@@ -82,6 +87,19 @@ impl Engine {
             self.queue_if_allowed(command, room, op, &known);
         } else {
             self.queue(command, room, op, SendOptions::default());
+        }
+        self.looked_up(room);
+    }
+
+    /// The disk has said what it knows of a message. What the user has done in the room since then goes on, in
+    /// that order: of two edits the later one is the last.
+    pub(crate) fn looked_up(&mut self, room: RoomId) {
+        for (command, op) in self.lookups.remove(&room).unwrap_or_default() {
+            if self.rests() {
+                self.reply(command, Err(Error::Suspended));
+            } else {
+                self.enqueue_mutation(command, room, op);
+            }
         }
     }
 
