@@ -202,6 +202,8 @@ impl From<Error> for TidewireError {
         match error {
             Error::Store(error) => error.into(),
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
+            // Nothing here can send files yet.
+            error @ Error::File { .. } => Self::InvalidMessage { reason: error.to_string() },
             Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {

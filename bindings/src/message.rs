@@ -306,6 +306,8 @@ impl From<tidewire::FailReason> for FailReason {
             }
             tidewire::FailReason::Unknown => Self::Unknown { text },
             tidewire::FailReason::Expired => Self::Expired { text },
+            // Nothing here can send files yet.
+            tidewire::FailReason::Copy(_) => Self::Unknown { text },
         }
     }
 }

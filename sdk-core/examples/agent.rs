@@ -303,8 +303,26 @@ impl Agent {
                 let message =
                     MessageContent { text, metadata, mentions, reply_to, thread, attachments };
                 let expires_after = expires_after_ms.map(Duration::from_millis);
-                let options = SendOptions { on_failure, expires_after };
+                let options = SendOptions { on_failure, expires_after, ..SendOptions::default() };
                 let id = client.room(room).send_with(message, options).await?;
+                json!({"message": id})
+            }
+            Command::SendFiles {
+                room,
+                text,
+                files,
+                reply_to,
+                thread,
+                ordered,
+                on_failure,
+                expires_after_ms,
+            } => {
+                let message =
+                    MessageContent { text, reply_to, thread, ..MessageContent::default() };
+                let expires_after = expires_after_ms.map(Duration::from_millis);
+                let options = SendOptions { on_failure, expires_after, ordered };
+                let files = files.into_iter().map(Into::into).collect();
+                let id = client.room(room).send_files(message, files, options).await?;
                 json!({"message": id})
             }
             Command::Edit { room, message, text, metadata, mentions } => {

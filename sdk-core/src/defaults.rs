@@ -122,6 +122,29 @@ pub const SENDS_IN_FLIGHT: usize = 16;
 /// The same by requests of their own, each of which may be a connection.
 pub const SEND_REQUESTS_IN_FLIGHT: usize = 4;
 
+/// Files that are uploaded at once, one part of each: after a cut so many parts go out again at most. A
+/// second part of the same file would only fill the round trip between two of them, a tenth of the time
+/// that a part of 1 MiB takes on 10 Mbit/s.
+pub const UPLOADS_IN_FLIGHT: usize = 3;
+
+/// Silence after which a part is given up: nothing of it was taken, or the store does not answer. A phone
+/// in a tunnel is back within that, and a part as a whole may take as long as it takes.
+pub const UPLOAD_SILENCE: Duration = Duration::from_secs(30);
+
+/// Time for the server to check a whole file. From the protocol.
+pub const COMPLETE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of a part in memory at once.
+pub const UPLOAD_CHUNK: usize = 64 * 1024;
+
+/// Least time between two updates of a timeline that only show how far uploads are: more often nobody
+/// sees it.
+pub const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often the files of a message go up again, because the server has deleted them before it was sent:
+/// it keeps them for a day.
+pub const UPLOADS_AGAIN: u32 = 2;
+
 /// The longest slot of the server's that is waited for: an hour. One beyond it is a mistake, and
 /// must not keep a client away for good.
 pub const SLOT_MOST: Duration = Duration::from_secs(3_600);

@@ -21,8 +21,8 @@ use crate::engine::{Request, RequestError, Response};
 /// One client's HTTP connections.
 #[derive(Debug)]
 pub(crate) struct Http {
-    client: Client,
-    address: Address,
+    pub(super) client: Client,
+    pub(super) address: Address,
     pub(super) traffic: Arc<Traffic>,
 }
 
@@ -53,7 +53,12 @@ impl Http {
     ) -> Result<Response, RequestError> {
         use Response as R;
         let none = None::<&()>;
-        let call = Call { http: self, token };
+        let patience = match &request {
+            // The server reads the whole file meanwhile.
+            Request::CompleteUpload(_) => defaults::COMPLETE_TIMEOUT,
+            _ => defaults::REQUEST_TIMEOUT,
+        };
+        let call = Call { http: self, token, patience };
         match &request {
             Request::Sync(sync) => {
                 call.make(Method::POST, "/v1/sync", Some(sync)).await.map(R::Sync)
@@ -114,6 +119,18 @@ impl Http {
             }
             Request::Profiles(users) => {
                 call.make(Method::POST, "/v1/profiles:batch", Some(users)).await.map(R::Profiles)
+            }
+            Request::BeginUpload(asked) => {
+                call.make(Method::POST, "/v1/uploads", Some(asked)).await.map(R::Upload)
+            }
+            Request::CompleteUpload(id) => {
+                let path = format!("/v1/uploads/{id}/complete");
+                call.make(Method::POST, &path, none).await.map(R::Upload)
+            }
+            Request::CancelUpload(id) => {
+                let path = format!("/v1/uploads/{id}");
+                let answer = call.make::<(), serde_json::Value>(Method::DELETE, &path, none);
+                answer.await.map(|_| R::Done)
             }
             Request::UpdateProfile(update) => {
                 call.make(Method::PUT, "/v1/profile", Some(update)).await.map(R::Profile)
@@ -182,6 +199,8 @@ fn events_query(query: &EventsQuery) -> String {
 struct Call<'a> {
     http: &'a Http,
     token: &'a str,
+    /// Time for the whole of it.
+    patience: Duration,
 }
 
 impl Call<'_> {
@@ -196,7 +215,7 @@ impl Call<'_> {
             .http
             .client
             .request(method, url)
-            .timeout(defaults::REQUEST_TIMEOUT)
+            .timeout(self.patience)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some(body) = body {

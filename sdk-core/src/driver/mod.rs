@@ -11,13 +11,15 @@ mod stored;
 mod stream;
 mod tls;
 mod traffic;
+mod upload;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, Event, EventsQuery, ServerFrame, UserId};
+use tidewire_protocol::{ClientFrame, Event, EventsQuery, ServerFrame, UploadId, UserId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -26,14 +28,15 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, ListId, ModeReport, Notice, Now, Reply,
-    RequestError, RequestId, Response, RoomListUpdate, Rows, Signal, SocketEvent, SocketId,
+    Command, CommandId, Effect, Engine, Input, ListId, ModeReport, Notice, Now, PartNews, PartPut,
+    Reply, RequestError, RequestId, Response, RoomListUpdate, Rows, Signal, SocketEvent, SocketId,
     StoreToken, TimelineId, TimelineUpdate, TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
 use crate::mailbox::Mailbox;
 use crate::store::Store;
+use crate::store::outgoing::Copy;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
 pub(crate) use recorder::Recorder;
@@ -49,6 +52,7 @@ enum Outcome {
     Committed(StoreToken, Result<Vec<Event>, StoreError>),
     Loaded(StoreToken, Result<Rows, StoreError>),
     Token(Result<String, TokenError>),
+    Part(RequestId, PartNews),
     Released,
 }
 
@@ -101,6 +105,8 @@ struct Driver {
     /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
     frames: mpsc::Receiver<ServerFrame>,
     stream: Option<OpenStream>,
+    /// Parts of files on their way.
+    puts: HashMap<RequestId, AbortHandle>,
     /// The same of the open event stream.
     stream_frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
@@ -154,6 +160,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         socket: None,
         frames,
         stream: None,
+        puts: HashMap::new(),
         stream_frames,
         outcomes,
         erasing: None,
@@ -298,6 +305,7 @@ impl Driver {
                 let command = self.command_id();
                 self.input(Input::Command(command, Command::CloseTimeline(id)));
             }
+            Ask::Copy(files, most, reply) => self.copy(files, most, reply),
             Ask::OpenRoomList(id, mailbox, command, reply) => {
                 self.lists.insert(id, mailbox);
                 self.command(command, reply);
@@ -376,6 +384,12 @@ impl Driver {
             Outcome::Token(Err(error)) => {
                 self.input(Input::Token(Err(error)));
             }
+            Outcome::Part(id, news) => {
+                if !matches!(news, PartNews::Sent(_)) {
+                    self.puts.remove(&id);
+                }
+                self.input(Input::Part(id, news));
+            }
             Outcome::Released => {
                 self.input(Input::Released);
             }
@@ -427,6 +441,13 @@ impl Driver {
                         let _ = outcomes.send(Outcome::Committed(token, result));
                     });
                 }
+                Effect::PutPart(id, put) => self.put_part(id, put),
+                Effect::DropPut(id) => {
+                    if let Some(task) = self.puts.remove(&id) {
+                        task.abort();
+                    }
+                }
+                Effect::DropCopy(upload, key) => self.store.copy_done(upload, key),
                 Effect::Release => self.release(),
                 Effect::Erase(command) => self.erasing = Some(command),
                 Effect::FetchToken => {
@@ -442,9 +463,35 @@ impl Driver {
         }
     }
 
+    fn put_part(&mut self, id: RequestId, put: PartPut) {
+        let (http, outcomes) = (self.http.clone(), self.outcomes.clone());
+        let copy = self.store.outgoing().path(put.upload);
+        let task = self.tasks.spawn(async move {
+            let tell = |news| drop(outcomes.send(Outcome::Part(id, news)));
+            tell(upload::put(&http, copy, put, tell).await);
+        });
+        self.puts.insert(id, task);
+    }
+
+    /// Copies files on a thread where that keeps nobody.
+    fn copy(
+        &self,
+        files: Vec<(PathBuf, UploadId)>,
+        most: u64,
+        reply: oneshot::Sender<Result<Vec<Copy>, Error>>,
+    ) {
+        let outgoing = self.store.outgoing();
+        tokio::task::spawn_blocking(move || {
+            let copies = files.iter().map(|(path, id)| outgoing.copy(path, *id, most));
+            // Whoever does not wait any more gets none: they are deleted.
+            let _ = reply.send(copies.collect());
+        });
+    }
+
     fn release(&mut self) {
         self.close_socket();
         self.close_stream();
+        self.puts.clear();
         self.tasks.abort_all();
         // Idle connections and their timers go with the old one.
         if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {

@@ -15,6 +15,10 @@ impl Engine {
     pub(crate) fn command(&mut self, id: CommandId, command: Command) {
         match command {
             Command::Send { room, op, options } => self.enqueue(id, room, op, options),
+            Command::MayAttach(room) => self.may_attach(id, room),
+            Command::SendFiles { room, op, files, options } => {
+                self.send_files(id, room, op, files, options);
+            }
             Command::Retry(event) => self.retry(id, event),
             Command::Discard(event) => self.discard(id, event),
             Command::Cancel { room, message, delete } => self.cancel(id, room, message, delete),

@@ -14,7 +14,7 @@ use super::effect::{ListId, TimelineId};
 use super::life::logout::Logout;
 use super::mode::budget::{Budget, BudgetReport};
 use super::mode::ceilings::Network;
-use super::outbox::SendOptions;
+use super::outbox::{OutgoingFile, SendOptions};
 use super::people::peers::Presence;
 use super::rooms::list::RoomListQuery;
 use super::rooms::settings::SettingsChange;
@@ -56,6 +56,19 @@ pub enum Command {
         op: tidewire_protocol::Op,
         /// How it is sent.
         #[serde(default)]
+        options: SendOptions,
+    },
+    /// Whether files can be sent into a room, and how large they may be: asked before they are copied.
+    MayAttach(RoomId),
+    /// Queue a message with files, of which the client has copies; answered once it is on disk.
+    SendFiles {
+        /// The room.
+        room: RoomId,
+        /// The message, as it is without the files.
+        op: tidewire_protocol::Op,
+        /// The files.
+        files: Vec<OutgoingFile>,
+        /// How it is sent.
         options: SendOptions,
     },
     /// Queue a failed operation again.
@@ -206,6 +219,8 @@ pub enum Reply {
     UnreadTotal(Unread),
     /// What somebody has begun to write.
     Draft(Option<String>),
+    /// How many bytes a file may have.
+    UploadBytes(u64),
     /// A refresh is done.
     Refreshed(Refreshed),
     /// How the tiers do.

@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    Bootstrap, ClientFrame, EventId, EventsQuery, History, HistoryQuery, MemberPage, NewMembers,
-    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomId,
-    RoomPage, RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, SyncRequest,
-    SyncResponse, UserId, WireError,
+    Bootstrap, ClientFrame, EventId, EventsQuery, FileKey, History, HistoryQuery, MemberPage,
+    NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate,
+    RoomId, RoomPage, RoomSettings, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent,
+    SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
 };
 
 use super::command::Reply;
 use super::disk::transaction::Transaction;
 use super::mode::ceilings::ModeReport;
+use super::outbox::PartPut;
 use super::people::peers::Presence;
 use super::query::{Query, Repair};
 use super::rooms::list::RoomListUpdate;
@@ -77,6 +78,13 @@ pub enum Effect {
     /// once all that was given before is done. Answered by `handle_released`. The next query opens
     /// the store again.
     Release,
+    /// Put a part of an upload's copy to its address. Answered by `handle_part`.
+    PutPart(RequestId, PartPut),
+    /// Give that part up. Nothing more is heard of it.
+    DropPut(RequestId),
+    /// The copy of an uploaded file is done with: the message that lists it below this key is in the log.
+    /// Without one it was taken back.
+    DropCopy(UploadId, Option<FileKey>),
     /// Fetch a token from the app. Answered by `handle_token`.
     FetchToken,
     /// End the client, delete everything that the store has of the account, and answer the command.
@@ -123,6 +131,12 @@ pub enum Request {
     UpdateProfile(ProfileUpdate),
     /// `GET /v1/search`
     Search(SearchRequest),
+    /// `POST /v1/uploads`
+    BeginUpload(UploadRequest),
+    /// `POST /v1/uploads/{id}/complete`
+    CompleteUpload(UploadId),
+    /// `DELETE /v1/uploads/{id}`
+    CancelUpload(UploadId),
 }
 
 /// The answer to a request of the same name.
@@ -152,6 +166,10 @@ pub enum Response {
     Profile(Profile),
     /// To [`Request::Search`].
     Search(SearchResults),
+    /// To [`Request::BeginUpload`], [`Request::CompleteUpload`].
+    Upload(Upload),
+    /// To [`Request::CancelUpload`].
+    Done,
 }
 
 /// Why there is no answer.

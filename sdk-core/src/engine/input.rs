@@ -8,6 +8,7 @@ use super::effect::{
     CommandId, RequestError, RequestId, Response, SocketEvent, SocketId, StoreToken,
 };
 use super::life::auth::{TokenError, TokenInfo};
+use super::outbox::PartNews;
 use super::query::Rows;
 use super::stats::Traffic;
 use super::{Engine, Now};
@@ -37,6 +38,8 @@ pub enum Input {
     Committed(StoreToken, Result<Vec<Event>, StoreError>),
     /// [`Engine::handle_token`]
     Token(Result<TokenInfo, TokenError>),
+    /// [`Engine::handle_part`]
+    Part(RequestId, PartNews),
     /// [`Engine::handle_released`]
     Released,
 }
@@ -57,6 +60,7 @@ impl Engine {
             Input::Committed(token, Ok(folded)) => self.handle_committed(now, token, folded),
             Input::Committed(token, Err(error)) => self.handle_commit_failed(now, token, error),
             Input::Token(token) => return self.handle_token(now, token),
+            Input::Part(id, news) => self.handle_part(now, id, news),
             Input::Released => self.handle_released(now),
         }
         true

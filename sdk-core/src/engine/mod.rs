@@ -77,7 +77,9 @@ pub use life::auth::{TokenError, TokenInfo};
 pub use life::logout::Logout;
 pub use mode::budget::{Budget, BudgetReport, Spent};
 pub use mode::ceilings::{ModeReport, Network, NetworkKind, Reason};
-pub use outbox::{FailReason, OnFailure, OutboxRow, SendOptions};
+pub use outbox::{
+    CopyTrouble, FailReason, OnFailure, OutboxRow, OutgoingFile, PartNews, PartPut, SendOptions,
+};
 pub use people::peers::Presence;
 pub use query::{Query, Repair, RoomRow, Rows, Sizes, StartRows};
 pub use rooms::heads::{Draft, Wish};
@@ -93,6 +95,7 @@ pub use timeline::opening::TimelineStart;
 pub use timeline::rows::{Change, Row, RowKey, TimelineUpdate};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
 
+pub(crate) use outbox::listing;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use timeline::fold::is_mutation;
 pub(crate) use timeline::fold::{Act, Done, Folded, Mutation, References};
@@ -108,6 +111,10 @@ pub(crate) enum Purpose {
     Profiles,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
+    /// Where an upload stands.
+    Upload(tidewire_protocol::UploadId),
+    /// What the server is told, whatever it answers.
+    Told,
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
     Call {
         command: CommandId,
@@ -233,6 +240,9 @@ pub struct Engine {
     interest: rooms::interest::Interest,
     retention: disk::retention::Retention,
     outbox: Outbox,
+    uploads: outbox::uploads::Uploads,
+    /// Largest file that the server takes, in bytes.
+    max_upload_bytes: u64,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
@@ -346,6 +356,8 @@ impl Engine {
             interest: rooms::interest::Interest::default(),
             retention: disk::retention::Retention::default(),
             outbox: Outbox::default(),
+            uploads: outbox::uploads::Uploads::new(),
+            max_upload_bytes: tidewire_protocol::limits::UPLOAD_BYTES,
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             indexing: disk::search::Indexing::Done,
@@ -482,6 +494,8 @@ impl Engine {
                 | Timer::HttpRetry
                 | Timer::OpsRetry
                 | Timer::Expiry
+                | Timer::UploadRetry
+                | Timer::Progress
                 | Timer::FetchRetry
                 | Timer::Receipts
                 | Timer::Typing
@@ -593,6 +607,7 @@ impl Engine {
             self.advance_stream();
             self.advance_link();
             self.advance_expiry();
+            self.advance_uploads();
             self.advance_outbox();
             self.advance_reader();
             // After it: what rides on a poll needs no frame of its own.

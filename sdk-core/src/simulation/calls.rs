@@ -188,6 +188,12 @@ impl ModelServer {
                     None => Response::Ops(sent),
                 }
             }
+            Request::BeginUpload(asked) => Response::Upload(self.begin_upload(user, asked)?),
+            Request::CompleteUpload(id) => Response::Upload(self.complete_upload(user, id)?),
+            Request::CancelUpload(id) => {
+                self.cancel_upload(user, id)?;
+                Response::Done
+            }
             Request::Search(search) => Response::Search(self.search(user, &search)?),
             Request::Profiles(asked) => {
                 let empty = |user| Profile { user, name: None, avatar_url: None, updated_at: 0 };

@@ -9,7 +9,9 @@ use super::network::{Harm, chance};
 use super::simulation::{Audience, Simulation};
 use crate::config::millis;
 use crate::defaults;
-use crate::engine::{Input, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo};
+use crate::engine::{
+    Input, PartNews, PartPut, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo,
+};
 
 pub(super) type Answer = Result<Response, RequestError>;
 
@@ -44,6 +46,22 @@ pub(super) enum Happening {
         net: u32,
         id: RequestId,
         answer: Box<Answer>,
+    },
+    /// A part of a file reaches the store.
+    PartArrives {
+        node: usize,
+        net: u32,
+        id: RequestId,
+        put: Box<PartPut>,
+        bytes: Vec<u8>,
+        heard: bool,
+    },
+    /// What became of a part reaches the client.
+    PartAnswered {
+        node: usize,
+        net: u32,
+        id: RequestId,
+        news: PartNews,
     },
     /// A socket is open.
     Opened(u64),
@@ -133,6 +151,14 @@ impl Simulation {
                     self.input(node, Input::Response(id, answer));
                 }
             }
+            Happening::PartArrives { node, net, id, put, bytes, heard } => {
+                self.part_arrives(node, net, id, *put, &bytes, heard);
+            }
+            Happening::PartAnswered { node, net, id, news } => {
+                if self.nodes[node].net == net {
+                    self.input(node, Input::Part(id, news));
+                }
+            }
             Happening::Opened(id) => self.opened(id),
             Happening::Cut(id) => {
                 let silent = self.connections.get(&id).map(|c| self.nodes[c.node].network.silent);
@@ -182,6 +208,9 @@ impl Simulation {
                 Want::Close(socket) | Want::CloseStream(socket) => self.hang_up(node, socket),
                 Want::Frame(socket, frame) => self.send_up(node, socket.0, frame),
                 Want::Request(id, request) => self.send_request(node, id, request),
+                Want::Put(id, put) => self.send_part(node, id, put),
+                // What has left arrives all the same.
+                Want::DropPut(_) => {}
                 Want::Token => {
                     let net = self.nodes[node].net;
                     let wait = self.rng.u64(0..=200);
@@ -325,7 +354,7 @@ impl Simulation {
         }
     }
 
-    fn passes(&self, node: usize) -> bool {
+    pub(super) fn passes(&self, node: usize) -> bool {
         self.now >= self.down_until && self.now >= self.nodes[node].cut_off_until
     }
 
@@ -368,7 +397,7 @@ impl Simulation {
         self.after(wait, Happening::Arrives { node, net, id, request, sent_at, heard });
     }
 
-    fn busy(&mut self) -> Option<WireError> {
+    pub(super) fn busy(&mut self) -> Option<WireError> {
         if self.now >= self.storm_until || !chance(&mut self.rng, self.storm_share) {
             return None;
         }
@@ -623,6 +652,7 @@ fn request_bytes(request: &Request) -> u64 {
         Request::SetRole(_, _, body) => json_bytes(body),
         Request::UpdateRoom(_, body) => json_bytes(body),
         Request::SetSettings(_, body) => json_bytes(body),
+        Request::BeginUpload(body) => json_bytes(body),
         Request::Bootstrap
         | Request::Rooms(_)
         | Request::Room(_)
@@ -630,6 +660,8 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::RemoveMember(..)
         | Request::Message(..)
         | Request::Search(_)
+        | Request::CompleteUpload(_)
+        | Request::CancelUpload(_)
         | Request::History(..) => 0,
     }
 }
@@ -647,5 +679,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Profile(body) => json_bytes(body),
         Response::Search(body) => json_bytes(body),
         Response::Settings(body) => json_bytes(body),
+        Response::Upload(body) => json_bytes(body),
+        Response::Done => 2,
     }
 }

@@ -45,6 +45,7 @@ mod handle;
 mod happening;
 mod history;
 mod network;
+mod parts;
 mod rooms;
 mod search;
 pub(crate) mod server;

@@ -54,6 +54,8 @@ pub struct Counts {
     pub cuts: u64,
     /// Requests that were lost.
     pub lost: u64,
+    /// Bytes of parts of files that left clients.
+    pub part_bytes: u64,
     /// Answers and frames that came twice.
     pub repeated: u64,
     /// Requests and greetings that the server refused because it was busy.

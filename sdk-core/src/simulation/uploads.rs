@@ -9,7 +9,9 @@ use tidewire_protocol::{
     Op, RoomId, Upload, UploadId, UploadPart, UploadRequest, UserId, WireError, limits,
 };
 
+use super::client::SimClient;
 use super::server::ModelServer;
+use crate::engine::{PartNews, PartPut};
 
 /// How long addresses hold, in ms of the model's clock.
 const URL_MS: i64 = 3_600_000;
@@ -160,6 +162,15 @@ impl ModelServer {
         }
         upload.parts.insert(part, bytes.to_vec());
         Ok(())
+    }
+
+    /// Takes a part of a client's copy, as its store would answer.
+    pub(super) fn take_part(&mut self, client: &SimClient, put: &PartPut) -> PartNews {
+        match client.part(put).map(|bytes| self.put_part(&put.part.url, &bytes)) {
+            Err(trouble) => PartNews::Copy(trouble),
+            Ok(Ok(())) => PartNews::Stored,
+            Ok(Err(error)) => PartNews::Refused { status: error.code.status() },
+        }
     }
 
     /// All parts are there: `POST /v1/uploads/{id}/complete`.

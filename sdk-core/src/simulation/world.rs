@@ -16,8 +16,8 @@ use super::server::ModelServer;
 use super::socket::ModelSocket;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Input, Now, Request, RequestError, RequestId, Signal, SocketEvent,
-    SocketId, StartRows, TimelineId, TimelineStart, TokenInfo,
+    Command, CommandId, Input, Now, PartNews, PartPut, Request, RequestError, RequestId,
+    SendOptions, Signal, SocketEvent, SocketId, StartRows, TimelineId, TimelineStart, TokenInfo,
 };
 
 /// The server's longest silence on a stream.
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) server: ModelServer,
     client: SimClient,
     pub(crate) requests: Vec<(RequestId, Request)>,
+    /// Parts on their way.
+    pub(crate) puts: Vec<(RequestId, PartPut)>,
     opening: Vec<SocketId>,
     socket: Option<(SocketId, Wire)>,
     /// Streams that were asked for, and the open one.
@@ -76,6 +78,7 @@ impl World {
             server,
             client: SimClient::new(config, 0, seed, now, disk),
             requests: Vec::new(),
+            puts: Vec::new(),
             opening: Vec::new(),
             socket: None,
             asked_streams: Vec::new(),
@@ -93,6 +96,7 @@ impl World {
     pub(crate) fn restart(&mut self, seed: u64) {
         self.client.restart(seed);
         self.requests.clear();
+        self.puts.clear();
         self.forget_connections();
         self.collect();
     }
@@ -117,6 +121,8 @@ impl World {
                     self.stream.take_if(|(other, _)| *other == id);
                 }
                 Want::Request(id, request) => self.requests.push((id, request)),
+                Want::Put(id, put) => self.puts.push((id, put)),
+                Want::DropPut(id) => self.puts.retain(|(other, _)| *other != id),
                 Want::Token => self.token_wanted = true,
                 Want::Release => self.release(),
             }
@@ -133,6 +139,7 @@ impl World {
                 let _ = self.server.answer(&ada(), request);
             }
         }
+        self.puts.clear();
         self.forget_connections();
     }
 
@@ -166,6 +173,35 @@ impl World {
         let done = self.client.operate(room, kind, Content::of(content).unwrap());
         self.collect();
         done
+    }
+
+    pub(crate) fn send_files(
+        &mut self,
+        room: RoomId,
+        text: &str,
+        files: Vec<Vec<u8>>,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        let done = self.client.send_files(room, text, files, options);
+        self.collect();
+        done
+    }
+
+    /// The first part on its way arrives, as the store takes it. Gives whether there was one.
+    pub(crate) fn put_step(&mut self) -> bool {
+        if self.puts.is_empty() {
+            return false;
+        }
+        let (id, put) = self.puts.remove(0);
+        let news = self.server.take_part(&self.client, &put);
+        self.part_news(id, news);
+        true
+    }
+
+    /// The engine hears of a part.
+    pub(crate) fn part_news(&mut self, id: RequestId, news: PartNews) {
+        self.client.input(Input::Part(id, news));
+        self.collect();
     }
 
     pub(crate) fn open(&mut self, room: RoomId) -> TimelineId {
@@ -444,6 +480,7 @@ impl World {
                 self.answer(0);
                 moved = true;
             }
+            moved |= self.put_step();
             moved |= self.server_step();
             moved |= self.client_step();
             moved |= self.stream_step();

@@ -79,6 +79,8 @@ impl Engine {
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles) => self.profiles_answered(answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
+            Some(Purpose::Upload(upload)) => self.upload_answered(upload, id, answer),
+            Some(Purpose::Told) => {}
             Some(Purpose::Call { command, request, life, .. }) => {
                 self.call_answered(command, *request, answer, life);
             }
@@ -286,6 +288,8 @@ impl Engine {
             self.requests.remove(&id);
             self.outbox.lost(Carrier::Request(id));
         }
+        self.drop_uploads_on_their_way();
+        self.uploads_may_go_on();
         self.sync = None;
         self.boot = None;
         self.settings_told = None;

@@ -85,6 +85,7 @@ impl Engine {
         self.rest = Rest::Settling;
         self.close_link("the app is suspended");
         self.close_stream("the app is suspended");
+        self.drop_uploads_on_their_way();
         let mut requests: Vec<_> = self.requests.keys().copied().collect();
         requests.sort_unstable();
         for id in requests {
@@ -149,6 +150,7 @@ impl Engine {
         if self.now.mono_ms < self.ops_slot_until {
             self.timers.arm(Timer::OpsRetry, self.ops_slot_until);
         }
+        self.uploads_wake();
         self.load_start();
     }
 

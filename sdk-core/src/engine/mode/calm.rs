@@ -34,6 +34,7 @@ impl Engine {
         self.http_backoff.reset();
         self.ops_backoff.reset();
         self.sends_may_go_on();
+        self.uploads_may_go_on();
         self.retry_links();
         self.forget_health();
         // A slot that the server gave stands: the crowd it spreads came back as well.

@@ -19,6 +19,7 @@ mod search;
 mod sending;
 mod streams;
 mod trouble;
+mod uploads;
 mod why;
 mod windows;
 
