@@ -155,7 +155,8 @@ impl Simulation {
                 self.part_arrives(node, net, id, *put, &bytes, heard);
             }
             Happening::PartAnswered { node, net, id, news } => {
-                if self.nodes[node].net == net {
+                let dropped = self.nodes[node].dropped_puts.contains(&id.0);
+                if self.nodes[node].net == net && !dropped {
                     self.input(node, Input::Part(id, news));
                 }
             }
@@ -209,8 +210,8 @@ impl Simulation {
                 Want::Frame(socket, frame) => self.send_up(node, socket.0, frame),
                 Want::Request(id, request) => self.send_request(node, id, request),
                 Want::Put(id, put) => self.send_part(node, id, put),
-                // What has left arrives all the same.
-                Want::DropPut(_) => {}
+                // What has left arrives all the same, and nobody hears of it.
+                Want::DropPut(id) => drop(self.nodes[node].dropped_puts.insert(id.0)),
                 Want::Token => {
                     let net = self.nodes[node].net;
                     let wait = self.rng.u64(0..=200);
@@ -251,6 +252,7 @@ impl Simulation {
         let of = &mut self.nodes[node];
         of.wake_at = None;
         of.sends.clear();
+        of.dropped_puts.clear();
         // Kept in memory.
         of.slot_until = 0;
         of.client.now = now;

@@ -98,6 +98,8 @@ pub(super) struct Node {
     pub(super) harms: Harms,
     /// Requests with operations that were not answered yet.
     pub(super) sends: BTreeSet<u64>,
+    /// Parts of files that it has given up.
+    pub(super) dropped_puts: BTreeSet<u64>,
     /// Until when the server has asked to send nothing.
     pub(super) slot_until: u64,
 }
@@ -275,6 +277,7 @@ impl Simulation {
             failing: 0.0,
             harms: Harms::default(),
             sends: BTreeSet::new(),
+            dropped_puts: BTreeSet::new(),
             slot_until: 0,
         });
         self.by_user.entry(user).or_default().push(number);

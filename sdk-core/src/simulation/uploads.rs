@@ -9,8 +9,10 @@ use tidewire_protocol::{
     Op, RoomId, Upload, UploadId, UploadPart, UploadRequest, UserId, WireError, limits,
 };
 
+#[cfg(test)]
 use super::client::SimClient;
 use super::server::ModelServer;
+#[cfg(test)]
 use crate::engine::{PartNews, PartPut};
 
 /// How long addresses hold, in ms of the model's clock.
@@ -165,6 +167,7 @@ impl ModelServer {
     }
 
     /// Takes a part of a client's copy, as its store would answer.
+    #[cfg(test)]
     pub(super) fn take_part(&mut self, client: &SimClient, put: &PartPut) -> PartNews {
         match client.part(put).map(|bytes| self.put_part(&put.part.url, &bytes)) {
             Err(trouble) => PartNews::Copy(trouble),

@@ -153,6 +153,9 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::Search(search) => ("GET", format!("/v1/search?{}", search_query(search)), None),
         Request::Profiles(body) => ("POST", "/v1/profiles:batch".into(), Some(json(body))),
         Request::UpdateProfile(body) => ("PUT", "/v1/profile".into(), Some(json(body))),
+        Request::BeginUpload(body) => ("POST", "/v1/uploads".into(), Some(json(body))),
+        Request::CompleteUpload(id) => ("POST", format!("/v1/uploads/{id}/complete"), None),
+        Request::CancelUpload(id) => ("DELETE", format!("/v1/uploads/{id}"), None),
     }
 }
 
@@ -197,5 +200,9 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         Request::Search(_) => Response::Search(serde_json::from_str(text)?),
         Request::Profiles(_) => Response::Profiles(serde_json::from_str(text)?),
         Request::UpdateProfile(_) => Response::Profile(serde_json::from_str(text)?),
+        Request::BeginUpload(_) | Request::CompleteUpload(_) => {
+            Response::Upload(serde_json::from_str(text)?)
+        }
+        Request::CancelUpload(_) => Response::Done,
     })
 }
