@@ -443,7 +443,7 @@ impl SimClient {
         let id = UploadId::from_uuid(Uuid::from_u128(0x6_0000_0000_0000_0000 + number));
         let file = OutgoingFile {
             id,
-            name: "a file".into(),
+            name: "a file of mulberries.jpg".into(),
             content_type: "application/octet-stream".into(),
             size: bytes.len() as u64,
             sha256: Checksum::new(Sha256::digest(&bytes).into()),

@@ -198,6 +198,15 @@ impl World {
         true
     }
 
+    /// The first part on its way gets lost, or (`applied`) what the store says of it.
+    pub(crate) fn lose_put(&mut self, applied: bool, news: PartNews) {
+        let (id, put) = self.puts.remove(0);
+        if applied {
+            let _ = self.server.take_part(&self.client, &put);
+        }
+        self.part_news(id, news);
+    }
+
     /// The engine hears of a part.
     pub(crate) fn part_news(&mut self, id: RequestId, news: PartNews) {
         self.client.input(Input::Part(id, news));
