@@ -84,6 +84,11 @@ impl Asker {
         self.asks.send(ask).map_err(|_| Error::Closed)
     }
 
+    /// The same way, which keeps no client running.
+    pub(crate) fn weak(&self) -> mpsc::WeakUnboundedSender<Ask> {
+        self.asks.downgrade()
+    }
+
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
         self.tell(Ask::Command(command, reply))?;

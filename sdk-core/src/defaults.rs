@@ -299,3 +299,36 @@ pub const CACHE_DROP: u64 = 500;
 /// A room that is opened again within this time is not noted again: the order of rooms by their last
 /// opening needs no more.
 pub const OPENED_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// Bytes of downloaded files that are kept: as many as of messages, about 1,000 pictures as phones send them,
+/// and five of the largest files that a server takes unless told otherwise.
+pub const FILE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Files that are fetched at once: enough that the start of one does not leave the way empty, few enough
+/// that the first of a screen is soon there.
+pub const DOWNLOADS_IN_FLIGHT: usize = 3;
+
+/// How often what came may be another file than the declared one before it is given up: once is damage on
+/// the way or on the disk, twice is the file.
+pub const FILE_MISMATCHES: u32 = 2;
+
+/// How long a part of a file stays that nobody goes on with. A server that has lost the rest by then
+/// answers anew; who comes back after days has another network.
+pub const FILE_PARTS_KEPT: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// Silence after which the way to a file counts as broken: what came is on disk, so that another try costs
+/// little. Twice the time for a connection.
+pub const FILE_SILENCE: Duration = Duration::from_secs(20);
+
+/// Bytes that a picture may take decoded: one of 64 megapixels in RGB is 192 MB, more than the largest that
+/// phones take by themselves (50), and what turns it takes as much again.
+#[cfg(feature = "pictures")]
+pub const PICTURE_BYTES: u64 = 200 * 1024 * 1024;
+
+/// Bytes of a file that are written at once: few enough that a cut loses little, many enough that the disk
+/// is not asked for each packet.
+pub const FILE_CHUNK: usize = 256 * 1024;
+
+/// Time after which what came is written although it is less: on 2G (5 KB/s) a file is seen to come, and who
+/// is killed loses seconds of it at most.
+pub const FILE_STEP: Duration = Duration::from_millis(500);

@@ -83,6 +83,9 @@ pub enum Error {
         /// How many.
         pending: usize,
     },
+    /// A file can not be had, whatever the network does.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// The app said that it is suspended, and this needs the disk or the network.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
     Suspended,
@@ -141,6 +144,22 @@ pub enum FileError {
     /// What is told of it breaks a rule: its media type, its size in pixels, its preview.
     #[error(transparent)]
     Invalid(InvalidFile),
+}
+
+/// Why a file can not be had, but for what server and disk say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// What came is not what the message says, twice: its SHA-256 is another one. What came is deleted.
+    #[error("the file is not the one that its message names")]
+    Damaged,
+    /// It is larger than all files together may be: see [`crate::ClientBuilder::file_cache_bytes`].
+    #[error("the file has {size} bytes, and at most {most} are kept")]
+    TooLarge {
+        /// How many bytes it has.
+        size: u64,
+        /// As many as are kept.
+        most: u64,
+    },
 }
 
 /// What can be wrong with the store.

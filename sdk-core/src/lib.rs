@@ -42,6 +42,7 @@ mod driver;
 pub mod engine;
 mod error;
 mod event;
+mod files;
 mod mailbox;
 mod new_file;
 mod room;
@@ -58,16 +59,19 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, CacheReport, Change, Changed, CopyTrouble, Fact, FailReason, GapSide,
-    Lift, Loaded, Logout, Message, MessageState, ModeReport, Network, NetworkKind, OnFailure,
-    OutgoingFile, Presence, Problem, Quote, Quoted, Reach, Reason, Refreshed, Repair, Replies,
-    RoomCoverage, RoomFilter, RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort,
-    RoomSummary, Row, RowKey, SendOptions, SettingsChange, Sizes, SocketStage, Spent, Stats,
-    StoreStage, Tier, TierReport, TierStats, TimelineStart, TimelineUpdate, TokenError, TokenStage,
-    Unread, Vehicle, Way, Why,
+    Budget, BudgetReport, CacheReport, Change, Changed, CopyTrouble, DownloadReport, Fact,
+    FailReason, GapSide, Lift, Loaded, Logout, Message, MessageState, ModeReport, Network,
+    NetworkKind, OnFailure, OutgoingFile, Presence, Problem, Quote, Quoted, Reach, Reason,
+    Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange, RoomListQuery,
+    RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SendOptions, SettingsChange,
+    Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
+    TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
 };
-pub use error::{Error, FileError, StoreError};
+pub use error::{DownloadError, Error, FileError, StoreError};
 pub use event::ClientEvent;
+pub use files::{Download, LocalFile, Progress};
+#[cfg(feature = "pictures")]
+pub use files::{Picture, PictureError, PictureFormat, preview_pixels};
 pub use mailbox::{Batch, RoomListBatch, TimelineBatch};
 pub use new_file::NewFile;
 pub use room::Room;

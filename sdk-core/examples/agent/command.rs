@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
-    AppState, EventId, GapSide, Mode, NetworkKind, NewFile, OnFailure, Preview, Role, RoomFilter,
-    RoomId, RoomKind, RoomSort, Seq, TimelineStart, UserId,
+    AppState, Attachment, EventId, FileKey, GapSide, Mode, NetworkKind, NewFile, OnFailure,
+    Preview, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -246,6 +246,12 @@ pub(crate) enum Command {
     },
     Stats,
     CacheReport,
+    Download {
+        file: Attachment,
+    },
+    ReleaseFile {
+        file: FileKey,
+    },
     Logout {
         keep: bool,
     },

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tidewire::{
-    BudgetReport, CacheReport, Change, Error, FileError, Message, MessageState, OutgoingFile,
-    Presence, Problem, Repair, RoomCoverage, RoomListChange, RoomListRow, RoomListUpdate,
-    RoomState, RoomSummary, Row, SearchHit, SearchPage, Spent, Tier, TierReport, Unread, UserId,
+    BudgetReport, CacheReport, Change, DownloadError, Error, FileError, Message, MessageState,
+    OutgoingFile, Presence, Problem, Repair, RoomCoverage, RoomListChange, RoomListRow,
+    RoomListUpdate, RoomState, RoomSummary, Row, SearchHit, SearchPage, Spent, Tier, TierReport,
+    Unread, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -296,6 +297,13 @@ pub(crate) fn report_json(report: &CacheReport) -> Value {
             "log": report.files.log,
             "outbox": report.files.outbox,
         },
+        "downloads": {
+            "from_disk": report.downloads.from_disk,
+            "from_server": report.downloads.from_server,
+            "files": report.downloads.files,
+            "bytes": report.downloads.bytes,
+            "received": report.downloads.received,
+        },
         "first_byte_ms": report.first_byte_ms,
         "first_list_ms": report.first_list_ms,
         "interactive_ms": report.interactive_ms,
@@ -350,6 +358,8 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::Refused(error) => error.code.as_str(),
         Error::AuthRequired(_) => "auth_required",
         Error::PendingSends { .. } => "pending_sends",
+        Error::Download(DownloadError::Damaged) => "file_damaged",
+        Error::Download(DownloadError::TooLarge { .. }) => "file_too_large",
         Error::Suspended => "suspended",
         Error::Closed => "closed",
     };

@@ -1,7 +1,7 @@
 //! HTTP requests: one call each, with a bounded answer. Only an answer with the server's own error
 //! body is its "no"; whatever else comes back is network trouble.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
@@ -22,6 +22,8 @@ use crate::engine::{Request, RequestError, Response};
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(super) client: Client,
+    /// Made with the first file: it unpacks nothing.
+    files: OnceLock<Result<Client, String>>,
     pub(super) address: Address,
     pub(super) traffic: Arc<Traffic>,
 }
@@ -30,19 +32,34 @@ pub(crate) struct Http {
 /// that polls share one, and a client with a socket soon has nothing else open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+fn client(unpacks: bool) -> Result<Client, String> {
+    let tls = (*tls::config()?).clone();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(defaults::CONNECT_TIMEOUT)
+        .pool_idle_timeout(KEEP_ALIVE)
+        .pool_max_idle_per_host(1)
+        // No call answers with a redirect, and no address of a file: one comes from a captive portal.
+        .redirect(reqwest::redirect::Policy::none())
+        .gzip(unpacks)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
 impl Http {
     pub(crate) fn new(address: Address, traffic: Arc<Traffic>) -> Result<Self, String> {
-        let tls = (*tls::config()?).clone();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(defaults::CONNECT_TIMEOUT)
-            .pool_idle_timeout(KEEP_ALIVE)
-            .pool_max_idle_per_host(1)
-            // No call answers with a redirect: one comes from a captive portal.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { client, address, traffic })
+        let client = client(true)?;
+        Ok(Self { client, files: OnceLock::new(), address, traffic })
+    }
+
+    /// The connections to where files are.
+    pub(super) fn files(&self) -> Result<&Client, String> {
+        self.files.get_or_init(|| client(false)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The whole of an address of a file: one that begins with `/` is on the server itself.
+    pub(super) fn resolve(&self, url: &str) -> String {
+        if url.starts_with('/') { self.address.http(url) } else { url.to_owned() }
     }
 
     /// Makes a request.
@@ -112,6 +129,9 @@ impl Http {
             Request::Ops(room, ops) => {
                 let path = format!("/v1/rooms/{room}/ops");
                 call.make(Method::POST, &path, Some(ops)).await.map(R::Ops)
+            }
+            Request::File(key) => {
+                call.make(Method::GET, &format!("/v1/files/{key}"), none).await.map(R::File)
             }
             Request::Search(search) => {
                 let path = format!("/v1/search{}", search_query(search));

@@ -2,6 +2,7 @@
 //! came of it. Decides nothing.
 
 pub(crate) mod address;
+mod download;
 mod http;
 mod recorder;
 mod socket;
@@ -28,12 +29,14 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, ListId, ModeReport, Notice, Now, PartNews, PartPut,
-    Reply, RequestError, RequestId, Response, RoomListUpdate, Rows, Signal, SocketEvent, SocketId,
-    StoreToken, TimelineId, TimelineUpdate, TokenError,
+    Command, CommandId, Effect, Engine, FetchEnd, FetchId, FileJobId, Input, KeptFiles, ListId,
+    ModeReport, Notice, Now, PartNews, PartPut, Reply, RequestError, RequestId, Response,
+    RoomListUpdate, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TimelineUpdate,
+    TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
+use crate::files::FileFolder;
 use crate::mailbox::Mailbox;
 use crate::store::Store;
 use crate::store::outgoing::Copy;
@@ -53,6 +56,8 @@ enum Outcome {
     Loaded(StoreToken, Result<Rows, StoreError>),
     Token(Result<String, TokenError>),
     Part(RequestId, PartNews),
+    Fetched(FetchId, FetchEnd),
+    FileJob(FileJobId, Result<KeptFiles, StoreError>),
     Released,
 }
 
@@ -62,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) tokens: Arc<dyn TokenProvider>,
     pub(crate) store: Store,
+    pub(crate) files: Arc<FileFolder>,
     /// When the app asked for the client.
     pub(crate) opened: Instant,
     pub(crate) recorder: Option<Recorder>,
@@ -94,6 +100,9 @@ struct Driver {
     /// The last token given. Never logged, never stored.
     token: Arc<str>,
     store: Store,
+    files: Arc<FileFolder>,
+    /// Files that are being read.
+    fetches: HashMap<FetchId, AbortHandle>,
     recorder: Option<Recorder>,
     mode: watch::Sender<ModeReport>,
     events: broadcast::Sender<ClientEvent>,
@@ -150,6 +159,8 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         tokens: parts.tokens,
         token: Arc::from(""),
         store: parts.store,
+        files: parts.files,
+        fetches: HashMap::new(),
         recorder,
         mode: parts.mode,
         events: parts.events,
@@ -238,6 +249,8 @@ impl Driver {
         self.close_socket();
         self.close_stream();
         self.tasks.abort_all();
+        // No file is written any more in a folder that is left, or erased.
+        self.files.drained().await;
         // After every transaction given before. Whoever waits for one of them hears of it: what is
         // on disk will be sent, and must not look as if it were not.
         match self.erasing {
@@ -390,6 +403,13 @@ impl Driver {
                 }
                 self.input(Input::Part(id, news));
             }
+            Outcome::Fetched(id, end) => {
+                self.fetches.remove(&id);
+                self.input(Input::Fetched(id, end));
+            }
+            Outcome::FileJob(id, result) => {
+                self.input(Input::FileJob(id, result));
+            }
             Outcome::Released => {
                 self.input(Input::Released);
             }
@@ -447,7 +467,10 @@ impl Driver {
                         task.abort();
                     }
                 }
-                Effect::DropCopy(upload, key) => self.store.copy_done(upload, key),
+                Effect::DropCopy(upload) => self.store.copy_done(upload),
+                Effect::Fetch(id, fetch) => self.fetch(id, fetch),
+                Effect::CancelFetch(id) => self.cancel_fetch(id),
+                Effect::File(id, job) => self.file_job(id, job),
                 Effect::Release => self.release(),
                 Effect::Erase(command) => self.erasing = Some(command),
                 Effect::FetchToken => {
@@ -493,6 +516,7 @@ impl Driver {
         self.close_stream();
         self.puts.clear();
         self.tasks.abort_all();
+        self.fetches.clear();
         // Idle connections and their timers go with the old one.
         if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {
             self.http = Arc::new(http);
@@ -500,10 +524,7 @@ impl Driver {
         if let Some(recorder) = &mut self.recorder {
             recorder.rest();
         }
-        let outcomes = self.outcomes.clone();
-        self.store.release(move || {
-            let _ = outcomes.send(Outcome::Released);
-        });
+        self.release_store();
     }
 
     /// Nobody hears that the engine has settled before the last aborted task is gone.
@@ -591,6 +612,9 @@ impl Driver {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Reply(id, reply) => {
+                if let Ok(Reply::Downloaded { key, size }) = &reply {
+                    self.files.reached(key, *size);
+                }
                 if let Some(waiting) = self.replies.remove(&id) {
                     // The caller may have gone; what it asked for is done all the same.
                     let _ = waiting.send(reply);

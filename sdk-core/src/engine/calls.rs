@@ -92,7 +92,9 @@ impl Engine {
                 self.reply(id, Ok(Reply::Typists(typists)));
             }
             Command::Logout(logout) => self.log_out(id, logout),
-            Command::CacheReport => self.load(Query::Sizes, LoadPurpose::Report(id)),
+            Command::CacheReport => self.report_files(id),
+            Command::Download(download, file) => self.download(id, download, file),
+            Command::CloseDownload(download) => self.close_download(download),
             Command::Refresh => self.refresh(id),
             Command::Why(subject) => self.why_loaded(id, subject),
             Command::Budget => {
@@ -104,6 +106,11 @@ impl Engine {
                 self.reply(id, Ok(Reply::Stats(Box::new(self.stats.clone()), modes)));
             }
         }
+    }
+
+    /// What the store holds, for a report.
+    pub(crate) fn report_sizes(&mut self, command: CommandId) {
+        self.load(Query::Sizes, LoadPurpose::Report(command));
     }
 
     /// The rooms, the most recently active first.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    AppState, EventId, Member, Mode, NewRoom, Profile, ProfileUpdate, Role, RoomId, RoomState,
-    RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    AppState, EventId, FileKey, Member, Mode, NewRoom, Profile, ProfileUpdate, Role, RoomId,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;
 use super::disk::search::{Found, SearchAsk};
 use super::effect::{ListId, TimelineId};
+use super::files::{DownloadId, WantedFile};
 use super::life::logout::Logout;
 use super::mode::budget::{Budget, BudgetReport};
 use super::mode::ceilings::Network;
@@ -182,6 +183,10 @@ pub enum Command {
     Logout(Logout),
     /// Which tier answered how many reads.
     CacheReport,
+    /// Get a file, unless it is here.
+    Download(DownloadId, WantedFile),
+    /// The file's last handle is gone: it is wanted no more, and may go. Not answered.
+    CloseDownload(DownloadId),
     /// Why something is as it is. Also answered while the app is suspended.
     Why(Subject),
 }
@@ -225,6 +230,13 @@ pub enum Reply {
     Refreshed(Refreshed),
     /// How the tiers do.
     Cache(Box<CacheReport>),
+    /// A file is on this device, whole and checked.
+    Downloaded {
+        /// Which one.
+        key: FileKey,
+        /// How many bytes it has.
+        size: u64,
+    },
     /// The facts, and what they say.
     Why(Box<Why>),
 }

@@ -31,6 +31,7 @@ mod command;
 mod disk;
 mod effect;
 mod feed;
+mod files;
 mod input;
 mod life;
 mod mode;
@@ -72,6 +73,10 @@ pub use effect::{
     SocketEvent, SocketId, StoreToken, TimelineId,
 };
 pub use feed::ranges::{RangeChange, RangeSet};
+pub use files::{
+    DownloadId, DownloadReport, Fetch, FetchEnd, FetchId, FileJob, FileJobId, KeptFile, KeptFiles,
+    WantedFile,
+};
 pub use input::Input;
 pub use life::auth::{TokenError, TokenInfo};
 pub use life::logout::Logout;
@@ -109,6 +114,8 @@ pub(crate) enum Purpose {
     Ops(RoomId),
     History(timeline::history::Fetch),
     Profiles,
+    /// Where a file is.
+    File,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::RoomSettings),
     /// Where an upload stands.
@@ -138,7 +145,7 @@ impl Asked {
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool {
         match &self.purpose {
-            Purpose::Call { .. } | Purpose::Profiles => true,
+            Purpose::Call { .. } | Purpose::Profiles | Purpose::File => true,
             Purpose::History(fetch) => fetch.is_awaited(),
             _ => false,
         }
@@ -248,6 +255,8 @@ pub struct Engine {
     profiles: ProfileCache,
     /// How far the search index is with what an earlier version stored.
     indexing: disk::search::Indexing,
+    /// Files on their way to this device, and what is kept of them.
+    files: files::Files,
 
     /// What of others is known, and of the user's own typing is told.
     watching: people::watch::Watching,
@@ -361,6 +370,7 @@ impl Engine {
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             indexing: disk::search::Indexing::Done,
+            files: files::Files::default(),
             watching: people::watch::Watching::default(),
             peers: people::peers::Peers::default(),
             typing: people::typing::OwnTyping::default(),
@@ -504,6 +514,7 @@ impl Engine {
                 | Timer::Lists
                 | Timer::Spare
                 | Timer::Profiles
+                | Timer::Files
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -616,6 +627,7 @@ impl Engine {
             self.advance_peers();
             self.advance_windows();
             self.advance_settings();
+            self.advance_files();
             // After what somebody waits for.
             self.advance_background();
             self.settle_refreshes();

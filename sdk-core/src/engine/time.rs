@@ -57,6 +57,8 @@ pub enum Timer {
     PresenceEnds,
     /// The profiles that were wanted a moment ago are fetched now.
     Profiles,
+    /// A file may be tried again after a failure.
+    Files,
     /// A batched timeline update is due.
     Flush,
     /// An update of the lists of rooms is due.

@@ -195,6 +195,7 @@ impl ModelServer {
                 Response::Done
             }
             Request::Search(search) => Response::Search(self.search(user, &search)?),
+            Request::File(key) => Response::File(self.file_access(user, &key)?),
             Request::Profiles(asked) => {
                 let empty = |user| Profile { user, name: None, avatar_url: None, updated_at: 0 };
                 let of = |user| self.profiles.get(&user).cloned().unwrap_or_else(|| empty(user));

@@ -14,12 +14,13 @@ use uuid::Uuid;
 
 use super::checks::{self, Broken};
 use super::disk::Disk;
+use super::files::SimFiles;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, CopyTrouble, Effect, Engine, Input, ListId, Notice, Now, OutgoingFile,
-    PartPut, Problem, Query, Reply, Request, RequestId, RoomListQuery, RoomListRow, Row, Rows,
-    SendOptions, SocketId, StartRows, StoreToken, TimelineId, TimelineStart, TimelineUpdate,
-    Traffic, Transaction, Unread,
+    Command, CommandId, CopyTrouble, Effect, Engine, Fetch, FetchId, FileJob, FileJobId, Input,
+    ListId, Notice, Now, OutgoingFile, PartPut, Problem, Query, Reply, Request, RequestId,
+    RoomListQuery, RoomListRow, Row, Rows, SendOptions, SocketId, StartRows, StoreToken,
+    TimelineId, TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
 
@@ -28,6 +29,7 @@ use crate::error::{Error, StoreError};
 pub(super) enum StoreJob {
     Commit(StoreToken, Transaction),
     Load(StoreToken, Query),
+    File(FileJobId, FileJob),
     Release,
 }
 
@@ -42,6 +44,8 @@ pub(super) enum Want {
     Request(RequestId, Request),
     Put(RequestId, PartPut),
     DropPut(RequestId),
+    Fetch(FetchId, Fetch),
+    CancelFetch(FetchId),
     Token,
     /// Everything on its way is to be dropped.
     Release,
@@ -58,6 +62,8 @@ pub struct SimClient {
     /// The clocks.
     pub now: Now,
     pub(super) disk: Box<dyn Disk>,
+    /// The folder of files.
+    pub files: SimFiles,
     pub(super) jobs: VecDeque<StoreJob>,
     pub(super) wants: VecDeque<Want>,
     /// The answers to commands.
@@ -146,6 +152,7 @@ impl SimClient {
             config,
             now,
             disk,
+            files: SimFiles::default(),
             jobs: VecDeque::new(),
             wants: VecDeque::new(),
             replies: HashMap::new(),
@@ -280,11 +287,14 @@ impl SimClient {
                 Effect::Commit(token, transaction) => {
                     self.jobs.push_back(StoreJob::Commit(token, transaction));
                 }
+                Effect::Fetch(id, fetch) => self.wants.push_back(Want::Fetch(id, fetch)),
+                Effect::CancelFetch(id) => self.wants.push_back(Want::CancelFetch(id)),
+                Effect::File(id, job) => self.jobs.push_back(StoreJob::File(id, job)),
                 // No simulated user leaves for good.
                 Effect::Erase(_) => {}
                 Effect::PutPart(id, put) => self.wants.push_back(Want::Put(id, put)),
                 Effect::DropPut(id) => self.wants.push_back(Want::DropPut(id)),
-                Effect::DropCopy(id, _) => drop(self.copies.remove(&id)),
+                Effect::DropCopy(id) => drop(self.copies.remove(&id)),
                 Effect::FetchToken => self.wants.push_back(Want::Token),
                 Effect::Release => {
                     self.wants.push_back(Want::Release);
@@ -568,6 +578,15 @@ impl SimClient {
                     self.sweep_copies(start);
                 }
                 self.input(Input::Loaded(token, rows));
+            }
+            StoreJob::File(id, FileJob::Adopt { key, upload }) => {
+                let copy = self.copies.remove(&upload);
+                let result = self.files.adopt(key, copy, self.now.wall_ms);
+                self.input(Input::FileJob(id, Ok(result)));
+            }
+            StoreJob::File(id, job) => {
+                let result = self.files.carry_out(job, self.now.wall_ms);
+                self.input(Input::FileJob(id, result));
             }
             StoreJob::Release => {
                 self.disk.release();

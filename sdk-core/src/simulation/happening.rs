@@ -10,7 +10,8 @@ use super::simulation::{Audience, Simulation};
 use crate::config::millis;
 use crate::defaults;
 use crate::engine::{
-    Input, PartNews, PartPut, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo,
+    Fetch, FetchId, Input, PartNews, PartPut, Request, RequestError, RequestId, Response,
+    SocketEvent, TokenInfo,
 };
 
 pub(super) type Answer = Result<Response, RequestError>;
@@ -30,6 +31,13 @@ pub(super) enum Happening {
     Token {
         node: usize,
         net: u32,
+    },
+    /// A file was read, as far as its network lets it come.
+    Fetched {
+        node: usize,
+        net: u32,
+        id: FetchId,
+        fetch: Box<Fetch>,
     },
     /// A request reaches the server.
     Arrives {
@@ -134,6 +142,7 @@ impl Simulation {
                     self.input(node, Input::Token(Ok(TokenInfo::default())));
                 }
             }
+            Happening::Fetched { node, net, id, fetch } => self.fetched(node, net, id, &fetch),
             Happening::Arrives { node, net, id, request, sent_at, heard } => {
                 self.arrives(node, net, id, *request, sent_at, heard);
             }
@@ -217,6 +226,12 @@ impl Simulation {
                     let wait = self.rng.u64(0..=200);
                     self.after(wait, Happening::Token { node, net });
                 }
+                Want::Fetch(id, fetch) => {
+                    self.nodes[node].fetches.insert(id);
+                    let (net, wait) = (self.nodes[node].net, self.rng.u64(0..=2_000));
+                    self.after(wait, Happening::Fetched { node, net, id, fetch: Box::new(fetch) });
+                }
+                Want::CancelFetch(id) => drop(self.nodes[node].fetches.remove(&id)),
                 Want::Release => self.drop_everything(node),
             }
         }
@@ -275,6 +290,7 @@ impl Simulation {
     /// Nothing on its way concerns the client any more.
     pub(super) fn drop_everything(&mut self, node: usize) {
         self.nodes[node].net += 1;
+        self.nodes[node].fetches.clear();
         let sockets: Vec<u64> = self.nodes[node].sockets.drain().map(|(_, id)| id).collect();
         for id in sockets {
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -283,6 +299,18 @@ impl Simulation {
                 self.after(wait, Happening::HungUp(id));
             }
         }
+    }
+
+    fn fetched(&mut self, node: usize, net: u32, id: FetchId, fetch: &Fetch) {
+        let clock = self.clock();
+        let of = &mut self.nodes[node];
+        if of.net != net || !of.fetches.remove(&id) {
+            return;
+        }
+        let most =
+            if self.now < of.cut_off_until { self.rng.u64(0..=fetch.size) } else { u64::MAX };
+        let end = of.client.files.fetch(&self.server, fetch, most, clock.wall_ms);
+        self.input(node, Input::Fetched(id, end));
     }
 
     fn store(&mut self, node: usize) {
@@ -664,6 +692,7 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Search(_)
         | Request::CompleteUpload(_)
         | Request::CancelUpload(_)
+        | Request::File(_)
         | Request::History(..) => 0,
     }
 }
@@ -683,5 +712,6 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Settings(body) => json_bytes(body),
         Response::Upload(body) => json_bytes(body),
         Response::Done => 2,
+        Response::File(body) => json_bytes(body),
     }
 }

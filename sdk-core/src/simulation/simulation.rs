@@ -102,6 +102,8 @@ pub(super) struct Node {
     pub(super) dropped_puts: BTreeSet<u64>,
     /// Until when the server has asked to send nothing.
     pub(super) slot_until: u64,
+    /// Files that are being read.
+    pub(super) fetches: BTreeSet<crate::engine::FetchId>,
 }
 
 /// Engines and a model of the server under a virtual clock. See the [module](super).
@@ -279,6 +281,7 @@ impl Simulation {
             sends: BTreeSet::new(),
             dropped_puts: BTreeSet::new(),
             slot_until: 0,
+            fetches: BTreeSet::new(),
         });
         self.by_user.entry(user).or_default().push(number);
         self.pump(number);

@@ -16,8 +16,9 @@ use super::server::ModelServer;
 use super::socket::ModelSocket;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Input, Now, PartNews, PartPut, Request, RequestError, RequestId,
-    SendOptions, Signal, SocketEvent, SocketId, StartRows, TimelineId, TimelineStart, TokenInfo,
+    Command, CommandId, Fetch, FetchEnd, FetchId, Input, Now, PartNews, PartPut, Request,
+    RequestError, RequestId, SendOptions, Signal, SocketEvent, SocketId, StartRows, TimelineId,
+    TimelineStart, TokenInfo,
 };
 
 /// The server's longest silence on a stream.
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(RequestId, Request)>,
     /// Parts on their way.
     pub(crate) puts: Vec<(RequestId, PartPut)>,
+    /// Files that are being read.
+    pub(crate) fetches: Vec<(FetchId, Fetch)>,
     opening: Vec<SocketId>,
     socket: Option<(SocketId, Wire)>,
     /// Streams that were asked for, and the open one.
@@ -79,6 +82,7 @@ impl World {
             client: SimClient::new(config, 0, seed, now, disk),
             requests: Vec::new(),
             puts: Vec::new(),
+            fetches: Vec::new(),
             opening: Vec::new(),
             socket: None,
             asked_streams: Vec::new(),
@@ -97,6 +101,7 @@ impl World {
         self.client.restart(seed);
         self.requests.clear();
         self.puts.clear();
+        self.fetches.clear();
         self.forget_connections();
         self.collect();
     }
@@ -123,6 +128,8 @@ impl World {
                 Want::Request(id, request) => self.requests.push((id, request)),
                 Want::Put(id, put) => self.puts.push((id, put)),
                 Want::DropPut(id) => self.puts.retain(|(other, _)| *other != id),
+                Want::Fetch(id, fetch) => self.fetches.push((id, fetch)),
+                Want::CancelFetch(id) => self.fetches.retain(|(other, _)| *other != id),
                 Want::Token => self.token_wanted = true,
                 Want::Release => self.release(),
             }
@@ -140,6 +147,7 @@ impl World {
             }
         }
         self.puts.clear();
+        self.fetches.clear();
         self.forget_connections();
     }
 
@@ -269,6 +277,20 @@ impl World {
         }
         let answer = Err(RequestError::Network("lost".into()));
         self.client.input(Input::Response(id, Box::new(answer)));
+        self.collect();
+    }
+
+    /// The first file that is being read gets at most so many bytes further.
+    pub(crate) fn fetch(&mut self, most: u64) {
+        let (id, fetch) = self.fetches.remove(0);
+        let now = self.client.now.wall_ms;
+        let end = self.client.files.fetch(&self.server, &fetch, most, now);
+        self.end_fetch(id, end);
+    }
+
+    /// What is read of a file ends so.
+    pub(crate) fn end_fetch(&mut self, id: FetchId, end: FetchEnd) {
+        self.client.input(Input::Fetched(id, end));
         self.collect();
     }
 

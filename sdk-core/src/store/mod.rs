@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidewire_protocol::{Event, FileKey, UploadId};
+use tidewire_protocol::{Event, UploadId};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::engine::{Query, Rows, Transaction};
@@ -34,9 +34,9 @@ pub(crate) use execute::Database;
 use files::Opening;
 use folder::Folder;
 use outgoing::Outgoing;
-pub(crate) use threads::Lane;
 #[cfg(test)]
 pub(crate) use threads::lane;
+pub(crate) use threads::{Lane, files as files_lane};
 
 /// A client's store. Its jobs run in the order in which they were given, but for queries that may
 /// overtake.
@@ -158,8 +158,8 @@ impl Store {
     }
 
     /// The copy of an uploaded file is done with, see [`Outgoing::done`].
-    pub(crate) fn copy_done(&self, id: UploadId, key: Option<FileKey>) {
-        self.run(move |shared| shared.outgoing.done(id, key.as_ref()));
+    pub(crate) fn copy_done(&self, id: UploadId) {
+        self.run(move |shared| shared.outgoing.done(id));
     }
 
     /// Carries out a transaction, then calls `done` on the thread that did, with the messages that
@@ -198,17 +198,23 @@ impl Store {
         }
     }
 
-    /// Closes the files and unlocks the folder, after every job given before, then calls `done` on
-    /// the store's thread. What is in memory only stays as it is.
-    pub(crate) fn release(&self, done: impl FnOnce() + Send + 'static) {
-        self.run(move |shared| {
-            let mut state = shared.state();
-            if shared.folder.is_some() && matches!(*state, State::Open(_)) {
-                shared.close(&mut state, State::Released);
-            }
-            drop(state);
-            done();
-        });
+    /// What closes the files and unlocks the folder once it is called, after every job given before, and
+    /// then calls `done` on the store's thread. What is in memory only stays as it is.
+    pub(crate) fn releasing(
+        &self,
+        done: impl FnOnce() + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
+        let (lane, shared) = (self.lane.clone(), self.shared.clone());
+        move || {
+            Shared::run(shared, &lane, move |shared| {
+                let mut state = shared.state();
+                if shared.folder.is_some() && matches!(*state, State::Open(_)) {
+                    shared.close(&mut state, State::Released);
+                }
+                drop(state);
+                done();
+            });
+        }
     }
 
     /// Closes the files and unlocks the folder, after every job given before. Waits for the disk.

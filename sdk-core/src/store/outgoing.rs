@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tidewire_protocol::{Checksum, FileKey, UploadId};
+use tidewire_protocol::{Checksum, UploadId};
 
 use crate::defaults;
 use crate::engine::OutgoingFile;
@@ -144,9 +144,9 @@ impl Outgoing {
         })
     }
 
-    /// The message is in the log, where the file lies under this key, or was taken back, if there is none: the
-    /// copy goes. Blocks. One that can not be deleted is at the next start.
-    pub(crate) fn done(&self, id: UploadId, _key: Option<&FileKey>) {
+    /// The message is in the log or was taken back: the copy goes. Blocks. One that can not be deleted is at the
+    /// next start.
+    pub(crate) fn done(&self, id: UploadId) {
         if let Err(error) = std::fs::remove_file(self.path(id))
             && error.kind() != ErrorKind::NotFound
         {
@@ -206,7 +206,7 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         if !self.given {
-            self.outgoing.done(self.id, None);
+            self.outgoing.done(self.id);
         }
         self.outgoing.state().taken.remove(&self.id);
     }

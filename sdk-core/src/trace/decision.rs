@@ -6,8 +6,8 @@ use std::fmt::{Debug, Write as _};
 use tidewire_protocol::{ClientFrame, EventsQuery, Op, ReceiptUpdate, SyncRequest, TypingUpdate};
 
 use crate::engine::{
-    Change, Effect, Notice, PartPut, Problem, Query, Reply, Request, TimelineUpdate, Transaction,
-    Write,
+    Change, Effect, FileJob, Notice, PartPut, Problem, Query, Reply, Request, TimelineUpdate,
+    Transaction, Write,
 };
 
 /// What an effect decides. None of what lists of rooms show, and of the total of what is unread: that
@@ -33,6 +33,9 @@ pub(super) fn decision(effect: &Effect) -> Option<String> {
         Effect::Commit(token, transaction) => {
             format!("commit {}: {}", token.0, of_transaction(transaction))
         }
+        Effect::Fetch(id, fetch) => format!("fetch {}: {fetch:?}", id.0),
+        Effect::CancelFetch(id) => format!("cancel fetch {}", id.0),
+        Effect::File(id, job) => format!("file {}: {}", id.0, of_file_job(job)),
         Effect::Release => "release everything".into(),
         Effect::Erase(command) => format!("erase everything for {}", command.0),
         Effect::PutPart(id, put) => {
@@ -40,7 +43,7 @@ pub(super) fn decision(effect: &Effect) -> Option<String> {
             format!("put {} part {} of {upload}: {offset}+{length}", id.0, part.number)
         }
         Effect::DropPut(id) => format!("drop put {}", id.0),
-        Effect::DropCopy(upload, key) => format!("drop copy {upload} kept={}", key.is_some()),
+        Effect::DropCopy(upload) => format!("drop copy {upload}"),
         Effect::FetchToken => "fetch a token".into(),
         Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
     })
@@ -140,6 +143,16 @@ fn of_receipts(receipts: &[ReceiptUpdate]) -> String {
 fn of_typing(typing: &[TypingUpdate]) -> String {
     let update = |update: &TypingUpdate| format!(" {}:{}", update.room, update.typing);
     typing.iter().map(update).collect()
+}
+
+/// Without the keys: a recording has others.
+fn of_file_job(job: &FileJob) -> String {
+    match job {
+        FileJob::List { parts_kept_ms } => format!("List {parts_kept_ms}"),
+        FileJob::Adopt { upload, .. } => format!("Adopt {upload}"),
+        FileJob::Remove(keys) => format!("Remove {}", keys.len()),
+        other => name(other),
+    }
 }
 
 fn of_query(query: &Query) -> String {

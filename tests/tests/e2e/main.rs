@@ -13,6 +13,7 @@ mod cursors;
 mod damage;
 mod delivery;
 mod disks;
+mod downloads;
 mod files;
 mod folders;
 mod library;

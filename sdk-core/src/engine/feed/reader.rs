@@ -78,6 +78,7 @@ impl Engine {
             Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles) => self.profiles_answered(answer),
+            Some(Purpose::File) => self.file_told(id, answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
             Some(Purpose::Upload(upload)) => self.upload_answered(upload, id, answer),
             Some(Purpose::Told) => {}
@@ -294,6 +295,7 @@ impl Engine {
         self.boot = None;
         self.settings_told = None;
         self.forget_told();
+        self.files_leave_network();
     }
 
     /// Polls go on only from what was told of the rooms that stay; also the one that is on its way.

@@ -37,6 +37,7 @@ impl Engine {
         self.uploads_may_go_on();
         self.retry_links();
         self.forget_health();
+        self.retry_files();
         // A slot that the server gave stands: the crowd it spreads came back as well.
         if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);

@@ -589,8 +589,11 @@ impl Engine {
             if withdrawn && self.online() && self.auth.is_ready() && !self.rests() {
                 self.request(Request::CancelUpload(file.id), Purpose::Told);
             }
-            let key = file.key.filter(|_| !withdrawn);
-            self.effect(Effect::DropCopy(file.id, key));
+            match file.key.filter(|_| !withdrawn && !self.rests()) {
+                // Who opens what was sent from here need not fetch it.
+                Some(key) => self.adopt_file(key, file.id),
+                None => self.effect(Effect::DropCopy(file.id)),
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod budget;
 mod changes;
 mod ephemeral;
 mod ephemeral_streams;
+mod files;
 mod health;
 mod lifecycle;
 mod modes;
