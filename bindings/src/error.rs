@@ -1,6 +1,6 @@
 //! Errors as enums with fields, so that an app can act on them without reading text.
 
-use tidewire::{Error, StoreError};
+use tidewire::{DownloadError, Error, StoreError};
 
 /// What a call can fail with. Trouble with the network never fails a send: it waits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
@@ -150,6 +150,17 @@ pub enum TidewireError {
         /// How many.
         pending: u64,
     },
+    /// What came of a file is not what its message says, twice. What came is deleted.
+    #[error("the file is not the one that its message names")]
+    FileDamaged,
+    /// The file is larger than all files together may be: see `file_cache_bytes`.
+    #[error("the file has {size} bytes, and at most {most} are kept")]
+    FileTooLarge {
+        /// How many bytes it has.
+        size: u64,
+        /// As many as are kept.
+        most: u64,
+    },
     /// The app said that it is suspended, and this needs the disk or the network: say that it is in
     /// the foreground or the background first.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
@@ -202,6 +213,8 @@ impl From<Error> for TidewireError {
         match error {
             Error::Store(error) => error.into(),
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
+            // Nothing here can send files yet.
+            error @ Error::File { .. } => Self::InvalidMessage { reason: error.to_string() },
             Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {
@@ -224,6 +237,10 @@ impl From<Error> for TidewireError {
             },
             Error::AuthRequired(reason) => Self::AuthRequired { reason },
             Error::PendingSends { pending } => Self::PendingSends { pending: count(pending) },
+            Error::Download(DownloadError::Damaged) => Self::FileDamaged,
+            Error::Download(DownloadError::TooLarge { size, most }) => {
+                Self::FileTooLarge { size, most }
+            }
             Error::Suspended => Self::Suspended,
             Error::Closed => Self::Closed,
         }

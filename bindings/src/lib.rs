@@ -15,6 +15,7 @@ mod changes;
 mod client;
 mod error;
 mod event;
+mod files;
 mod held;
 mod members;
 mod message;
@@ -40,6 +41,7 @@ pub use cancel::CancelToken;
 pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
+pub use files::{Attachment, Download, DownloadProgress, LocalFile, Preview};
 pub use members::{Member, MemberPage, RoomUpdate};
 pub use message::{
     Changed, FailReason, Message, MessageState, OutgoingMessage, Quote, Quoted, Reach, Reactions,
@@ -50,7 +52,7 @@ pub use outbox::{OnFailure, SendOptions};
 pub use presence::{PeerPresence, Presence};
 pub use profiles::{Profile, ProfileUpdate};
 pub use receipts::{Receipt, ReceiptPage};
-pub use report::{CacheReport, Logout, Repair, Sizes, TierReport};
+pub use report::{CacheReport, DownloadReport, Logout, Repair, Sizes, TierReport};
 pub use room::{Role, RoomKind, RoomSettings, RoomSummary, Unread};
 pub use room_list::{
     RoomFilter, RoomList, RoomListBatch, RoomListChange, RoomListQuery, RoomListRow,

@@ -3,6 +3,7 @@
 use tidewire::{EventId, EventKind, MessageContent, Seq, UserId};
 
 use crate::error::TidewireError;
+use crate::files::Attachment;
 
 /// A message or another event of a room.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
@@ -48,6 +49,8 @@ pub struct Message {
     /// Whether an edit, a deletion or a reaction of the user's is shown here that is still on its
     /// way. If the server refuses it, it goes again.
     pub changing: bool,
+    /// The files that it lists, in its sender's order.
+    pub attachments: Vec<Attachment>,
 }
 
 /// When a message was edited or deleted.
@@ -244,6 +247,7 @@ impl From<&tidewire::Message> for Message {
             thread: message.thread.map(|root| root.to_string()),
             replies: message.replies.map(Replies::from),
             changing: message.changing,
+            attachments: content.attachments.iter().map(Attachment::from).collect(),
         }
     }
 }
@@ -306,6 +310,8 @@ impl From<tidewire::FailReason> for FailReason {
             }
             tidewire::FailReason::Unknown => Self::Unknown { text },
             tidewire::FailReason::Expired => Self::Expired { text },
+            // Nothing here can send files yet.
+            tidewire::FailReason::Copy(_) => Self::Unknown { text },
         }
     }
 }

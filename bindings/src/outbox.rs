@@ -64,6 +64,7 @@ impl From<SendOptions> for tidewire::SendOptions {
                 OnFailure::Skip => tidewire::OnFailure::Skip,
             },
             expires_after: options.expires_after_ms.map(Duration::from_millis),
+            ordered: false,
         }
     }
 }

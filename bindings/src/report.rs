@@ -43,6 +43,21 @@ pub struct Sizes {
     pub outbox: u64,
 }
 
+/// What became of the files that the app wanted, since the client was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct DownloadReport {
+    /// Files that were on the device already.
+    pub from_disk: u64,
+    /// Files that were fetched.
+    pub from_server: u64,
+    /// Files that are kept now.
+    pub files: u64,
+    /// Bytes of files that are kept, and of parts of others.
+    pub bytes: u64,
+    /// Bytes of files that were received.
+    pub received: u64,
+}
+
 /// What was found damaged on disk, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Repair {
@@ -69,6 +84,8 @@ pub struct CacheReport {
     pub messages_in_memory: u64,
     /// The files of the disk tier.
     pub files: Sizes,
+    /// The downloaded files of messages.
+    pub downloads: DownloadReport,
     /// From opening to the first byte from the server, in ms; none yet without one.
     pub first_byte_ms: Option<u64>,
     /// From opening until the list of rooms was known, from disk or from the server, in ms.
@@ -149,12 +166,15 @@ impl From<tidewire::TierReport> for TierReport {
 impl From<tidewire::CacheReport> for CacheReport {
     fn from(report: tidewire::CacheReport) -> Self {
         let tidewire::Sizes { used, database, log, outbox } = report.files;
+        let tidewire::DownloadReport { from_disk, from_server, files, bytes, received } =
+            report.downloads;
         Self {
             memory: report.memory.into(),
             disk: report.disk.into(),
             server: report.server.into(),
             messages_in_memory: report.messages_in_memory,
             files: Sizes { used, database, log, outbox },
+            downloads: DownloadReport { from_disk, from_server, files, bytes, received },
             first_byte_ms: report.first_byte_ms,
             first_list_ms: report.first_list_ms,
             interactive_ms: report.interactive_ms,

@@ -57,6 +57,10 @@ pub struct Settings {
     /// pending sends never do. What went is fetched again when somebody scrolls there.
     #[uniffi(default = None)]
     pub cache_bytes: Option<u64>,
+    /// Bytes of downloaded files kept on disk: at least 1,000,000 (268,435,456). Above it those that were
+    /// not used for longest go first; one that the app holds never does.
+    #[uniffi(default = None)]
+    pub file_cache_bytes: Option<u64>,
     /// Bytes of messages kept in memory, of all open timelines together: at least 1,000,000
     /// (25,165,824). Above it timelines that were not opened or scrolled lately keep their newest page
     /// only; the rest of it comes again by `load_older`.
@@ -117,6 +121,7 @@ impl Settings {
             max_messages_per_room => max_messages_per_room by count;
             cache_ttl_ms => cache_ttl by Duration::from_millis;
             cache_bytes => cache_bytes by std::convert::identity;
+            file_cache_bytes => file_cache_bytes by std::convert::identity;
             memory_bytes => memory_bytes by std::convert::identity;
             spread_ms => spread by Duration::from_millis;
             outbox_capacity => outbox_capacity by count;

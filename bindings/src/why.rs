@@ -384,7 +384,12 @@ impl From<tidewire::Fact> for Fact {
                 Self::Queue { position, ahead: ahead.map(|id| id.to_string()) }
             }
             tidewire::Fact::Writing => Self::Writing,
-            tidewire::Fact::WaitsFor { id } => Self::WaitsFor { id: id.to_string() },
+            tidewire::Fact::WaitsFor { id } | tidewire::Fact::WaitsForUploads { id } => {
+                Self::WaitsFor { id: id.to_string() }
+            }
+            // Nothing here can send files yet: none of these comes.
+            tidewire::Fact::Uploading { .. } | tidewire::Fact::BehindUploads => Self::Writing,
+            tidewire::Fact::Copy { .. } => Self::TooOld,
             tidewire::Fact::InFlight { vehicle, for_ms } => {
                 Self::InFlight { vehicle: vehicle.into(), for_ms }
             }
@@ -476,7 +481,7 @@ impl From<tidewire::Way> for Way {
         match way {
             tidewire::Way::Requests => Self::Requests,
             tidewire::Way::Sockets => Self::Sockets,
-            tidewire::Way::Sends => Self::Sends,
+            tidewire::Way::Sends | tidewire::Way::Uploads => Self::Sends,
             tidewire::Way::History => Self::History,
         }
     }

@@ -21,9 +21,10 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::{Value, json};
 use tidewire::{
-    AppState, Budget, Client, ClientEvent, Error, EventId, Logout, MessageContent, Network,
-    ProfileUpdate, Recording, Refreshed, RoomId, RoomList, RoomListQuery, RoomUpdate, Row,
-    SearchQuery, SearchScope, SendOptions, Seq, Timeline, TimelineStart, TimelineUpdate, UserId,
+    AppState, Attachment, Budget, Client, ClientEvent, Download, Error, EventId, FileKey,
+    LocalFile, Logout, MessageContent, Network, ProfileUpdate, Progress, Recording, Refreshed,
+    RoomId, RoomList, RoomListQuery, RoomUpdate, Row, SearchQuery, SearchScope, SendOptions, Seq,
+    Timeline, TimelineStart, TimelineUpdate, UserId,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -74,6 +75,8 @@ struct Args {
     outbox_capacity: usize,
     #[arg(long, default_value_t = 256 * 1024 * 1024)]
     cache_bytes: u64,
+    #[arg(long, default_value_t = 256 * 1024 * 1024)]
+    file_cache_bytes: u64,
     /// Begins although pending sends can not be read any more.
     #[arg(long)]
     accept_loss: bool,
@@ -113,6 +116,7 @@ async fn main() -> ExitCode {
         .cache_ttl(ms(args.cache_ttl_ms))
         .outbox_capacity(args.outbox_capacity)
         .cache_bytes(args.cache_bytes)
+        .file_cache_bytes(args.file_cache_bytes)
         .accept_loss(args.accept_loss)
         .budget(Budget {
             max_wakeups_per_hour: args.max_wakeups_per_hour,
@@ -136,7 +140,8 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let agent = Agent { client, open: HashMap::new(), lists: HashMap::new() };
+    let agent =
+        Agent { client, open: HashMap::new(), lists: HashMap::new(), files: HashMap::new() };
     agent.run().await;
     ExitCode::SUCCESS
 }
@@ -146,7 +151,12 @@ struct Agent {
     open: HashMap<RoomId, OpenRoom>,
     /// By the names that commands give them.
     lists: HashMap<String, OpenList>,
+    /// Files that are wanted or held.
+    files: HashMap<FileKey, Vec<HeldFile>>,
 }
+
+/// A task that gets a file and then holds it.
+struct HeldFile(tokio::task::JoinHandle<()>);
 
 struct OpenList {
     list: Arc<RoomList>,
@@ -303,8 +313,26 @@ impl Agent {
                 let message =
                     MessageContent { text, metadata, mentions, reply_to, thread, attachments };
                 let expires_after = expires_after_ms.map(Duration::from_millis);
-                let options = SendOptions { on_failure, expires_after };
+                let options = SendOptions { on_failure, expires_after, ..SendOptions::default() };
                 let id = client.room(room).send_with(message, options).await?;
+                json!({"message": id})
+            }
+            Command::SendFiles {
+                room,
+                text,
+                files,
+                reply_to,
+                thread,
+                ordered,
+                on_failure,
+                expires_after_ms,
+            } => {
+                let message =
+                    MessageContent { text, reply_to, thread, ..MessageContent::default() };
+                let expires_after = expires_after_ms.map(Duration::from_millis);
+                let options = SendOptions { on_failure, expires_after, ordered };
+                let files = files.into_iter().map(Into::into).collect();
+                let id = client.room(room).send_files(message, files, options).await?;
                 json!({"message": id})
             }
             Command::Edit { room, message, text, metadata, mentions } => {
@@ -436,6 +464,14 @@ impl Agent {
                 };
                 json!({"sentence": why.sentence, "facts": why.facts})
             }
+            Command::Download { file } => {
+                self.download(&file);
+                json!({})
+            }
+            Command::ReleaseFile { file } => {
+                self.files.remove(&file);
+                json!({})
+            }
             Command::CacheReport => report_json(&client.cache_report().await?),
             Command::Logout { keep } => {
                 client.logout(if keep { Logout::Keep } else { Logout::Discard }).await?;
@@ -444,6 +480,14 @@ impl Agent {
             Command::Stats => stats_json(&client.stats().await?),
             Command::Quit => json!({}),
         })
+    }
+
+    /// Gets a file, and holds it until it is released.
+    fn download(&mut self, file: &Attachment) {
+        let download = self.client.download(file);
+        let reader = tokio::spawn(tell_download(file.key.clone(), download));
+        let held = self.files.entry(file.key.clone()).or_default();
+        held.push(HeldFile(reader));
     }
 
     /// What is open of a room from now on.
@@ -473,6 +517,12 @@ impl Agent {
             .map(|(id, open)| (id.to_string(), open.rows().iter().map(row_json).collect()))
             .collect();
         json!({"rooms": rooms})
+    }
+}
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -525,6 +575,33 @@ async fn tell_timeline(
         }
         say(line);
     }
+}
+
+/// Tells how far a file is, and at last where. Then it holds the file.
+async fn tell_download(key: FileKey, download: Download) {
+    let mut progress = download.watch_progress();
+    let got: Result<LocalFile, Error> = {
+        let mut file = std::pin::pin!(download.file());
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = progress.changed() => {
+                    let Progress { bytes, size } = *progress.borrow_and_update();
+                    say(json!({"event": "download", "file": key, "bytes": bytes, "size": size}));
+                }
+                got = &mut file => break got,
+            }
+        }
+    };
+    match &got {
+        Ok(file) => say(json!({"event": "downloaded", "file": key, "path": file.path()})),
+        Err(error) => {
+            say(json!({"event": "downloaded", "file": key, "error": error_json(error)}));
+        }
+    }
+    // Until it is released.
+    std::future::pending::<()>().await;
+    drop(got);
 }
 
 async fn tell_list(name: String, list: Arc<RoomList>) {

@@ -1,9 +1,10 @@
 //! What the handles ask of the client's task, and the way to it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidewire_protocol::{Profile, RoomId, RoomState};
+use tidewire_protocol::{Profile, RoomId, RoomState, UploadId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{
@@ -11,6 +12,7 @@ use crate::engine::{
 };
 use crate::error::Error;
 use crate::mailbox::Mailbox;
+use crate::store::outgoing::Copy;
 
 /// What the handles ask of the driver. Unbounded, because signals come from threads that must not
 /// wait; each caller of a command waits for its answer, so that callers bound it.
@@ -24,6 +26,8 @@ pub(crate) enum Ask {
         oneshot::Sender<Result<Reply, Error>>,
     ),
     CloseTimeline(TimelineId),
+    /// Files are copied, off every task: where each is, for which upload, and how large it may be.
+    Copy(Vec<(PathBuf, UploadId)>, u64, oneshot::Sender<Result<Vec<Copy>, Error>>),
     OpenRoomList(
         ListId,
         Arc<Mailbox<RoomListUpdate>>,
@@ -80,10 +84,26 @@ impl Asker {
         self.asks.send(ask).map_err(|_| Error::Closed)
     }
 
+    /// The same way, which keeps no client running.
+    pub(crate) fn weak(&self) -> mpsc::WeakUnboundedSender<Ask> {
+        self.asks.downgrade()
+    }
+
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
         self.tell(Ask::Command(command, reply))?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Has files copied. A future that is dropped leaves nothing behind.
+    pub(crate) async fn copy(
+        &self,
+        files: Vec<(PathBuf, UploadId)>,
+        most: u64,
+    ) -> Result<Vec<Copy>, Error> {
+        let (reply, copies) = oneshot::channel();
+        self.tell(Ask::Copy(files, most, reply))?;
+        copies.await.map_err(|_| Error::Closed)?
     }
 
     /// Tells of a keystroke. However fast they come, one at a time waits for each room.

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::driver::{self, Address, Parts, Recorder};
 use crate::engine::{Budget, ModeReport, Reason, TokenError};
 use crate::error::Error;
+use crate::files::FileFolder;
 use crate::store::Store;
 use crate::token::{FixedToken, TokenProvider};
 use crate::trace::Recording;
@@ -136,6 +137,9 @@ impl ClientBuilder {
         /// messages of the rooms that were not opened for longest go first, but for the newest 50 of each
         /// room; pending sends never do. What went is fetched again when somebody scrolls there.
         cache_bytes: u64;
+        /// Bytes of downloaded files kept on disk: at least 1 MB, 256 MB unless told. Above it those that
+        /// were not used for longest go first; one that the app holds ([`crate::LocalFile`]) never does.
+        file_cache_bytes: u64;
         /// Operations that may wait in the outbox: 1 to 1,000,000, 10,000 unless told.
         outbox_capacity: usize;
         /// What the client may spend in any hour: without limits unless told. Any number makes
@@ -156,6 +160,8 @@ impl ClientBuilder {
             Some(folder) => Store::open(&folder.join(self.account()), self.accept_loss).await?,
             None => Store::in_memory().await?,
         };
+        let files = self.data_dir.as_ref().map(|folder| folder.join(self.account()));
+        let files = Arc::new(FileFolder::new(files, store.outgoing()));
         let recorder = match &self.recording {
             Some((path, recording)) => Some(Recorder::begin(path, *recording, store.lane()).await?),
             None => None,
@@ -172,13 +178,14 @@ impl ClientBuilder {
             address,
             tokens,
             store,
+            files: files.clone(),
             opened,
             recorder,
             mode,
             events,
             asks: inbox,
         })?;
-        Ok(Client::new(asks, user, modes, weak_events))
+        Ok(Client::new(asks, user, modes, weak_events, files))
     }
 
     /// The account's folder: a hash, because user ids may hold what file systems do not take.

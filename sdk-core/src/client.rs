@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tidewire_protocol::{
-    AppState, ErrorCode, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind, UserId,
-    WireError, limits,
+    AppState, Attachment, ErrorCode, Mode, NewRoom, Profile, ProfileUpdate, RoomId, RoomKind,
+    UserId, WireError, limits,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -18,11 +18,13 @@ use uuid::Uuid;
 use crate::ask::{Ask, Asker};
 use crate::builder::ClientBuilder;
 use crate::engine::{
-    Budget, BudgetReport, CacheReport, Command, ListId, Logout, ModeReport, Network, Presence,
-    Refreshed, Reply, RoomListQuery, RoomSummary, Signal, Stats, Subject, TimelineId, Unread, Why,
+    Budget, BudgetReport, CacheReport, Command, DownloadId, ListId, Logout, ModeReport, Network,
+    Presence, Refreshed, Reply, RoomListQuery, RoomSummary, Signal, Stats, Subject, TimelineId,
+    Unread, Why,
 };
 use crate::error::Error;
 use crate::event::ClientEvent;
+use crate::files::{Download, FileFolder};
 use crate::room::Room;
 use crate::room_list::RoomList;
 use crate::search::{self, SearchPage, SearchQuery};
@@ -48,6 +50,7 @@ struct Inner {
     subscriptions: AtomicU64,
     /// Whether the app said last that it is suspended.
     suspended: AtomicBool,
+    files: Arc<FileFolder>,
 }
 
 /// The way of a client into a state: awaited, it is there once the state holds. See
@@ -74,11 +77,13 @@ impl Client {
         user: UserId,
         mode: watch::Receiver<ModeReport>,
         events: broadcast::WeakSender<ClientEvent>,
+        files: Arc<FileFolder>,
     ) -> Self {
         let asker = Asker::new(asks);
         let subscriptions = AtomicU64::new(0);
         let suspended = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { asker, user, mode, events, subscriptions, suspended }) }
+        let inner = Inner { asker, user, mode, events, subscriptions, suspended, files };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whose client this is.
@@ -271,6 +276,34 @@ impl Client {
     /// [`SearchScope::Everywhere`]: crate::SearchScope::Everywhere
     pub async fn search(&self, query: SearchQuery) -> Result<SearchPage, Error> {
         search::search(&self.inner.asker, query).await
+    }
+
+    /// Gets a file of a message, unless it is on this device already. The client begins at once and carries it
+    /// through: in every mode but offline, on from what is there after a cut or a restart, and not while the app
+    /// is suspended. Several downloads of one file are one; at most 3 files come at a time, those asked for first
+    /// before the others. What came is kept for as long as [`ClientBuilder::file_cache_bytes`] allows. Bytes
+    /// of files count for the budget, and files are got whatever it says.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidewire::Client, message: tidewire::Message) -> Result<(), tidewire::Error> {
+    /// for attachment in message.attachments() {
+    ///     let download = client.download(&attachment);
+    ///     let mut progress = download.watch_progress();
+    ///     tokio::spawn(async move {
+    ///         while progress.changed().await.is_ok() {
+    ///             let so_far = *progress.borrow_and_update();
+    ///             println!("{} of {} bytes", so_far.bytes, so_far.size);
+    ///         }
+    ///     });
+    ///     let file = download.file().await?;
+    ///     println!("{}: {}", attachment.name, file.path().display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download(&self, attachment: &Attachment) -> Download {
+        let id = DownloadId(self.subscription());
+        Download::begin(self.inner.asker.clone(), &self.inner.files, id, attachment)
     }
 
     /// Where these users stand, in the order asked: from memory, as last told by

@@ -37,6 +37,9 @@ pub struct Config {
     /// Bytes of messages kept on disk (256 MB).
     #[serde(default = "cache_bytes")]
     pub cache_bytes: u64,
+    /// Bytes of downloaded files kept on disk (256 MB).
+    #[serde(default = "file_cache_bytes")]
+    pub file_cache_bytes: u64,
     /// Time over which changes that audience or policy ask for are spread (10 s).
     pub spread: Duration,
     /// Operations that may wait in the outbox (10,000).
@@ -61,6 +64,7 @@ impl Config {
             memory_bytes: defaults::MEMORY_BYTES,
             cache_ttl: defaults::CACHE_TTL,
             cache_bytes: defaults::CACHE_BYTES,
+            file_cache_bytes: defaults::FILE_CACHE_BYTES,
             spread: defaults::SPREAD,
             outbox_capacity: defaults::OUTBOX_CAPACITY,
             budget: Budget::default(),
@@ -107,6 +111,7 @@ impl Config {
         )?;
         check(self.memory_bytes >= 1_000_000, "memory_bytes", "at least 1 MB")?;
         check(self.cache_bytes >= 1_000_000, "cache_bytes", "at least 1 MB")?;
+        check(self.file_cache_bytes >= 1_000_000, "file_cache_bytes", "at least 1 MB")?;
         check(self.spread <= 600 * second, "spread", "0 to 10 min")?;
         check((1..=1_000_000).contains(&self.outbox_capacity), "outbox_capacity", "1 to 1,000,000")
     }
@@ -118,6 +123,10 @@ fn memory_bytes() -> u64 {
 
 fn cache_bytes() -> u64 {
     defaults::CACHE_BYTES
+}
+
+fn file_cache_bytes() -> u64 {
+    defaults::FILE_CACHE_BYTES
 }
 
 /// A knob is out of its bounds.

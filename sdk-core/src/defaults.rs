@@ -122,6 +122,29 @@ pub const SENDS_IN_FLIGHT: usize = 16;
 /// The same by requests of their own, each of which may be a connection.
 pub const SEND_REQUESTS_IN_FLIGHT: usize = 4;
 
+/// Files that are uploaded at once, one part of each: after a cut so many parts go out again at most. A
+/// second part of the same file would only fill the round trip between two of them, a tenth of the time
+/// that a part of 1 MiB takes on 10 Mbit/s.
+pub const UPLOADS_IN_FLIGHT: usize = 3;
+
+/// Silence after which a part is given up: nothing of it was taken, or the store does not answer. A phone
+/// in a tunnel is back within that, and a part as a whole may take as long as it takes.
+pub const UPLOAD_SILENCE: Duration = Duration::from_secs(30);
+
+/// Time for the server to check a whole file. From the protocol.
+pub const COMPLETE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of a part in memory at once.
+pub const UPLOAD_CHUNK: usize = 64 * 1024;
+
+/// Least time between two updates of a timeline that only show how far uploads are: more often nobody
+/// sees it.
+pub const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often the files of a message go up again, because the server has deleted them before it was sent:
+/// it keeps them for a day.
+pub const UPLOADS_AGAIN: u32 = 2;
+
 /// The longest slot of the server's that is waited for: an hour. One beyond it is a mistake, and
 /// must not keep a client away for good.
 pub const SLOT_MOST: Duration = Duration::from_secs(3_600);
@@ -276,3 +299,36 @@ pub const CACHE_DROP: u64 = 500;
 /// A room that is opened again within this time is not noted again: the order of rooms by their last
 /// opening needs no more.
 pub const OPENED_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// Bytes of downloaded files that are kept: as many as of messages, about 1,000 pictures as phones send them,
+/// and five of the largest files that a server takes unless told otherwise.
+pub const FILE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Files that are fetched at once: enough that the start of one does not leave the way empty, few enough
+/// that the first of a screen is soon there.
+pub const DOWNLOADS_IN_FLIGHT: usize = 3;
+
+/// How often what came may be another file than the declared one before it is given up: once is damage on
+/// the way or on the disk, twice is the file.
+pub const FILE_MISMATCHES: u32 = 2;
+
+/// How long a part of a file stays that nobody goes on with. A server that has lost the rest by then
+/// answers anew; who comes back after days has another network.
+pub const FILE_PARTS_KEPT: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// Silence after which the way to a file counts as broken: what came is on disk, so that another try costs
+/// little. Twice the time for a connection.
+pub const FILE_SILENCE: Duration = Duration::from_secs(20);
+
+/// Bytes that a picture may take decoded: one of 64 megapixels in RGB is 192 MB, more than the largest that
+/// phones take by themselves (50), and what turns it takes as much again.
+#[cfg(feature = "pictures")]
+pub const PICTURE_BYTES: u64 = 200 * 1024 * 1024;
+
+/// Bytes of a file that are written at once: few enough that a cut loses little, many enough that the disk
+/// is not asked for each packet.
+pub const FILE_CHUNK: usize = 256 * 1024;
+
+/// Time after which what came is written although it is less: on 2G (5 KB/s) a file is seen to come, and who
+/// is killed loses seconds of it at most.
+pub const FILE_STEP: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    ErrorCode, EventId, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
+    ErrorCode, EventId, InvalidFile, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
 };
 
 use crate::config::InvalidConfig;
@@ -18,6 +18,14 @@ pub enum Error {
     /// The message can never be accepted: change it.
     #[error("the message can not be sent: {0}")]
     InvalidOp(#[from] InvalidOp),
+    /// A file can not be sent as it is. Nothing of it is kept.
+    #[error("the file {path} can not be sent: {error}", path = path.display())]
+    File {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        error: FileError,
+    },
     /// A search that can find nothing, whatever there is: change the query.
     #[error("nothing can be searched for: {0}")]
     InvalidSearch(#[from] InvalidSearch),
@@ -75,6 +83,9 @@ pub enum Error {
         /// How many.
         pending: usize,
     },
+    /// A file can not be had, whatever the network does.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// The app said that it is suspended, and this needs the disk or the network.
     #[error("the app is suspended: say that it is in the foreground or the background first")]
     Suspended,
@@ -104,6 +115,51 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What can be wrong with a file that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// There is none: choose it again.
+    #[error("it is not there (any more): choose it again")]
+    Missing,
+    /// It is a folder, a pipe or a device.
+    #[error("it is no file: choose a file")]
+    NoFile,
+    /// The app may not read it, or the system can not.
+    #[error("it can not be read: {0}")]
+    Unreadable(String),
+    /// There is nothing in it.
+    #[error("it is empty: wait until it is written, or choose another")]
+    Empty,
+    /// It has more bytes than the server takes.
+    #[error("it has more than {max_bytes} bytes: make it smaller")]
+    TooLarge {
+        /// As many as it may have.
+        max_bytes: u64,
+    },
+    /// It grew or shrank while it was copied: somebody is writing it.
+    #[error("somebody is writing it: send it when it is done")]
+    Changed,
+    /// What is told of it breaks a rule: its media type, its size in pixels, its preview.
+    #[error(transparent)]
+    Invalid(InvalidFile),
+}
+
+/// Why a file can not be had, but for what server and disk say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// What came is not what the message says, twice: its SHA-256 is another one. What came is deleted.
+    #[error("the file is not the one that its message names")]
+    Damaged,
+    /// It is larger than all files together may be: see [`crate::ClientBuilder::file_cache_bytes`].
+    #[error("the file has {size} bytes, and at most {most} are kept")]
+    TooLarge {
+        /// How many bytes it has.
+        size: u64,
+        /// As many as are kept.
+        most: u64,
+    },
 }
 
 /// What can be wrong with the store.

@@ -42,7 +42,9 @@ mod driver;
 pub mod engine;
 mod error;
 mod event;
+mod files;
 mod mailbox;
+mod new_file;
 mod room;
 mod room_list;
 mod search;
@@ -57,16 +59,21 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Settled};
 pub use config::{Config, InvalidConfig};
 pub use engine::{
-    Budget, BudgetReport, CacheReport, Change, Changed, Fact, FailReason, GapSide, Lift, Loaded,
-    Logout, Message, MessageState, ModeReport, Network, NetworkKind, OnFailure, Presence, Problem,
-    Quote, Quoted, Reach, Reason, Refreshed, Repair, Replies, RoomCoverage, RoomFilter,
-    RoomListChange, RoomListQuery, RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey,
-    SendOptions, SettingsChange, Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport,
-    TierStats, TimelineStart, TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
+    Budget, BudgetReport, CacheReport, Change, Changed, CopyTrouble, DownloadReport, Fact,
+    FailReason, GapSide, Lift, Loaded, Logout, Message, MessageState, ModeReport, Network,
+    NetworkKind, OnFailure, OutgoingFile, Presence, Problem, Quote, Quoted, Reach, Reason,
+    Refreshed, Repair, Replies, RoomCoverage, RoomFilter, RoomListChange, RoomListQuery,
+    RoomListRow, RoomListUpdate, RoomSort, RoomSummary, Row, RowKey, SendOptions, SettingsChange,
+    Sizes, SocketStage, Spent, Stats, StoreStage, Tier, TierReport, TierStats, TimelineStart,
+    TimelineUpdate, TokenError, TokenStage, Unread, Vehicle, Way, Why,
 };
-pub use error::{Error, StoreError};
+pub use error::{DownloadError, Error, FileError, StoreError};
 pub use event::ClientEvent;
+pub use files::{Download, LocalFile, Progress};
+#[cfg(feature = "pictures")]
+pub use files::{Picture, PictureError, PictureFormat, preview_pixels};
 pub use mailbox::{Batch, RoomListBatch, TimelineBatch};
+pub use new_file::NewFile;
 pub use room::Room;
 pub use room_list::RoomList;
 pub use search::{
@@ -77,8 +84,8 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use trace::Recording;
 
 pub use tidewire_protocol::{
-    AppState, Body, Content, ErrorCode, Event, EventId, EventKind, InvalidId, InvalidOp,
-    InvalidSearch, Member, MessageContent, Mode, Policy, Profile, ProfileUpdate, Reactions,
-    Receipt, ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq,
-    UnreadBase, UserId, WireError,
+    AppState, Attachment, Body, Checksum, Content, ErrorCode, Event, EventId, EventKind, FileKey,
+    InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent, Mode, Policy,
+    Preview, Profile, ProfileUpdate, Reactions, Receipt, ReceiptPage, Role, RoomId, RoomKind,
+    RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UploadId, UserId, WireError,
 };

@@ -1,14 +1,19 @@
 //! A room, as a handle.
 
 use tidewire_protocol::{
-    Content, DeleteContent, EditContent, EventId, EventKind, Member, MessageContent, Op,
+    Content, DeleteContent, EditContent, EventId, EventKind, InvalidOp, Member, MessageContent, Op,
     ReactionContent, ReceiptPage, Role, RoomId, RoomSettings, RoomState, RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::engine::{Command, Reply, SendOptions, SettingsChange, Subject, TimelineStart, Why};
-use crate::error::Error;
+use crate::engine::listing;
+use crate::engine::{
+    Command, OutgoingFile, Reply, SendOptions, SettingsChange, Subject, TimelineStart, Why,
+};
+use crate::error::{Error, FileError};
+use crate::new_file::NewFile;
+use crate::store::outgoing::Copy;
 use crate::timeline::Timeline;
 
 /// A handle of a room: a cheap clone.
@@ -107,15 +112,73 @@ impl Room {
         self.operate(EventKind::Message, &message, options).await
     }
 
+    /// Sends a message with files, after those that `message` lists already; its text may be empty. Each
+    /// file is copied into the account's folder first, off the caller's thread, and its checksum taken; so
+    /// whatever becomes of it afterwards, what was there when this was called is sent. Gives the message's id
+    /// once copies and message are on disk; by then open timelines show it, with its files in
+    /// [`Message::outgoing`](crate::Message::outgoing) and how far each is uploaded. From there on it arrives
+    /// exactly once, also after a restart: files go up in parts, and after a cut only the part that was on its
+    /// way goes out again.
+    ///
+    /// What is sent after it overtakes it while its files are on their way, unless
+    /// [`SendOptions::ordered`] says otherwise. [`Room::retry`], [`Room::discard`] and [`Room::cancel`] are as
+    /// for every message. Waits for the disk, never for the network.
+    ///
+    /// ```no_run
+    /// use tidewire::{MessageContent, NewFile, SendOptions};
+    ///
+    /// # async fn example(room: tidewire::Room) -> Result<(), tidewire::Error> {
+    /// let files = vec![NewFile::at("cliff.jpg").pixels(1600, 1200), NewFile::at("map.pdf")];
+    /// room.send_files(MessageContent::of_text("The way up"), files, SendOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::File`] with the file and what is wrong with it: it is not there, is empty, can not be read, is
+    /// being written, or is larger than the server takes (50 MiB unless it says otherwise). With
+    /// [`StoreError::DiskFull`](crate::StoreError::DiskFull) there is no room for the copies. Nothing is kept of
+    /// either. Else as for [`Room::send`].
+    pub async fn send_files(
+        &self,
+        message: MessageContent,
+        files: Vec<NewFile>,
+        options: SendOptions,
+    ) -> Result<EventId, Error> {
+        if files.is_empty() {
+            return self.send_with(message, options).await;
+        }
+        let asker = self.client.asker();
+        let most = match asker.ask(Command::MayAttach(self.id)).await? {
+            Reply::UploadBytes(most) => most,
+            other => return Err(asker.unexpected(&other)),
+        };
+        let mut files: Vec<_> = files.into_iter().map(NewFile::outgoing).collect();
+        let op = operation(EventKind::Message, &message)?;
+        can_send(&op, &message, &files)?;
+        let sources = files.iter().map(|file| (file.path.clone(), file.id)).collect();
+        let mut copies = asker.copy(sources, most).await?;
+        for (file, copy) in files.iter_mut().zip(&mut copies) {
+            (file.size, file.sha256, file.path) = (copy.size, copy.sha256, copy.path());
+            // From here on nobody but the outbox knows whether it is needed.
+            copy.give();
+        }
+        let id = op.id;
+        let command = Command::SendFiles { room: self.id, op, files, options };
+        let sent = asker.ask(command).await;
+        if sent.as_ref().is_err_and(|error| *error != Error::Closed) {
+            copies.iter_mut().for_each(Copy::take_back);
+        }
+        sent.map(|_| id)
+    }
+
     async fn operate<T: serde::Serialize>(
         &self,
         kind: EventKind,
         content: &T,
         options: SendOptions,
     ) -> Result<EventId, Error> {
-        let malformed = |_| tidewire_protocol::InvalidOp::Malformed(kind.to_string());
-        let content = Content::of(content).map_err(malformed)?;
-        let op = Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content };
+        let op = operation(kind, content)?;
         let id = op.id;
         self.client.asker().ask(Command::Send { room: self.id, op, options }).await?;
         Ok(id)
@@ -414,5 +477,29 @@ impl Room {
     /// As for [`Room::add_members`].
     pub async fn leave(&self) -> Result<RoomState, Error> {
         self.remove_member(self.client.user().clone()).await
+    }
+}
+
+fn operation<T: serde::Serialize>(kind: EventKind, content: &T) -> Result<Op, Error> {
+    let malformed = |_| InvalidOp::Malformed(kind.to_string());
+    let content = Content::of(content).map_err(malformed)?;
+    Ok(Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content })
+}
+
+/// Whether a message can be sent with these files, as far as that can be told before they are copied.
+fn can_send(op: &Op, message: &MessageContent, files: &[OutgoingFile]) -> Result<(), Error> {
+    let content = listing(&op.content, files);
+    let content = content.map_err(|_| InvalidOp::Malformed(op.kind.to_string()))?;
+    match (Op { content, ..op.clone() }).validate() {
+        Err(InvalidOp::Attachment { index, why }) => {
+            let own = index.checked_sub(message.attachments.len());
+            match own.and_then(|index| files.get(index)) {
+                Some(OutgoingFile { path, .. }) => {
+                    Err(Error::File { path: path.clone(), error: FileError::Invalid(why) })
+                }
+                None => Err(InvalidOp::Attachment { index, why }.into()),
+            }
+        }
+        checked => Ok(checked?),
     }
 }

@@ -11,6 +11,7 @@
 //! | `POST /worlds/N/block-sockets` | answers upgrades to WebSockets in the server's place, see [`Fault::NoSockets`] |
 //! | `POST /worlds/N/lose-next-answer` | throws away one answer, see [`Fault::LoseNextAnswer`] |
 //! | `POST /worlds/N/delay?ms=` | each piece of data takes this long, both ways |
+//! | `POST /files?from=&to=&bytes=` | `from` sends `to` a file of so many bytes in their direct room: `{"room", "sha256"}` |
 //! | `POST /tokens?user=[&seconds=3600]` | `{"token": "…"}`; below 0 it has ended already |
 //! | `POST /server/stop`, `POST /server/start` | answer when it is done; port and folder stay |
 //!
@@ -32,12 +33,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tidewire_bench::proxy::{Fault, Proxy};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use crate::http;
 use crate::server::ServerProcess;
 
 /// The longest delay of a network, in milliseconds: as long as the slowest client waits.
@@ -119,6 +123,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/worlds/{world}/block-sockets", post(block_sockets))
         .route("/worlds/{world}/lose-next-answer", post(lose_next_answer))
         .route("/worlds/{world}/delay", post(delay))
+        .route("/files", post(file))
         .route("/tokens", post(token))
         .route("/server/stop", post(stop))
         .route("/server/start", post(start))
@@ -220,6 +225,65 @@ async fn delay(
     }
     world.set(Fault::Delay(Duration::from_millis(ms)));
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct NewFile {
+    from: String,
+    to: String,
+    bytes: usize,
+}
+
+/// The largest file that is made, in bytes: more says nothing more.
+const LARGEST_FILE: usize = 20 * 1024 * 1024;
+
+async fn file(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<NewFile>, QueryRejection>,
+) -> Answer {
+    let Query(NewFile { from, to, bytes }) = query?;
+    if !(1..=LARGEST_FILE).contains(&bytes) {
+        let text = format!("`bytes` is 1 to {LARGEST_FILE}");
+        return Err(Refusal(StatusCode::BAD_REQUEST, "bad_query", text));
+    }
+    let token = shared.server.lock().await.token_for(&from, 3_600);
+    let addr = shared.addr;
+    let sent = tokio::spawn(async move { send_file(addr, &token, &to, bytes).await });
+    sent.await.map(Json).map_err(|error| {
+        let text = format!("the file was not sent, see the stage's stderr: {error}");
+        Refusal(StatusCode::INTERNAL_SERVER_ERROR, "not_sent", text)
+    })
+}
+
+async fn send_file(addr: SocketAddr, token: &str, to: &str, bytes: usize) -> Value {
+    let call = async |method: &str, path: &str, body: Option<&Value>| {
+        http::call(addr, token, method, path, body).await.ok()
+    };
+    let file: Vec<u8> = (0..bytes).map(|place| (place / 3 + place / 4099) as u8).collect();
+    let sha256: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut attachment = json!({
+        "id": Uuid::now_v7(), "name": "tides.bin", "content_type": "application/octet-stream",
+        "size": bytes, "sha256": sha256,
+    });
+    let begun = call("POST", "/v1/uploads", Some(&attachment)).await;
+    let size = begun["part_size"].as_u64().and_then(|size| usize::try_from(size).ok());
+    let size = size.expect("an upload has a part size");
+    for (part, place) in begun["parts"].as_array().into_iter().flatten().zip(0..) {
+        let piece = &file[place * size..bytes.min((place + 1) * size)];
+        let url = part["url"].as_str().expect("a part has an address");
+        let (status, _) = http::bytes(addr, "PUT", url, Some(piece)).await.expect("an answer");
+        assert_eq!(status, 200);
+    }
+    let path = format!("/v1/uploads/{}/complete", begun["id"].as_str().expect("an id"));
+    attachment["key"] = call("POST", &path, None).await["key"].clone();
+    let room = json!({"id": Uuid::now_v7(), "kind": "direct", "members": [to]});
+    let room = call("POST", "/v1/rooms", Some(&room)).await["id"].clone();
+    let content = json!({"text": "here it is", "attachments": [attachment]});
+    let ops = json!({"ops": [{"id": Uuid::now_v7(), "kind": "message", "content": content}]});
+    let path = format!("/v1/rooms/{}/ops", room.as_str().expect("an id"));
+    let sent = call("POST", &path, Some(&ops)).await;
+    assert_eq!(sent["results"][0]["outcome"], "accepted", "{sent}");
+    json!({"room": room, "sha256": sha256})
 }
 
 #[derive(Deserialize)]

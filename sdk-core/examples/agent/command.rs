@@ -1,10 +1,12 @@
 //! The lines that the agent reads.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
-    AppState, EventId, GapSide, Mode, NetworkKind, OnFailure, Role, RoomFilter, RoomId, RoomKind,
-    RoomSort, Seq, TimelineStart, UserId,
+    AppState, Attachment, EventId, FileKey, GapSide, Mode, NetworkKind, NewFile, OnFailure,
+    Preview, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -91,6 +93,20 @@ pub(crate) enum Command {
         /// The message that it quotes, and the one in whose thread it stands.
         reply_to: Option<EventId>,
         thread: Option<EventId>,
+        #[serde(default)]
+        on_failure: OnFailure,
+        expires_after_ms: Option<u64>,
+    },
+    /// Sends a message with files.
+    SendFiles {
+        room: RoomId,
+        #[serde(default)]
+        text: String,
+        files: Vec<File>,
+        reply_to: Option<EventId>,
+        thread: Option<EventId>,
+        #[serde(default)]
+        ordered: bool,
         #[serde(default)]
         on_failure: OnFailure,
         expires_after_ms: Option<u64>,
@@ -235,10 +251,35 @@ pub(crate) enum Command {
     },
     Stats,
     CacheReport,
+    Download {
+        file: Attachment,
+    },
+    ReleaseFile {
+        file: FileKey,
+    },
     Logout {
         keep: bool,
     },
     Quit,
+}
+
+/// A file that is to be sent.
+#[derive(Deserialize)]
+pub(crate) struct File {
+    path: PathBuf,
+    name: Option<String>,
+    content_type: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    duration_ms: Option<u32>,
+    preview: Option<Preview>,
+}
+
+impl From<File> for NewFile {
+    fn from(file: File) -> Self {
+        let File { path, name, content_type, width, height, duration_ms, preview } = file;
+        Self { path, name, content_type, width, height, duration_ms, preview }
+    }
 }
 
 /// A kind of network.

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tidewire::{
-    BudgetReport, CacheReport, Change, Error, Message, MessageState, Presence, Problem, Repair,
-    RoomCoverage, RoomListChange, RoomListRow, RoomListUpdate, RoomState, RoomSummary, Row,
-    SearchHit, SearchPage, Spent, Tier, TierReport, Unread, UserId,
+    BudgetReport, CacheReport, Change, DownloadError, Error, FileError, Message, MessageState,
+    OutgoingFile, Presence, Problem, Repair, RoomCoverage, RoomListChange, RoomListRow,
+    RoomListUpdate, RoomState, RoomSummary, Row, SearchHit, SearchPage, Spent, Tier, TierReport,
+    Unread, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -132,10 +133,35 @@ pub(crate) fn message_json(message: &Message) -> Value {
     if let Some(replies) = message.replies {
         json["replies"] = json!({"count": replies.count, "last_at": replies.last_at});
     }
+    if !message.outgoing.is_empty() {
+        json["attachments"] = message.outgoing.iter().map(outgoing_json).collect();
+    } else if let attachments = message.attachments()
+        && !attachments.is_empty()
+    {
+        json["attachments"] = json!(attachments);
+    }
     if message.changing {
         json["changing"] = true.into();
     }
     json
+}
+
+/// A file of a message that waits.
+fn outgoing_json(file: &OutgoingFile) -> Value {
+    json!({
+        "id": file.id,
+        "name": file.name,
+        "content_type": file.content_type,
+        "size": file.size,
+        "sha256": file.sha256,
+        "width": file.width,
+        "height": file.height,
+        "duration_ms": file.duration_ms,
+        "preview": file.preview,
+        "path": file.path,
+        "sent": file.sent,
+        "uploaded": file.uploaded,
+    })
 }
 
 pub(crate) fn room_json(state: RoomState) -> Value {
@@ -271,6 +297,13 @@ pub(crate) fn report_json(report: &CacheReport) -> Value {
             "log": report.files.log,
             "outbox": report.files.outbox,
         },
+        "downloads": {
+            "from_disk": report.downloads.from_disk,
+            "from_server": report.downloads.from_server,
+            "files": report.downloads.files,
+            "bytes": report.downloads.bytes,
+            "received": report.downloads.received,
+        },
         "first_byte_ms": report.first_byte_ms,
         "first_list_ms": report.first_list_ms,
         "interactive_ms": report.interactive_ms,
@@ -301,6 +334,15 @@ pub(crate) fn error_json(error: &Error) -> Value {
             tidewire::StoreError::Io(_) => "io",
         },
         Error::InvalidOp(_) => "invalid_op",
+        Error::File { error, .. } => match error {
+            FileError::Missing => "file_missing",
+            FileError::NoFile => "no_file",
+            FileError::Unreadable(_) => "file_unreadable",
+            FileError::Empty => "file_empty",
+            FileError::TooLarge { .. } => "file_too_large",
+            FileError::Changed => "file_changed",
+            FileError::Invalid(_) => "file_invalid",
+        },
         Error::InvalidSearch(_) => "invalid_search",
         Error::InvalidId(_) => "invalid_id",
         Error::InvalidConfig(_) => "invalid_config",
@@ -316,6 +358,8 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::Refused(error) => error.code.as_str(),
         Error::AuthRequired(_) => "auth_required",
         Error::PendingSends { .. } => "pending_sends",
+        Error::Download(DownloadError::Damaged) => "file_damaged",
+        Error::Download(DownloadError::TooLarge { .. }) => "file_too_large",
         Error::Suspended => "suspended",
         Error::Closed => "closed",
     };

@@ -1,7 +1,7 @@
 //! HTTP requests: one call each, with a bounded answer. Only an answer with the server's own error
 //! body is its "no"; whatever else comes back is network trouble.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
@@ -21,8 +21,10 @@ use crate::engine::{Request, RequestError, Response};
 /// One client's HTTP connections.
 #[derive(Debug)]
 pub(crate) struct Http {
-    client: Client,
-    address: Address,
+    pub(super) client: Client,
+    /// Made with the first file: it unpacks nothing.
+    files: OnceLock<Result<Client, String>>,
+    pub(super) address: Address,
     pub(super) traffic: Arc<Traffic>,
 }
 
@@ -30,19 +32,34 @@ pub(crate) struct Http {
 /// that polls share one, and a client with a socket soon has nothing else open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+fn client(unpacks: bool) -> Result<Client, String> {
+    let tls = (*tls::config()?).clone();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(defaults::CONNECT_TIMEOUT)
+        .pool_idle_timeout(KEEP_ALIVE)
+        .pool_max_idle_per_host(1)
+        // No call answers with a redirect, and no address of a file: one comes from a captive portal.
+        .redirect(reqwest::redirect::Policy::none())
+        .gzip(unpacks)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
 impl Http {
     pub(crate) fn new(address: Address, traffic: Arc<Traffic>) -> Result<Self, String> {
-        let tls = (*tls::config()?).clone();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(defaults::CONNECT_TIMEOUT)
-            .pool_idle_timeout(KEEP_ALIVE)
-            .pool_max_idle_per_host(1)
-            // No call answers with a redirect: one comes from a captive portal.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { client, address, traffic })
+        let client = client(true)?;
+        Ok(Self { client, files: OnceLock::new(), address, traffic })
+    }
+
+    /// The connections to where files are.
+    pub(super) fn files(&self) -> Result<&Client, String> {
+        self.files.get_or_init(|| client(false)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The whole of an address of a file: one that begins with `/` is on the server itself.
+    pub(super) fn resolve(&self, url: &str) -> String {
+        if url.starts_with('/') { self.address.http(url) } else { url.to_owned() }
     }
 
     /// Makes a request.
@@ -53,7 +70,12 @@ impl Http {
     ) -> Result<Response, RequestError> {
         use Response as R;
         let none = None::<&()>;
-        let call = Call { http: self, token };
+        let patience = match &request {
+            // The server reads the whole file meanwhile.
+            Request::CompleteUpload(_) => defaults::COMPLETE_TIMEOUT,
+            _ => defaults::REQUEST_TIMEOUT,
+        };
+        let call = Call { http: self, token, patience };
         match &request {
             Request::Sync(sync) => {
                 call.make(Method::POST, "/v1/sync", Some(sync)).await.map(R::Sync)
@@ -114,12 +136,27 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/ops");
                 call.make(Method::POST, &path, Some(ops)).await.map(R::Ops)
             }
+            Request::File(key) => {
+                call.make(Method::GET, &format!("/v1/files/{key}"), none).await.map(R::File)
+            }
             Request::Search(search) => {
                 let path = format!("/v1/search{}", search_query(search));
                 call.make(Method::GET, &path, none).await.map(R::Search)
             }
             Request::Profiles(users) => {
                 call.make(Method::POST, "/v1/profiles:batch", Some(users)).await.map(R::Profiles)
+            }
+            Request::BeginUpload(asked) => {
+                call.make(Method::POST, "/v1/uploads", Some(asked)).await.map(R::Upload)
+            }
+            Request::CompleteUpload(id) => {
+                let path = format!("/v1/uploads/{id}/complete");
+                call.make(Method::POST, &path, none).await.map(R::Upload)
+            }
+            Request::CancelUpload(id) => {
+                let path = format!("/v1/uploads/{id}");
+                let answer = call.make::<(), serde_json::Value>(Method::DELETE, &path, none);
+                answer.await.map(|_| R::Done)
             }
             Request::UpdateProfile(update) => {
                 call.make(Method::PUT, "/v1/profile", Some(update)).await.map(R::Profile)
@@ -188,6 +225,8 @@ fn events_query(query: &EventsQuery) -> String {
 struct Call<'a> {
     http: &'a Http,
     token: &'a str,
+    /// Time for the whole of it.
+    patience: Duration,
 }
 
 impl Call<'_> {
@@ -202,7 +241,7 @@ impl Call<'_> {
             .http
             .client
             .request(method, url)
-            .timeout(defaults::REQUEST_TIMEOUT)
+            .timeout(self.patience)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some(body) = body {

@@ -2,6 +2,7 @@
 //! came of it. Decides nothing.
 
 pub(crate) mod address;
+mod download;
 mod http;
 mod recorder;
 mod socket;
@@ -11,13 +12,15 @@ mod stored;
 mod stream;
 mod tls;
 mod traffic;
+mod upload;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidewire_protocol::{ClientFrame, Event, EventsQuery, ServerFrame, UserId};
+use tidewire_protocol::{ClientFrame, Event, EventsQuery, ServerFrame, UploadId, UserId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -26,14 +29,17 @@ use crate::ask::Ask;
 use crate::config::Config;
 use crate::defaults;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, ListId, ModeReport, Notice, Now, Reply,
-    RequestError, RequestId, Response, RoomListUpdate, Rows, Signal, SocketEvent, SocketId,
-    StoreToken, TimelineId, TimelineUpdate, TokenError,
+    Command, CommandId, Effect, Engine, FetchEnd, FetchId, FileJobId, Input, KeptFiles, ListId,
+    ModeReport, Notice, Now, PartNews, PartPut, Reply, RequestError, RequestId, Response,
+    RoomListUpdate, Rows, Signal, SocketEvent, SocketId, StoreToken, TimelineId, TimelineUpdate,
+    TokenError,
 };
 use crate::error::{Error, StoreError};
 use crate::event::ClientEvent;
+use crate::files::FileFolder;
 use crate::mailbox::Mailbox;
 use crate::store::Store;
+use crate::store::outgoing::Copy;
 use crate::token::{TokenProvider, inspect};
 use http::Http;
 pub(crate) use recorder::Recorder;
@@ -49,6 +55,9 @@ enum Outcome {
     Committed(StoreToken, Result<Vec<Event>, StoreError>),
     Loaded(StoreToken, Result<Rows, StoreError>),
     Token(Result<String, TokenError>),
+    Part(RequestId, PartNews),
+    Fetched(FetchId, FetchEnd),
+    FileJob(FileJobId, Result<KeptFiles, StoreError>),
     Released,
 }
 
@@ -58,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) address: Address,
     pub(crate) tokens: Arc<dyn TokenProvider>,
     pub(crate) store: Store,
+    pub(crate) files: Arc<FileFolder>,
     /// When the app asked for the client.
     pub(crate) opened: Instant,
     pub(crate) recorder: Option<Recorder>,
@@ -90,6 +100,9 @@ struct Driver {
     /// The last token given. Never logged, never stored.
     token: Arc<str>,
     store: Store,
+    files: Arc<FileFolder>,
+    /// Files that are being read.
+    fetches: HashMap<FetchId, AbortHandle>,
     recorder: Option<Recorder>,
     mode: watch::Sender<ModeReport>,
     events: broadcast::Sender<ClientEvent>,
@@ -101,6 +114,8 @@ struct Driver {
     /// Frames of the open socket. One at a time: what the engine does not want stays in the socket.
     frames: mpsc::Receiver<ServerFrame>,
     stream: Option<OpenStream>,
+    /// Parts of files on their way.
+    puts: HashMap<RequestId, AbortHandle>,
     /// The same of the open event stream.
     stream_frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
@@ -144,6 +159,8 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         tokens: parts.tokens,
         token: Arc::from(""),
         store: parts.store,
+        files: parts.files,
+        fetches: HashMap::new(),
         recorder,
         mode: parts.mode,
         events: parts.events,
@@ -154,6 +171,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         socket: None,
         frames,
         stream: None,
+        puts: HashMap::new(),
         stream_frames,
         outcomes,
         erasing: None,
@@ -231,6 +249,8 @@ impl Driver {
         self.close_socket();
         self.close_stream();
         self.tasks.abort_all();
+        // No file is written any more in a folder that is left, or erased.
+        self.files.drained().await;
         // After every transaction given before. Whoever waits for one of them hears of it: what is
         // on disk will be sent, and must not look as if it were not.
         match self.erasing {
@@ -298,6 +318,7 @@ impl Driver {
                 let command = self.command_id();
                 self.input(Input::Command(command, Command::CloseTimeline(id)));
             }
+            Ask::Copy(files, most, reply) => self.copy(files, most, reply),
             Ask::OpenRoomList(id, mailbox, command, reply) => {
                 self.lists.insert(id, mailbox);
                 self.command(command, reply);
@@ -376,6 +397,19 @@ impl Driver {
             Outcome::Token(Err(error)) => {
                 self.input(Input::Token(Err(error)));
             }
+            Outcome::Part(id, news) => {
+                if !matches!(news, PartNews::Sent(_)) {
+                    self.puts.remove(&id);
+                }
+                self.input(Input::Part(id, news));
+            }
+            Outcome::Fetched(id, end) => {
+                self.fetches.remove(&id);
+                self.input(Input::Fetched(id, end));
+            }
+            Outcome::FileJob(id, result) => {
+                self.input(Input::FileJob(id, result));
+            }
             Outcome::Released => {
                 self.input(Input::Released);
             }
@@ -427,6 +461,16 @@ impl Driver {
                         let _ = outcomes.send(Outcome::Committed(token, result));
                     });
                 }
+                Effect::PutPart(id, put) => self.put_part(id, put),
+                Effect::DropPut(id) => {
+                    if let Some(task) = self.puts.remove(&id) {
+                        task.abort();
+                    }
+                }
+                Effect::DropCopy(upload) => self.store.copy_done(upload),
+                Effect::Fetch(id, fetch) => self.fetch(id, fetch),
+                Effect::CancelFetch(id) => self.cancel_fetch(id),
+                Effect::File(id, job) => self.file_job(id, job),
                 Effect::Release => self.release(),
                 Effect::Erase(command) => self.erasing = Some(command),
                 Effect::FetchToken => {
@@ -442,10 +486,37 @@ impl Driver {
         }
     }
 
+    fn put_part(&mut self, id: RequestId, put: PartPut) {
+        let (http, outcomes) = (self.http.clone(), self.outcomes.clone());
+        let copy = self.store.outgoing().path(put.upload);
+        let task = self.tasks.spawn(async move {
+            let tell = |news| drop(outcomes.send(Outcome::Part(id, news)));
+            tell(upload::put(&http, copy, put, tell).await);
+        });
+        self.puts.insert(id, task);
+    }
+
+    /// Copies files on a thread where that keeps nobody.
+    fn copy(
+        &self,
+        files: Vec<(PathBuf, UploadId)>,
+        most: u64,
+        reply: oneshot::Sender<Result<Vec<Copy>, Error>>,
+    ) {
+        let outgoing = self.store.outgoing();
+        tokio::task::spawn_blocking(move || {
+            let copies = files.iter().map(|(path, id)| outgoing.copy(path, *id, most));
+            // Whoever does not wait any more gets none: they are deleted.
+            let _ = reply.send(copies.collect());
+        });
+    }
+
     fn release(&mut self) {
         self.close_socket();
         self.close_stream();
+        self.puts.clear();
         self.tasks.abort_all();
+        self.fetches.clear();
         // Idle connections and their timers go with the old one.
         if let Ok(http) = Http::new(self.address.clone(), self.traffic.clone()) {
             self.http = Arc::new(http);
@@ -453,10 +524,7 @@ impl Driver {
         if let Some(recorder) = &mut self.recorder {
             recorder.rest();
         }
-        let outcomes = self.outcomes.clone();
-        self.store.release(move || {
-            let _ = outcomes.send(Outcome::Released);
-        });
+        self.release_store();
     }
 
     /// Nobody hears that the engine has settled before the last aborted task is gone.
@@ -544,6 +612,9 @@ impl Driver {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Reply(id, reply) => {
+                if let Ok(Reply::Downloaded { key, size }) = &reply {
+                    self.files.reached(key, *size);
+                }
                 if let Some(waiting) = self.replies.remove(&id) {
                     // The caller may have gone; what it asked for is done all the same.
                     let _ = waiting.send(reply);

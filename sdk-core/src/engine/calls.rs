@@ -15,6 +15,10 @@ impl Engine {
     pub(crate) fn command(&mut self, id: CommandId, command: Command) {
         match command {
             Command::Send { room, op, options } => self.enqueue(id, room, op, options),
+            Command::MayAttach(room) => self.may_attach(id, room),
+            Command::SendFiles { room, op, files, options } => {
+                self.send_files(id, room, op, files, options);
+            }
             Command::Retry(event) => self.retry(id, event),
             Command::Discard(event) => self.discard(id, event),
             Command::Cancel { room, message, delete } => self.cancel(id, room, message, delete),
@@ -91,7 +95,9 @@ impl Engine {
                 self.reply(id, Ok(Reply::Typists(typists)));
             }
             Command::Logout(logout) => self.log_out(id, logout),
-            Command::CacheReport => self.load(Query::Sizes, LoadPurpose::Report(id)),
+            Command::CacheReport => self.report_files(id),
+            Command::Download(download, file) => self.download(id, download, file),
+            Command::CloseDownload(download) => self.close_download(download),
             Command::Refresh => self.refresh(id),
             Command::Why(subject) => self.why_loaded(id, subject),
             Command::Budget => {
@@ -103,6 +109,11 @@ impl Engine {
                 self.reply(id, Ok(Reply::Stats(Box::new(self.stats.clone()), modes)));
             }
         }
+    }
+
+    /// What the store holds, for a report.
+    pub(crate) fn report_sizes(&mut self, command: CommandId) {
+        self.load(Query::Sizes, LoadPurpose::Report(command));
     }
 
     /// The rooms, the most recently active first.

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    AppState, EventId, Member, Mode, NewRoom, Profile, ProfileUpdate, ReceiptPage, Role, RoomId,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    AppState, EventId, FileKey, Member, Mode, NewRoom, Profile, ProfileUpdate, ReceiptPage, Role,
+    RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;
 use super::disk::search::{Found, SearchAsk};
 use super::effect::{ListId, TimelineId};
+use super::files::{DownloadId, WantedFile};
 use super::life::logout::Logout;
 use super::mode::budget::{Budget, BudgetReport};
 use super::mode::ceilings::Network;
-use super::outbox::SendOptions;
+use super::outbox::{OutgoingFile, SendOptions};
 use super::people::peers::Presence;
 use super::rooms::list::RoomListQuery;
 use super::rooms::settings::SettingsChange;
@@ -56,6 +57,19 @@ pub enum Command {
         op: tidewire_protocol::Op,
         /// How it is sent.
         #[serde(default)]
+        options: SendOptions,
+    },
+    /// Whether files can be sent into a room, and how large they may be: asked before they are copied.
+    MayAttach(RoomId),
+    /// Queue a message with files, of which the client has copies; answered once it is on disk.
+    SendFiles {
+        /// The room.
+        room: RoomId,
+        /// The message, as it is without the files.
+        op: tidewire_protocol::Op,
+        /// The files.
+        files: Vec<OutgoingFile>,
+        /// How it is sent.
         options: SendOptions,
     },
     /// Queue a failed operation again.
@@ -172,6 +186,10 @@ pub enum Command {
     Logout(Logout),
     /// Which tier answered how many reads.
     CacheReport,
+    /// Get a file, unless it is here.
+    Download(DownloadId, WantedFile),
+    /// The file's last handle is gone: it is wanted no more, and may go. Not answered.
+    CloseDownload(DownloadId),
     /// Why something is as it is. Also answered while the app is suspended.
     Why(Subject),
 }
@@ -211,10 +229,19 @@ pub enum Reply {
     UnreadTotal(Unread),
     /// What somebody has begun to write.
     Draft(Option<String>),
+    /// How many bytes a file may have.
+    UploadBytes(u64),
     /// A refresh is done.
     Refreshed(Refreshed),
     /// How the tiers do.
     Cache(Box<CacheReport>),
+    /// A file is on this device, whole and checked.
+    Downloaded {
+        /// Which one.
+        key: FileKey,
+        /// How many bytes it has.
+        size: u64,
+    },
     /// The facts, and what they say.
     Why(Box<Why>),
 }

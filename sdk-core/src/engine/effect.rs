@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    Bootstrap, ClientFrame, EventId, EventsQuery, History, HistoryQuery, MemberPage, NewMembers,
-    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage,
-    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq,
-    SettingsUpdate, SyncRequest, SyncResponse, UserId, WireError,
+    Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey, History, HistoryQuery,
+    MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest,
+    ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults,
+    Sent, Seq, SettingsUpdate, SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId,
+    WireError,
 };
 
 use super::command::Reply;
 use super::disk::transaction::Transaction;
+use super::files::{Fetch, FetchId, FileJob, FileJobId};
 use super::mode::ceilings::ModeReport;
+use super::outbox::PartPut;
 use super::people::peers::Presence;
 use super::query::{Query, Repair};
 use super::rooms::list::RoomListUpdate;
@@ -73,10 +76,22 @@ pub enum Effect {
     /// Write to the store. Answered by `handle_committed` or `handle_commit_failed`, in the order
     /// in which the transactions were given.
     Commit(StoreToken, Transaction),
-    /// Drop every request, the socket, the event stream and the token on its way, and let go of the store's files
-    /// once all that was given before is done. Answered by `handle_released`. The next query opens
+    /// Read a file from its address into the folder of files. Answered by `handle_fetched`.
+    Fetch(FetchId, Fetch),
+    /// Read no further. What came stays; nothing more is heard of it.
+    CancelFetch(FetchId),
+    /// Do something in the folder of files. Answered by `handle_file_job`. Jobs are done in order.
+    File(FileJobId, FileJob),
+    /// Drop every request, every fetch, the socket, the event stream and the token on its way, and let go of the
+    /// store's files once all that was given before is done. Answered by `handle_released`. The next query opens
     /// the store again.
     Release,
+    /// Put a part of an upload's copy to its address. Answered by `handle_part`.
+    PutPart(RequestId, PartPut),
+    /// Give that part up. Nothing more is heard of it.
+    DropPut(RequestId),
+    /// The copy of a file that was to be sent is done with.
+    DropCopy(UploadId),
     /// Fetch a token from the app. Answered by `handle_token`.
     FetchToken,
     /// End the client, delete everything that the store has of the account, and answer the command.
@@ -125,6 +140,14 @@ pub enum Request {
     UpdateProfile(ProfileUpdate),
     /// `GET /v1/search`
     Search(SearchRequest),
+    /// `POST /v1/uploads`
+    BeginUpload(UploadRequest),
+    /// `POST /v1/uploads/{id}/complete`
+    CompleteUpload(UploadId),
+    /// `DELETE /v1/uploads/{id}`
+    CancelUpload(UploadId),
+    /// `GET /v1/files/{key}`
+    File(FileKey),
 }
 
 /// The answer to a request of the same name.
@@ -156,6 +179,12 @@ pub enum Response {
     Profile(Profile),
     /// To [`Request::Search`].
     Search(SearchResults),
+    /// To [`Request::BeginUpload`], [`Request::CompleteUpload`].
+    Upload(Upload),
+    /// To [`Request::CancelUpload`].
+    Done,
+    /// To [`Request::File`].
+    File(FileAccess),
 }
 
 /// Why there is no answer.

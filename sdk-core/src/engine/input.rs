@@ -7,7 +7,9 @@ use super::command::{Command, Signal};
 use super::effect::{
     CommandId, RequestError, RequestId, Response, SocketEvent, SocketId, StoreToken,
 };
+use super::files::{FetchEnd, FetchId, FileJobId, KeptFiles};
 use super::life::auth::{TokenError, TokenInfo};
+use super::outbox::PartNews;
 use super::query::Rows;
 use super::stats::Traffic;
 use super::{Engine, Now};
@@ -37,6 +39,12 @@ pub enum Input {
     Committed(StoreToken, Result<Vec<Event>, StoreError>),
     /// [`Engine::handle_token`]
     Token(Result<TokenInfo, TokenError>),
+    /// [`Engine::handle_part`]
+    Part(RequestId, PartNews),
+    /// [`Engine::handle_fetched`]
+    Fetched(FetchId, FetchEnd),
+    /// [`Engine::handle_file_job`]
+    FileJob(FileJobId, Result<KeptFiles, StoreError>),
     /// [`Engine::handle_released`]
     Released,
 }
@@ -57,6 +65,9 @@ impl Engine {
             Input::Committed(token, Ok(folded)) => self.handle_committed(now, token, folded),
             Input::Committed(token, Err(error)) => self.handle_commit_failed(now, token, error),
             Input::Token(token) => return self.handle_token(now, token),
+            Input::Part(id, news) => self.handle_part(now, id, news),
+            Input::Fetched(id, end) => self.handle_fetched(now, id, end),
+            Input::FileJob(id, result) => self.handle_file_job(now, id, result),
             Input::Released => self.handle_released(now),
         }
         true

@@ -31,6 +31,7 @@ mod command;
 mod disk;
 mod effect;
 mod feed;
+mod files;
 mod input;
 mod life;
 mod mode;
@@ -72,12 +73,18 @@ pub use effect::{
     SocketEvent, SocketId, StoreToken, TimelineId,
 };
 pub use feed::ranges::{RangeChange, RangeSet};
+pub use files::{
+    DownloadId, DownloadReport, Fetch, FetchEnd, FetchId, FileJob, FileJobId, KeptFile, KeptFiles,
+    WantedFile,
+};
 pub use input::Input;
 pub use life::auth::{TokenError, TokenInfo};
 pub use life::logout::Logout;
 pub use mode::budget::{Budget, BudgetReport, Spent};
 pub use mode::ceilings::{ModeReport, Network, NetworkKind, Reason};
-pub use outbox::{FailReason, OnFailure, OutboxRow, SendOptions};
+pub use outbox::{
+    CopyTrouble, FailReason, OnFailure, OutboxRow, OutgoingFile, PartNews, PartPut, SendOptions,
+};
 pub use people::peers::Presence;
 pub use query::{Query, Repair, RoomRow, Rows, Sizes, StartRows};
 pub use rooms::heads::{Draft, Wish};
@@ -93,6 +100,7 @@ pub use timeline::opening::TimelineStart;
 pub use timeline::rows::{Change, Row, RowKey, TimelineUpdate};
 pub use why::{Fact, Lift, SocketStage, StoreStage, Subject, TokenStage, Vehicle, Way, Why};
 
+pub(crate) use outbox::listing;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use timeline::fold::is_mutation;
 pub(crate) use timeline::fold::{Act, Done, Folded, Mutation, References};
@@ -106,8 +114,14 @@ pub(crate) enum Purpose {
     Ops(RoomId),
     History(timeline::history::Fetch),
     Profiles,
+    /// Where a file is.
+    File,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::SettingsUpdate),
+    /// Where an upload stands.
+    Upload(tidewire_protocol::UploadId),
+    /// What the server is told, whatever it answers.
+    Told,
     /// A command's own call. Kept whole, because a token that just expired makes it go out again.
     Call {
         command: CommandId,
@@ -131,7 +145,7 @@ impl Asked {
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool {
         match &self.purpose {
-            Purpose::Call { .. } | Purpose::Profiles => true,
+            Purpose::Call { .. } | Purpose::Profiles | Purpose::File => true,
             Purpose::History(fetch) => fetch.is_awaited(),
             _ => false,
         }
@@ -236,11 +250,16 @@ pub struct Engine {
     /// Rooms of which the disk is asked for a message that is to be changed, with the changes that wait until it
     /// has answered.
     lookups: BTreeMap<RoomId, Vec<(CommandId, tidewire_protocol::Op)>>,
+    uploads: outbox::uploads::Uploads,
+    /// Largest file that the server takes, in bytes.
+    max_upload_bytes: u64,
     /// What this process has sent before the server told its time.
     undated: Vec<tidewire_protocol::EventId>,
     profiles: ProfileCache,
     /// How far the search index is with what an earlier version stored.
     indexing: disk::search::Indexing,
+    /// Files on their way to this device, and what is kept of them.
+    files: files::Files,
 
     /// What of others is known, and of the user's own typing is told.
     watching: people::watch::Watching,
@@ -350,9 +369,12 @@ impl Engine {
             retention: disk::retention::Retention::default(),
             outbox: Outbox::default(),
             lookups: BTreeMap::new(),
+            uploads: outbox::uploads::Uploads::new(),
+            max_upload_bytes: tidewire_protocol::limits::UPLOAD_BYTES,
             undated: Vec::new(),
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             indexing: disk::search::Indexing::Done,
+            files: files::Files::default(),
             watching: people::watch::Watching::default(),
             peers: people::peers::Peers::default(),
             typing: people::typing::OwnTyping::default(),
@@ -486,6 +508,8 @@ impl Engine {
                 | Timer::HttpRetry
                 | Timer::OpsRetry
                 | Timer::Expiry
+                | Timer::UploadRetry
+                | Timer::Progress
                 | Timer::FetchRetry
                 | Timer::Receipts
                 | Timer::Typing
@@ -494,6 +518,7 @@ impl Engine {
                 | Timer::Lists
                 | Timer::Spare
                 | Timer::Profiles
+                | Timer::Files
                 | Timer::Flush => {}
                 Timer::Calm if self.look_due => self.look_again(),
                 Timer::Calm => {}
@@ -597,6 +622,7 @@ impl Engine {
             self.advance_stream();
             self.advance_link();
             self.advance_expiry();
+            self.advance_uploads();
             self.advance_outbox();
             self.advance_reader();
             // After it: what rides on a poll needs no frame of its own.
@@ -605,6 +631,7 @@ impl Engine {
             self.advance_peers();
             self.advance_windows();
             self.advance_settings();
+            self.advance_files();
             // After what somebody waits for.
             self.advance_background();
             self.settle_refreshes();

@@ -25,6 +25,10 @@ pub enum Timer {
     OpsRetry,
     /// The time of an operation is over that was to be sent within one.
     Expiry,
+    /// Uploads may go on: the server gave them a slot, or they failed.
+    UploadRetry,
+    /// Windows may show again how far uploads are.
+    Progress,
     /// What an open window lacks may be fetched again after a failure.
     FetchRetry,
     /// The peer of the socket owes an answer: `welcome`, `sent`, `synced` or `pong`.
@@ -53,6 +57,8 @@ pub enum Timer {
     PresenceEnds,
     /// The profiles that were wanted a moment ago are fetched now.
     Profiles,
+    /// A file may be tried again after a failure.
+    Files,
     /// A batched timeline update is due.
     Flush,
     /// An update of the lists of rooms is due.

@@ -191,7 +191,14 @@ impl ModelServer {
                     None => Response::Ops(sent),
                 }
             }
+            Request::BeginUpload(asked) => Response::Upload(self.begin_upload(user, asked)?),
+            Request::CompleteUpload(id) => Response::Upload(self.complete_upload(user, id)?),
+            Request::CancelUpload(id) => {
+                self.cancel_upload(user, id)?;
+                Response::Done
+            }
             Request::Search(search) => Response::Search(self.search(user, &search)?),
+            Request::File(key) => Response::File(self.file_access(user, &key)?),
             Request::Profiles(asked) => {
                 let empty = |user| Profile { user, name: None, avatar_url: None, updated_at: 0 };
                 let of = |user| self.profiles.get(&user).cloned().unwrap_or_else(|| empty(user));

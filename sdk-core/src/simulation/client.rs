@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use tidewire_protocol::{
-    ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId, Seq, UserId,
+    Checksum, ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId,
+    Seq, UploadId, UserId,
 };
 use uuid::Uuid;
 
 use super::checks::{self, Broken};
 use super::disk::Disk;
+use super::files::SimFiles;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Effect, Engine, Input, ListId, Notice, Now, Problem, Query, Reply, Request,
-    RequestId, RoomListQuery, RoomListRow, Row, Rows, SendOptions, SocketId, StartRows, StoreToken,
+    Command, CommandId, CopyTrouble, Effect, Engine, Fetch, FetchId, FileJob, FileJobId, Input,
+    ListId, Notice, Now, OutgoingFile, PartPut, Problem, Query, Reply, Request, RequestId,
+    RoomListQuery, RoomListRow, Row, Rows, SendOptions, SocketId, StartRows, StoreToken,
     TimelineId, TimelineStart, TimelineUpdate, Traffic, Transaction, Unread,
 };
 use crate::error::{Error, StoreError};
@@ -25,6 +29,7 @@ use crate::error::{Error, StoreError};
 pub(super) enum StoreJob {
     Commit(StoreToken, Transaction),
     Load(StoreToken, Query),
+    File(FileJobId, FileJob),
     Release,
 }
 
@@ -37,6 +42,10 @@ pub(super) enum Want {
     OpenStream(SocketId, EventsQuery),
     CloseStream(SocketId),
     Request(RequestId, Request),
+    Put(RequestId, PartPut),
+    DropPut(RequestId),
+    Fetch(FetchId, Fetch),
+    CancelFetch(FetchId),
     Token,
     /// Everything on its way is to be dropped.
     Release,
@@ -53,6 +62,8 @@ pub struct SimClient {
     /// The clocks.
     pub now: Now,
     pub(super) disk: Box<dyn Disk>,
+    /// The folder of files.
+    pub files: SimFiles,
     pub(super) jobs: VecDeque<StoreJob>,
     pub(super) wants: VecDeque<Want>,
     /// The answers to commands.
@@ -112,6 +123,10 @@ pub struct SimClient {
     pub(super) dead: bool,
     /// Whether it died just as the store had carried out a transaction.
     committing: bool,
+    /// Its copies of files that are to be sent.
+    pub copies: BTreeMap<UploadId, Vec<u8>>,
+    /// Those that belong to a command that is not answered.
+    copying: BTreeMap<CommandId, Vec<UploadId>>,
     /// Bytes that passed, if they are counted.
     pub(super) traffic: Traffic,
     /// Whether the app looks at rows and replies; a crowd that is only counted does not.
@@ -137,6 +152,7 @@ impl SimClient {
             config,
             now,
             disk,
+            files: SimFiles::default(),
             jobs: VecDeque::new(),
             wants: VecDeque::new(),
             replies: HashMap::new(),
@@ -168,6 +184,8 @@ impl SimClient {
             dies_at: None,
             dead: false,
             committing: false,
+            copies: BTreeMap::new(),
+            copying: BTreeMap::new(),
             traffic: Traffic::default(),
             looks: true,
             broken: None,
@@ -189,6 +207,7 @@ impl SimClient {
         self.disk.die(std::mem::take(&mut self.committing));
         self.jobs.clear();
         self.wants.clear();
+        self.copying.clear();
         self.updated.clear();
         self.refused.clear();
         self.rows.clear();
@@ -245,7 +264,11 @@ impl SimClient {
             }
             let quiet = matches!(
                 effect,
-                Effect::Notify(_) | Effect::CloseSocket(_) | Effect::CloseStream(_)
+                Effect::Notify(_)
+                    | Effect::CloseSocket(_)
+                    | Effect::CloseStream(_)
+                    | Effect::DropPut(_)
+                    | Effect::DropCopy(..)
             );
             // Until it has settled, it may have to store what was on its way, and let go again.
             let settling = !self.engine.is_settled()
@@ -264,8 +287,14 @@ impl SimClient {
                 Effect::Commit(token, transaction) => {
                     self.jobs.push_back(StoreJob::Commit(token, transaction));
                 }
+                Effect::Fetch(id, fetch) => self.wants.push_back(Want::Fetch(id, fetch)),
+                Effect::CancelFetch(id) => self.wants.push_back(Want::CancelFetch(id)),
+                Effect::File(id, job) => self.jobs.push_back(StoreJob::File(id, job)),
                 // No simulated user leaves for good.
                 Effect::Erase(_) => {}
+                Effect::PutPart(id, put) => self.wants.push_back(Want::Put(id, put)),
+                Effect::DropPut(id) => self.wants.push_back(Want::DropPut(id)),
+                Effect::DropCopy(id) => drop(self.copies.remove(&id)),
                 Effect::FetchToken => self.wants.push_back(Want::Token),
                 Effect::Release => {
                     self.wants.push_back(Want::Release);
@@ -311,6 +340,10 @@ impl SimClient {
                     && reply.is_err()
                 {
                     self.refused.push(timeline);
+                }
+                let copied = self.copying.remove(&id).unwrap_or_default();
+                if reply.as_ref().is_err_and(|error| *error != Error::Closed) {
+                    self.copies.retain(|id, _| !copied.contains(id));
                 }
                 let before = self.replies.insert(id, reply);
                 if before.is_some() {
@@ -394,6 +427,63 @@ impl SimClient {
         let number = self.number();
         let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + u128::from(number)));
         (id, self.command(Command::Send { room, op: Op { id, kind, content }, options }))
+    }
+
+    /// Sends a message with files, each of these bytes. Gives its id and the command that carries it.
+    pub(crate) fn send_files(
+        &mut self,
+        room: RoomId,
+        text: &str,
+        files: Vec<Vec<u8>>,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        let files: Vec<OutgoingFile> = files.into_iter().map(|bytes| self.copy(bytes)).collect();
+        let content = Content::of(&MessageContent::of_text(text)).unwrap();
+        let number = u128::from(self.number());
+        let id = EventId::from_uuid(Uuid::from_u128(0x5_0000_0000_0000_0000 + number));
+        let op = Op { id, kind: EventKind::Message, content };
+        let command = CommandId(self.number());
+        self.copying.insert(command, files.iter().map(|file| file.id).collect());
+        self.input(Input::Command(command, Command::SendFiles { room, op, files, options }));
+        (id, command)
+    }
+
+    fn copy(&mut self, bytes: Vec<u8>) -> OutgoingFile {
+        let number = u128::from(self.number());
+        let id = UploadId::from_uuid(Uuid::from_u128(0x6_0000_0000_0000_0000 + number));
+        let file = OutgoingFile {
+            id,
+            name: "a file of mulberries.jpg".into(),
+            content_type: "application/octet-stream".into(),
+            size: bytes.len() as u64,
+            sha256: Checksum::new(Sha256::digest(&bytes).into()),
+            width: None,
+            height: None,
+            duration_ms: None,
+            preview: None,
+            path: id.to_string().into(),
+            sent: 0,
+            uploaded: false,
+            key: None,
+        };
+        self.copies.insert(id, bytes);
+        file
+    }
+
+    /// Copies of nobody go.
+    fn sweep_copies(&mut self, start: &StartRows) {
+        let mut known: BTreeSet<UploadId> = self.copying.values().flatten().copied().collect();
+        known.extend(start.outbox.iter().flat_map(|row| &row.files).map(|file| file.id));
+        self.copies.retain(|id, _| known.contains(id));
+    }
+
+    /// The bytes of a part, as they leave.
+    pub(crate) fn part(&self, put: &PartPut) -> Result<Vec<u8>, CopyTrouble> {
+        let copy = self.copies.get(&put.upload).ok_or(CopyTrouble::Missing)?;
+        if copy.len() as u64 != put.size {
+            return Err(CopyTrouble::Changed);
+        }
+        Ok(copy[put.offset as usize..(put.offset + put.length) as usize].to_vec())
     }
 
     /// Takes a message back.
@@ -484,7 +574,19 @@ impl SimClient {
             }
             StoreJob::Load(token, query) => {
                 let rows = self.disk.load(&query);
+                if let Ok(Rows::Start(start)) = &rows {
+                    self.sweep_copies(start);
+                }
                 self.input(Input::Loaded(token, rows));
+            }
+            StoreJob::File(id, FileJob::Adopt { key, upload }) => {
+                let copy = self.copies.remove(&upload);
+                let result = self.files.adopt(key, copy, self.now.wall_ms);
+                self.input(Input::FileJob(id, Ok(result)));
+            }
+            StoreJob::File(id, job) => {
+                let result = self.files.carry_out(job, self.now.wall_ms);
+                self.input(Input::FileJob(id, result));
             }
             StoreJob::Release => {
                 self.disk.release();

@@ -103,6 +103,17 @@ impl Handle<'_> {
         self.act(|client| client.operate_with(room, kind, content, options))
     }
 
+    /// Sends a message with files, each of these bytes. Gives its id and the command that queues it.
+    pub fn send_files(
+        &mut self,
+        room: RoomId,
+        text: &str,
+        files: Vec<Vec<u8>>,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        self.act(|client| client.send_files(room, text, files, options))
+    }
+
     /// Takes a message back.
     pub fn cancel(&mut self, room: RoomId, message: EventId) -> CommandId {
         self.act(|client| client.cancel(room, message))

@@ -9,7 +9,10 @@ use super::network::{Harm, chance};
 use super::simulation::{Audience, Simulation};
 use crate::config::millis;
 use crate::defaults;
-use crate::engine::{Input, Request, RequestError, RequestId, Response, SocketEvent, TokenInfo};
+use crate::engine::{
+    Fetch, FetchId, Input, PartNews, PartPut, Request, RequestError, RequestId, Response,
+    SocketEvent, TokenInfo,
+};
 
 pub(super) type Answer = Result<Response, RequestError>;
 
@@ -29,6 +32,13 @@ pub(super) enum Happening {
         node: usize,
         net: u32,
     },
+    /// A file was read, as far as its network lets it come.
+    Fetched {
+        node: usize,
+        net: u32,
+        id: FetchId,
+        fetch: Box<Fetch>,
+    },
     /// A request reaches the server.
     Arrives {
         node: usize,
@@ -44,6 +54,22 @@ pub(super) enum Happening {
         net: u32,
         id: RequestId,
         answer: Box<Answer>,
+    },
+    /// A part of a file reaches the store.
+    PartArrives {
+        node: usize,
+        net: u32,
+        id: RequestId,
+        put: Box<PartPut>,
+        bytes: Vec<u8>,
+        heard: bool,
+    },
+    /// What became of a part reaches the client.
+    PartAnswered {
+        node: usize,
+        net: u32,
+        id: RequestId,
+        news: PartNews,
     },
     /// A socket is open.
     Opened(u64),
@@ -116,6 +142,7 @@ impl Simulation {
                     self.input(node, Input::Token(Ok(TokenInfo::default())));
                 }
             }
+            Happening::Fetched { node, net, id, fetch } => self.fetched(node, net, id, &fetch),
             Happening::Arrives { node, net, id, request, sent_at, heard } => {
                 self.arrives(node, net, id, *request, sent_at, heard);
             }
@@ -131,6 +158,15 @@ impl Simulation {
                         self.told_slot(node, error);
                     }
                     self.input(node, Input::Response(id, answer));
+                }
+            }
+            Happening::PartArrives { node, net, id, put, bytes, heard } => {
+                self.part_arrives(node, net, id, *put, &bytes, heard);
+            }
+            Happening::PartAnswered { node, net, id, news } => {
+                let dropped = self.nodes[node].dropped_puts.contains(&id.0);
+                if self.nodes[node].net == net && !dropped {
+                    self.input(node, Input::Part(id, news));
                 }
             }
             Happening::Opened(id) => self.opened(id),
@@ -182,11 +218,20 @@ impl Simulation {
                 Want::Close(socket) | Want::CloseStream(socket) => self.hang_up(node, socket),
                 Want::Frame(socket, frame) => self.send_up(node, socket.0, frame),
                 Want::Request(id, request) => self.send_request(node, id, request),
+                Want::Put(id, put) => self.send_part(node, id, put),
+                // What has left arrives all the same, and nobody hears of it.
+                Want::DropPut(id) => drop(self.nodes[node].dropped_puts.insert(id.0)),
                 Want::Token => {
                     let net = self.nodes[node].net;
                     let wait = self.rng.u64(0..=200);
                     self.after(wait, Happening::Token { node, net });
                 }
+                Want::Fetch(id, fetch) => {
+                    self.nodes[node].fetches.insert(id);
+                    let (net, wait) = (self.nodes[node].net, self.rng.u64(0..=2_000));
+                    self.after(wait, Happening::Fetched { node, net, id, fetch: Box::new(fetch) });
+                }
+                Want::CancelFetch(id) => drop(self.nodes[node].fetches.remove(&id)),
                 Want::Release => self.drop_everything(node),
             }
         }
@@ -222,6 +267,7 @@ impl Simulation {
         let of = &mut self.nodes[node];
         of.wake_at = None;
         of.sends.clear();
+        of.dropped_puts.clear();
         // Kept in memory.
         of.slot_until = 0;
         of.client.now = now;
@@ -244,6 +290,7 @@ impl Simulation {
     /// Nothing on its way concerns the client any more.
     pub(super) fn drop_everything(&mut self, node: usize) {
         self.nodes[node].net += 1;
+        self.nodes[node].fetches.clear();
         let sockets: Vec<u64> = self.nodes[node].sockets.drain().map(|(_, id)| id).collect();
         for id in sockets {
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -252,6 +299,18 @@ impl Simulation {
                 self.after(wait, Happening::HungUp(id));
             }
         }
+    }
+
+    fn fetched(&mut self, node: usize, net: u32, id: FetchId, fetch: &Fetch) {
+        let clock = self.clock();
+        let of = &mut self.nodes[node];
+        if of.net != net || !of.fetches.remove(&id) {
+            return;
+        }
+        let most =
+            if self.now < of.cut_off_until { self.rng.u64(0..=fetch.size) } else { u64::MAX };
+        let end = of.client.files.fetch(&self.server, fetch, most, clock.wall_ms);
+        self.input(node, Input::Fetched(id, end));
     }
 
     fn store(&mut self, node: usize) {
@@ -325,7 +384,7 @@ impl Simulation {
         }
     }
 
-    fn passes(&self, node: usize) -> bool {
+    pub(super) fn passes(&self, node: usize) -> bool {
         self.now >= self.down_until && self.now >= self.nodes[node].cut_off_until
     }
 
@@ -368,7 +427,7 @@ impl Simulation {
         self.after(wait, Happening::Arrives { node, net, id, request, sent_at, heard });
     }
 
-    fn busy(&mut self) -> Option<WireError> {
+    pub(super) fn busy(&mut self) -> Option<WireError> {
         if self.now >= self.storm_until || !chance(&mut self.rng, self.storm_share) {
             return None;
         }
@@ -623,6 +682,7 @@ fn request_bytes(request: &Request) -> u64 {
         Request::SetRole(_, _, body) => json_bytes(body),
         Request::UpdateRoom(_, body) => json_bytes(body),
         Request::SetSettings(_, body) => json_bytes(body),
+        Request::BeginUpload(body) => json_bytes(body),
         Request::Bootstrap
         | Request::Rooms(_)
         | Request::Room(_)
@@ -631,6 +691,9 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::RemoveMember(..)
         | Request::Message(..)
         | Request::Search(_)
+        | Request::CompleteUpload(_)
+        | Request::CancelUpload(_)
+        | Request::File(_)
         | Request::History(..) => 0,
     }
 }
@@ -649,5 +712,8 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Profile(body) => json_bytes(body),
         Response::Search(body) => json_bytes(body),
         Response::Settings(body) => json_bytes(body),
+        Response::Upload(body) => json_bytes(body),
+        Response::Done => 2,
+        Response::File(body) => json_bytes(body),
     }
 }

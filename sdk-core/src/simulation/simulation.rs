@@ -54,6 +54,8 @@ pub struct Counts {
     pub cuts: u64,
     /// Requests that were lost.
     pub lost: u64,
+    /// Bytes of parts of files that left clients.
+    pub part_bytes: u64,
     /// Answers and frames that came twice.
     pub repeated: u64,
     /// Requests and greetings that the server refused because it was busy.
@@ -96,8 +98,12 @@ pub(super) struct Node {
     pub(super) harms: Harms,
     /// Requests with operations that were not answered yet.
     pub(super) sends: BTreeSet<u64>,
+    /// Parts of files that it has given up.
+    pub(super) dropped_puts: BTreeSet<u64>,
     /// Until when the server has asked to send nothing.
     pub(super) slot_until: u64,
+    /// Files that are being read.
+    pub(super) fetches: BTreeSet<crate::engine::FetchId>,
 }
 
 /// Engines and a model of the server under a virtual clock. See the [module](super).
@@ -273,7 +279,9 @@ impl Simulation {
             failing: 0.0,
             harms: Harms::default(),
             sends: BTreeSet::new(),
+            dropped_puts: BTreeSet::new(),
             slot_until: 0,
+            fetches: BTreeSet::new(),
         });
         self.by_user.entry(user).or_default().push(number);
         self.pump(number);

@@ -9,7 +9,11 @@ use tidewire_protocol::{
     Op, RoomId, Upload, UploadId, UploadPart, UploadRequest, UserId, WireError, limits,
 };
 
+#[cfg(test)]
+use super::client::SimClient;
 use super::server::ModelServer;
+#[cfg(test)]
+use crate::engine::{PartNews, PartPut};
 
 /// How long addresses hold, in ms of the model's clock.
 const URL_MS: i64 = 3_600_000;
@@ -160,6 +164,16 @@ impl ModelServer {
         }
         upload.parts.insert(part, bytes.to_vec());
         Ok(())
+    }
+
+    /// Takes a part of a client's copy, as its store would answer.
+    #[cfg(test)]
+    pub(super) fn take_part(&mut self, client: &SimClient, put: &PartPut) -> PartNews {
+        match client.part(put).map(|bytes| self.put_part(&put.part.url, &bytes)) {
+            Err(trouble) => PartNews::Copy(trouble),
+            Ok(Ok(())) => PartNews::Stored,
+            Ok(Err(error)) => PartNews::Refused { status: error.code.status() },
+        }
     }
 
     /// All parts are there: `POST /v1/uploads/{id}/complete`.

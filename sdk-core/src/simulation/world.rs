@@ -16,8 +16,9 @@ use super::server::ModelServer;
 use super::socket::ModelSocket;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandId, Input, Now, Request, RequestError, RequestId, Signal, SocketEvent,
-    SocketId, StartRows, TimelineId, TimelineStart, TokenInfo,
+    Command, CommandId, Fetch, FetchEnd, FetchId, Input, Now, PartNews, PartPut, Request,
+    RequestError, RequestId, SendOptions, Signal, SocketEvent, SocketId, StartRows, TimelineId,
+    TimelineStart, TokenInfo,
 };
 
 /// The server's longest silence on a stream.
@@ -35,6 +36,10 @@ pub(crate) struct World {
     pub(crate) server: ModelServer,
     client: SimClient,
     pub(crate) requests: Vec<(RequestId, Request)>,
+    /// Parts on their way.
+    pub(crate) puts: Vec<(RequestId, PartPut)>,
+    /// Files that are being read.
+    pub(crate) fetches: Vec<(FetchId, Fetch)>,
     opening: Vec<SocketId>,
     socket: Option<(SocketId, Wire)>,
     /// Streams that were asked for, and the open one.
@@ -76,6 +81,8 @@ impl World {
             server,
             client: SimClient::new(config, 0, seed, now, disk),
             requests: Vec::new(),
+            puts: Vec::new(),
+            fetches: Vec::new(),
             opening: Vec::new(),
             socket: None,
             asked_streams: Vec::new(),
@@ -93,6 +100,8 @@ impl World {
     pub(crate) fn restart(&mut self, seed: u64) {
         self.client.restart(seed);
         self.requests.clear();
+        self.puts.clear();
+        self.fetches.clear();
         self.forget_connections();
         self.collect();
     }
@@ -117,6 +126,10 @@ impl World {
                     self.stream.take_if(|(other, _)| *other == id);
                 }
                 Want::Request(id, request) => self.requests.push((id, request)),
+                Want::Put(id, put) => self.puts.push((id, put)),
+                Want::DropPut(id) => self.puts.retain(|(other, _)| *other != id),
+                Want::Fetch(id, fetch) => self.fetches.push((id, fetch)),
+                Want::CancelFetch(id) => self.fetches.retain(|(other, _)| *other != id),
                 Want::Token => self.token_wanted = true,
                 Want::Release => self.release(),
             }
@@ -133,6 +146,8 @@ impl World {
                 let _ = self.server.answer(&ada(), request);
             }
         }
+        self.puts.clear();
+        self.fetches.clear();
         self.forget_connections();
     }
 
@@ -166,6 +181,44 @@ impl World {
         let done = self.client.operate(room, kind, Content::of(content).unwrap());
         self.collect();
         done
+    }
+
+    pub(crate) fn send_files(
+        &mut self,
+        room: RoomId,
+        text: &str,
+        files: Vec<Vec<u8>>,
+        options: SendOptions,
+    ) -> (EventId, CommandId) {
+        let done = self.client.send_files(room, text, files, options);
+        self.collect();
+        done
+    }
+
+    /// The first part on its way arrives, as the store takes it. Gives whether there was one.
+    pub(crate) fn put_step(&mut self) -> bool {
+        if self.puts.is_empty() {
+            return false;
+        }
+        let (id, put) = self.puts.remove(0);
+        let news = self.server.take_part(&self.client, &put);
+        self.part_news(id, news);
+        true
+    }
+
+    /// The first part on its way gets lost, or (`applied`) what the store says of it.
+    pub(crate) fn lose_put(&mut self, applied: bool, news: PartNews) {
+        let (id, put) = self.puts.remove(0);
+        if applied {
+            let _ = self.server.take_part(&self.client, &put);
+        }
+        self.part_news(id, news);
+    }
+
+    /// The engine hears of a part.
+    pub(crate) fn part_news(&mut self, id: RequestId, news: PartNews) {
+        self.client.input(Input::Part(id, news));
+        self.collect();
     }
 
     pub(crate) fn open(&mut self, room: RoomId) -> TimelineId {
@@ -224,6 +277,20 @@ impl World {
         }
         let answer = Err(RequestError::Network("lost".into()));
         self.client.input(Input::Response(id, Box::new(answer)));
+        self.collect();
+    }
+
+    /// The first file that is being read gets at most so many bytes further.
+    pub(crate) fn fetch(&mut self, most: u64) {
+        let (id, fetch) = self.fetches.remove(0);
+        let now = self.client.now.wall_ms;
+        let end = self.client.files.fetch(&self.server, &fetch, most, now);
+        self.end_fetch(id, end);
+    }
+
+    /// What is read of a file ends so.
+    pub(crate) fn end_fetch(&mut self, id: FetchId, end: FetchEnd) {
+        self.client.input(Input::Fetched(id, end));
         self.collect();
     }
 
@@ -444,6 +511,7 @@ impl World {
                 self.answer(0);
                 moved = true;
             }
+            moved |= self.put_step();
             moved |= self.server_step();
             moved |= self.client_step();
             moved |= self.stream_step();

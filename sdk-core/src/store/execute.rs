@@ -273,22 +273,27 @@ impl Writer<'_> {
             Write::Wish { room, settings: None } => {
                 self.run("DELETE FROM wishes WHERE room = ?1", params![room.uuid().as_bytes()])
             }
-            Write::Enqueue(row) => self.run(
-                "INSERT INTO outbox (room, id, kind, content, queued_at, queued_by_server,
-                     attempted_at, skips, expires_after)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    row.room.uuid().as_bytes(),
-                    row.op.id.uuid().as_bytes(),
-                    row.op.kind.as_str(),
-                    row.op.content.as_json(),
-                    row.queued_at,
-                    row.queued_by_server,
-                    row.attempted_at,
-                    !row.holds(),
-                    row.options.expires_after_ms(),
-                ],
-            ),
+            Write::Enqueue(row) => {
+                self.put_uploads(row)?;
+                self.run(
+                    "INSERT INTO outbox (room, id, kind, content, queued_at, queued_by_server,
+                     attempted_at, skips, expires_after, ordered, files)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    params![
+                        row.room.uuid().as_bytes(),
+                        row.op.id.uuid().as_bytes(),
+                        row.op.kind.as_str(),
+                        row.op.content.as_json(),
+                        row.queued_at,
+                        row.queued_by_server,
+                        row.attempted_at,
+                        !row.holds(),
+                        row.options.expires_after_ms(),
+                        row.options.ordered,
+                        int(row.files.len() as u64),
+                    ],
+                )
+            }
             Write::Attempted(ids, at) => {
                 for id in ids {
                     self.run(
@@ -298,7 +303,12 @@ impl Writer<'_> {
                 }
                 Ok(())
             }
+            Write::Uploaded(id, key) => self.run(
+                "UPDATE uploads SET key = ?2 WHERE id = ?1",
+                params![id.uuid().as_bytes(), key.as_str()],
+            ),
             Write::Dequeue(id) => {
+                self.drop_uploads(*id)?;
                 self.run("DELETE FROM outbox WHERE id = ?1", params![id.uuid().as_bytes()])
             }
             Write::Amend(id, content) => self.run(

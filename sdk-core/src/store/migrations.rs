@@ -192,6 +192,25 @@ pub(super) const STEPS: &[Step] = &[
     ",
         cache: "",
     },
+    // 4. Files of messages that wait: what each is (`about`, as JSON), and its key once it is uploaded. The
+    //    message counts its files, so that one which lost some is not taken for whole. Whether those behind
+    //    it wait for them.
+    Step {
+        own: "
+    ALTER TABLE outbox ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE uploads (
+        n       INTEGER PRIMARY KEY AUTOINCREMENT,
+        id      BLOB NOT NULL UNIQUE,
+        message BLOB NOT NULL,
+        about   TEXT NOT NULL,
+        key     TEXT
+    );
+    CREATE INDEX uploads_by_message ON uploads (message);
+    ",
+        cache: "",
+    },
 ];
 
 /// The step whose cache part drops the outbox that the own part has taken over.

@@ -12,18 +12,20 @@ mod folder;
 #[cfg(test)]
 mod migration_tests;
 mod migrations;
+pub(crate) mod outgoing;
 mod query;
 mod repair;
 mod search;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod uploads;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidewire_protocol::Event;
+use tidewire_protocol::{Event, UploadId};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::engine::{Query, Rows, Transaction};
@@ -31,9 +33,10 @@ use crate::error::StoreError;
 pub(crate) use execute::Database;
 use files::Opening;
 use folder::Folder;
-pub(crate) use threads::Lane;
+use outgoing::Outgoing;
 #[cfg(test)]
 pub(crate) use threads::lane;
+pub(crate) use threads::{Lane, files as files_lane};
 
 /// A client's store. Its jobs run in the order in which they were given, but for queries that may
 /// overtake.
@@ -54,6 +57,8 @@ struct Shared {
     jobs: AtomicUsize,
     /// Where the files are; nowhere if everything is in memory.
     folder: Option<PathBuf>,
+    /// Copies of files that are to be sent.
+    outgoing: Arc<Outgoing>,
     accept_loss: bool,
 }
 
@@ -105,11 +110,16 @@ impl Store {
     }
 
     async fn start(folder: Option<PathBuf>, accept_loss: bool) -> Result<Self, StoreError> {
+        let outgoing = match &folder {
+            Some(folder) => Outgoing::of(folder),
+            None => Outgoing::temporary(),
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::Released),
             reader: Mutex::new(Reader::Off),
             jobs: AtomicUsize::new(0),
             folder,
+            outgoing,
             accept_loss,
         });
         let store = Self { lane: threads::lane()?, reading: threads::reading()?, shared };
@@ -140,6 +150,16 @@ impl Store {
         } else {
             self.run(job);
         }
+    }
+
+    /// The copies of files that are to be sent.
+    pub(crate) fn outgoing(&self) -> Arc<Outgoing> {
+        self.shared.outgoing.clone()
+    }
+
+    /// The copy of an uploaded file is done with, see [`Outgoing::done`].
+    pub(crate) fn copy_done(&self, id: UploadId) {
+        self.run(move |shared| shared.outgoing.done(id));
     }
 
     /// Carries out a transaction, then calls `done` on the thread that did, with the messages that
@@ -178,17 +198,23 @@ impl Store {
         }
     }
 
-    /// Closes the files and unlocks the folder, after every job given before, then calls `done` on
-    /// the store's thread. What is in memory only stays as it is.
-    pub(crate) fn release(&self, done: impl FnOnce() + Send + 'static) {
-        self.run(move |shared| {
-            let mut state = shared.state();
-            if shared.folder.is_some() && matches!(*state, State::Open(_)) {
-                shared.close(&mut state, State::Released);
-            }
-            drop(state);
-            done();
-        });
+    /// What closes the files and unlocks the folder once it is called, after every job given before, and
+    /// then calls `done` on the store's thread. What is in memory only stays as it is.
+    pub(crate) fn releasing(
+        &self,
+        done: impl FnOnce() + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
+        let (lane, shared) = (self.lane.clone(), self.shared.clone());
+        move || {
+            Shared::run(shared, &lane, move |shared| {
+                let mut state = shared.state();
+                if shared.folder.is_some() && matches!(*state, State::Open(_)) {
+                    shared.close(&mut state, State::Released);
+                }
+                drop(state);
+                done();
+            });
+        }
     }
 
     /// Closes the files and unlocks the folder, after every job given before. Waits for the disk.
@@ -277,7 +303,12 @@ impl Shared {
     }
 
     fn load(&self, query: &Query) -> Result<Rows, StoreError> {
-        self.with(matches!(query, Query::Start(_)), |database| database.load(query))
+        let mut rows =
+            self.with(matches!(query, Query::Start(_)), |database| database.load(query))?;
+        if let Rows::Start(start) = &mut rows {
+            self.outgoing.settle(start.outbox.iter_mut().flat_map(|row| &mut row.files));
+        }
+        Ok(rows)
     }
 
     /// Answers a query on the reading connection; nothing if there is none.
@@ -297,6 +328,7 @@ impl Shared {
 
     fn erase(&self) -> Result<(), StoreError> {
         let mut state = self.state();
+        self.outgoing.close();
         *self.reader() = Reader::Off;
         let Some(folder) = &self.folder else {
             *state = State::Closed;

@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::execute::{CURSOR, Database, EPOCH, int, seq};
 use super::folder::with_suffix;
+use super::uploads;
 use crate::defaults;
 use crate::engine::{
-    Draft, FailReason, OnFailure, OutboxRow, Query, References, RoomRow, Rows, SendOptions, Sizes,
-    StartRows, TailRow, Wish,
+    Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, References, RoomRow, Rows,
+    SendOptions, Sizes, StartRows, TailRow, Wish,
 };
 use crate::error::StoreError;
 
@@ -52,6 +53,7 @@ impl Database {
         if settled > 0 {
             let settle = format!("DELETE FROM outbox WHERE {is_there}");
             self.connection.execute(&settle, [user.as_str()])?;
+            uploads::drop_orphans(&self.connection)?;
         }
         Ok(())
     }
@@ -440,7 +442,9 @@ impl Database {
 
 /// The outbox, in the order in which it was filled.
 pub(super) fn read_outbox(connection: &Connection) -> rusqlite::Result<Vec<OutboxRow>> {
-    connection.prepare_cached(&format!("{OUTBOX} ORDER BY n"))?.query_map([], outbox_row)?.collect()
+    let mut files = uploads::read(connection)?;
+    let mut statement = connection.prepare_cached(&format!("{OUTBOX} ORDER BY n"))?;
+    statement.query_map([], |row| outbox_row(row, &mut files))?.collect()
 }
 
 /// What the user has begun to write.
@@ -461,23 +465,30 @@ pub(super) fn read_wishes(connection: &Connection) -> rusqlite::Result<Vec<Wish>
 
 /// One row of the outbox.
 pub(super) fn read_outbox_row(connection: &Connection, n: i64) -> rusqlite::Result<OutboxRow> {
-    connection.query_row(&format!("{OUTBOX} WHERE n = ?1"), [n], outbox_row)
+    let mut files = uploads::read(connection)?;
+    let sql = format!("{OUTBOX} WHERE n = ?1");
+    connection.query_row(&sql, [n], |row| outbox_row(row, &mut files))
 }
 
 const OUTBOX: &str = "SELECT room, id, kind, content, queued_at, attempted_at, failed,
-     queued_by_server, skips, expires_after FROM outbox";
+     queued_by_server, skips, expires_after, ordered, files FROM outbox";
 
-fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+fn outbox_row(
+    row: &Row<'_>,
+    files: &mut HashMap<EventId, Vec<OutgoingFile>>,
+) -> rusqlite::Result<OutboxRow> {
+    let id = EventId::from_uuid(uuid(row, 1)?);
+    let files = files.remove(&id).unwrap_or_default();
+    if row.get::<_, i64>(11)? != int(files.len() as u64) {
+        // Without them it would say something else.
+        return Err(damaged(11, std::io::Error::other("a message has lost files")));
+    }
     let kind: String = row.get(2)?;
     let failed: Option<String> = row.get(6)?;
     let expires_after: Option<i64> = row.get(9)?;
     Ok(OutboxRow {
         room: RoomId::from_uuid(uuid(row, 0)?),
-        op: Op {
-            id: EventId::from_uuid(uuid(row, 1)?),
-            kind: kind.as_str().into(),
-            content: content(row, 3)?,
-        },
+        op: Op { id, kind: kind.as_str().into(), content: content(row, 3)? },
         queued_at: row.get(4)?,
         attempted_at: row.get(5)?,
         // A reason that can not be read is still a failure.
@@ -486,7 +497,9 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         options: SendOptions {
             on_failure: if row.get(8)? { OnFailure::Skip } else { OnFailure::Hold },
             expires_after: expires_after.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+            ordered: row.get(10)?,
         },
+        files,
     })
 }
 
@@ -518,7 +531,7 @@ pub(super) fn room_id(row: &Row<'_>, at: usize) -> rusqlite::Result<RoomId> {
     uuid(row, at).map(RoomId::from_uuid)
 }
 
-fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
+pub(super) fn uuid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     let bytes: [u8; 16] = row.get(at)?;
     Ok(Uuid::from_bytes(bytes))
 }
@@ -532,6 +545,9 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(at: usize, json: &str) -> ru
     serde_json::from_str(json).map_err(|error| damaged(at, error))
 }
 
-fn damaged(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn damaged(
+    at: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(error))
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::files::{Unusable, classify};
 use super::folder::{Paths, with_suffix};
-use super::{migrations, query};
+use super::{migrations, query, uploads};
 use crate::engine::Repair;
 use crate::error::StoreError;
 
@@ -80,8 +80,10 @@ fn rescue(paths: &Paths, fresh: &mut Connection) -> rusqlite::Result<bool> {
     // What is no operation is taken by nobody.
     if query::read_outbox(fresh).is_err() {
         whole = false;
+        uploads::mend(fresh)?;
         drop_unreadable(fresh)?;
     }
+    uploads::drop_orphans(fresh)?;
     if query::read_drafts(fresh).is_err() {
         mend_drafts(fresh)?;
     }

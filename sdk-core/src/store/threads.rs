@@ -27,6 +27,12 @@ pub(crate) fn reading() -> Result<Lane, StoreError> {
     LANE.get_or_init(|| start("read")).clone().map_err(StoreError::Io)
 }
 
+/// The lane of the files of messages: what is written there may take long, and no message waits for it.
+pub(crate) fn files() -> Result<Lane, StoreError> {
+    static LANE: OnceLock<Result<Lane, String>> = OnceLock::new();
+    LANE.get_or_init(|| start("files")).clone().map_err(StoreError::Io)
+}
+
 /// The next lane, in turn.
 pub(crate) fn lane() -> Result<Lane, StoreError> {
     static LANES: OnceLock<Result<Vec<Lane>, String>> = OnceLock::new();

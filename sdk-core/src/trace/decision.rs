@@ -6,7 +6,8 @@ use std::fmt::{Debug, Write as _};
 use tidewire_protocol::{ClientFrame, EventsQuery, Op, ReceiptUpdate, SyncRequest, TypingUpdate};
 
 use crate::engine::{
-    Change, Effect, Notice, Problem, Query, Reply, Request, TimelineUpdate, Transaction, Write,
+    Change, Effect, FileJob, Notice, PartPut, Problem, Query, Reply, Request, TimelineUpdate,
+    Transaction, Write,
 };
 
 /// What an effect decides. None of what lists of rooms show, and of the total of what is unread: that
@@ -32,8 +33,17 @@ pub(super) fn decision(effect: &Effect) -> Option<String> {
         Effect::Commit(token, transaction) => {
             format!("commit {}: {}", token.0, of_transaction(transaction))
         }
+        Effect::Fetch(id, fetch) => format!("fetch {}: {fetch:?}", id.0),
+        Effect::CancelFetch(id) => format!("cancel fetch {}", id.0),
+        Effect::File(id, job) => format!("file {}: {}", id.0, of_file_job(job)),
         Effect::Release => "release everything".into(),
         Effect::Erase(command) => format!("erase everything for {}", command.0),
+        Effect::PutPart(id, put) => {
+            let PartPut { upload, part, offset, length, .. } = put;
+            format!("put {} part {} of {upload}: {offset}+{length}", id.0, part.number)
+        }
+        Effect::DropPut(id) => format!("drop put {}", id.0),
+        Effect::DropCopy(upload) => format!("drop copy {upload}"),
         Effect::FetchToken => "fetch a token".into(),
         Effect::Notify(notice) => format!("tell {}", of_notice(notice)),
     })
@@ -87,6 +97,10 @@ fn of_request(request: &Request) -> String {
         Request::CreateRoom(new) => format!("CreateRoom {} {}", new.id, new.members.len()),
         Request::History(room, query) => format!("History {room} {query:?}"),
         Request::Ops(room, ops) => format!("Ops {}", of_ops(room, &ops.ops)),
+        Request::BeginUpload(asked) => format!("BeginUpload {}", asked.id),
+        Request::CompleteUpload(id) | Request::CancelUpload(id) => {
+            format!("{} {id}", name(request))
+        }
         Request::Profiles(wanted) => format!("Profiles {}", wanted.users.len()),
         other => name(other),
     }
@@ -133,6 +147,16 @@ fn of_typing(typing: &[TypingUpdate]) -> String {
     typing.iter().map(update).collect()
 }
 
+/// Without the keys: a recording has others.
+fn of_file_job(job: &FileJob) -> String {
+    match job {
+        FileJob::List { parts_kept_ms } => format!("List {parts_kept_ms}"),
+        FileJob::Adopt { upload, .. } => format!("Adopt {upload}"),
+        FileJob::Remove(keys) => format!("Remove {}", keys.len()),
+        other => name(other),
+    }
+}
+
 fn of_query(query: &Query) -> String {
     match query {
         Query::Start(_) => "Start".into(),
@@ -170,6 +194,7 @@ fn of_write(write: &Write) -> String {
         Write::Folded { event, as_of } => {
             format!("Folded {} {} {} as_of={as_of}", event.room, event.seq, event.id)
         }
+        Write::Uploaded(id, _) => format!("Uploaded {id}"),
         Write::Amend(id, _) => format!("Amend {id}"),
         Write::Receipts { room, receipts } => format!("Receipts {room} {}", receipts.len()),
         Write::Receipt(receipt) => {

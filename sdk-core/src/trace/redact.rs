@@ -27,6 +27,9 @@ const WORDS: &[&str] = &[
     "sdk",
     "holds",
     "on_failure",
+    "content_type",
+    "copy",
+    "part",
 ];
 
 /// Words that stand where a text of the system may stand too.
@@ -39,12 +42,18 @@ const USERS: &[&str] =
 /// Fields that hold a room first and then users.
 const ROOM_AND_USERS: &[&str] = &["list_members", "add_members", "remove_member"];
 
+/// Fields that name a file, or what its bytes come to: how many hexadecimal digits they have.
+const OF_FILES: &[(&str, usize)] = &[("file_key", 32), ("sha256", 64)];
+
 /// Fields of the content of messages and of what changes them: which ones there are is no secret.
 const OF_MESSAGES: &[&str] =
     &["text", "metadata", "mentions", "reply_to", "thread", "target", "key", "removed", "content"];
 
 /// Those of them that name another message, by its id.
 const REFERENCES: &[&str] = &["reply_to", "thread", "target"];
+
+/// The bytes of a preview, as Base64: as many of them stay.
+const BASE64: &str = "data";
 
 /// The mark of a reaction: what it is is hidden, which ones are the same is not.
 const MARK: &str = "key";
@@ -94,7 +103,16 @@ impl Redactor {
         let harmless = WORDS.contains(&place.key)
             || (["Err", "failed"].contains(&place.key) && WORDS_OF_FAILURES.contains(&text))
             || (!of_users && text.len() == 36 && Uuid::parse_str(text).is_ok());
-        if harmless { text.to_owned() } else { self.pseudonym(text) }
+        let digits = OF_FILES.iter().find(|(field, _)| *field == place.key);
+        match (place.key, digits) {
+            _ if harmless => text.to_owned(),
+            (_, Some((_, digits))) => {
+                let hash = self.hash(text);
+                hash.iter().take(digits / 2).map(|byte| format!("{byte:02x}")).collect()
+            }
+            (BASE64, _) => text.chars().map(|c| if c == '=' { '=' } else { 'A' }).collect(),
+            _ => self.pseudonym(text),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod accounts;
+mod attachments;
 mod budget;
 mod changes;
 mod conformance;
@@ -12,6 +13,7 @@ mod cursors;
 mod damage;
 mod delivery;
 mod disks;
+mod downloads;
 mod files;
 mod folders;
 mod library;

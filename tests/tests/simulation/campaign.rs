@@ -152,6 +152,7 @@ fn add(total: &mut Counts, other: Counts) {
         early_sends,
         bytes_up,
         bytes_down,
+        part_bytes,
     } = other;
     total.inputs += inputs;
     total.commits += commits;
@@ -173,6 +174,7 @@ fn add(total: &mut Counts, other: Counts) {
     total.early_sends += early_sends;
     total.bytes_up += bytes_up;
     total.bytes_down += bytes_down;
+    total.part_bytes += part_bytes;
 }
 
 /// A life: trouble, calm, and what has to be true then. `checking`: the disk is looked at after

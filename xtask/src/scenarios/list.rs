@@ -171,6 +171,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "download",
+        promise: "A file comes whole through a cut, is there without a network afterwards, and is shared by all who want it",
+        not_in: &[],
+    },
+    Scenario {
         id: "search",
         promise: "What was said is found on the device, with what that covers, and on the server",
         not_in: &[],

@@ -9,6 +9,7 @@ extension TimelineBatch: NumberedBatch {}
 extension RoomListBatch: NumberedBatch {}
 extension ModeReport: NumberedBatch {}
 extension EventBatch: NumberedBatch {}
+extension DownloadProgress: NumberedBatch {}
 
 /// A subscription on the Rust side, pulled batch by batch.
 protocol BatchSource: Sendable {
@@ -21,6 +22,7 @@ extension TidewireFFI.Timeline: BatchSource {}
 extension TidewireFFI.RoomList: BatchSource {}
 extension ModeSubscription: BatchSource {}
 extension EventSubscription: BatchSource {}
+extension TidewireFFI.Download: BatchSource {}
 
 /// Reads a subscription for one iteration after the other.
 ///

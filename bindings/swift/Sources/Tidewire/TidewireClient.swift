@@ -82,6 +82,18 @@ public final class TidewireClient: Sendable {
         return RoomList(try await client.openRoomList(query: query), gate: gate)
     }
 
+    /// Gets a file of a message, unless it is on this device already. The client begins at once and
+    /// carries it through: in every mode but offline, on from what is there after a cut or a restart,
+    /// and not while the app is suspended. Several downloads of one file are one; at most 3 files come at
+    /// a time, those asked for first before the others. What came is kept for as long as
+    /// `fileCacheBytes` of the settings allows. Returns at once.
+    ///
+    /// - Throws: `InvalidId` if the key or the checksum is none; `Closed`.
+    public func download(_ attachment: Attachment) throws -> Download {
+        try gate.pass()
+        return Download(try client.download(attachment: attachment), gate: gate)
+    }
+
     /// What is unread of all rooms together, for a badge: at first as it is, then each newer number.
     /// Of rooms that the user is in and has not archived; muted ones count only what mentions the
     /// user. From memory, also while the app is suspended.

@@ -21,6 +21,15 @@ public typealias OnFailure = TidewireFFI.OnFailure
 /// A message to send, with mentions and what the app wants to carry.
 public typealias OutgoingMessage = TidewireFFI.OutgoingMessage
 
+/// A file that a message lists. ``TidewireClient/download(_:)`` gets it.
+public typealias Attachment = TidewireFFI.Attachment
+/// A tiny stand-in for a picture, shown until the file is there.
+public typealias Preview = TidewireFFI.Preview
+/// How far a file is: ``bytes`` of its ``size``.
+public typealias DownloadProgress = TidewireFFI.DownloadProgress
+/// What became of the files that the app wanted: part of the cache report.
+public typealias DownloadReport = TidewireFFI.DownloadReport
+
 /// When a message was edited or deleted.
 public typealias Changed = TidewireFFI.Changed
 /// All reactions of one key on a message.

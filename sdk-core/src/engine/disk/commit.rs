@@ -75,6 +75,8 @@ pub(crate) struct After {
     pub(crate) found: Option<(Finding, Arc<Message>)>,
     pub(crate) enqueued: Option<OutboxRow>,
     pub(crate) dequeued: Vec<EventId>,
+    /// Those of them that the user has taken back.
+    pub(crate) withdrawn: Vec<EventId>,
     /// Operations of which the disk says then that they may have been sent.
     pub(crate) marked_sent: Vec<EventId>,
     /// An operation that says something else from then on.
@@ -219,6 +221,7 @@ impl Engine {
             if let Some(row) = self.outbox.remove(id) {
                 self.touch(row.room);
                 shown_at_once.extend(by_user.then_some(row.room));
+                self.files_done(row, after.withdrawn.contains(&id));
             }
         }
         for (room, arrived) in after.arrived {
@@ -255,8 +258,9 @@ impl Engine {
         }
         if let Some(row) = after.enqueued {
             let room = row.room;
-            let marked = row.attempted_at.is_some();
+            let (id, marked) = (row.op.id, row.attempted_at.is_some());
             self.outbox.push_fresh(row, marked);
+            self.begin_uploads(id);
             self.rooms_changed = true;
             self.touch(room);
             // The user's own words never wait for a burst to end.
@@ -270,6 +274,7 @@ impl Engine {
         }
         for (room, id, reason) in after.failed {
             self.outbox.set_failed(id, reason.clone());
+            self.begin_uploads(id);
             self.touch(room);
             shown_at_once.extend(by_user.then_some(room));
             if let Some(reason) = reason {

@@ -289,6 +289,7 @@ impl Engine {
         self.owing = self.rooms.keys().copied().collect();
         self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);
+        self.load_uploads();
         self.forget_retention();
         self.begin_tails();
         self.spare_from = self.now.mono_ms + millis(defaults::FIRST_SCREEN);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::command::Reply;
 use crate::engine::effect::CommandId;
+use crate::engine::files::DownloadReport;
 use crate::engine::query::{Repair, Sizes};
 use crate::engine::stats::Tier;
 use crate::engine::{Engine, Phase};
@@ -31,7 +32,7 @@ pub struct TierReport {
     /// Answers that took no longer than that.
     pub as_expected: u64,
     /// What it holds, in bytes: memory, the messages of open rooms with what belongs to them, reckoned;
-    /// disk, all files of the store; server, what was received of it.
+    /// disk, all files of the store and the downloaded files of messages; server, what was received of it.
     pub bytes: u64,
 }
 
@@ -49,6 +50,8 @@ pub struct CacheReport {
     pub messages_in_memory: u64,
     /// The files of the disk tier.
     pub files: Sizes,
+    /// The downloaded files of messages: not among the reads above, for they take as long as they are large.
+    pub downloads: DownloadReport,
     /// From the call of `open` to the first byte from the server, in ms; none yet without one.
     pub first_byte_ms: Option<u64>,
     /// From the call of `open` until the list of rooms was known, from disk or from the server.
@@ -174,7 +177,8 @@ impl Engine {
         let in_memory: usize = self.windows.bytes();
         let messages: usize =
             self.windows.values().map(crate::engine::timeline::window::Window::len).sum();
-        let files = sizes.database + sizes.log + sizes.outbox;
+        let downloads = self.files.report();
+        let files = sizes.database + sizes.log + sizes.outbox + downloads.bytes;
         let report = CacheReport {
             memory: memory.report(
                 disk.total() + server.total(),
@@ -185,6 +189,7 @@ impl Engine {
             server: server.report(0, expected_ms(Tier::Server), self.stats.bytes_received),
             messages_in_memory: messages as u64,
             files: sizes,
+            downloads,
             first_byte_ms: self.tiers.first_byte_ms,
             first_list_ms: self.tiers.first_list_ms,
             interactive_ms: self.tiers.interactive_ms,

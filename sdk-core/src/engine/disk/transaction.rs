@@ -1,8 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
 use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomSettings, RoomState, Seq,
-    UserId,
+    Content, Cursor, Epoch, Event, EventId, FileKey, Profile, Receipt, RoomId, RoomSettings,
+    RoomState, Seq, UploadId, UserId,
 };
 
 use crate::engine::outbox::OutboxRow;
@@ -135,20 +135,22 @@ pub enum Write {
         /// The settings.
         settings: Option<RoomSettings>,
     },
-    /// A new operation in the outbox.
+    /// A new operation in the outbox, with its files.
     Enqueue(Box<OutboxRow>),
     /// Operations may have been sent from this time on (ms since 1970-01-01 UTC). Written before
     /// they are.
     Attempted(Vec<EventId>, i64),
-    /// An operation reached the log, or the app discarded it.
+    /// An operation reached the log, or the app discarded it. Its files go with it.
     Dequeue(EventId),
     /// An operation that nobody but this client knows says something else.
     Amend(EventId, Content),
     /// Why an operation failed.
     Failure(EventId, crate::engine::outbox::FailReason),
+    /// A file of a message in the outbox is in the object store, below this key.
+    Uploaded(UploadId, FileKey),
     /// A failed operation is queued again, with all the time there is. It counts as sent from this
-    /// time on (ms since 1970-01-01 UTC): the user takes the risk.
-    Retry(EventId, i64),
+    /// time on (ms since 1970-01-01 UTC), if there is one: the user takes the risk.
+    Retry(EventId, Option<i64>),
     /// A profile, and when it was fetched (wall clock, ms).
     Profile(Box<Profile>, i64),
 }

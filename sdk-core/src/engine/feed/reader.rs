@@ -78,7 +78,10 @@ impl Engine {
             Some(Purpose::Ops(room)) => self.ops_answered(room, id, answer),
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles) => self.profiles_answered(answer),
+            Some(Purpose::File) => self.file_told(id, answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
+            Some(Purpose::Upload(upload)) => self.upload_answered(upload, id, answer),
+            Some(Purpose::Told) => {}
             Some(Purpose::Call { command, request, life, .. }) => {
                 self.call_answered(command, *request, answer, life);
             }
@@ -286,10 +289,13 @@ impl Engine {
             self.requests.remove(&id);
             self.outbox.lost(Carrier::Request(id));
         }
+        self.drop_uploads_on_their_way();
+        self.uploads_may_go_on();
         self.sync = None;
         self.boot = None;
         self.settings_told = None;
         self.forget_told();
+        self.files_leave_network();
     }
 
     /// Polls go on only from what was told of the rooms that stay; also the one that is on its way.

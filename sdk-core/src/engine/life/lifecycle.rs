@@ -85,6 +85,7 @@ impl Engine {
         self.rest = Rest::Settling;
         self.close_link("the app is suspended");
         self.close_stream("the app is suspended");
+        self.drop_uploads_on_their_way();
         let mut requests: Vec<_> = self.requests.keys().copied().collect();
         requests.sort_unstable();
         for id in requests {
@@ -93,6 +94,7 @@ impl Engine {
         }
         self.auth_rests();
         self.profiles_rest();
+        self.files_rest();
         self.forget_peers();
         self.forget_typing();
         // What is on disk may be another process's by the time of waking.
@@ -138,6 +140,7 @@ impl Engine {
         self.ops_backoff.reset();
         self.link_backoff.reset();
         self.stream_backoff.reset();
+        self.retry_files();
         self.auth_wakes();
         // The server's slots stand: the crowd that they spread did not sleep.
         if self.now.mono_ms < self.http_slot_until {
@@ -149,6 +152,7 @@ impl Engine {
         if self.now.mono_ms < self.ops_slot_until {
             self.timers.arm(Timer::OpsRetry, self.ops_slot_until);
         }
+        self.uploads_wake();
         self.load_start();
     }
 
@@ -162,6 +166,7 @@ impl Engine {
         match command {
             Command::CloseTimeline(timeline) => self.close_timeline(timeline),
             Command::CloseRoomList(list) => self.close_list(list),
+            Command::CloseDownload(download) => self.close_download(download),
             Command::Stats | Command::Budget | Command::Presence(_) | Command::Typists(_) => {
                 self.command(id, command);
             }

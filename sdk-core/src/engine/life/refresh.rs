@@ -56,7 +56,10 @@ impl Engine {
     /// Answers the refreshes that are done: everything is read and on disk, and nothing that can
     /// be sent waits.
     pub(crate) fn settle_refreshes(&mut self) {
-        if self.refreshes.is_empty() || self.page_in_flight() || self.outbox.has_work() {
+        if self.refreshes.is_empty() || self.page_in_flight() {
+            return;
+        }
+        if self.outbox.has_work() || self.uploads.has_work() {
             return;
         }
         // Where the feed is pushed, nothing is ever behind.

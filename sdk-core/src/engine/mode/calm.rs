@@ -34,8 +34,10 @@ impl Engine {
         self.http_backoff.reset();
         self.ops_backoff.reset();
         self.sends_may_go_on();
+        self.uploads_may_go_on();
         self.retry_links();
         self.forget_health();
+        self.retry_files();
         // A slot that the server gave stands: the crowd it spreads came back as well.
         if self.now.mono_ms >= self.http_slot_until {
             self.timers.disarm(Timer::HttpRetry);

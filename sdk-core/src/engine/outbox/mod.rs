@@ -1,20 +1,28 @@
 //! The outbox: operations on their way to the server, first in first out within a room.
 
+mod attach;
 mod expiry;
+mod files;
 mod mutate;
 mod options;
 pub(super) mod send;
+pub(super) mod uploads;
 mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{Content, Event, EventId, Op, RoomId, Seq, UserId, WireError, limits};
+use tidewire_protocol::{
+    Content, Event, EventId, FileKey, Op, RoomId, Seq, UploadId, UserId, WireError, limits,
+};
 
 use super::effect::{RequestId, SocketId};
-use super::timeline::fold::Mutation;
+use super::timeline::fold::{Mutation, References};
+pub(crate) use files::listing;
+pub use files::{CopyTrouble, OutgoingFile};
 pub use options::{OnFailure, SendOptions};
+pub use uploads::{PartNews, PartPut};
 
 /// An operation in the outbox, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +44,9 @@ pub struct OutboxRow {
     /// What the app asked for beside.
     #[serde(default)]
     pub options: SendOptions,
+    /// Its files. The content lists them once all of them are uploaded.
+    #[serde(default)]
+    pub files: Vec<OutgoingFile>,
 }
 
 /// Why an operation failed. Trouble with the network is never a reason.
@@ -50,6 +61,8 @@ pub enum FailReason {
     /// It was to be sent within a time that is over ([`SendOptions::expires_after`]). If it had been
     /// tried before, it may have arrived all the same; then it shows as sent once that is known.
     Expired,
+    /// A file of it can not be uploaded, because the client's copy of it is not what it was.
+    Copy(CopyTrouble),
 }
 
 impl fmt::Display for FailReason {
@@ -60,6 +73,7 @@ impl fmt::Display for FailReason {
                 f.write_str("it is too old to be sent again without risk: look whether it arrived")
             }
             FailReason::Expired => f.write_str("it was not sent in the time that it had"),
+            FailReason::Copy(trouble) => write!(f, "{trouble}: send the file again"),
         }
     }
 }
@@ -124,6 +138,8 @@ pub(crate) struct Outbox {
     /// Rows that are being rewritten, with the number of rewritings on their way to the disk.
     /// Neither they nor what is behind them leaves.
     amended: HashMap<EventId, u32>,
+    /// Rows with files that are not uploaded. They do not leave.
+    uploading: BTreeSet<EventId>,
 }
 
 impl Outbox {
@@ -149,6 +165,9 @@ impl Outbox {
         }
         if !row.holds() {
             self.skips.insert(row.op.id);
+        }
+        if !row.is_uploaded() {
+            self.uploading.insert(row.op.id);
         }
         self.rooms.insert(row.op.id, row.room);
         self.lanes.entry(row.room).or_default().rows.push_back(row);
@@ -202,12 +221,15 @@ impl Outbox {
             .filter(|row| self.flight(row.room).is_none_or(|flight| !flight.carries(row.op.id)))
     }
 
-    /// What of a lane has failed and holds nothing up.
+    /// What of a lane stays behind and holds nothing up: it has failed, or its files are on their way.
     fn left_out(&self, lane: &Lane) -> Vec<EventId> {
-        if self.skips.is_empty() {
+        if self.skips.is_empty() && self.uploading.is_empty() {
             return Vec::new();
         }
-        let skipped = |row: &&OutboxRow| self.has_failed(row) && !row.holds();
+        let skipped = |row: &&OutboxRow| match self.has_failed(row) {
+            true => !row.holds(),
+            false => !row.is_uploaded() && !row.holds_place(),
+        };
         lane.rows.iter().filter(skipped).map(|row| row.op.id).collect()
     }
 
@@ -216,10 +238,12 @@ impl Outbox {
     }
 
     /// Whether nobody but this client can know of a row: then it may still say something else, or
-    /// be taken back. That is so as well where the server has said that it is not in the log.
+    /// be taken back. That is so as well where the server has said that it is not in the log, or that
+    /// it lacks its files.
     pub(crate) fn is_ours_alone(&self, id: EventId) -> bool {
         let refused = |row: &OutboxRow| matches!(row.failed, Some(FailReason::Refused(_)));
-        self.fresh.contains(&id) || self.get(id).is_some_and(refused)
+        let alone = self.fresh.contains(&id) || self.uploading.contains(&id);
+        alone || self.get(id).is_some_and(refused)
     }
 
     /// A row is about to say something else: it stays until that is on disk.
@@ -278,6 +302,7 @@ impl Outbox {
         self.expiring.remove(&id);
         self.skips.remove(&id);
         self.amended.remove(&id);
+        self.uploading.remove(&id);
         let room = self.rooms.remove(&id)?;
         let lane = self.lanes.get_mut(&room)?;
         let at = lane.rows.iter().position(|row| row.op.id == id)?;
@@ -309,7 +334,10 @@ impl Outbox {
         }
         if again {
             self.expiring.remove(&id);
-            self.unmarked.remove(&id);
+            // What was never sent counts as sent only when it leaves.
+            if !self.uploading.contains(&id) {
+                self.unmarked.remove(&id);
+            }
         }
     }
 
@@ -326,22 +354,24 @@ impl Outbox {
     }
 
     /// What may go out, in order: nothing that has arrived, and nothing from one on that holds its
-    /// room or is being written to the disk. One that failed and holds nothing stays behind, with
-    /// what was to change it.
+    /// room or is being written to the disk. One that failed and holds nothing stays behind, and one
+    /// whose files are on their way, with what was to change or quote it.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let left_out = self.left_out(lane);
         let writing = |id: &EventId| self.amended.contains_key(id) || self.marking.contains(id);
         let stays = move |row: &OutboxRow| {
             let changes = || Mutation::of(&row.op.kind, &row.op.content).map(|other| other.target);
-            !left_out.is_empty()
-                && (left_out.contains(&row.op.id)
-                    || changes().is_some_and(|target| left_out.contains(&target)))
+            let quotes = || References::of(&row.op.content).reply_to;
+            let out = |target: Option<EventId>| target.is_some_and(|id| left_out.contains(&id));
+            !left_out.is_empty() && (out(Some(row.op.id)) || out(changes()) || out(quotes()))
         };
         lane.rows
             .iter()
             .filter(|row| self.settled.get(&row.op.id) != Some(&Fate::Arrived))
             .filter(move |row| !stays(row))
-            .take_while(move |row| !self.has_failed(row) && !writing(&row.op.id))
+            .take_while(move |row| {
+                !self.has_failed(row) && !writing(&row.op.id) && !row.holds_place()
+            })
     }
 
     /// The next operations of a room that is ready: at most 50 and 64 KiB.
@@ -439,6 +469,69 @@ impl Outbox {
             .filter(|row| row.attempted_at.is_some_and(|at| at < before))
             .map(|row| row.op.id)
             .collect()
+    }
+}
+
+/// What is known of the files of those that wait.
+impl Outbox {
+    /// Rows with files that are not uploaded, in order within their rooms.
+    pub(crate) fn uploading(&self) -> impl Iterator<Item = &OutboxRow> {
+        let lanes = self.lanes.values().filter(|_| !self.uploading.is_empty());
+        lanes.flat_map(|lane| &lane.rows).filter(|row| self.uploading.contains(&row.op.id))
+    }
+
+    fn get_mut(&mut self, id: EventId) -> Option<&mut OutboxRow> {
+        let lane = self.lanes.get_mut(self.rooms.get(&id)?)?;
+        lane.rows.iter_mut().find(|row| row.op.id == id)
+    }
+
+    /// Whether what a row says is on its way to the disk.
+    pub(crate) fn is_amended(&self, id: EventId) -> bool {
+        self.amended.contains_key(&id)
+    }
+
+    /// A file is in the object store. With the last one: what the message says from now on, if that is
+    /// anything else.
+    pub(crate) fn set_uploaded(
+        &mut self,
+        message: EventId,
+        upload: UploadId,
+        key: FileKey,
+    ) -> Result<Option<Content>, serde_json::Error> {
+        let Some(row) = self.get_mut(message) else { return Ok(None) };
+        for file in row.files.iter_mut().filter(|file| file.id == upload) {
+            file.uploaded = true;
+            file.sent = file.size;
+            file.key = Some(key.clone());
+        }
+        if !row.is_uploaded() {
+            return Ok(None);
+        }
+        let listed = if row.lists_its_files() {
+            None
+        } else {
+            row.op.content = files::listing(&row.op.content, &row.files)?;
+            Some(row.op.content.clone())
+        };
+        self.uploading.remove(&message);
+        Ok(listed)
+    }
+
+    /// The object store has lost the files of a message.
+    pub(crate) fn set_not_uploaded(&mut self, message: EventId) {
+        let Some(row) = self.get_mut(message) else { return };
+        for file in &mut row.files {
+            file.uploaded = false;
+            file.sent = 0;
+        }
+        self.uploading.insert(message);
+    }
+
+    /// So much of a file has left. Gives whether that is another number than before.
+    pub(crate) fn set_sent(&mut self, message: EventId, upload: UploadId, bytes: u64) -> bool {
+        let row = self.get_mut(message);
+        let file = row.and_then(|row| row.files.iter_mut().find(|file| file.id == upload));
+        file.is_some_and(|file| std::mem::replace(&mut file.sent, bytes) != bytes)
     }
 }
 

@@ -26,6 +26,9 @@ pub struct SendOptions {
     /// [`FailReason::Expired`](crate::FailReason::Expired). Without it there is no such time. Kept in
     /// ms.
     pub expires_after: Option<Duration>,
+    /// Of a message with files: whether those behind it wait until its files are uploaded. Unless told,
+    /// they overtake it, and it takes its place when it leaves.
+    pub ordered: bool,
 }
 
 impl SendOptions {

@@ -38,15 +38,28 @@ impl Engine {
     }
 
     pub(crate) fn queue(&mut self, command: CommandId, room: RoomId, op: Op, options: SendOptions) {
-        let capacity = self.config.outbox_capacity;
-        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
-            self.reply(command, Err(Error::OutboxFull { capacity }));
+        if let Err(error) = self.has_room() {
+            self.reply(command, Err(error));
             return;
         }
         if !is_mutation(&op.kind) {
             self.typing_sent(room);
         }
         let row = self.row_of(room, op, options);
+        self.store_row(command, row);
+    }
+
+    /// Whether one more operation may wait.
+    pub(super) fn has_room(&self) -> Result<(), Error> {
+        let capacity = self.config.outbox_capacity;
+        if self.outbox.len() + self.enqueues_in_flight() >= capacity {
+            return Err(Error::OutboxFull { capacity });
+        }
+        Ok(())
+    }
+
+    /// Has a row written. The app hears of it, and sees it, once it is on disk.
+    pub(super) fn store_row(&mut self, command: CommandId, row: OutboxRow) {
         let mut transaction =
             Transaction { durable: true, independent: true, ..Transaction::default() };
         transaction.push(Write::Enqueue(Box::new(row.clone())));
@@ -70,11 +83,17 @@ impl Engine {
             attempted_at: server_now.filter(|_| leaves),
             failed: None,
             options,
+            files: Vec::new(),
         }
     }
 
     fn may_enqueue(&self, room: RoomId, op: &Op) -> Result<(), Error> {
         op.validate()?;
+        self.may_write(room)
+    }
+
+    /// Whether the user can write into a room, as far as is known here.
+    pub(super) fn may_write(&self, room: RoomId) -> Result<(), Error> {
         let head = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
         if !head.state.joined {
             return Err(Error::NotAMember(room));
@@ -197,6 +216,7 @@ impl Engine {
                     accepted.push(row.accepted(&self.config.user, seq, at));
                 }
                 OpOutcome::Refused { error } if error.temporary => self.ops_put_off(&error),
+                OpOutcome::Refused { error } if self.upload_again(&error, result.id) => {}
                 OpOutcome::Refused { error } => {
                     self.fail(&mut transaction, &mut after, result.id, FailReason::Refused(error));
                 }
@@ -272,8 +292,9 @@ impl Engine {
         reason: FailReason,
     ) {
         let Some(row) = self.outbox.get(id) else { return };
-        let room = row.room;
-        if is_mutation(&row.op.kind) {
+        let (room, changes) = (row.room, is_mutation(&row.op.kind));
+        self.end_uploads(id);
+        if changes {
             self.give_up(transaction, after, id, reason);
             return;
         }

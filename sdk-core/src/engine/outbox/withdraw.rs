@@ -19,13 +19,15 @@ impl Engine {
             return;
         };
         let room = row.room;
+        // What waits for its files was not sent: it counts as sent when it leaves.
+        let sent = row.is_uploaded();
         let at = self.server_clock.now(self.now);
-        if !self.server_clock.is_told() {
+        if sent && !self.server_clock.is_told() {
             self.undated.push(id);
         }
         let mut transaction =
             Transaction { durable: true, independent: true, ..Transaction::default() };
-        transaction.push(Write::Retry(id, at));
+        transaction.push(Write::Retry(id, sent.then_some(at)));
         let after = After {
             failed: vec![(room, id, None)],
             reply: Some((command, Reply::Done)),
@@ -107,6 +109,8 @@ impl Engine {
             .map(|row| (row.op.id, row.failed.is_some()))
             .collect();
         for (id, failed) in gone {
+            self.end_uploads(id);
+            after.withdrawn.push(id);
             if failed {
                 // It holds its room until it is gone, also if a retry is on its way to the disk.
                 self.outbox.hold(id);

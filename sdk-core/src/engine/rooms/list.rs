@@ -393,15 +393,15 @@ fn diff(old: &[Arc<RoomListRow>], new: &[Arc<RoomListRow>]) -> Vec<RoomListChang
     changes
 }
 
-/// How far an operation of the outbox is. `holder`: the first one of its room that failed.
+/// How far an operation of the outbox is. `holder`: the first one of its room that others wait for.
 pub(crate) fn pending_state(
     row: &crate::engine::outbox::OutboxRow,
     holder: Option<tidewire_protocol::EventId>,
 ) -> MessageState {
     match (&row.failed, holder) {
         (Some(reason), _) => MessageState::Failed(reason.clone()),
-        (None, Some(id)) => MessageState::Waiting(id),
-        (None, None) => MessageState::Sending,
+        (None, Some(id)) if id != row.op.id => MessageState::Waiting(id),
+        (None, _) => MessageState::Sending,
     }
 }
 

@@ -38,7 +38,8 @@ impl<'a> Shelf<'a> {
     /// The user's own newest message that waits to be sent.
     fn own(&self, room: RoomId) -> Option<Message> {
         let rows = self.outbox.of_room(room);
-        let holder = rows.iter().find(|row| row.failed.is_some()).map(|row| row.op.id);
+        let holder = rows.iter().find(|row| row.failed.is_some() || row.holds_place());
+        let holder = holder.map(|row| row.op.id);
         let message = |row: &&crate::engine::outbox::OutboxRow| {
             let message = Message::of_row(row, self.user, pending_state(row, holder));
             message.is_said().then_some(message)

@@ -5,6 +5,7 @@ mod budget;
 mod changes;
 mod ephemeral;
 mod ephemeral_streams;
+mod files;
 mod health;
 mod lifecycle;
 mod modes;
@@ -19,6 +20,7 @@ mod search;
 mod sending;
 mod streams;
 mod trouble;
+mod uploads;
 mod why;
 mod windows;
 

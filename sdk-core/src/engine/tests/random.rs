@@ -8,7 +8,8 @@ use tidewire_protocol::{
 use super::model::room_id;
 use super::world::World;
 use crate::engine::{
-    Command, CommandId, MessageState, Network, NetworkKind, Phase, RoomRow, Row, Signal, TimelineId,
+    Command, CommandId, MessageState, Network, NetworkKind, PartNews, Phase, RoomRow, Row,
+    SendOptions, Signal, TimelineId,
 };
 use crate::simulation::any_change;
 
@@ -44,6 +45,9 @@ fn run(seed: u64) {
     }
     world.settle();
     let mut sent: Vec<(RoomId, EventId)> = Vec::new();
+    // Those with files that do not hold their place.
+    let mut with_files: Vec<(RoomId, EventId, CommandId)> = Vec::new();
+    world.server.upload_part_bytes = 1_000;
     let mut said = 0;
     // What the user has read.
     let mut marks: Vec<(CommandId, RoomId, Seq)> = Vec::new();
@@ -91,7 +95,18 @@ fn run(seed: u64) {
                     world.server.say(room, &format!("{said}"));
                 }
             }
-            20..28 => {
+            26..28 => {
+                let ordered = rng.bool();
+                let options = SendOptions { ordered, ..SendOptions::default() };
+                let sizes = (0..rng.usize(1..4)).map(|_| rng.usize(1..3_500));
+                let files = sizes.map(|size| vec![7; size]).collect();
+                let (id, command) = world.send_files(room, "files", files, options);
+                match ordered {
+                    true => sent.push((room, id)),
+                    false => with_files.push((room, id, command)),
+                }
+            }
+            20..26 => {
                 let id = world.send(room, &format!("mine {step}"));
                 sent.push((room, id));
             }
@@ -137,6 +152,14 @@ fn run(seed: u64) {
             72..80 => drop(world.server_step() | world.stream_step()),
             80..90 => drop(world.client_step() | world.stream_arrival()),
             90..94 => drop(world.grant_token() | world.open_socket() | world.open_stream()),
+            94 | 95 => drop(world.put_step()),
+            96 if !world.puts.is_empty() => {
+                let news = match rng.bool() {
+                    true => PartNews::Trouble("lost".into()),
+                    false => PartNews::Refused { status: 403 },
+                };
+                world.lose_put(rng.bool(), news);
+            }
             _ => world.pass(rng.u64(1..20_000)),
         }
     }
@@ -176,6 +199,13 @@ fn run(seed: u64) {
             .collect();
         assert_eq!(arrived, mine, "order of sending");
     }
+    for (room, id, command) in with_files {
+        let log = world.server.rooms.get(&room).map_or(&[][..], |room| &room.log);
+        let times = log.iter().filter(|event| event.id == id).count();
+        let done = matches!(world.replies.get(&command), Some(Ok(_)));
+        assert!(times <= 1 && (!done || times == 1), "{id}, {done}: {times} times in the log");
+    }
+    assert!(world.copies.is_empty(), "copies of {:?} are left", world.copies.keys());
     check_receipts(&world, &stored.rooms);
     for (command, room, seq) in marks {
         if matches!(world.replies.get(&command), Some(Ok(_))) {

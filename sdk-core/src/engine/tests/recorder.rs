@@ -8,8 +8,8 @@ use tidewire_protocol::{
 use super::model::room_id;
 use super::world::World;
 use crate::engine::{
-    Budget, Command, Input, ListId, Network, NetworkKind, RoomFilter, RoomListQuery, RoomSort,
-    SettingsChange, Signal, Subject, TokenError, TokenInfo, Traffic,
+    Budget, Command, Input, ListId, Network, NetworkKind, PartNews, RoomFilter, RoomListQuery,
+    RoomSort, SendOptions, SettingsChange, Signal, Subject, TokenError, TokenInfo, Traffic,
 };
 use crate::simulation::any_change;
 use crate::trace::{Recording, Replayed, Tape, TraceError, replay};
@@ -30,6 +30,7 @@ fn run(seed: u64, recording: Recording) -> String {
     world.server.join(rooms[0]);
     world.server.join(rooms[1]);
     world.settle();
+    world.server.upload_part_bytes = 1_000;
     let mut traffic = Traffic::default();
     let mut timelines = Vec::new();
     for _ in 0..STEPS {
@@ -46,7 +47,18 @@ fn run(seed: u64, recording: Recording) -> String {
                     }
                 }
             }
-            16..24 => drop(world.send(room, &format!("my {word}"))),
+            16..22 => drop(world.send(room, &format!("my {word}"))),
+            22..24 => {
+                let ordered = rng.bool();
+                let options = SendOptions { ordered, ..SendOptions::default() };
+                let files = vec![vec![rng.u8(..); rng.usize(1..3_500)]; 2];
+                world.send_files(room, &format!("a file of {word}"), files, options);
+            }
+            93 => drop(world.put_step()),
+            94 if !world.puts.is_empty() => {
+                let (id, _) = world.puts.remove(0);
+                world.part_news(id, PartNews::Trouble(format!("no way to {word}")));
+            }
             24..26 => world.server.join(room),
             26..28 => timelines.push(world.open(room)),
             28 => {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tidewire_protocol::{
-    Change, Content, Event, EventId, EventKind, Fold, MessageContent, Reactions, RoomId, Seq,
-    Thread, UserId,
+    Attachment, Change, Content, Event, EventId, EventKind, Fold, MessageContent, Reactions,
+    RoomId, Seq, Thread, UserId,
 };
 
 use super::fold::{Act, Done, Folded, References};
-use crate::engine::outbox::{FailReason, OutboxRow};
+use crate::engine::outbox::{FailReason, OutboxRow, OutgoingFile};
 
 /// An event that came, with the message that it is; none for one that changes another one.
 pub(crate) type Arrived = (Seq, Option<Arc<Message>>);
@@ -50,6 +50,9 @@ pub struct Message {
     /// Whether an edit, a deletion or a reaction of the user's is shown here that is still on its
     /// way. If the server refuses it, it goes again.
     pub changing: bool,
+    /// While it waits in the outbox: its files, which the client has copies of, and how far they are
+    /// uploaded. Once it is in the log its content lists them.
+    pub outgoing: Vec<OutgoingFile>,
 }
 
 /// When a message was edited or deleted.
@@ -135,6 +138,7 @@ impl Message {
             thread: references.thread,
             replies: fold.thread.map(|thread| Replies::of(&thread)),
             changing: false,
+            outgoing: Vec::new(),
         }
     }
 
@@ -146,7 +150,7 @@ impl Message {
     /// What waits in the outbox to become this.
     pub(crate) fn of_row(row: &OutboxRow, user: &UserId, state: MessageState) -> Self {
         let event = row.accepted(user, ON_ITS_WAY, row.queued_at);
-        Self { seq: None, state, ..Self::of_event(event) }
+        Self { seq: None, state, outgoing: row.files.clone(), ..Self::of_event(event) }
     }
 
     /// The same with what the user has done to it, `at` that moment, and that is on its way.
@@ -189,6 +193,15 @@ impl Message {
         Quoted { sender: self.sender.clone(), text: self.text(), deleted: self.deleted.is_some() }
     }
 
+    /// The files that it lists, if this is a `message` in the log, or about to leave for it; those of one
+    /// that waits for its uploads are in [`Message::outgoing`]. Reads the content each time.
+    pub fn attachments(&self) -> Vec<Attachment> {
+        if self.kind != EventKind::Message || !self.content.as_json().contains("\"attachments\"") {
+            return Vec::new();
+        }
+        self.content.parse::<MessageContent>().map_or_else(|_| Vec::new(), |said| said.attachments)
+    }
+
     /// The text, if this is a `message` that was not deleted.
     pub fn text(&self) -> Option<String> {
         if self.kind != EventKind::Message {
@@ -205,7 +218,8 @@ impl Message {
 pub enum MessageState {
     /// In the outbox, on its way or about to be.
     Sending,
-    /// In the outbox, behind a message that failed.
+    /// In the outbox, behind a message that failed, or one whose files are uploaded first
+    /// ([`SendOptions::ordered`](crate::SendOptions::ordered)).
     Waiting(EventId),
     /// The server refused it: retry or discard it.
     Failed(FailReason),

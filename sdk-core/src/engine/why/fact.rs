@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{EventId, Mode, RoomId, Seq, UserId};
 
 use crate::engine::mode::ceilings::Reason;
+use crate::engine::outbox::CopyTrouble;
 use crate::engine::timeline::message::MessageState;
 
 /// What is asked about.
@@ -142,6 +143,27 @@ pub enum Fact {
     WaitsFor {
         /// That one.
         id: EventId,
+    },
+    /// It waits for this one of the same room, whose files are uploaded first.
+    WaitsForUploads {
+        /// That one.
+        id: EventId,
+    },
+    /// Its files are being uploaded, or are to be: it leaves after that.
+    Uploading {
+        /// How many files are not uploaded yet.
+        files: u32,
+        /// How many bytes of all of them have left.
+        sent: u64,
+        /// How many bytes all of them have.
+        size: u64,
+    },
+    /// The files of messages that were queued before it are uploaded first.
+    BehindUploads,
+    /// A file of it can not be uploaded: the client's copy is not what it was.
+    Copy {
+        /// What is wrong with it.
+        trouble: CopyTrouble,
     },
     /// It is on its way; the answer is awaited.
     InFlight {
@@ -350,6 +372,8 @@ pub enum Way {
     Sends,
     /// History of open rooms.
     History,
+    /// Uploads of files.
+    Uploads,
 }
 
 /// What carries operations.

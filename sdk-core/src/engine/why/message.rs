@@ -58,8 +58,13 @@ impl Engine {
     fn why_queued(&self, room: RoomId, at: usize) -> Vec<Fact> {
         let rows = self.outbox.of_room(room);
         let row = rows[at];
-        let holds = |row: &&&OutboxRow| row.failed.is_some() && row.holds();
-        let holder = rows[..at].iter().find(holds).map(|row| row.op.id);
+        let holds = |row: &&&OutboxRow| match row.failed {
+            Some(_) => row.holds(),
+            None => row.holds_place(),
+        };
+        let holder = rows[..at].iter().find(holds).copied();
+        let for_files = holder.is_some_and(|holder| holder.failed.is_none());
+        let holder = holder.map(|holder| holder.op.id);
         let state = match (&row.failed, holder) {
             (Some(reason), _) => MessageState::Failed(reason.clone()),
             (None, Some(id)) => MessageState::Waiting(id),
@@ -73,6 +78,7 @@ impl Engine {
             }),
             Some(FailReason::Unknown) => Some(Fact::TooOld),
             Some(FailReason::Expired) => Some(Fact::Expired),
+            Some(FailReason::Copy(trouble)) => Some(Fact::Copy { trouble: *trouble }),
             None => None,
         });
         if row.failed.is_none() {
@@ -81,7 +87,9 @@ impl Engine {
                 ahead: at.checked_sub(1).map(|before| rows[before].op.id),
             });
             match holder {
+                Some(id) if for_files => facts.push(Fact::WaitsForUploads { id }),
                 Some(id) => facts.push(Fact::WaitsFor { id }),
+                None if !row.is_uploaded() => facts.extend(self.what_its_files_wait_for(row)),
                 None => facts.extend(self.what_it_waits_for(room, row)),
             }
         }
@@ -120,6 +128,37 @@ impl Engine {
                 // It goes with the next one, at once.
                 facts.push(Fact::Reading);
             }
+        }
+        facts
+    }
+
+    /// How far its files are, and what stands in their way.
+    fn what_its_files_wait_for(&self, row: &OutboxRow) -> Vec<Fact> {
+        let missing = row.files.iter().filter(|file| !file.uploaded).count();
+        let mut facts = vec![Fact::Uploading {
+            files: u32::try_from(missing).unwrap_or(u32::MAX),
+            sent: row.files.iter().map(|file| file.sent).sum(),
+            size: row.files.iter().map(|file| file.size).sum(),
+        }];
+        let obstacles = self.obstacles();
+        if !obstacles.is_empty() {
+            facts.extend(obstacles);
+            return facts;
+        }
+        let (moves, behind) = self.uploads.stands(row.op.id);
+        if moves {
+            return facts;
+        }
+        if let Some(in_ms) = self.due_in(Timer::UploadRetry) {
+            facts.push(if self.uploads.has_slot(self.now.mono_ms) {
+                Fact::Slot { way: Way::Uploads, in_ms }
+            } else {
+                Fact::Backoff { way: Way::Uploads, failures: self.uploads.failures(), in_ms }
+            });
+        } else if behind {
+            facts.push(Fact::BehindUploads);
+        } else {
+            facts.extend(self.requests_wait());
         }
         facts
     }

@@ -90,10 +90,17 @@ fn of_message(state: &MessageState, facts: &[Fact]) -> String {
                     Some("it was sent so long ago that the server may have forgotten it".into())
                 }
                 Fact::Expired => Some("it was not sent in the time that it had".into()),
+                Fact::Copy { trouble } => Some(trouble.to_string()),
                 _ => None,
             });
             let reason = reason.unwrap_or_else(|| "it can not be sent".into());
-            format!("Failed: {reason}; retry or discard it")
+            let lost = facts.iter().any(|fact| matches!(fact, Fact::Copy { .. }));
+            let advice =
+                if lost { "discard it and send the file again" } else { "retry or discard it" };
+            format!("Failed: {reason}; {advice}")
+        }
+        MessageState::Waiting(id) if facts.contains(&Fact::WaitsForUploads { id: *id }) => {
+            format!("Waiting: {}, where the files of {id} are uploaded first", queue(facts))
         }
         MessageState::Waiting(id) => {
             format!("Waiting: {}, where {id} has failed; retry or discard that one", queue(facts))
@@ -128,6 +135,7 @@ fn sending(facts: &[Fact]) -> String {
             Some(format!("on its way {with} for {}", time(*for_ms)))
         }
         Fact::Writing => Some("being written to the disk".into()),
+        Fact::Uploading { files, sent, size } => Some(uploading(*files, (*sent, *size), facts)),
         _ => None,
     });
     if let Some(way) = way {
@@ -143,6 +151,21 @@ fn sending(facts: &[Fact]) -> String {
     });
     let waits = waits.unwrap_or_else(|| "which goes out at once".into());
     format!("{}, {waits}", queue(facts))
+}
+
+/// How far the files of a message are, and what they wait for.
+fn uploading(files: u32, (sent, size): (u64, u64), facts: &[Fact]) -> String {
+    let what =
+        if files == 1 { "its file is".to_owned() } else { format!("{files} of its files are") };
+    let what = format!("{what} being uploaded, {sent} of {size} bytes have left");
+    let waits = facts.iter().find_map(|fact| match fact {
+        Fact::BehindUploads => Some("the files of those before it".to_owned()),
+        other => waits_for(other),
+    });
+    match waits {
+        Some(waits) => format!("{what}; that waits for {waits}"),
+        None => what,
+    }
 }
 
 fn in_log(state: &MessageState, facts: &[Fact]) -> String {
@@ -266,6 +289,7 @@ fn of_way(way: Way) -> &'static str {
         Way::Sockets => "the socket",
         Way::Sends => "sends",
         Way::History => "history",
+        Way::Uploads => "uploads",
     }
 }
 

@@ -19,6 +19,11 @@ const FIXTURES: &[Fixture] = &[
         cache: include_str!("../fixtures/2.sql"),
         own: Some(include_str!("../fixtures/2-outbox.sql")),
     },
+    Fixture {
+        version: 3,
+        cache: include_str!("../fixtures/3.sql"),
+        own: Some(include_str!("../fixtures/3-outbox.sql")),
+    },
 ];
 
 impl Fixture {

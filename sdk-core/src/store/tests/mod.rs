@@ -6,11 +6,13 @@ mod order;
 
 use std::path::Path;
 
-use tidewire_protocol::{Content, Cursor, Epoch, Event, EventId, Op, Receipt, RoomId, Seq, UserId};
+use tidewire_protocol::{
+    Checksum, Content, Cursor, Epoch, Event, EventId, Op, Preview, Receipt, RoomId, Seq, UserId,
+};
 use uuid::Uuid;
 
 use super::*;
-use crate::engine::{FailReason, OutboxRow, RoomRow, SearchLookup, StartRows, Write};
+use crate::engine::{FailReason, OutboxRow, OutgoingFile, RoomRow, SearchLookup, StartRows, Write};
 
 fn everything() -> Query {
     Query::Start(UserId::new("ada").unwrap())
@@ -71,8 +73,36 @@ fn enqueue(number: u64) -> Transaction {
         attempted_at: None,
         failed: None,
         options: Default::default(),
+        files: files(number),
     })));
     transaction
+}
+
+/// Each fifth message has files, one of them uploaded.
+fn files(number: u64) -> Vec<OutgoingFile> {
+    let file = |at: u64| OutgoingFile {
+        id: UploadId::from_uuid(Uuid::from_u128(u128::from(10 * number + at))),
+        name: format!("picture {at}.jpg"),
+        content_type: "image/jpeg".into(),
+        size: 1_000 + at,
+        sha256: Checksum::new([7; 32]),
+        width: Some(640),
+        height: Some(480),
+        duration_ms: None,
+        preview: Some(Preview { format: "thumbhash".into(), data: "AAAA".into() }),
+        path: Default::default(),
+        sent: if at == 0 { 1_000 } else { 0 },
+        uploaded: at == 0,
+        key: (at == 0).then(|| FileKey::new("a".repeat(32)).unwrap()),
+    };
+    if number.is_multiple_of(5) { vec![file(0), file(1)] } else { Vec::new() }
+}
+
+/// What is on disk, wherever that is.
+fn anywhere(mut rows: StartRows) -> StartRows {
+    let files = rows.outbox.iter_mut().flat_map(|row| &mut row.files);
+    files.for_each(|file| file.path = Default::default());
+    rows
 }
 
 /// An account with some rooms, and pending sends on several pages, one of them attempted and one failed.

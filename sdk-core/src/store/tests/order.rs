@@ -34,9 +34,9 @@ async fn a_released_store_is_opened_by_a_read_that_may_overtake_too() {
     let query = || Query::Event(room(3), id(300_007));
     assert!(load(&store, query()).await.is_ok());
     let (done, released) = tokio::sync::oneshot::channel();
-    store.release(move || {
+    store.releasing(move || {
         let _ = done.send(());
-    });
+    })();
     released.await.unwrap();
     let names = || {
         let mut names: Vec<String> = std::fs::read_dir(folder.path())

@@ -155,8 +155,12 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         }
         Request::Ops(room, body) => ("POST", format!("/v1/rooms/{room}/ops"), Some(json(body))),
         Request::Search(search) => ("GET", format!("/v1/search?{}", search_query(search)), None),
+        Request::File(key) => ("GET", format!("/v1/files/{key}"), None),
         Request::Profiles(body) => ("POST", "/v1/profiles:batch".into(), Some(json(body))),
         Request::UpdateProfile(body) => ("PUT", "/v1/profile".into(), Some(json(body))),
+        Request::BeginUpload(body) => ("POST", "/v1/uploads".into(), Some(json(body))),
+        Request::CompleteUpload(id) => ("POST", format!("/v1/uploads/{id}/complete"), None),
+        Request::CancelUpload(id) => ("DELETE", format!("/v1/uploads/{id}"), None),
     }
 }
 
@@ -200,7 +204,12 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         }
         Request::Ops(..) => Response::Ops(serde_json::from_str(text)?),
         Request::Search(_) => Response::Search(serde_json::from_str(text)?),
+        Request::File(_) => Response::File(serde_json::from_str(text)?),
         Request::Profiles(_) => Response::Profiles(serde_json::from_str(text)?),
         Request::UpdateProfile(_) => Response::Profile(serde_json::from_str(text)?),
+        Request::BeginUpload(_) | Request::CompleteUpload(_) => {
+            Response::Upload(serde_json::from_str(text)?)
+        }
+        Request::CancelUpload(_) => Response::Done,
     })
 }

@@ -38,6 +38,19 @@ enum Stage {
         let world: Int?
         let url: String?
         let token: String?
+        let room: String?
+        let sha256: String?
+    }
+
+    /// `from` sends `to` a file of so many bytes in their direct room.
+    static func file(
+        from: String, to: String, bytes: UInt64
+    ) async throws -> (room: String, sha256: String) {
+        let answer = try await post("files?from=\(from)&to=\(to)&bytes=\(bytes)")
+        guard let room = answer.room, let sha256 = answer.sha256 else {
+            throw Trouble("the stage sends no file")
+        }
+        return (room, sha256)
     }
 
     static func token(_ user: String, seconds: Int = 3_600) async throws -> String {

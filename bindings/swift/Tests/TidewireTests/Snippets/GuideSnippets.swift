@@ -389,3 +389,19 @@ func findRoom(with peer: String, _ client: TidewireClient) async throws -> Room?
     }
 }
 // end snippet
+
+// snippet: files
+func open(_ attachment: Attachment, with client: TidewireClient) async throws -> URL {
+    let download = try client.download(attachment)
+    let telling = Task {
+        for try await step in download.progress { print("\(step.bytes) of \(step.size) bytes") }
+    }
+    defer { telling.cancel() }
+    let file = try await download.file()
+    // Under the name that its sender gave it, where the app keeps what it shares.
+    let copy = FileManager.default.temporaryDirectory.appendingPathComponent(attachment.name)
+    try? FileManager.default.removeItem(at: copy)
+    try FileManager.default.copyItem(at: file.url, to: copy)
+    return copy
+}
+// end snippet

@@ -172,7 +172,7 @@ impl Window {
                 (None, Some(id)) => MessageState::Waiting(id),
                 (None, None) => MessageState::Sending,
             };
-            if row.failed.is_some() && row.holds() {
+            if row.failed.is_some() && row.holds() || row.failed.is_none() && row.holds_place() {
                 holder.get_or_insert(row.op.id);
             }
             // Somebody else's event may have this id: then that has the row, and this is to fail.

@@ -8,6 +8,7 @@ package dev.tidewire
  * @property server the server.
  * @property messagesInMemory messages in memory.
  * @property files the files of the disk tier.
+ * @property downloads the downloaded files of messages.
  * @property firstByteMs from opening to the first byte from the server; null yet without one.
  * @property firstListMs from opening until the list of rooms was known, from disk or from the server.
  * @property interactiveMs from opening until the first timeline had its rows: the first screen.
@@ -19,6 +20,7 @@ public data class CacheReport(
     val server: TierReport,
     val messagesInMemory: Long,
     val files: Sizes,
+    val downloads: DownloadReport,
     val firstByteMs: Long?,
     val firstListMs: Long?,
     val interactiveMs: Long?,
@@ -66,6 +68,24 @@ public data class Sizes(
     val database: Long,
     val log: Long,
     val outbox: Long,
+)
+
+/**
+ * What became of the files that the app wanted, since the client was opened.
+ *
+ * @property fromDisk files that were on the device already.
+ * @property fromServer files that were fetched.
+ * @property files files that are kept now.
+ * @property bytes bytes of files that are kept, and of parts of others: at most
+ *   [Settings.fileCacheBytes], and what the app holds beyond that.
+ * @property received bytes of files that were received.
+ */
+public data class DownloadReport(
+    val fromDisk: Long,
+    val fromServer: Long,
+    val files: Long,
+    val bytes: Long,
+    val received: Long,
 )
 
 /**

@@ -26,6 +26,7 @@ package dev.tidewire
  * @property replies what stands in its own thread.
  * @property changing whether an edit, a deletion or a reaction of the user's is shown here that is
  *   still on its way. If the server refuses it, it goes again.
+ * @property attachments the files that it lists, in its sender's order.
  */
 public data class Message(
     val id: String,
@@ -47,6 +48,7 @@ public data class Message(
     val thread: String? = null,
     val replies: Replies? = null,
     val changing: Boolean = false,
+    val attachments: List<Attachment> = emptyList(),
 )
 
 /**

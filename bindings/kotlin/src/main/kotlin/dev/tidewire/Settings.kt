@@ -30,6 +30,8 @@ import kotlin.time.Duration
  * @property cacheBytes bytes of messages kept on disk: at least 1,000,000 (256 MiB). Above it the
  *   oldest messages of the rooms that were not opened for longest go first, but for the newest 50 of
  *   each room; pending sends never do. What went is fetched again when somebody scrolls there.
+ * @property fileCacheBytes bytes of downloaded files kept on disk: at least 1,000,000 (256 MiB). Above
+ *   it those that were not used for longest go first; one that the app holds never does.
  * @property memoryBytes bytes of messages kept in memory, of all open timelines together: at least
  *   1,000,000 (24 MiB). Above it timelines that were not opened or scrolled lately keep their newest
  *   page only; the rest of it comes again by [Timeline.loadOlder].
@@ -54,6 +56,7 @@ public data class Settings(
     val maxMessagesPerRoom: Int? = null,
     val cacheTtl: Duration? = null,
     val cacheBytes: Long? = null,
+    val fileCacheBytes: Long? = null,
     val memoryBytes: Long? = null,
     val spread: Duration? = null,
     val outboxCapacity: Int? = null,

@@ -114,6 +114,20 @@ public class TidewireClient private constructor(
     }
 
     /**
+     * Gets a file of a message, unless it is on this device already. The client begins at once and
+     * carries it through: in every mode but offline, on from what is there after a cut or a restart, and
+     * not while the app is suspended. Several downloads of one file are one; at most 3 files come at a
+     * time, those asked for first before the others. What came is kept for as long as
+     * [Settings.fileCacheBytes] allows. Returns at once. Close what it gives.
+     *
+     * @throws TidewireException `InvalidText`; `InvalidId` if the key or the checksum is none; `Closed`.
+     */
+    public fun download(attachment: Attachment): Download {
+        val file = attachment.toFfi()
+        return Download(translated { live().download(file) }, this)
+    }
+
+    /**
      * What is unread of all rooms together, for a badge: at first as it is, then each newer number,
      * without those that were passed meanwhile. Of rooms that the user is in and has not archived;
      * muted ones count only what mentions the user. From memory. Ends when the client is closed. Fails

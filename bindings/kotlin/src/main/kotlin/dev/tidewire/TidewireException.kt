@@ -180,6 +180,21 @@ public sealed class TidewireException(
         public val pending: Long,
     ) : TidewireException(told)
 
+    /** What came of a file is not what its message says, twice. What came is deleted. */
+    public class FileDamaged internal constructor(
+        told: Told,
+    ) : TidewireException(told)
+
+    /**
+     * The file has [size] bytes, and at most [most] are kept of all files together: see
+     * [Settings.fileCacheBytes].
+     */
+    public class FileTooLarge internal constructor(
+        told: Told,
+        public val size: Long,
+        public val most: Long,
+    ) : TidewireException(told)
+
     /**
      * The app said that it is suspended, and this needs the disk or the network: say that it is in
      * the foreground or the background first, with [TidewireClient.setAppState].

@@ -22,6 +22,13 @@ internal object Stage {
         return text("token", post("/tokens?user=$name&seconds=$seconds"))
     }
 
+    /** [from] sends [to] a file of so many bytes in their direct room. Gives the room and the SHA-256. */
+    fun file(from: String, to: String, bytes: Int): Pair<String, String> {
+        fun name(user: String) = URLEncoder.encode(user, Charsets.UTF_8)
+        val answer = post("/files?from=${name(from)}&to=${name(to)}&bytes=$bytes")
+        return text("room", answer) to text("sha256", answer)
+    }
+
     internal fun post(path: String): String {
         val control =
             System.getenv("TIDEWIRE_STAGE") ?: error(

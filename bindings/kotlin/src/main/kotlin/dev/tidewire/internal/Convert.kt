@@ -57,6 +57,7 @@ internal fun Settings.toFfi(): FfiSettings =
         maxMessagesPerRoom = maxMessagesPerRoom?.toUInt(),
         cacheTtlMs = cacheTtl?.ms(),
         cacheBytes = cacheBytes?.coerceAtLeast(0)?.toULong(),
+        fileCacheBytes = fileCacheBytes?.coerceAtLeast(0)?.toULong(),
         memoryBytes = memoryBytes?.coerceAtLeast(0)?.toULong(),
         spreadMs = spread?.ms(),
         outboxCapacity = outboxCapacity?.toUInt(),
@@ -199,6 +200,7 @@ internal fun FfiCacheReport.toApi(): CacheReport =
         messagesInMemory = messagesInMemory.toLong(),
         files =
             files.run { Sizes(used.toLong(), database.toLong(), log.toLong(), outbox.toLong()) },
+        downloads = downloads.toApi(),
         firstByteMs = firstByteMs?.toLong(),
         firstListMs = firstListMs?.toLong(),
         interactiveMs = interactiveMs?.toLong(),

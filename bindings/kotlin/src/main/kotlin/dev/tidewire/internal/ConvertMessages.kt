@@ -56,6 +56,7 @@ internal fun FfiMessage.toApi(): Message =
         thread = thread,
         replies = replies?.run { Replies(count.toLong(), lastAtMs) },
         changing = changing,
+        attachments = attachments.map { it.toApi() },
     )
 
 private fun FfiChanged.toApi(): Changed = Changed(seq?.toLong(), atMs)

@@ -38,6 +38,9 @@ internal fun FfiException.toApi(): TidewireException {
             TidewireException.Refused(told, code, reason, retryAfterMs?.toLong()?.milliseconds)
         is FfiException.AuthRequired -> TidewireException.AuthRequired(told, reason)
         is FfiException.PendingSends -> TidewireException.PendingSends(told, pending.toLong())
+        is FfiException.FileDamaged -> TidewireException.FileDamaged(told)
+        is FfiException.FileTooLarge ->
+            TidewireException.FileTooLarge(told, size.toLong(), most.toLong())
         is FfiException.Suspended -> TidewireException.Suspended(told)
         is FfiException.Closed -> TidewireException.Closed()
         is FfiException.AlreadyWaiting -> TidewireException.AlreadyCollected()

@@ -1,6 +1,7 @@
 package dev.tidewire.examples
 
 import dev.tidewire.AppState
+import dev.tidewire.Attachment
 import dev.tidewire.Budget
 import dev.tidewire.ClientEvent
 import dev.tidewire.Fact
@@ -35,6 +36,9 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.combine
 import kotlinx.coroutines.launch
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.StandardCopyOption.REPLACE_EXISTING
 import java.util.Date
 
 // snippet: open
@@ -324,5 +328,17 @@ suspend fun say(room: Room, text: String): String? =
         "${full.capacity} messages wait already"
     } catch (error: TidewireException) {
         error.message
+    }
+// end
+
+// snippet: files
+suspend fun open(client: TidewireClient, attachment: Attachment, shared: Path): Path =
+    client.download(attachment).use { download ->
+        coroutineScope {
+            launch { download.progress.collect { println("${it.bytes} of ${it.size} bytes") } }
+            // Under the name that its sender gave it, where the app keeps what it shares.
+            val copy = shared.resolve(attachment.name)
+            download.file().use { file -> Files.copy(file.path, copy, REPLACE_EXISTING) }
+        }
     }
 // end
