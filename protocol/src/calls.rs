@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AppState, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy, Profile,
     ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId,
-    Watch, ephemeral, limits,
+    Watch, ephemeral, limits, upload,
 };
 
 /// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts
@@ -110,6 +110,9 @@ pub struct SyncResponse<E = Event> {
         skip_serializing_if = "ephemeral::is_default_members"
     )]
     pub ephemeral_members: u32,
+    /// Largest file that the server takes, in bytes.
+    #[serde(default = "upload::default_bytes", skip_serializing_if = "upload::is_default_bytes")]
+    pub max_upload_bytes: u64,
     /// News of the rooms that the request watches; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
@@ -144,6 +147,9 @@ pub struct Bootstrap<E = Event> {
         skip_serializing_if = "ephemeral::is_default_members"
     )]
     pub ephemeral_members: u32,
+    /// Largest file that the server takes, in bytes.
+    #[serde(default = "upload::default_bytes", skip_serializing_if = "upload::is_default_bytes")]
+    pub max_upload_bytes: u64,
     /// How long event ids are remembered, in ms.
     pub idempotency_window_ms: u64,
     /// The server's clock, in ms since 1970-01-01 UTC.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AppState, Cursor, Ephemeral, Epoch, Event, Page, Policy, ReceiptUpdate, RoomId, RoomOps,
     RoomState, Sent, Seq, SyncRequest, SyncResponse, TypingUpdate, UserId, WireError, ephemeral,
+    upload,
 };
 
 /// What a client sends.
@@ -122,7 +123,7 @@ pub enum ServerFrame<E = Event> {
     /// The answer to `send`.
     Sent(Sent),
     /// The answer to `sync`.
-    Synced(Synced<E>),
+    Synced(Box<Synced<E>>),
     /// Presence and typing in watched rooms: first of all members, then what changes.
     Ephemeral(Ephemeral),
     /// The audience or the policy has changed.
@@ -176,6 +177,9 @@ pub struct Welcome {
         skip_serializing_if = "ephemeral::is_default_members"
     )]
     pub ephemeral_members: u32,
+    /// Largest file that the server takes, in bytes.
+    #[serde(default = "upload::default_bytes", skip_serializing_if = "upload::is_default_bytes")]
+    pub max_upload_bytes: u64,
     /// How long event ids are remembered, in ms.
     pub idempotency_window_ms: u64,
     /// The server's clock, in ms since 1970-01-01 UTC.

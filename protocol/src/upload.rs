@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Checksum, FileKey, InvalidFile, UploadId, check_content_type, check_file_name};
+use crate::{
+    Checksum, FileKey, InvalidFile, UploadId, check_content_type, check_file_name, limits,
+};
 
 /// `POST /v1/uploads`: begins an upload, or goes on with it. A repeat, which is the way to fresh addresses
 /// too, says what the store has already. Answers with the [`Upload`].
@@ -106,6 +108,14 @@ impl std::fmt::Debug for FileAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "FileAccess(expires in {:?} ms)", self.expires_in_ms)
     }
+}
+
+pub(crate) fn default_bytes() -> u64 {
+    limits::UPLOAD_BYTES
+}
+
+pub(crate) fn is_default_bytes(bytes: &u64) -> bool {
+    *bytes == limits::UPLOAD_BYTES
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -86,6 +86,7 @@ pub(crate) async fn sync(
         policy: audience.policy,
         now: clock::now_ms(),
         ephemeral_members: app.presence.members(),
+        max_upload_bytes: app.files.max_bytes(),
         ephemeral,
     })
 }

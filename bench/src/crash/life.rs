@@ -41,6 +41,8 @@ impl Scene {
         // Bob made them, so that he may send Ada away.
         let room = simulation.add_room([BOB, ADA]);
         let other = simulation.add_room([BOB, ADA]);
+        // So that files have several.
+        simulation.server.upload_part_bytes = 1_000;
         let promises = Promises::of(ADA);
         Self { simulation, promises, switch, room, other }
     }

@@ -16,6 +16,8 @@ use tidewire_protocol::{DeleteContent, EditContent, ReactionContent};
 pub enum Act {
     /// A message.
     Send,
+    /// One with files.
+    SendFiles,
     /// One that quotes another.
     Reply,
     /// Another text for a message.
@@ -40,8 +42,9 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Send,
+        Self::SendFiles,
         Self::Reply,
         Self::Edit,
         Self::Delete,
@@ -68,9 +71,11 @@ enum Gone {
 struct Said {
     room: RoomId,
     id: EventId,
-    /// Whether it holds nothing up if it fails: then others may overtake it.
+    /// Whether it holds nothing up if it fails, or waits for files: then others may overtake it.
     aside: bool,
     text: String,
+    /// How many files it has.
+    files: usize,
     send: CommandId,
     edits: Vec<(String, CommandId)>,
     gone: Vec<(Gone, CommandId)>,
@@ -103,10 +108,16 @@ impl Promises {
         let text = format!("number {}", self.number);
         match act {
             Act::Send => self.say(simulation, room, MessageContent::of_text(text), false),
+            Act::SendFiles => self.say_with_files(simulation, room, text),
             Act::Reply => {
-                let reply_to = self.target(simulation, room).map(|at| self.said[at].id);
+                let target = self.target(simulation, room);
+                let reply_to = target.map(|at| self.said[at].id);
                 let content = MessageContent { reply_to, ..MessageContent::of_text(text) };
                 self.say(simulation, room, content, false);
+                // It waits for what it quotes.
+                if let (Some(at), Some(reply)) = (target, self.said.len().checked_sub(1)) {
+                    self.said[reply].aside |= self.said[at].aside;
+                }
             }
             Act::Edit => {
                 let Some(at) = self.target(simulation, room) else { return };
@@ -191,6 +202,29 @@ impl Promises {
             id,
             aside: skip,
             text: message.text,
+            files: 0,
+            send,
+            edits: Vec::new(),
+            gone: Vec::new(),
+            marks: Vec::new(),
+        });
+    }
+
+    /// Every other one does not hold its place: then others may overtake it.
+    fn say_with_files(&mut self, simulation: &mut Simulation, room: RoomId, text: String) {
+        let ordered = self.number.is_multiple_of(2);
+        let options = SendOptions { ordered, ..SendOptions::default() };
+        let byte = self.number.to_le_bytes()[0];
+        let files = vec![vec![byte; 2_500], vec![byte; 10]];
+        let count = files.len();
+        let mut client = simulation.client(self.client);
+        let (id, send) = client.send_files(room, &text, files, options);
+        self.said.push(Said {
+            room,
+            id,
+            aside: !ordered,
+            text,
+            files: count,
             send,
             edits: Vec::new(),
             gone: Vec::new(),
@@ -229,6 +263,10 @@ impl Promises {
             self.check_said(simulation, said)?;
         }
         self.check_order(simulation)?;
+        let copies = simulation.client(self.client).look().copies.len();
+        if copies > 0 {
+            return broken(format!("{copies} copies of files are left"));
+        }
         let user = simulation.client(self.client).user();
         for (room, seq, command) in &self.read {
             let receipts = &simulation.server.rooms[room].receipts;
@@ -319,8 +357,11 @@ impl Promises {
         }
         let edits = said.edits.iter().map(|(text, command)| (text, *command));
         let may = self.possible(simulation, Some(&said.text), edits);
-        let text = now.content.parse::<MessageContent>().map(|content| content.text);
-        let text = text.unwrap_or_default();
+        let MessageContent { text, attachments, .. } = now.content.parse().unwrap_or_default();
+        if attachments.len() != said.files {
+            let (has, files) = (attachments.len(), said.files);
+            return broken(format!("{id} lists {has} files, it should list {files}"));
+        }
         if !may.contains(&Some(&text)) {
             return broken(format!("{id} says {text:?}, it should say one of {may:?}"));
         }

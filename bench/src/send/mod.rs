@@ -3,6 +3,7 @@
 
 mod drain;
 mod echo;
+mod upload;
 
 use tidewire_server::{Config, Server};
 
@@ -20,30 +21,33 @@ pub struct Plan {
     pub repeats: usize,
     /// Messages that are queued without a network.
     pub queued: usize,
+    /// Bytes of the file that is uploaded, and how often its network is cut.
+    pub upload: (u64, u64),
 }
 
 impl Plan {
     /// What the goals speak of.
     pub fn full() -> Self {
-        Self { sends: 500, repeats: 7, queued: 1_000 }
+        Self { sends: 500, repeats: 7, queued: 1_000, upload: (20 * upload::PART, 5) }
     }
 
     /// Some seconds long: it runs, and says nothing of the goals.
     pub fn quick() -> Self {
-        Self { sends: 20, repeats: 3, queued: 120 }
+        Self { sends: 20, repeats: 3, queued: 120, upload: (3 * upload::PART, 1) }
     }
 }
 
 /// What the figures are of.
 pub fn setting(plan: Plan) -> String {
-    let Plan { sends, repeats, queued } = plan;
+    let Plan { sends, repeats, queued, upload: (bytes, cuts) } = plan;
     format!(
         "A client through its public face, with its store on disk and a room open. Echo: from the call of `send` to the \
          first update of the timeline, {sends} times in each of {repeats} repeats, without a network, so that nothing else \
          uses the disk, on the program's main thread and again in a task, from where the bindings call; bare: one INSERT of the same row into the SDK's own table, in a transaction, WAL and \
          `synchronous = FULL`, alternating with it. Medians of the repeats. Queue: {queued} messages sent into one open room \
          without a network, then the network is back; the server is in this process, and lets everybody send as much as \
-         they like."
+         they like. Upload: a file of {bytes} bytes over a proxy that counts what reaches the server, and cuts all \
+         connections {cuts} times on the way; parts of 1 MiB."
     )
 }
 
@@ -85,6 +89,21 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
         figures.put(name("leave_per_second"), of(|drain| drain.rate), "1/s", Goal::None);
         figures.put(name("queue_per_second"), of(|drain| drain.queueing), "1/s", Goal::None);
     }
+    eprintln!("a file over a network that is cut");
+    let (size, cuts) = plan.upload;
+    let upload = upload::measure(&server, folder.path(), plan.upload).await?;
+    let (file, part) = (size as f64, upload::PART as f64);
+    let most = file + cuts as f64 * part;
+    figures.put("upload.file_bytes", file, "B", Goal::None);
+    figures.put("upload.cuts", cuts as f64, "", Goal::None);
+    figures.put("upload.bytes_sent", upload.bytes, "B", Goal::AtMost(most));
+    figures.put(
+        "upload.parts_repeated",
+        (upload.bytes - file) / part,
+        "",
+        Goal::AtMost(cuts as f64),
+    );
+    figures.put("upload.seconds", upload.seconds, "s", Goal::None);
     server.stop().await;
     Ok(figures)
 }

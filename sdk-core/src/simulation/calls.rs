@@ -129,6 +129,7 @@ impl ModelServer {
             policy: self.policy,
             now: self.clock,
             ephemeral_members: self.ephemeral_members,
+            max_upload_bytes: self.max_upload_bytes,
             ephemeral: request.watch.and_then(|_| self.ephemeral.take()),
         })
     }

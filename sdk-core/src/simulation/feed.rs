@@ -106,6 +106,7 @@ impl ModelServer {
             online: self.online,
             policy: self.policy,
             ephemeral_members: self.ephemeral_members,
+            max_upload_bytes: self.max_upload_bytes,
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: self.clock,
         })

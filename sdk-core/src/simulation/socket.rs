@@ -87,6 +87,7 @@ impl ModelServer {
                     online: self.online,
                     policy: self.policy,
                     ephemeral_members: self.ephemeral_members,
+                    max_upload_bytes: self.max_upload_bytes,
                     idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
                     now: self.clock,
                 })];
@@ -122,7 +123,7 @@ impl ModelServer {
                     Ok(response) => (Some(response), None),
                     Err(error) => (None, Some(error)),
                 };
-                vec![ServerFrame::Synced(Synced { request, response, error })]
+                vec![ServerFrame::Synced(Box::new(Synced { request, response, error }))]
             }
             ClientFrame::Receipts { receipts } => match self.put_receipts(user, receipts) {
                 Ok(()) => Vec::new(),

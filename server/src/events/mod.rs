@@ -210,6 +210,7 @@ impl Session {
             online: audience.online,
             policy: audience.policy,
             ephemeral_members: self.app.presence.members(),
+            max_upload_bytes: self.app.files.max_bytes(),
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: clock::now_ms(),
         };

@@ -182,6 +182,11 @@ impl Files {
         self.folder.as_ref()
     }
 
+    /// Largest file that is taken, in bytes.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// Whether a key alone opens a file.
     pub(crate) fn is_open(&self) -> bool {
         self.cdn_url.is_some()

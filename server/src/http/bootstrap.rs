@@ -27,6 +27,7 @@ pub(super) async fn bootstrap(
         online: audience.online,
         policy: audience.policy,
         ephemeral_members: app.presence.members(),
+        max_upload_bytes: app.files.max_bytes(),
         idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
         now: clock::now_ms(),
         user,

@@ -275,6 +275,7 @@ impl Session {
             online: audience.online,
             policy: audience.policy,
             ephemeral_members: self.app.presence.members(),
+            max_upload_bytes: self.app.files.max_bytes(),
             idempotency_window_ms: limits::IDEMPOTENCY_WINDOW_MS,
             now: clock::now_ms(),
         });
@@ -307,7 +308,7 @@ impl Session {
             Ok(response) => Synced { request, response: Some(response), error: None },
             Err(error) => Synced { request, response: None, error: Some(error) },
         };
-        self.peer.send(&Outbound::Synced(synced)).await
+        self.peer.send(&Outbound::Synced(Box::new(synced))).await
     }
 
     async fn tell_audience(&mut self) -> Result<(), End> {

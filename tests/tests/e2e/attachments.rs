@@ -250,6 +250,18 @@ async fn a_file_that_can_not_be_sent_is_a_typed_error_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_above_the_limit_of_this_server_is_refused_before_it_is_copied() {
+    let world = World::start_with(&["--ops-per-second=0", "--max-upload-bytes=1000"]).await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let room = ada.create_room(&[]).await;
+    let files = json!([{ "path": file(world.folder(), "large.bin", 1_001) }]);
+    let ask = json!({"cmd": "send_files", "room": room, "files": files});
+    let told = ada.ask(ask).await.unwrap_err();
+    assert_eq!(told["error"], "file_too_large", "{told}");
+    assert!(told["message"].as_str().unwrap().contains("1000 bytes"), "{told}");
+}
+
+#[tokio::test]
 async fn a_copy_that_somebody_deletes_fails_its_message_and_holds_nobody_for_good() {
     let scene = Scene::begin().await;
     scene.ada.ceiling("offline").await;

@@ -97,6 +97,15 @@ impl Scene {
         let question = match kind {
             "send" => json!({"cmd": "send", "room": room, "text": text}),
             "reply" => json!({"cmd": "send", "room": room, "text": text, "reply_to": target}),
+            "send_files" => {
+                let path = self.world.folder().join("a file.txt");
+                std::fs::write(&path, text.as_bytes()).unwrap();
+                let files = json!([{ "path": path }]);
+                // What is behind it tells that it is done.
+                json!({
+                    "cmd": "send_files", "room": room, "text": text, "files": files, "ordered": true,
+                })
+            }
             "edit" => json!({"cmd": "edit", "room": room, "message": target, "text": text}),
             "delete" | "cancel" => json!({"cmd": kind, "room": room, "message": target}),
             "react" => json!({"cmd": "react", "room": room, "message": target, "key": "+1"}),
@@ -115,7 +124,7 @@ impl Scene {
         }
         let what = format!("{kind} killed at step {step} in {}", self.mode);
         match kind {
-            "send" | "reply" => {
+            "send" | "reply" | "send_files" => {
                 let times = self.times(&text).await;
                 assert!(times <= 1 && (!done || times == 1), "{what}: {times} times in the log");
             }
@@ -172,6 +181,11 @@ impl Scene {
 #[tokio::test]
 async fn a_process_killed_at_any_step_of_a_send_or_a_reply_loses_and_repeats_nothing() {
     Scene::begin("real_time").await.sweep(&["send", "reply"]).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_at_any_step_of_a_send_with_a_file_loses_and_repeats_nothing() {
+    Scene::begin("real_time").await.sweep(&["send_files"]).await;
 }
 
 #[tokio::test]

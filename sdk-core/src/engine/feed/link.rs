@@ -151,7 +151,7 @@ impl Engine {
             ServerFrame::Live(live) => self.accept_live(live),
             ServerFrame::Limited { room } => self.accept_state(room, Default::default()),
             ServerFrame::Sent(sent) => self.sent(sent, true),
-            ServerFrame::Synced(synced) => self.synced(synced),
+            ServerFrame::Synced(synced) => self.synced(*synced),
             ServerFrame::Ephemeral(news) => self.take_ephemeral(news),
             ServerFrame::Policy { online, policy } => self.told_crowd(online, policy),
             ServerFrame::Ping => self.send_frame(ClientFrame::Pong),
@@ -182,6 +182,7 @@ impl Engine {
         self.hear_time(welcome.now);
         self.told_crowd(welcome.online, welcome.policy);
         self.told_ephemeral_members(welcome.ephemeral_members);
+        self.max_upload_bytes = welcome.max_upload_bytes;
         true
     }
 

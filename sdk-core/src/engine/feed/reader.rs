@@ -385,6 +385,7 @@ impl Engine {
         let watched = current.as_mut().and_then(|sync| sync.watched.take());
         let news = response.ephemeral.take();
         self.told_ephemeral_members(response.ephemeral_members);
+        self.max_upload_bytes = response.max_upload_bytes;
         self.page_came(current, response);
         // After the page: who has sent what he typed, and types again, types.
         if let Some(rooms) = watched {
@@ -461,6 +462,7 @@ impl Engine {
         self.merge_bootstrap(Some(&first), rooms);
         self.told_crowd(first.online, first.policy);
         self.told_ephemeral_members(first.ephemeral_members);
+        self.max_upload_bytes = first.max_upload_bytes;
         self.boot_next(boot, next);
     }
 

@@ -401,7 +401,7 @@ fn a_slot_given_on_the_socket_is_waited_for() {
     }
     let request = world.last_sync_frame();
     let refused = tidewire_protocol::Synced { request, response: None, error: Some(error) };
-    world.inject(ServerFrame::Synced(refused));
+    world.inject(ServerFrame::Synced(Box::new(refused)));
     let polls = world.engine.stats().polls;
     world.pass(7_999);
     assert_eq!(world.engine.stats().polls, polls);

@@ -103,6 +103,7 @@ fn nothing_overtakes_a_failed_operation_not_even_while_the_failure_is_written() 
         policy: None,
         now: world.server.clock,
         ephemeral_members: 100,
+        max_upload_bytes: 50 * 1024 * 1024,
         ephemeral: None,
     };
     world.respond(id, Ok(crate::engine::Response::Sync(response)));

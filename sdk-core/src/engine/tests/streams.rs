@@ -405,6 +405,7 @@ fn a_stream_of_another_user_is_no_stream() {
         online: 1,
         policy: None,
         ephemeral_members: 100,
+        max_upload_bytes: 50 * 1024 * 1024,
         idempotency_window_ms: 1,
         now: 0,
     };

@@ -564,3 +564,20 @@ fn too_many_files_and_what_lists_one_twice_are_refused() {
     assert!(matches!(world.replies[&command], Err(Error::InvalidOp(_))));
     assert!(world.copies.is_empty(), "nothing is left behind");
 }
+
+#[test]
+fn the_limit_that_the_server_tells_is_what_apps_hear_before_anything_is_copied() {
+    for mode in [Mode::RealTime, Mode::Polling] {
+        let (mut world, room) = world();
+        world.server.max_upload_bytes = 4_321;
+        ceiling(&mut world, Mode::Offline);
+        ceiling(&mut world, mode);
+        world.run(20_000);
+        let asked = world.command(Command::MayAttach(room));
+        assert_eq!(world.replies[&asked], Ok(Reply::UploadBytes(4_321)), "{mode:?}");
+    }
+    let (mut world, _) = world();
+    let unknown = super::model::room_id(77);
+    let asked = world.command(Command::MayAttach(unknown));
+    assert_eq!(world.replies[&asked], Err(Error::UnknownRoom(unknown)));
+}

@@ -194,6 +194,7 @@ fn a_failed_message_tells_the_servers_words_and_those_behind_it_what_they_wait_f
         policy: None,
         now: 0,
         ephemeral_members: 100,
+        max_upload_bytes: 50 * 1024 * 1024,
         ephemeral: None,
     };
     world.respond(id, Ok(crate::engine::Response::Sync(response)));
