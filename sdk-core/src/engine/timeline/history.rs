@@ -160,7 +160,7 @@ impl Engine {
             self.fetching.remove(&fetch.room);
         }
         if let Goal::Quote(id) = fetch.goal
-            && !matches!(&answer, Ok(_))
+            && answer.is_err()
             && !matches!(&answer, Err(RequestError::Refused(error)) if !error.temporary)
         {
             self.fetches.quote_unanswered(fetch.room, id);
