@@ -7,7 +7,8 @@ mod order;
 use std::path::Path;
 
 use tidewire_protocol::{
-    Checksum, Content, Cursor, Epoch, Event, EventId, Op, Preview, Receipt, RoomId, Seq, UserId,
+    Checksum, Content, Cursor, Epoch, Event, EventId, FileKey, Op, Preview, Receipt, RoomId, Seq,
+    UserId,
 };
 use uuid::Uuid;
 
