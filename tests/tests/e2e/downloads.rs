@@ -394,3 +394,24 @@ async fn a_file_that_is_another_one_is_got_twice_at_most_and_leaves_nothing() {
     wants(&ada, &file).await;
     has(&ada, &file, &whole, 2).await;
 }
+
+#[tokio::test]
+async fn whoever_has_sent_a_file_need_not_fetch_it() {
+    let world = World::start().await;
+    let network = world.network().await;
+    let setup = world.client_over(&network, "ada");
+    let ada = Agent::start(&setup).await;
+    let room = ada.create_room(&["bob"]).await;
+    let whole = bytes(2 * MIB, 10);
+    let source = world.folder().join("a secret name.bin");
+    std::fs::write(&source, &whole).unwrap();
+    let ask = json!({"cmd": "send_files", "room": room, "files": [{"path": source}]});
+    let id = ada.must(ask).await["message"].as_str().unwrap().to_owned();
+    ada.sees(&room, std::slice::from_ref(&id)).await;
+    let file = ada.message(&room, &id).json["content"]["attachments"][0].clone();
+    network.cut().await;
+    wants(&ada, &file).await;
+    has(&ada, &file, &whole, 1).await;
+    assert_eq!((report(&ada, "from_disk").await, report(&ada, "received").await), (1, 0));
+    assert_eq!(kept(&setup).len(), 1, "the copy has moved");
+}
