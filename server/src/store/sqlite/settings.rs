@@ -7,32 +7,15 @@ use tidewire_protocol::{RoomId, RoomSettings, SettingsNews, UserId};
 use super::int;
 use super::read;
 use super::writer::Tx;
+use crate::store::rules;
 use crate::store::{Entry, News, StoreError};
-
-const MUTED: i64 = 1;
-const PINNED: i64 = 2;
-const ARCHIVED: i64 = 4;
-
-fn code(settings: RoomSettings) -> i64 {
-    let RoomSettings { muted, pinned, archived } = settings;
-    [(muted, MUTED), (pinned, PINNED), (archived, ARCHIVED)]
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, bit)| bit)
-        .sum()
-}
 
 /// The settings of a column.
 pub(super) fn settings(
     row: &rusqlite::Row<'_>,
     column: usize,
 ) -> Result<RoomSettings, rusqlite::Error> {
-    let code: i64 = row.get(column)?;
-    Ok(RoomSettings {
-        muted: code & MUTED != 0,
-        pinned: code & PINNED != 0,
-        archived: code & ARCHIVED != 0,
-    })
+    Ok(rules::settings_of(row.get(column)?))
 }
 
 /// Replaces the user's settings of a room. What changes nothing writes nothing.
@@ -51,7 +34,7 @@ pub(super) fn put(
             .prepare_cached(
                 "UPDATE members SET settings = ?3, settings_ord = ?4 WHERE rk = ?1 AND user = ?2",
             )?
-            .execute((row.rk, user.as_str(), code(settings), int(tx.next_ord())))?;
+            .execute((row.rk, user.as_str(), rules::settings_code(settings), int(tx.next_ord())))?;
     }
     Ok(settings)
 }
