@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use crate::app::App;
 use crate::applier::Applier;
 use crate::auth::{KeyError, Keys};
-use crate::bus::{Bus, InProcess};
+use crate::bus::{Bus, InProcess, RedisBus};
 use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
 use crate::files::{self, Files};
@@ -300,7 +300,6 @@ async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
              PostgreSQL finds them: use a bucket (--s3-bucket), or run only this one"
         );
     }
-    let bus: Arc<dyn Bus> = Arc::new(InProcess::new(postgres::SHARDS));
     // A digest, so that the database never holds what signs.
     let mark = Sha256::new_with_prefix(b"tidewire secret\0").chain_update(keys.secret()).finalize();
     let options = postgres::Options {
@@ -310,8 +309,16 @@ async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
         instance: config.instance_id.as_deref(),
         max_members: config.max_members,
     };
-    let store = PostgresStore::open(options, bus.clone()).await;
-    let store = store.map_err(|error| StartError::Postgres { reason: error.to_string() })?;
+    let failed = |error: postgres::OpenError| StartError::Postgres { reason: error.to_string() };
+    let ready = postgres::look(&options).await.map_err(failed)?;
+    let bus: Arc<dyn Bus> = match &config.redis_url {
+        Some(url) => {
+            let bus = RedisBus::connect(url.get(), ready.epoch.as_str(), postgres::SHARDS).await;
+            bus.map_err(|problem| StartError::Redis { reason: problem.to_string() })?
+        }
+        None => Arc::new(InProcess::new(postgres::SHARDS)),
+    };
+    let store = PostgresStore::open(options, ready, bus.clone()).await.map_err(failed)?;
     Ok((Arc::new(store), bus))
 }
 

@@ -100,18 +100,34 @@ struct Open {
     _name: tokio_postgres::Client,
 }
 
+/// A database that can be served from.
+pub(crate) struct Ready {
+    /// The life of its log.
+    pub(crate) epoch: Epoch,
+    client: tokio_postgres::Client,
+}
+
+/// Looks at the database, and takes the name of this instance.
+pub(crate) async fn look(options: &Options<'_>) -> Result<Ready, OpenError> {
+    let client = migrations::connect(options.url).await?;
+    let epoch = Epoch::new(open::check(&client, options.secret).await?);
+    if let Some(name) = options.instance {
+        open::take_name(&client, name).await?;
+    }
+    Ok(Ready { epoch, client })
+}
+
 impl PostgresStore {
-    /// Looks at the database and opens the first connections.
-    pub(crate) async fn open(options: Options<'_>, bus: Arc<dyn Bus>) -> Result<Self, OpenError> {
-        let client = migrations::connect(options.url).await?;
-        let epoch = open::check(&client, options.secret).await?;
-        if let Some(name) = options.instance {
-            open::take_name(&client, name).await?;
-        }
+    /// Opens the first connections to a database that was looked at.
+    pub(crate) async fn open(
+        options: Options<'_>,
+        Ready { epoch, client }: Ready,
+        bus: Arc<dyn Bus>,
+    ) -> Result<Self, OpenError> {
         let db = database(options.url)?;
         db.open().await.map_err(|error| OpenError::Other(error.to_string()))?;
         let reader = match options.read_url {
-            Some(url) => Some(reader(url, &epoch).await?),
+            Some(url) => Some(reader(url, epoch.as_str()).await?),
             None => None,
         };
         let (workers, writing) =
@@ -125,7 +141,7 @@ impl PostgresStore {
         });
         let turns = (0..SHARDS).map(|_| Arc::default()).collect();
         let open = Mutex::new(Some(Open { workers, writing, tidying, _name: client }));
-        let (epoch, max_members) = (Epoch::new(epoch), options.max_members);
+        let max_members = options.max_members;
         Ok(Self { epoch, max_members, db, reader, bus, turns, open })
     }
 

@@ -4,7 +4,8 @@ use tidewire_services::Postgres;
 
 use super::{append, feed, fold, history, migrate, read, uploads};
 
-/// 40 rooms with 1,000 events each, in all kinds, and everything that hangs on them.
+/// 40 rooms with 1,000 events each, in all kinds, and everything that hangs on them. All of it is counted, so
+/// that the plans are the same each time.
 const FILL: &str = "
     INSERT INTO rooms(id, kind, created_by, created_at, active_at, shard, head_seq, head_ord, members)
         SELECT gen_random_uuid(), 2, 'u1', 0, n, n % 16, 1000, n * 1000, 50
@@ -30,6 +31,7 @@ const FILL: &str = "
         FROM generate_series(1, 5000) n;
     INSERT INTO attachments SELECT u.id, 1 + n % 40, 1 + n % 1000
         FROM (SELECT id, row_number() OVER () AS n FROM uploads) u;
+    SET default_statistics_target = 1000;
     ANALYZE;
 ";
 
@@ -74,7 +76,7 @@ async fn hot_queries_go_by_their_indexes() {
         ("keys", fold::KEYS, at.into(), &["reaction_counts_pkey"]),
         ("mine", fold::MINE, format!("{at}, 'u1'"), &["reactions_"]),
         ("by", fold::BY, format!("{at}, 3"), &["reactions_key"]),
-        ("repeats", append::IDS, format!("{none}, {none}"), &["rooms_id_key", "events_id"]),
+        ("repeats", append::IDS, format!("{none}, {none}"), &["events_id"]),
         (
             "named",
             append::NAMED,

@@ -10,7 +10,7 @@ use tidewire_protocol::{
 use tidewire_services::Postgres;
 use uuid::Uuid;
 
-use super::{OpenError, Options, PostgresStore, migrate};
+use super::{OpenError, Options, PostgresStore, look, migrate};
 use crate::bus::{Bus, InProcess};
 use crate::store::{Store, StoreError, conformance};
 
@@ -53,8 +53,13 @@ impl Cluster {
     ) -> Result<PostgresStore, OpenError> {
         let url = self.database(folder);
         let options = Options { url: &url, read_url: None, secret, instance, max_members: 20 };
-        PostgresStore::open(options, bus).await
+        open(options, bus).await
     }
+}
+
+async fn open(options: Options<'_>, bus: Arc<dyn Bus>) -> Result<PostgresStore, OpenError> {
+    let ready = look(&options).await?;
+    PostgresStore::open(options, ready, bus).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,7 +227,7 @@ async fn a_standby_that_lags_is_not_asked_for_what_it_lacks() {
         max_members: 20,
     };
     let bus = || Arc::new(InProcess::new(super::SHARDS));
-    let store = PostgresStore::open(options(Some(&behind)), bus()).await.unwrap();
+    let store = open(options(Some(&behind)), bus()).await.unwrap();
     store.append(room, ada(), vec![message("new")]).await.unwrap();
     let head =
         async |anchor| store.history(room, ada(), None, anchor, 10).await.unwrap().as_of.get();
@@ -237,7 +242,7 @@ async fn a_standby_that_lags_is_not_asked_for_what_it_lacks() {
     cluster.server.create("other");
     migrate(&cluster.server.url("other")).await.unwrap();
     let other = cluster.server.url("other");
-    let error = PostgresStore::open(options(Some(&other)), bus()).await.err();
+    let error = open(options(Some(&other)), bus()).await.err();
     assert!(matches!(error, Some(OpenError::OtherEpoch)), "{error:?}");
 }
 
@@ -247,7 +252,7 @@ async fn what_is_wrong_at_the_start_is_said() {
     let opened = async |url: &str| {
         let secret = b"secret";
         let options = Options { url, read_url: None, secret, instance: None, max_members: 20 };
-        PostgresStore::open(options, Arc::new(InProcess::new(super::SHARDS))).await.err().unwrap()
+        open(options, Arc::new(InProcess::new(super::SHARDS))).await.err().unwrap()
     };
     let server = &cluster.server;
     assert!(matches!(opened("nonsense").await, OpenError::Url(_)));
