@@ -119,10 +119,10 @@ impl Applier {
             let result = tokio::select! {
                 () = stop.requested() => return,
                 rung = bell.changed() => match rung {
-                    Ok(()) => self.apply().await,
+                    Ok(()) => self.apply(&mut bell).await,
                     Err(_) => return,
                 },
-                _ = poll.tick() => self.poll().await,
+                _ = poll.tick() => self.poll(&mut bell).await,
             };
             if let Err(error) = result {
                 tracing::warn!(%error, "the log could not be read, trying again in a second");
@@ -131,18 +131,23 @@ impl Applier {
     }
 
     /// Looks for what no bell has told.
-    async fn poll(&mut self) -> Result<(), StoreError> {
+    async fn poll(&mut self, bell: &mut Bell) -> Result<(), StoreError> {
         let heads = self.store.heads().await?;
         for (shard, head) in heads.iter().enumerate() {
             if head > self.hub.applied().get(shard) {
                 self.bus.ring(shard, head);
             }
         }
-        self.apply().await
+        self.apply(bell).await
     }
 
-    async fn apply(&mut self) -> Result<(), StoreError> {
+    /// Reads the shards of which the bell has told something.
+    async fn apply(&mut self, bell: &mut Bell) -> Result<(), StoreError> {
+        let told = bell.borrow_and_update().clone();
         for shard in 0..self.store.shards() {
+            if told.get(shard) <= self.hub.applied().get(shard) {
+                continue;
+            }
             loop {
                 let applied = self.hub.applied().get(shard);
                 let entries = self.store.log_after(shard, applied, BATCH).await?;

@@ -87,6 +87,35 @@ impl std::fmt::Debug for S3 {
     }
 }
 
+/// An address that may hold a password: never shown.
+///
+/// ```
+/// use tidewire_server::Secret;
+///
+/// let url = Secret::from("postgres://tidewire:secret@db/tidewire");
+/// assert_eq!(format!("{url:?}"), "Secret");
+/// ```
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 /// Everything that [`Server::start`](crate::Server::start) needs to know.
 ///
 /// ```
@@ -103,6 +132,17 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one. Default `127.0.0.1:0`.
     pub listen: SocketAddr,
+    /// Keeps the log in this PostgreSQL, as `postgres://USER:PASSWORD@HOST:5432/DATABASE`, which any number
+    /// of servers may share; `None` keeps it in the data folder. [`migrate`](crate::migrate) first.
+    pub postgres_url: Option<Secret>,
+    /// A standby of it, which is asked for history and searches first.
+    pub postgres_read_url: Option<Secret>,
+    /// The Redis or Valkey over which servers on one PostgreSQL tell each other what is new, as
+    /// `redis://:PASSWORD@HOST:6379`. Without it they hear of each other within a second.
+    pub redis_url: Option<Secret>,
+    /// What this server is called among those on one PostgreSQL; no two at a time may be called the same.
+    /// `None`, the default, takes a name that nobody else can have.
+    pub instance_id: Option<String>,
     /// The file with the secret; default `secret.key` in the data folder.
     pub secret_file: Option<PathBuf>,
     /// Who decides about modes. Default [`PolicyChoice::Capacity`].
@@ -161,6 +201,10 @@ impl Config {
         Self {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            postgres_url: None,
+            postgres_read_url: None,
+            redis_url: None,
+            instance_id: None,
             secret_file: None,
             policy: PolicyChoice::default(),
             socket_capacity: 10_000,

@@ -12,8 +12,11 @@ use tidewire_protocol::{Cursor, Epoch, ErrorCode, UserId, WireError};
 use crate::clock;
 use crate::store::Ords;
 
-/// The form written by this version.
-const VERSION: u8 = 1;
+/// The form with eight bytes for the place in each shard: of a log with one.
+const FIXED: u8 = 1;
+/// The form with as many bytes as each place needs: of a log with several. 16 places of eight bytes would
+/// make each request longer by 150.
+const PACKED: u8 = 2;
 /// Bytes of the signature: 128 bits of HMAC-SHA256.
 const MAC_BYTES: usize = 16;
 /// Bytes before the positions: version, time of issue, epoch.
@@ -73,11 +76,12 @@ impl Cursors {
 
     fn encode_at(&self, user: &UserId, ords: &Ords, issued_at: i64) -> Cursor {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + ords.len() * 8 + MAC_BYTES);
-        bytes.push(VERSION);
+        bytes.push(if ords.len() == 1 { FIXED } else { PACKED });
         bytes.extend(issued_at.to_be_bytes());
         bytes.extend(self.epoch);
-        for ord in ords.iter() {
-            bytes.extend(ord.to_be_bytes());
+        match ords.len() {
+            1 => bytes.extend(ords.get(0).to_be_bytes()),
+            _ => ords.iter().for_each(|ord| pack(ord, &mut bytes)),
         }
         let mac = self.signed(user, &bytes).finalize().into_bytes();
         bytes.extend(mac.iter().take(MAC_BYTES));
@@ -96,10 +100,12 @@ impl Cursors {
         let (version, rest) = body.split_first().ok_or_else(invalid)?;
         let (issued_at, rest) = rest.split_first_chunk::<8>().ok_or_else(invalid)?;
         let (epoch, rest) = rest.split_first_chunk::<EPOCH_BYTES>().ok_or_else(invalid)?;
-        let (ords, rest) = rest.as_chunks::<8>();
-        if *version != VERSION || !rest.is_empty() {
-            return Err(invalid());
-        }
+        let ords = match *version {
+            FIXED => fixed(rest),
+            PACKED => packed(rest),
+            _ => None,
+        };
+        let ords = ords.ok_or_else(invalid)?;
         let issued_at = i64::from_be_bytes(*issued_at);
         let age = u64::try_from(clock::now_ms().saturating_sub(issued_at)).unwrap_or(0);
         if *epoch != self.epoch
@@ -111,9 +117,37 @@ impl Cursors {
                 "the log does not reach back to this cursor: bootstrap",
             ));
         }
-        let ords = ords.iter().map(|ord| u64::from_be_bytes(*ord)).collect();
         Ok(Position { ords, issued_at })
     }
+}
+
+/// A number, seven bits a byte, the lowest first; the highest bit says that more follow.
+fn pack(mut number: u64, bytes: &mut Vec<u8>) {
+    while number > 0x7f {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn packed(bytes: &[u8]) -> Option<Ords> {
+    let (mut ords, mut number, mut shift) = (Vec::new(), 0_u64, 0);
+    for byte in bytes {
+        let part = u64::from(byte & 0x7f);
+        number |= part.checked_shl(shift).filter(|shifted| shifted >> shift == part)?;
+        if byte & 0x80 == 0 {
+            ords.push(number);
+            (number, shift) = (0, 0);
+        } else {
+            shift += 7;
+        }
+    }
+    (shift == 0).then(|| ords.into_iter().collect())
+}
+
+fn fixed(bytes: &[u8]) -> Option<Ords> {
+    let (ords, rest) = bytes.as_chunks::<8>();
+    rest.is_empty().then(|| ords.iter().map(|ord| u64::from_be_bytes(*ord)).collect())
 }
 
 /// What a caller hears whose cursor this server never gave to that user.
@@ -141,6 +175,18 @@ mod tests {
         assert!(cursor.as_str().len() <= 100, "{} bytes", cursor.as_str().len());
         let back = codec.decode(&"u".repeat(128).parse().unwrap(), &cursor).unwrap();
         assert_eq!(back.ords, ords);
+    }
+
+    #[test]
+    fn a_cursor_of_many_shards_reads_back_and_is_small() {
+        let codec =
+            Cursors::new(b"secret", &Epoch::new("e1"), 16, Duration::from_millis(1_000_000));
+        let ords = (0..16).map(|shard| 100_000 * shard).collect();
+        let cursor = codec.encode(&ada(), &ords);
+        assert!(cursor.as_str().len() <= 130, "{} bytes", cursor.as_str().len());
+        assert_eq!(codec.decode(&ada(), &cursor).unwrap().ords, ords);
+        let far = (0..16).map(|shard| u64::MAX - shard).collect();
+        assert_eq!(codec.decode(&ada(), &codec.encode(&ada(), &far)).unwrap().ords, far);
     }
 
     #[test]

@@ -50,5 +50,5 @@ mod stop;
 mod store;
 mod sync;
 
-pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3};
-pub use server::{Server, StartError};
+pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
+pub use server::{Server, StartError, migrate};

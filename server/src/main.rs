@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
 use tidewire_server::auth::Keys;
-use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Server};
+use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server};
 use tracing_subscriber::EnvFilter;
 
 /// The reference server of Tidewire.
@@ -24,6 +24,9 @@ struct Cli {
 enum Command {
     /// Runs the server until SIGTERM or SIGINT. Prints `listening on URL` once it does.
     Serve(Box<Serve>),
+    /// Brings the tables of a PostgreSQL database to this version, and ends. To be run before the first
+    /// server of a new version starts; running it twice does no harm.
+    Migrate(Migrate),
     /// Prints a token for a user, for trying things out. Works while the server runs, and before
     /// its first start.
     Token(Token),
@@ -62,10 +65,53 @@ struct Serve {
     #[arg(long, env = "TIDEWIRE_EPHEMERAL_MEMBERS", default_value_t = 100)]
     ephemeral_members: u32,
     #[command(flatten)]
+    shared: Shared,
+    #[command(flatten)]
     files: FileFlags,
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
+}
+
+#[derive(Args)]
+struct Shared {
+    /// Keeps the log in this PostgreSQL, which any number of servers may share:
+    /// `postgres://USER:PASSWORD@HOST:5432/DATABASE`. The arguments of a process can be seen by others: with a
+    /// password it is better in the environment.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
+    /// A standby of it, which is asked for history and searches first.
+    #[arg(
+        long,
+        env = "TIDEWIRE_POSTGRES_READ_URL",
+        hide_env_values = true,
+        requires = "postgres_url"
+    )]
+    postgres_read_url: Option<String>,
+    /// The Redis or Valkey over which servers on one PostgreSQL tell each other what is new:
+    /// `redis://:PASSWORD@HOST:6379`.
+    #[arg(long, env = "TIDEWIRE_REDIS_URL", hide_env_values = true, requires = "postgres_url")]
+    redis_url: Option<String>,
+    /// What this server is called among those on one PostgreSQL: no two at a time the same. Without it, it takes
+    /// a name that nobody else can have.
+    #[arg(long, env = "TIDEWIRE_INSTANCE_ID", requires = "postgres_url")]
+    instance_id: Option<String>,
+}
+
+impl Shared {
+    fn apply(self, config: &mut Config) {
+        config.postgres_url = self.postgres_url.map(Secret::from);
+        config.postgres_read_url = self.postgres_read_url.map(Secret::from);
+        config.redis_url = self.redis_url.map(Secret::from);
+        config.instance_id = self.instance_id;
+    }
+}
+
+#[derive(Args)]
+struct Migrate {
+    /// The database: `postgres://USER:PASSWORD@HOST:5432/DATABASE`.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: String,
 }
 
 #[derive(Args)]
@@ -170,6 +216,7 @@ impl Serve {
         config.max_members = self.max_members;
         config.ephemeral_members = self.ephemeral_members;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
+        self.shared.apply(&mut config);
         self.files.apply(&mut config);
         config
     }
@@ -181,6 +228,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => run(serve.config()),
         Command::Token(token) => print_token(token),
+        Command::Migrate(migrate) => run_migrate(&migrate),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -201,6 +249,17 @@ fn print_token(token: Token) -> Result<(), Failure> {
         "{}",
         keys.mint(&token.user, Duration::from_secs(token.ttl_seconds))?
     )?;
+    Ok(())
+}
+
+fn run_migrate(migrate: &Migrate) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (from, to) = runtime.block_on(tidewire_server::migrate(&migrate.postgres_url))?;
+    let mut stdout = std::io::stdout();
+    match from == to {
+        true => writeln!(stdout, "the database is at version {to} already")?,
+        false => writeln!(stdout, "the database was brought from version {from} to {to}")?,
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use axum::Router;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,8 +20,8 @@ use tokio::time::{MissedTickBehavior, timeout};
 use crate::app::App;
 use crate::applier::Applier;
 use crate::auth::{KeyError, Keys};
-use crate::bus::{Bus, InProcess};
-use crate::config::Config;
+use crate::bus::{Bus, InProcess, RedisBus};
+use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
 use crate::files::{self, Files};
 use crate::http;
@@ -33,6 +34,7 @@ use crate::rate::RateLimiter;
 use crate::stall::Stalling;
 use crate::stop::Stop;
 use crate::store::Store;
+use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{OpenError, SqliteStore};
 
 /// How long a stop waits for requests and sockets to end, before it ends them.
@@ -101,6 +103,18 @@ pub enum StartError {
         /// What the database says.
         reason: String,
     },
+    /// PostgreSQL cannot be used.
+    #[error("{reason}")]
+    Postgres {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Redis cannot be used.
+    #[error("{reason}")]
+    Redis {
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// Files cannot be kept.
     #[error("files cannot be kept: {reason}")]
     Files {
@@ -153,15 +167,19 @@ impl Server {
             tokio::task::spawn_blocking(move || Opened::open(&config)).await
         };
         // Cancelled only when the runtime is on its way down.
-        let Opened { lock, keys, bus, store, files } = opened.map_err(|error| {
-            StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
+        let Opened { lock, keys, files } = opened.map_err(|error| StartError::Database {
+            path: config.data_dir.clone(),
+            reason: error.to_string(),
         })??;
+        let (store, bus) = open_store(&config, &keys).await?;
         let bind = |source| StartError::Bind { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
-        let heads = store.heads().await.map_err(|error| StartError::Database {
-            path: config.data_dir.clone(),
-            reason: error.to_string(),
+        let heads = store.heads().await.map_err(|error| match config.postgres_url {
+            Some(_) => StartError::Postgres { reason: error.to_string() },
+            None => {
+                StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
+            }
         })?;
 
         let (stop, stopping) = Stop::channel();
@@ -247,8 +265,6 @@ impl Drop for Server {
 struct Opened {
     lock: File,
     keys: Keys,
-    bus: Arc<dyn Bus>,
-    store: Arc<dyn Store>,
     files: Files,
 }
 
@@ -259,19 +275,73 @@ impl Opened {
             Some(path) => Keys::load_or_create_file(path)?,
             None => Keys::load_or_create(&config.data_dir)?,
         };
-        let bus: Arc<dyn Bus> = Arc::new(InProcess::new(1));
-        let path = config.data_dir.join("tidewire.db");
-        let store =
-            SqliteStore::open(&path, bus.clone(), config.reader_threads, config.max_members);
-        let store = store.map_err(|error| match error {
-            OpenError::NotADatabase => StartError::NotADatabase { path },
-            OpenError::Newer { found, known } => StartError::NewerSchema { path, found, known },
-            other => StartError::Database { path, reason: other.to_string() },
-        })?;
         let files =
             Files::open(config, keys.secret()).map_err(|reason| StartError::Files { reason })?;
-        Ok(Self { lock, keys, bus, store: Arc::new(store), files })
+        Ok(Self { lock, keys, files })
     }
+}
+
+/// The log, and what rings when it grows.
+type Log = (Arc<dyn Store>, Arc<dyn Bus>);
+
+async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
+    let Some(url) = &config.postgres_url else {
+        let config = config.clone();
+        let opened = tokio::task::spawn_blocking(move || open_sqlite(&config)).await;
+        return match opened {
+            Ok(opened) => opened,
+            // Cancelled only when the runtime is on its way down.
+            Err(error) => Err(StartError::Files { reason: error.to_string() }),
+        };
+    };
+    if matches!(config.files, crate::config::FileStore::Folder) {
+        tracing::warn!(
+            "files of messages lie in this server's own folder, where no other server on the same \
+             PostgreSQL finds them: use a bucket (--s3-bucket), or run only this one"
+        );
+    }
+    // A digest, so that the database never holds what signs.
+    let mark = Sha256::new_with_prefix(b"tidewire secret\0").chain_update(keys.secret()).finalize();
+    let options = postgres::Options {
+        url: url.get(),
+        read_url: config.postgres_read_url.as_ref().map(Secret::get),
+        secret: &mark,
+        instance: config.instance_id.as_deref(),
+        max_members: config.max_members,
+    };
+    let failed = |error: postgres::OpenError| StartError::Postgres { reason: error.to_string() };
+    let ready = postgres::look(&options).await.map_err(failed)?;
+    let bus: Arc<dyn Bus> = match &config.redis_url {
+        Some(url) => {
+            let bus = RedisBus::connect(url.get(), ready.epoch.as_str(), postgres::SHARDS).await;
+            bus.map_err(|problem| StartError::Redis { reason: problem.to_string() })?
+        }
+        None => Arc::new(InProcess::new(postgres::SHARDS)),
+    };
+    let store = PostgresStore::open(options, ready, bus.clone()).await.map_err(failed)?;
+    Ok((Arc::new(store), bus))
+}
+
+fn open_sqlite(config: &Config) -> Result<Log, StartError> {
+    let bus: Arc<dyn Bus> = Arc::new(InProcess::new(1));
+    let path = config.data_dir.join("tidewire.db");
+    let store = SqliteStore::open(&path, bus.clone(), config.reader_threads, config.max_members);
+    let store = store.map_err(|error| match error {
+        OpenError::NotADatabase => StartError::NotADatabase { path },
+        OpenError::Newer { found, known } => StartError::NewerSchema { path, found, known },
+        other => StartError::Database { path, reason: other.to_string() },
+    })?;
+    Ok((Arc::new(store), bus))
+}
+
+/// Brings the tables of a PostgreSQL database to this version, and says from which version to which: 0 is
+/// an empty database. Whoever does so at the same time waits. Waits for the network.
+///
+/// # Errors
+/// [`StartError::Postgres`], which says what to do.
+pub async fn migrate(postgres_url: &str) -> Result<(usize, usize), StartError> {
+    let migrated = postgres::migrate(postgres_url).await;
+    migrated.map_err(|error| StartError::Postgres { reason: error.to_string() })
 }
 
 /// Makes the folder and takes its lock, which lasts as long as the file is open.

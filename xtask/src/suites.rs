@@ -58,7 +58,7 @@ impl Part {
             Self::All => &["--workspace"],
             Self::Protocol => &["-p", "tidewire-protocol"],
             Self::Rust => &["-p", "tidewire-protocol", "-p", "tidewire", "-p", "tidewire-ffi"],
-            Self::Server => &["-p", "tidewire-server"],
+            Self::Server => &["-p", "tidewire-server", "-p", "tidewire-services"],
             Self::EndToEnd => &["-p", "tidewire-tests"],
             Self::Kotlin | Self::Swift => &["-p", "tidewire-ffi"],
             Self::Demo => &["-p", "tidewire-bench"],
@@ -109,6 +109,13 @@ pub(crate) fn test(part: Part) -> ExitCode {
     if matches!(part, Part::All | Part::Server) {
         // The server's tests of files keep some of them there.
         steps.check("s3 server", || match setup::s3::set_up() {
+            Ok(()) => Outcome::Passed,
+            Err(why) => Outcome::Skipped(why),
+        });
+    }
+    if matches!(part, Part::All | Part::Server | Part::EndToEnd) {
+        // The tests of several servers run these.
+        steps.check("services", || match setup::services::set_up() {
             Ok(()) => Outcome::Passed,
             Err(why) => Outcome::Skipped(why),
         });

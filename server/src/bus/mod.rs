@@ -4,11 +4,13 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod in_process;
+mod redis;
 
 use tokio::sync::watch;
 
 use crate::store::Ords;
 
+pub(crate) use self::redis::RedisBus;
 pub(crate) use in_process::InProcess;
 
 /// Hears the bell: holds the highest head of each shard that was told. Bells between two looks

@@ -5,9 +5,13 @@
 //! `ord` grows within its shard in the order of commits, whatever was answered is on the disk, and
 //! each read sees one moment.
 
+pub(crate) mod checked;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod error;
+pub(crate) mod frame;
+pub(crate) mod postgres;
+pub(crate) mod rules;
 pub(crate) mod sqlite;
 
 use std::collections::BTreeMap;
@@ -53,6 +57,13 @@ impl Ords {
     pub(crate) fn raise(&mut self, shard: usize, ord: u64) {
         if let Some(place) = self.0.get_mut(shard) {
             *place = ord.max(*place);
+        }
+    }
+
+    /// Moves the place in one shard down; never up.
+    pub(crate) fn lower(&mut self, shard: usize, ord: u64) {
+        if let Some(place) = self.0.get_mut(shard) {
+            *place = ord.min(*place);
         }
     }
 

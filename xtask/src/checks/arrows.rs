@@ -11,7 +11,9 @@ use crate::workspace::{read, rust_files};
 const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("sdk-core", &["tidewire-protocol"]),
-    ("server", &["tidewire-protocol"]),
+    // The services are for its tests.
+    ("server", &["tidewire-protocol", "tidewire-services"]),
+    ("services", &[]),
     ("bindings", &["tidewire"]),
     ("bindings/bindgen", &[]),
     ("xtask", &[]),

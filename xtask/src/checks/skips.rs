@@ -11,6 +11,7 @@ const FOLDERS: &[(&str, &str, &[&str], &[&str])] = &[
     ("protocol", "rs", RUST, &[]),
     ("sdk-core", "rs", RUST, &[]),
     ("server", "rs", RUST, &[]),
+    ("services", "rs", RUST, &[]),
     ("bindings/src", "rs", RUST, &[]),
     ("bindings/tests", "rs", RUST, &[]),
     ("tests", "rs", RUST, &[]),

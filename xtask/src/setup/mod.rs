@@ -4,6 +4,7 @@
 pub(crate) mod apt;
 pub(crate) mod java;
 pub(crate) mod s3;
+pub(crate) mod services;
 pub(crate) mod swift;
 pub(crate) mod unpacked;
 mod version;

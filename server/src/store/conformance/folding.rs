@@ -74,7 +74,7 @@ pub(super) async fn history_is_folded_as_of_its_head(f: &Fixture<'_>) {
     assert_eq!(root.thread.unwrap().replies, 2);
     assert_eq!(page[3].content.as_json(), format!("{{\"thread\":\"{one}\"}}"));
     // The feed has every event as it was written.
-    let log = f.store.log_after(0, 0, 100).await.unwrap();
+    let log = f.log().await;
     assert_eq!(log.len(), 14);
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn concurrent_reactions_come_to_exact_counts(f: &Fixture<'_>) {
     let (_, count, mine, by) = &told[0];
     assert_eq!((*count, *mine, by.len()), (10, true, limits::REACTION_USERS));
     // The log says the same: those added less those removed.
-    let log = f.store.log_after(0, 0, 10_000).await.unwrap();
+    let log = f.log().await;
     let mut sum = 0;
     for entry in log {
         if let crate::store::News::Event(event) = entry.news

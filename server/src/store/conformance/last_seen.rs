@@ -12,7 +12,7 @@ pub(super) async fn a_user_was_last_seen_at_the_latest_moment_told(fixture: &Fix
     let seen = fixture.store.last_seen(asked.clone()).await.unwrap();
     assert_eq!(seen, [Some(5_000), None, Some(3_000)], "in the order asked");
     fixture.store.close().await;
-    let again = (fixture.open)(fixture.folder);
+    let again = fixture.reopened().await;
     assert_eq!(again.last_seen(asked).await.unwrap(), seen);
     again.close().await;
 }

@@ -12,26 +12,28 @@ mod search;
 mod settings;
 mod uploads;
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tidewire_protocol::{
     Content, DeleteContent, EditContent, ErrorCode, Event, EventId, EventKind, HistoryAnchor,
     MessageContent, NewRoom, Op, OpOutcome, ReactionContent, RoomId, RoomKind, Seq, UserId,
 };
 use uuid::Uuid;
 
-use super::{Appended, EventJson, FeedPage, FeedQuery, Ords, Store, StoreError};
+use super::{Appended, Entry, EventJson, FeedPage, FeedQuery, Ords, Store, StoreError};
 
 /// Opens the store of a folder; the same folder again is the same database.
-type Opener<'a> = &'a dyn Fn(&Path) -> Arc<dyn Store>;
+type Opener<'a> = &'a dyn Fn(PathBuf) -> BoxFuture<'static, Arc<dyn Store>>;
 
 macro_rules! promises {
     ($open:expr, $($module:ident :: $promise:ident),* $(,)?) => {
         $(
             eprintln!("promise: {}", stringify!($promise));
             let folder = tempfile::tempdir().unwrap();
-            let store = $open(folder.path());
+            let store = $open(folder.path().to_owned()).await;
             $module::$promise(&Fixture { store: store.clone(), folder: folder.path(), open: $open })
                 .await;
             store.close().await;
@@ -219,6 +221,31 @@ impl Fixture<'_> {
         last
     }
 
+    /// All that stands in the log, shard by shard.
+    async fn log(&self) -> Vec<Entry> {
+        let mut log = Vec::new();
+        for shard in 0..self.store.shards() {
+            log.extend(self.store.log_after(shard, 0, 100_000).await.unwrap());
+        }
+        log
+    }
+
+    /// In which shard each room stands.
+    async fn shards(&self) -> HashMap<RoomId, usize> {
+        self.log().await.iter().map(|entry| (entry.room, entry.shard)).collect()
+    }
+
+    /// What stands in the log of a room's shard after a place.
+    async fn log_after(&self, room: RoomId, from: &Ords, limit: usize) -> Vec<Entry> {
+        let shard = self.shards().await[&room];
+        self.store.log_after(shard, from.get(shard), limit).await.unwrap()
+    }
+
+    /// Opens the same database again.
+    async fn reopened(&self) -> Arc<dyn Store> {
+        (self.open)(self.folder.to_owned()).await
+    }
+
     async fn page(&self, name: &str, from: &Ords, limit: usize) -> FeedPage {
         self.store.feed_page(query(name, from, limit)).await.unwrap()
     }
@@ -232,6 +259,11 @@ fn query(name: &str, from: &Ords, limit: usize) -> FeedQuery {
         room_limit: limit,
         have: Default::default(),
     }
+}
+
+/// How many places of the log are taken.
+fn places(heads: &Ords) -> u64 {
+    heads.iter().sum()
 }
 
 fn error<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreError {

@@ -1,75 +1,19 @@
 //! How an event gets into the log of its room, once, and what a repeat is answered.
 
 use rusqlite::OptionalExtension;
-use sha2::{Digest, Sha256};
 use tidewire_protocol::OpOutcome::Accepted;
 use tidewire_protocol::{
-    Attachment, Content, ErrorCode, EventId, EventKind, InvalidOp, Op, OpOutcome, OpResult, Role,
-    RoomId, Seq, UserId, WireError,
+    Content, ErrorCode, EventId, EventKind, Op, OpOutcome, OpResult, Role, RoomId, Seq, UserId,
 };
 
-use super::changes::{self, Concern, Effect};
+use super::changes;
 use super::int;
 use super::read::{self, RoomRow};
 use super::search;
 use super::uploads;
 use super::writer::Tx;
+use crate::store::checked::{Checked, Effect, id_taken, payload_hash, refuse};
 use crate::store::{Appended, StoreError};
-
-/// An operation with all that can be known of it without the database.
-pub(super) struct Checked {
-    op: Op,
-    hash: [u8; 32],
-    invalid: Option<InvalidOp>,
-    concern: Concern,
-    mentions: Vec<UserId>,
-    files: Vec<Attachment>,
-}
-
-impl Checked {
-    pub(super) fn new(op: Op) -> Self {
-        let invalid = op.validate().err();
-        let mentions = if invalid.is_none() { mentions_of(&op) } else { Vec::new() };
-        let files = if invalid.is_none() { files_of(&op) } else { Vec::new() };
-        let concern = if invalid.is_none() { Concern::of(&op) } else { Concern::Nothing };
-        Self { hash: payload_hash(&op.kind, &op.content), invalid, concern, mentions, files, op }
-    }
-}
-
-/// Whom a valid operation calls by name.
-fn mentions_of(op: &Op) -> Vec<UserId> {
-    #[derive(serde::Deserialize)]
-    struct Mentions {
-        #[serde(default)]
-        mentions: Vec<UserId>,
-    }
-    if op.kind != EventKind::Message {
-        return Vec::new();
-    }
-    op.content.parse::<Mentions>().map_or_else(|_| Vec::new(), |content| content.mentions)
-}
-
-/// Which files a valid operation lists.
-fn files_of(op: &Op) -> Vec<Attachment> {
-    #[derive(serde::Deserialize)]
-    struct Files {
-        #[serde(default)]
-        attachments: Vec<Attachment>,
-    }
-    if op.kind != EventKind::Message {
-        return Vec::new();
-    }
-    op.content.parse::<Files>().map_or_else(|_| Vec::new(), |content| content.attachments)
-}
-
-/// What a repeat must have in common with the original, beside its id and sender.
-fn payload_hash(kind: &EventKind, content: &Content) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(kind.as_str().as_bytes());
-    hash.update(b"\0");
-    hash.update(content.as_json().as_bytes());
-    hash.finalize().into()
-}
 
 pub(super) fn append(
     tx: &Tx<'_>,
@@ -138,10 +82,6 @@ fn look_up(
     Ok(known.unwrap_or(Known::Nothing))
 }
 
-fn refuse(code: ErrorCode, message: String) -> OpOutcome {
-    OpOutcome::Refused { error: WireError::new(code, message) }
-}
-
 fn append_one(
     tx: &Tx<'_>,
     row: &mut RoomRow,
@@ -151,10 +91,7 @@ fn append_one(
 ) -> Result<OpOutcome, StoreError> {
     Ok(match (look_up(tx, row, sender, checked)?, &checked.invalid) {
         (Known::Same { seq, at }, _) => Accepted { seq, at },
-        (Known::Other, _) => refuse(
-            ErrorCode::IdTaken,
-            "this id stands for another event of the room: send with another one".into(),
-        ),
+        (Known::Other, _) => id_taken(),
         (Known::Nothing, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
         (Known::Nothing, None) => {
             let effect = match changes::judge(tx, row, sender, role, &checked.concern)? {

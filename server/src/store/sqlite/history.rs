@@ -2,11 +2,12 @@
 //! of what is shown leaves it out, so that a page costs the same however much was changed.
 
 use rusqlite::{Connection, OptionalExtension};
-use tidewire_protocol::{EventId, History, HistoryAnchor, RoomId, Seq, UserId, limits};
+use tidewire_protocol::{EventId, History, HistoryAnchor, RoomId, Seq, UserId};
 
 use super::fold::View;
 use super::int;
 use super::read::{self, seen_by};
+use crate::store::frame::Frame;
 use crate::store::{EventJson, StoreError};
 
 /// What is shown of a room before a seq, and from one on.
@@ -21,46 +22,6 @@ pub(super) const REPLIES_BEFORE: &str = "SELECT seq FROM replies
      WHERE rk = ?1 AND root = ?4 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 pub(super) const REPLIES_FROM: &str = "SELECT seq FROM replies
      WHERE rk = ?1 AND root = ?5 AND seq BETWEEN ?2 AND ?4 ORDER BY seq LIMIT ?3";
-
-/// Where a page is to stand.
-struct Frame {
-    /// What is below it is older than the anchor, the rest newer.
-    split: u64,
-    /// How many of the older ones are wanted first; the rest are newer.
-    older: u64,
-    both: bool,
-    /// What the page may speak of at most.
-    low: u64,
-    high: u64,
-}
-
-impl Frame {
-    fn new(anchor: HistoryAnchor, limit: u64, bottom: u64, head: u64) -> Self {
-        let top = head.saturating_add(1);
-        let down = |split: u64| Self {
-            split,
-            older: limit,
-            both: false,
-            low: bottom,
-            high: split.saturating_sub(1),
-        };
-        match anchor {
-            HistoryAnchor::Newest => down(top),
-            HistoryAnchor::Before(seq) => down(seq.get().min(top)),
-            HistoryAnchor::After(seq) => {
-                let split = seq.get().saturating_add(1);
-                Self { split, older: 0, both: false, low: bottom.max(split), high: head }
-            }
-            HistoryAnchor::Around(seq) => Self {
-                split: seq.get().min(top),
-                older: limit / 2,
-                both: true,
-                low: bottom,
-                high: head,
-            },
-        }
-    }
-}
 
 /// What a page is of.
 struct Source<'a> {
@@ -134,68 +95,23 @@ pub(super) fn page(
     let source = Source { conn, rk: row.rk, head: as_of.get(), root };
     let frame = Frame::new(anchor, limit, root.unwrap_or(1), as_of.get());
     // One more than is wanted of each side: what is left out bounds what the page speaks of.
-    let mut older = match frame.both || frame.older > 0 {
+    let older = match frame.wants_older() {
         true => source.before(frame.split, limit + 1)?,
         false => Vec::new(),
     };
-    let newer = match frame.both || frame.older == 0 {
+    let newer = match frame.wants_newer() {
         true => source.from(frame.split, limit + 1)?,
         false => Vec::new(),
     };
-    let count = |seqs: &[u64], most: u64| (seqs.len() as u64).min(most);
-    let take_newer = count(&newer, limit - count(&older, frame.older));
-    let take_older = count(&older, limit - take_newer) as usize;
-    let take_newer = take_newer as usize;
-    older.reverse();
-    let split = older.len();
-    let (older_from, newer_to) = (split - take_older, split + take_newer);
-    let mut seqs = older;
-    seqs.extend(newer);
+    let choice = frame.choose(older, newer, limit);
     let view = View { rk: row.rk, room, as_of, reader: user };
-    let (page, messages) = load(conn, &view, &seqs, split, older_from..newer_to)?;
-    let low = match page.start.checked_sub(1).and_then(|place| seqs.get(place)) {
-        Some(left_out) => frame.low.max(left_out + 1),
-        None => frame.low,
-    };
-    let high = match seqs.get(page.end) {
-        Some(left_out) => frame.high.min(left_out - 1),
-        None => frame.high,
-    };
-    let covers = (low <= high).then_some((Seq::new(low), Seq::new(high)));
-    Ok(History { messages, covers, as_of, first_seq: Seq::new(1) })
-}
-
-/// Loads the messages at these places, those next to the anchor first, until a page has bytes
-/// enough. Gives the places that were loaded, and what stands there.
-fn load(
-    conn: &Connection,
-    view: &View<'_>,
-    seqs: &[u64],
-    split: usize,
-    wanted: std::ops::Range<usize>,
-) -> Result<(std::ops::Range<usize>, Vec<EventJson>), StoreError> {
-    let mut order: Vec<(usize, u64)> =
-        wanted.clone().zip(seqs.get(wanted).unwrap_or_default().iter().copied()).collect();
-    order.sort_by_key(|(place, _)| match place.checked_sub(split) {
-        Some(newer) => 2 * newer,
-        None => 2 * (split - place) - 1,
-    });
-    let mut loaded = Vec::with_capacity(order.len());
-    let mut bytes = 0;
-    for (place, seq) in order {
-        let json = view.event(conn, Seq::new(seq))?;
-        bytes += json.get().len();
-        if bytes > limits::HISTORY_BYTES && !loaded.is_empty() {
+    let mut taking = choice.taking();
+    while let Some(seq) = taking.wanted() {
+        if !taking.take(view.event(conn, seq)?) {
             break;
         }
-        loaded.push((place, json));
     }
-    loaded.sort_by_key(|(place, _)| *place);
-    let page = match (loaded.first(), loaded.last()) {
-        (Some((first, _)), Some((last, _))) => *first..*last + 1,
-        _ => split..split,
-    };
-    Ok((page, loaded.into_iter().map(|(_, json)| json).collect()))
+    Ok(taking.page(as_of))
 }
 
 /// One message, as a page of itself.

@@ -34,14 +34,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
     Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
-    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomKind, RoomPage, RoomState,
-    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
+    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, Seq,
+    SettingsUpdate, UploadId, UserId,
 };
 
-use self::append::Checked;
 use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
+use super::checked::Checked;
 use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Roster,
     SearchQuery, Store, StoreError, UploadRow,
@@ -167,20 +167,6 @@ fn prepare(conn: &Connection) -> Result<(), rusqlite::Error> {
 /// A number as SQLite keeps it. What is beyond its range is beyond every log, too.
 fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn role_code(role: Role) -> i64 {
-    match role {
-        Role::Owner => 1,
-        Role::Member | Role::Other => 2,
-    }
-}
-
-fn room_kind_code(kind: RoomKind) -> i64 {
-    match kind {
-        RoomKind::Direct => 1,
-        RoomKind::Group | RoomKind::Other => 2,
-    }
 }
 
 #[async_trait]

@@ -1,20 +1,18 @@
 //! What is read of the database: rooms, members, the log. Every function runs inside of
 //! one transaction, so that what it puts together is of one moment.
 
-use std::sync::Arc;
-
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Body, Content, Event, EventId, EventKind, Member, MemberPage, Profile, Role, RoomId, RoomKind,
+    Content, Event, EventId, EventKind, Member, MemberPage, Profile, Role, RoomId, RoomKind,
     RoomSettings, RoomState, Seq, UnreadBase, UserId, limits,
 };
 use uuid::Uuid;
 
 use super::fold::View;
 use super::{int, receipts, settings};
-use crate::store::{Change, Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
+use crate::store::rules::{change_of, event_json};
+use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.
 pub(super) struct RoomRow {
@@ -276,8 +274,7 @@ pub(super) fn content(row: &Row<'_>, column: usize) -> Read<Content> {
 }
 
 pub(super) fn json(event: &Event) -> Read<EventJson> {
-    let json = serde_json::to_string(event).and_then(RawValue::from_string);
-    json.map(Arc::from).map_err(|error| bad(6, Type::Text, error))
+    event_json(event).map_err(|error| bad(6, Type::Text, error))
 }
 
 /// An event from the columns of [`EVENT`].
@@ -304,15 +301,7 @@ pub(super) fn event(conn: &Connection, rk: i64, room: RoomId, seq: Seq) -> Read<
 /// An event and its place from the columns of [`EVENT`].
 fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
     let event = plain_event(row, room)?;
-    let change = match &event.kind {
-        EventKind::RoomCreated => Some(Change::Created),
-        EventKind::MemberJoined | EventKind::MemberLeft => match event.body() {
-            Body::MemberJoined(change) => Some(Change::Joined(change.user)),
-            Body::MemberLeft(change) => Some(Change::Left(change.user)),
-            _ => None,
-        },
-        _ => None,
-    };
+    let change = change_of(&event);
     Ok((number(row, 0)?, Logged { seq: event.seq, json: json(&event)?, change }))
 }
 

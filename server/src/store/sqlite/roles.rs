@@ -1,14 +1,14 @@
 //! How a group looks, and who may do what in it.
 
 use tidewire_protocol::{
-    EventKind, Role, RoleChange, RoomId, RoomKind, RoomState, RoomUpdate, UserId, limits,
+    EventKind, Role, RoleChange, RoomId, RoomKind, RoomState, RoomUpdate, UserId,
 };
 
 use super::append::{insert_own, save_head};
 use super::read::{self, RoomRow};
-use super::role_code;
 use super::write::{member_room, require_owner};
 use super::writer::Tx;
+use crate::store::rules::{check_looks, role_code};
 use crate::store::{EventJson, StoreError};
 
 /// A group that `by` owns.
@@ -29,13 +29,8 @@ pub(super) fn update_room(
     update: &RoomUpdate,
 ) -> Result<RoomState<EventJson>, StoreError> {
     let mut row = owned_group(tx, room, by)?;
+    check_looks(update)?;
     let RoomUpdate { name, avatar_url } = update;
-    let long = |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
-    if long(name, limits::NAME_BYTES) || long(avatar_url, limits::URL_BYTES) {
-        let (name, url) = (limits::NAME_BYTES, limits::URL_BYTES);
-        let text = format!("a name has at most {name} bytes, an avatar URL {url}");
-        return Err(StoreError::InvalidContent(text));
-    }
     if (&row.name, &row.avatar_url) != (name, avatar_url) {
         insert_own(tx, &mut row, by, EventKind::RoomUpdated, update)?;
         tx.conn

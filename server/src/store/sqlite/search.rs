@@ -10,14 +10,13 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use rusqlite::{Connection, OptionalExtension};
-use tidewire_protocol::{
-    Content, Event, EventKind, RoomId, SearchTerm, SearchTerms, Seq, UserId, index_text,
-};
+use tidewire_protocol::{Content, Event, RoomId, SearchTerm, SearchTerms, Seq, UserId, index_text};
 
 use super::fold::View;
 use super::int;
 use super::read::{self, seen_by};
 use super::writer::Tx;
+use crate::store::rules::{is_found, sender_digest, text_of};
 use crate::store::{Found, SearchQuery, StoreError};
 
 /// Stands before a room's key.
@@ -36,21 +35,9 @@ const LOOKS: usize = 4_000;
 /// Events that one step of the index takes in: about 10 ms in which nobody else can write.
 const STEP: usize = 200;
 
-/// Ids may hold anything: a digest (FNV-1a) has only digits. Whoever reads compares the ids.
+/// Ids may hold anything: a digest has only digits. Whoever reads compares the ids.
 fn sender_term(sender: &UserId) -> String {
-    let digest = sender.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{SENDER}{digest:016x}")
-}
-
-/// What a message says; nothing once it is deleted.
-fn text_of(content: &Content) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Text {
-        text: String,
-    }
-    content.parse::<Text>().ok().map(|content| content.text)
+    format!("{SENDER}{:016x}", sender_digest(sender))
 }
 
 /// Takes a message in that was just written.
@@ -166,19 +153,12 @@ pub(super) fn search(
         };
         let view = View { rk, room: *room, as_of: *as_of, reader: user };
         let event = view.folded(conn, seq)?;
-        if fits(&event, query) {
+        if is_found(&event, query.sender.as_ref(), &query.terms) {
             found.messages.push(read::json(&event)?);
         }
     }
     found.next = (looks == LOOKS).then_some(last);
     Ok(found)
-}
-
-/// Whether the message, as the reader may see it, is what is looked for.
-fn fits(event: &Event, query: &SearchQuery) -> bool {
-    event.kind == EventKind::Message
-        && query.sender.as_ref().is_none_or(|sender| *sender == event.sender)
-        && text_of(&event.content).is_some_and(|text| query.terms.find(&text).is_some())
 }
 
 fn rooms(conn: &Connection, user: &UserId, room: Option<RoomId>) -> Result<Rooms, StoreError> {

@@ -7,32 +7,15 @@ use tidewire_protocol::{RoomId, RoomSettings, SettingsNews, SettingsUpdate, User
 use super::int;
 use super::read;
 use super::writer::Tx;
+use crate::store::rules;
 use crate::store::{Entry, News, StoreError};
-
-const MUTED: i64 = 1;
-const PINNED: i64 = 2;
-const ARCHIVED: i64 = 4;
-
-fn code(settings: RoomSettings) -> i64 {
-    let RoomSettings { muted, pinned, archived } = settings;
-    [(muted, MUTED), (pinned, PINNED), (archived, ARCHIVED)]
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, bit)| bit)
-        .sum()
-}
 
 /// The settings of a column.
 pub(super) fn settings(
     row: &rusqlite::Row<'_>,
     column: usize,
 ) -> Result<RoomSettings, rusqlite::Error> {
-    let code: i64 = row.get(column)?;
-    Ok(RoomSettings {
-        muted: code & MUTED != 0,
-        pinned: code & PINNED != 0,
-        archived: code & ARCHIVED != 0,
-    })
+    Ok(rules::settings_of(row.get(column)?))
 }
 
 /// Replaces the user's settings of a room, if they follow those that there are. Without a version what changes
@@ -55,7 +38,8 @@ pub(super) fn put(
         let version = Some(member.settings_version);
         return Ok(SettingsUpdate { settings: member.settings, version });
     }
-    let (code, version) = (code(update.settings), member.settings_version + 1);
+    let code = rules::settings_code(update.settings);
+    let version = member.settings_version + 1;
     tx.conn
         .prepare_cached(
             "UPDATE members SET settings = ?3, settings_ord = ?4, settings_version = ?5

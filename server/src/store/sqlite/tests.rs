@@ -35,7 +35,10 @@ async fn room(store: &SqliteStore) -> RoomId {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_the_promises_of_every_store() {
-    conformance::suite(&|folder| Arc::new(open(folder).unwrap())).await;
+    conformance::suite(&|folder| {
+        Box::pin(async move { Arc::new(open(&folder).unwrap()) as Arc<dyn Store> })
+    })
+    .await;
 }
 
 #[tokio::test]

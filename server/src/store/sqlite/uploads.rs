@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tidewire_protocol::{
-    Attachment, Checksum, ErrorCode, FileKey, Seq, UploadId, UploadRequest, UserId, WireError,
+    Attachment, Checksum, FileKey, Seq, UploadId, UploadRequest, UserId, WireError,
 };
 use uuid::Uuid;
 
 use super::int;
 use super::writer::Tx;
+use crate::store::checked::judge_file;
 use crate::store::{NewUpload, StoreError, UploadRow, UploadState};
 
 const BEGUN: i64 = 0;
@@ -228,29 +229,13 @@ pub(super) fn judge(
     files: &[Attachment],
 ) -> Result<Result<(), WireError>, StoreError> {
     for (index, file) in files.iter().enumerate() {
-        let no =
-            |code, text: &str| Ok(Err(WireError::new(code, format!("attachment {index}: {text}"))));
         let upload = match of(tx.conn, sender, file.id) {
-            Ok(upload) => upload,
-            Err(StoreError::UnknownUpload) => {
-                return no(ErrorCode::UnknownUpload, &StoreError::UnknownUpload.to_string());
-            }
+            Ok(upload) => Some(upload),
+            Err(StoreError::UnknownUpload) => None,
             Err(error) => return Err(error),
         };
-        if upload.state != UploadState::Complete {
-            return no(ErrorCode::UploadIncomplete, "its upload is not complete");
-        }
-        let UploadRow { request, key, .. } = upload;
-        let same = request.name == file.name
-            && request.content_type == file.content_type
-            && request.size == file.size
-            && request.sha256 == file.sha256
-            && key == file.key;
-        if !same {
-            return no(
-                ErrorCode::InvalidContent,
-                "its key, name, media type, size or checksum is not that of its upload",
-            );
+        if let Err(refusal) = judge_file(index, file, upload.as_ref()) {
+            return Ok(Err(refusal));
         }
     }
     Ok(Ok(()))

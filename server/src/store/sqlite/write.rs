@@ -7,10 +7,11 @@ use tidewire_protocol::{
 };
 
 use super::append::{insert_own, save_head};
+use super::int;
 use super::read::{self, RoomRow};
 use super::roles::give_role;
 use super::writer::Tx;
-use super::{int, role_code, room_kind_code};
+use crate::store::rules::{first_members, pair_of, role_code, room_kind_code};
 use crate::store::{EventJson, StoreError};
 
 /// The room, if `user` is in it.
@@ -29,14 +30,7 @@ pub(super) fn create_room(
     max_members: u32,
 ) -> Result<RoomState<EventJson>, StoreError> {
     let members = first_members(creator, room, max_members)?;
-    let pair = match (room.kind, members.as_slice()) {
-        (RoomKind::Direct, [a, b]) => {
-            // User ids hold no control characters: a line break separates for sure.
-            let (a, b) = (a.as_str().min(b.as_str()), a.as_str().max(b.as_str()));
-            Some(format!("{a}\n{b}"))
-        }
-        _ => None,
-    };
+    let pair = pair_of(room.kind, &members);
     if let Some(existing) = read::room_row(tx.conn, room.id)? {
         let same = existing.created_by == creator.as_str()
             && existing.kind == room.kind
@@ -78,41 +72,6 @@ pub(super) fn create_room(
     row.members = u32::try_from(members.len()).unwrap_or(u32::MAX);
     save_head(tx, &row)?;
     read::state(tx.conn, &row, creator)
-}
-
-/// The creator and the others, each once.
-fn first_members(
-    creator: &UserId,
-    room: &NewRoom,
-    max_members: u32,
-) -> Result<Vec<UserId>, StoreError> {
-    let invalid = |text: String| Err(StoreError::InvalidContent(text));
-    if room.members.len() > limits::MEMBERS_PAGE {
-        return invalid(format!("at most {} members at once", limits::MEMBERS_PAGE));
-    }
-    let mut members = vec![creator.clone()];
-    for user in &room.members {
-        if !members.contains(user) {
-            members.push(user.clone());
-        }
-    }
-    if room.name.as_ref().is_some_and(|name| name.len() > limits::NAME_BYTES) {
-        return invalid(format!("a name has at most {} bytes", limits::NAME_BYTES));
-    }
-    match room.kind {
-        RoomKind::Other => return invalid("a room is `direct` or `group`".into()),
-        RoomKind::Direct if members.len() != 2 => {
-            return invalid("a direct room has exactly one other member, and not oneself".into());
-        }
-        RoomKind::Direct if room.name.is_some() => {
-            return invalid("a direct room has no name".into());
-        }
-        _ => {}
-    }
-    if members.len() > max_members as usize {
-        return invalid(format!("a room has at most {max_members} members"));
-    }
-    Ok(members)
 }
 
 /// Makes `user` a member from the room's head on.

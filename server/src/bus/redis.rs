@@ -1,0 +1,282 @@
+//! The doorbell over Redis or Valkey, for several instances. Nobody relies on it: a bell that is lost costs the
+//! time until the heads of the log are looked at anyway, and while Redis is away all of them are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, RedisError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Bell, Bus, InProcess};
+use crate::store::Ords;
+
+/// How long Redis may take for an answer: what it has to do is never more than some microseconds.
+const ANSWER: Duration = Duration::from_secs(1);
+/// The same for the first connection of a server that starts.
+const FIRST: Duration = Duration::from_secs(2);
+/// Pause after a connection was lost, and the longest one after it was lost again and again.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Why a server does not start with the Redis that it was given. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RedisProblem {
+    #[error("--redis-url is no address of a Redis: {0}; it looks like redis://:PASSWORD@HOST:6379")]
+    Url(String),
+    #[error(
+        "Redis at {at} refuses this server: {reason}; check the user and the password in \
+         --redis-url"
+    )]
+    Refused { at: String, reason: String },
+}
+
+/// The doorbell over Redis or Valkey.
+pub(crate) struct RedisBus {
+    /// Those of this instance, and what is heard of others.
+    local: InProcess,
+    /// What is to be told to others: the highest heads, however often they rang.
+    ringing: watch::Sender<Ords>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl RedisBus {
+    /// Connects. `log` names the log that is rung for: those of other logs on the same Redis are not
+    /// heard. A Redis that is away is tried again and again; one that refuses is an error.
+    pub(crate) async fn connect(
+        url: &str,
+        log: &str,
+        shards: usize,
+    ) -> Result<Arc<Self>, RedisProblem> {
+        // The text may hold a password: what the parser says of it does not.
+        let client = Client::open(url).map_err(|error| RedisProblem::Url(error.to_string()))?;
+        let at = client.get_connection_info().addr().to_string();
+        let first = async {
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            // Without a password nobody is refused before the first command.
+            redis::cmd("PING").query_async::<()>(&mut connection).await
+        };
+        match tokio::time::timeout(FIRST, first).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if refuses(&error) => {
+                return Err(RedisProblem::Refused { at, reason: error.to_string() });
+            }
+            Ok(Err(error)) => away(&at, &error.to_string()),
+            Err(_) => away(&at, "it does not answer"),
+        }
+        let channel = format!("tidewire:{log}:bell");
+        let ringing = watch::Sender::new(Ords::zero(shards));
+        Ok(Arc::new_cyclic(|bus: &std::sync::Weak<Self>| {
+            let told = ringing.subscribe();
+            let tasks = vec![
+                tokio::spawn(tell(client.clone(), channel.clone(), told)),
+                tokio::spawn(hear(client, channel, bus.clone(), at)),
+            ];
+            Self { local: InProcess::new(shards), ringing, tasks }
+        }))
+    }
+}
+
+impl Drop for RedisBus {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Bus for RedisBus {
+    fn ring(&self, shard: usize, head: u64) {
+        self.local.ring(shard, head);
+        self.ringing.send_if_modified(|told| {
+            let news = head > told.get(shard);
+            told.raise(shard, head);
+            news
+        });
+    }
+
+    fn subscribe(&self) -> Bell {
+        self.local.subscribe()
+    }
+}
+
+fn away(at: &str, reason: &str) {
+    tracing::warn!(
+        at,
+        reason,
+        "Redis is away: until it is back, what is written on other servers is seen a second later"
+    );
+}
+
+/// Whether Redis has answered with a refusal: that does not pass by itself.
+fn refuses(error: &RedisError) -> bool {
+    use redis::{ErrorKind, ServerErrorKind};
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => true,
+        ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::NoPerm),
+        _ => matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM")),
+    }
+}
+
+/// Tells the others what has rung here: what rang while it told is one more telling.
+async fn tell(client: Client, channel: String, mut ringing: watch::Receiver<Ords>) {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_response_timeout(Some(ANSWER))
+        .set_connection_timeout(Some(ANSWER));
+    let manager = ConnectionManager::new_lazy_with_config(client, config);
+    let Ok(mut manager) = manager else { return };
+    let mut told: Option<Ords> = None;
+    while ringing.changed().await.is_ok() {
+        let heads = ringing.borrow_and_update().clone();
+        let mut bells = redis::pipe();
+        for (shard, head) in heads.iter().enumerate() {
+            if told.as_ref().is_none_or(|told| told.get(shard) < head) && head > 0 {
+                bells.publish(&channel, format!("{shard}:{head}")).ignore();
+            }
+        }
+        if let Err(error) = bells.query_async::<()>(&mut manager).await {
+            // The others look at the heads within a second.
+            tracing::debug!(%error, "a bell was lost");
+        }
+        told = Some(heads);
+    }
+}
+
+/// Hears the others, as long as the bus is there.
+async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, at: String) {
+    let mut pause = RETRY_MIN;
+    let mut was_away = false;
+    while bus.strong_count() > 0 {
+        match listen(&client, &channel).await {
+            Ok(mut bells) => {
+                if std::mem::take(&mut was_away) {
+                    tracing::info!(at, "Redis is back");
+                }
+                pause = RETRY_MIN;
+                while let Some(message) = bells.next().await {
+                    let text: String = message.get_payload().unwrap_or_default();
+                    let Some(bus) = bus.upgrade() else { return };
+                    if let Some((shard, head)) = read(&text) {
+                        bus.local.ring(shard, head);
+                    }
+                }
+                away(&at, "the connection was lost");
+                was_away = true;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut was_away, true) {
+                    away(&at, &error.to_string());
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+async fn listen(
+    client: &Client,
+    channel: &str,
+) -> Result<impl futures::Stream<Item = redis::Msg> + Unpin, RedisError> {
+    let connecting = client.get_async_pubsub();
+    let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let connected = tokio::time::timeout(ANSWER, connecting).await;
+    let mut connection = connected.map_err(|_| RedisError::from(timed_out()))??;
+    connection.subscribe(channel).await?;
+    Ok(connection.into_on_message())
+}
+
+/// `SHARD:HEAD`.
+fn read(text: &str) -> Option<(usize, u64)> {
+    let (shard, head) = text.split_once(':')?;
+    Some((shard.parse().ok()?, head.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_services::Redis;
+
+    use super::*;
+    use crate::bus::conformance;
+
+    async fn connect(redis: &Redis, log: &str, shards: usize) -> Arc<RedisBus> {
+        RedisBus::connect(&redis.url(), log, shards).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_bus_over_redis_keeps_the_promises_of_the_trait() {
+        let Some(redis) = Redis::start() else { return };
+        let mut buses = Vec::new();
+        for (n, shards) in [1, 3, 1, 1].into_iter().enumerate() {
+            buses.push(connect(&redis, &format!("log{n}"), shards).await);
+        }
+        let buses = std::sync::Mutex::new(buses.into_iter());
+        conformance::suite(|shards| {
+            let bus = buses.lock().unwrap().next().unwrap();
+            assert_eq!(bus.subscribe().borrow().len(), shards);
+            bus
+        })
+        .await;
+    }
+
+    /// Rings until it is heard: a bell that rings before the other listens is lost, as it may be.
+    async fn rings_through(from: &RedisBus, to: &RedisBus, shard: usize, mut head: u64) -> u64 {
+        let mut bell = to.subscribe();
+        loop {
+            head += 1;
+            from.ring(shard, head);
+            let heard = tokio::time::timeout(Duration::from_millis(100), bell.changed()).await;
+            if heard.is_ok() && bell.borrow_and_update().get(shard) > 0 {
+                return head;
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn instances_hear_each_other_and_nobody_else() {
+        let Some(redis) = Redis::start() else { return };
+        let one = connect(&redis, "log", 16).await;
+        let two = connect(&redis, "log", 16).await;
+        let other = connect(&redis, "another", 16).await;
+        rings_through(&one, &two, 7, 0).await;
+        rings_through(&two, &one, 3, 0).await;
+        assert_eq!(*other.subscribe().borrow(), Ords::zero(16));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn after_redis_was_away_they_hear_each_other_again() {
+        let Some(redis) = Redis::start() else { return };
+        let one = connect(&redis, "log", 1).await;
+        let two = connect(&redis, "log", 1).await;
+        let head = rings_through(&one, &two, 0, 0).await;
+        redis.stop();
+        one.ring(0, head + 1);
+        assert_eq!(one.subscribe().borrow().get(0), head + 1, "heard here all the same");
+        redis.start_again();
+        let mut bell = two.subscribe();
+        bell.borrow_and_update();
+        let mut now = head + 1;
+        while bell.borrow_and_update().get(0) <= head + 1 {
+            now += 1;
+            one.ring(0, now);
+            let _ = tokio::time::timeout(Duration::from_millis(100), bell.changed()).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_wrong_password_is_told_and_a_redis_that_is_away_is_waited_for() {
+        let Some(redis) = Redis::start_with(Some("right")) else { return };
+        let at = |password: &str| format!("redis://:{password}@127.0.0.1:{}", redis.port());
+        for url in [at("wrong-word"), format!("redis://127.0.0.1:{}", redis.port())] {
+            let error = RedisBus::connect(&url, "log", 1).await.err().unwrap();
+            assert!(matches!(error, RedisProblem::Refused { .. }), "{error:?}");
+            assert!(!error.to_string().contains("wrong-word"), "{error}");
+        }
+        assert!(RedisBus::connect(&at("right"), "log", 1).await.is_ok());
+        redis.stop();
+        assert!(RedisBus::connect(&at("right"), "log", 1).await.is_ok());
+        let error = RedisBus::connect("nonsense", "log", 1).await.err().unwrap();
+        assert!(matches!(error, RedisProblem::Url(_)));
+    }
+}

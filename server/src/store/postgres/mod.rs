@@ -1,0 +1,504 @@
+//! The store on PostgreSQL, for any number of instances: 16 shards, whose logs grow side by side.
+//!
+//! Whoever writes locks the rooms first, in the order of their keys, then the shards, in order, and holds
+//! both to the commit. So `ord` grows in the order of commits, nobody can read past an event that is still
+//! to come, and nobody waits in a circle.
+
+mod append;
+mod connect;
+mod feed;
+mod fold;
+mod history;
+mod migrations;
+mod open;
+mod people;
+mod read;
+mod receipts;
+mod room_list;
+mod rows;
+mod search;
+mod uploads;
+mod worker;
+mod write;
+
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tidewire_protocol::{
+    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
+    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, Seq,
+    SettingsUpdate, UploadId, UserId,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::connect::Db;
+use self::worker::{Append, Job, Receipts};
+use self::write::Written;
+use super::checked::Checked;
+use super::{
+    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Roster,
+    SearchQuery, Store, StoreError, UploadRow,
+};
+use crate::bus::Bus;
+
+pub(crate) use self::migrations::migrate;
+pub(crate) use self::open::OpenError;
+
+/// How many shards the log has: as many writers as go side by side.
+pub(crate) const SHARDS: usize = 16;
+/// How often idle connections are looked for.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// The shard that a new room gets. The room keeps it, whatever this says later.
+fn shard_for(room: RoomId) -> usize {
+    let digest = room.uuid().as_bytes().iter().fold(0x811c_9dc5_u32, |digest, byte| {
+        (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    (digest >> 16) as usize % SHARDS
+}
+
+/// Where the database is, and who comes to it.
+pub(crate) struct Options<'a> {
+    pub(crate) url: &'a str,
+    /// A standby, for history and search.
+    pub(crate) read_url: Option<&'a str>,
+    /// A digest of what this server signs with.
+    pub(crate) secret: &'a [u8],
+    /// The name of this instance; none for one that nobody else can have.
+    pub(crate) instance: Option<&'a str>,
+    pub(crate) max_members: u32,
+}
+
+/// The store on PostgreSQL.
+pub(crate) struct PostgresStore {
+    epoch: Epoch,
+    max_members: u32,
+    db: Db,
+    /// A standby.
+    reader: Option<Db>,
+    bus: Arc<dyn Bus>,
+    /// One at a time of each: what is not written by the workers. So no more connections write than
+    /// twice the shards.
+    turns: Vec<Arc<tokio::sync::Mutex<()>>>,
+    open: Mutex<Option<Open>>,
+}
+
+/// What is there until `close`.
+struct Open {
+    workers: Vec<mpsc::Sender<Job>>,
+    writing: Vec<JoinHandle<()>>,
+    tidying: JoinHandle<()>,
+    /// Holds the name of the instance.
+    _name: tokio_postgres::Client,
+}
+
+/// A database that can be served from.
+pub(crate) struct Ready {
+    /// The life of its log.
+    pub(crate) epoch: Epoch,
+    client: tokio_postgres::Client,
+}
+
+/// Looks at the database, and takes the name of this instance.
+pub(crate) async fn look(options: &Options<'_>) -> Result<Ready, OpenError> {
+    let client = migrations::connect(options.url).await?;
+    let epoch = Epoch::new(open::check(&client, options.secret).await?);
+    if let Some(name) = options.instance {
+        open::take_name(&client, name).await?;
+    }
+    Ok(Ready { epoch, client })
+}
+
+impl PostgresStore {
+    /// Opens the first connections to a database that was looked at.
+    pub(crate) async fn open(
+        options: Options<'_>,
+        Ready { epoch, client }: Ready,
+        bus: Arc<dyn Bus>,
+    ) -> Result<Self, OpenError> {
+        let db = database(options.url)?;
+        db.open().await.map_err(|error| OpenError::Other(error.to_string()))?;
+        let reader = match options.read_url {
+            Some(url) => Some(reader(url, epoch.as_str()).await?),
+            None => None,
+        };
+        let (workers, writing) =
+            (0..SHARDS).map(|_| worker::start(db.clone(), bus.clone())).unzip();
+        let pools: Vec<Db> = [Some(db.clone()), reader.clone()].into_iter().flatten().collect();
+        let tidying = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TIDY).await;
+                pools.iter().for_each(Db::close_idle);
+            }
+        });
+        let turns = (0..SHARDS).map(|_| Arc::default()).collect();
+        let open = Mutex::new(Some(Open { workers, writing, tidying, _name: client }));
+        let max_members = options.max_members;
+        Ok(Self { epoch, max_members, db, reader, bus, turns, open })
+    }
+
+    /// Writes one thing of a room, behind what is being written of its shard. It goes on to its end,
+    /// whether or not anybody still waits for it.
+    async fn one<T: Send + 'static>(
+        &self,
+        room: RoomId,
+        write: impl Future<Output = Written<T>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.turns.get(shard_for(room)).cloned().unwrap_or_default();
+        let bus = self.bus.clone();
+        let task = tokio::spawn(async move {
+            let _turn = turn.lock_owned().await;
+            let (value, heads) = write.await?;
+            heads.iter().for_each(|(shard, head)| bus.ring(*shard, *head));
+            Ok(value)
+        });
+        task.await.map_err(|error| StoreError::Failed(format!("a write was lost: {error}")))?
+    }
+
+    /// The way to the worker of a room.
+    fn worker(&self, room: RoomId) -> Result<mpsc::Sender<Job>, StoreError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = open.as_ref().and_then(|open| open.workers.get(shard_for(room)));
+        worker.cloned().ok_or_else(StoreError::closed)
+    }
+}
+
+async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    answer.await.map_err(|_| StoreError::Failed("a group of writes was lost".into()))?
+}
+
+fn database(url: &str) -> Result<Db, OpenError> {
+    connect::config(url).and_then(Db::new).map_err(OpenError::Url)
+}
+
+/// A standby. One that does not answer now may do so later: until then the primary answers.
+async fn reader(url: &str, epoch: &str) -> Result<Db, OpenError> {
+    match migrations::connect(url).await {
+        Ok(client) if open::epoch_of(&client).await? != epoch => return Err(OpenError::OtherEpoch),
+        Ok(_) => {}
+        Err(error @ OpenError::Url(_)) => return Err(error),
+        Err(error) => tracing::warn!(%error, "the standby does not answer: the primary does"),
+    }
+    database(url)
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn shards(&self) -> usize {
+        SHARDS
+    }
+
+    async fn heads(&self) -> Result<Ords, StoreError> {
+        read::heads(&self.db.plain().await?).await
+    }
+
+    async fn create_room(
+        &self,
+        creator: UserId,
+        room: NewRoom,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let (db, max) = (self.db.clone(), self.max_members);
+        self.one(room.id, async move { write::create_room(&db, &creator, &room, max).await }).await
+    }
+
+    async fn add_members(
+        &self,
+        room: RoomId,
+        by: UserId,
+        users: Vec<UserId>,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let (db, max) = (self.db.clone(), self.max_members);
+        self.one(room, async move { write::add_members(&db, room, &by, &users, max).await }).await
+    }
+
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { write::remove_member(&db, room, &by, &user).await }).await
+    }
+
+    async fn update_room(
+        &self,
+        room: RoomId,
+        by: UserId,
+        update: RoomUpdate,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { write::update_room(&db, room, &by, &update).await }).await
+    }
+
+    async fn set_role(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        role: Role,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { write::set_role(&db, room, &by, &user, role).await }).await
+    }
+
+    async fn set_settings(
+        &self,
+        room: RoomId,
+        user: UserId,
+        update: SettingsUpdate,
+    ) -> Result<SettingsUpdate, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { write::set_settings(&db, room, &user, update).await }).await
+    }
+
+    async fn append(
+        &self,
+        room: RoomId,
+        sender: UserId,
+        ops: Vec<Op>,
+    ) -> Result<Appended, StoreError> {
+        let worker = self.worker(room)?;
+        let (reply, answer) = oneshot::channel();
+        let ops = ops.into_iter().map(Checked::new).collect();
+        let job = Job::Append(Append { room, sender, ops, reply });
+        worker.send(job).await.map_err(|_| StoreError::closed())?;
+        answered(answer).await
+    }
+
+    async fn put_receipts(
+        &self,
+        user: UserId,
+        updates: Vec<ReceiptUpdate>,
+    ) -> Result<(), StoreError> {
+        let mut by_shard: HashMap<usize, Vec<ReceiptUpdate>> = HashMap::new();
+        for update in updates {
+            by_shard.entry(shard_for(update.room)).or_default().push(update);
+        }
+        let mut answers = Vec::with_capacity(by_shard.len());
+        for updates in by_shard.into_values() {
+            let Some(first) = updates.first() else { continue };
+            let worker = self.worker(first.room)?;
+            let (reply, answer) = oneshot::channel();
+            let job = Job::Receipts(Receipts { user: user.clone(), updates, reply });
+            worker.send(job).await.map_err(|_| StoreError::closed())?;
+            answers.push(answered(answer));
+        }
+        for answer in answers {
+            answer.await?;
+        }
+        Ok(())
+    }
+
+    async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {
+        feed::page(&self.db.snapshot().await?, &query).await
+    }
+
+    async fn log_after(
+        &self,
+        shard: usize,
+        ord: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        read::log_after(&self.db.snapshot().await?, shard, ord, limit).await
+    }
+
+    async fn live_after(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Seq,
+    ) -> Result<LiveRead, StoreError> {
+        read::live_after(&self.db.snapshot().await?, room, &user, after).await
+    }
+
+    async fn roster(&self, room: RoomId) -> Result<Roster, StoreError> {
+        read::roster(&self.db.snapshot().await?, room).await
+    }
+
+    async fn room(&self, room: RoomId, user: UserId) -> Result<RoomState<EventJson>, StoreError> {
+        let snapshot = self.db.snapshot().await?;
+        let (row, member) = read::seen_by(&snapshot, room, &user).await?;
+        read::state(&snapshot, row, &user, member).await
+    }
+
+    async fn rooms(
+        &self,
+        user: UserId,
+        after: Option<String>,
+    ) -> Result<RoomPage<EventJson>, StoreError> {
+        room_list::page(&self.db.snapshot().await?, &user, after.as_deref()).await
+    }
+
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: Option<UserId>,
+    ) -> Result<MemberPage, StoreError> {
+        read::members(&self.db.snapshot().await?, room, &user, after.as_ref()).await
+    }
+
+    async fn receipts(
+        &self,
+        room: RoomId,
+        user: UserId,
+        seq: Seq,
+        after: Option<UserId>,
+    ) -> Result<ReceiptPage, StoreError> {
+        receipts::page(&self.db.snapshot().await?, room, &user, seq, after.as_ref()).await
+    }
+
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        thread: Option<EventId>,
+        anchor: HistoryAnchor,
+        limit: usize,
+    ) -> Result<History<EventJson>, StoreError> {
+        let limit = limit.max(1) as u64;
+        if let Some(reader) = &self.reader
+            && let Ok(snapshot) = reader.snapshot().await
+            && let Ok(page) = history::page(&snapshot, room, &user, thread, anchor, limit).await
+            && !is_behind(anchor, page.as_of)
+        {
+            return Ok(page);
+        }
+        history::page(&self.db.snapshot().await?, room, &user, thread, anchor, limit).await
+    }
+
+    async fn message(
+        &self,
+        room: RoomId,
+        user: UserId,
+        id: EventId,
+    ) -> Result<History<EventJson>, StoreError> {
+        history::message(&self.db.snapshot().await?, room, &user, id).await
+    }
+
+    async fn search(&self, user: UserId, query: SearchQuery) -> Result<Found, StoreError> {
+        if let Some(reader) = &self.reader
+            && let Ok(snapshot) = reader.snapshot().await
+            && let Ok(found) = search::search(&snapshot, &user, &query).await
+        {
+            return Ok(found);
+        }
+        search::search(&self.db.snapshot().await?, &user, &query).await
+    }
+
+    async fn index_more(&self) -> Result<bool, StoreError> {
+        // Every message is in the index from the transaction on that wrote it.
+        Ok(false)
+    }
+
+    async fn begin_upload(&self, user: UserId, new: NewUpload) -> Result<UploadRow, StoreError> {
+        uploads::begin(&self.db, &user, new).await
+    }
+
+    async fn set_upload_token(
+        &self,
+        id: UploadId,
+        token: Option<String>,
+    ) -> Result<(), StoreError> {
+        uploads::set_token(&self.db, id, token.as_deref()).await
+    }
+
+    async fn upload(&self, user: UserId, id: UploadId) -> Result<UploadRow, StoreError> {
+        uploads::of(&self.db.plain().await?, &user, id).await
+    }
+
+    async fn upload_of_key(&self, key: FileKey) -> Result<UploadRow, StoreError> {
+        uploads::of_key(&self.db.plain().await?, &key).await
+    }
+
+    async fn complete_upload(&self, id: UploadId) -> Result<(), StoreError> {
+        uploads::complete(&self.db, id).await
+    }
+
+    async fn cancel_upload(
+        &self,
+        user: UserId,
+        id: UploadId,
+    ) -> Result<Option<UploadRow>, StoreError> {
+        uploads::cancel(&self.db, &user, id).await
+    }
+
+    async fn outgoing_uploads(
+        &self,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<UploadRow>, StoreError> {
+        uploads::outgoing(&self.db, before, limit).await
+    }
+
+    async fn outgoing_upload(&self, id: UploadId) -> Result<bool, StoreError> {
+        uploads::is_outgoing(&self.db.plain().await?, id).await
+    }
+
+    async fn forget_upload(&self, id: UploadId) -> Result<(), StoreError> {
+        uploads::forget(&self.db, id).await
+    }
+
+    async fn file(&self, user: Option<UserId>, key: FileKey) -> Result<UploadRow, StoreError> {
+        uploads::file(&self.db.snapshot().await?, user.as_ref(), &key).await
+    }
+
+    async fn set_profile(
+        &self,
+        user: UserId,
+        profile: ProfileUpdate,
+    ) -> Result<Profile, StoreError> {
+        people::set_profile(&self.db, &user, profile).await
+    }
+
+    async fn profiles(&self, users: Vec<UserId>) -> Result<Vec<Profile>, StoreError> {
+        people::profiles(&self.db.plain().await?, users).await
+    }
+
+    async fn put_last_seen(&self, seen: Vec<(UserId, i64)>) -> Result<(), StoreError> {
+        people::put_last_seen(&self.db, &seen).await
+    }
+
+    async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError> {
+        people::last_seen(&self.db.plain().await?, &users).await
+    }
+
+    async fn close(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { workers, writing, tidying, _name }) = open else { return };
+        tidying.abort();
+        drop(workers);
+        for task in writing {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a worker of the store had ended before");
+            }
+        }
+        self.db.close();
+        if let Some(reader) = &self.reader {
+            reader.close();
+        }
+    }
+}
+
+/// Whether a standby lacks what was asked for.
+fn is_behind(anchor: HistoryAnchor, as_of: Seq) -> bool {
+    match anchor {
+        HistoryAnchor::Newest => false,
+        HistoryAnchor::Before(seq) | HistoryAnchor::After(seq) | HistoryAnchor::Around(seq) => {
+            seq > as_of
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What is looked at before a server runs on a database, and what is said when it cannot.
+
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config};
+
+use super::connect::said;
+use super::migrations;
+use crate::clock;
+
+/// The oldest PostgreSQL that is tested against.
+const OLDEST: i32 = 150_000;
+
+/// Why a database cannot be used. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("--postgres-url cannot be used: {0}")]
+    Url(String),
+    #[error(
+        "PostgreSQL cannot be reached at {at}: {reason}; start it, or give its address with \
+         --postgres-url"
+    )]
+    Unreachable { at: String, reason: String },
+    #[error(
+        "PostgreSQL at {at} refuses the connection: {reason}; check the user, the password and the \
+         database in --postgres-url"
+    )]
+    Refused { at: String, reason: String },
+    #[error("this is PostgreSQL {found}, and {known} or newer is needed: upgrade it")]
+    TooOld { found: String, known: i32 },
+    #[error(
+        "the database keeps its texts as {0}: make one with `CREATE DATABASE ... ENCODING 'UTF8'`"
+    )]
+    Encoding(String),
+    #[error(
+        "the database has no tables of Tidewire: run `tidewire-server migrate --postgres-url ...` \
+         once"
+    )]
+    Empty,
+    #[error(
+        "the database is at version {found}, this server needs {known}: run `tidewire-server migrate \
+         --postgres-url ...`, which goes on where it stopped"
+    )]
+    Older { found: usize, known: usize },
+    #[error(
+        "the database was brought to version {found} by a newer server, this one knows {known}: run \
+         that newer version"
+    )]
+    Newer { found: usize, known: usize },
+    #[error(
+        "another `tidewire-server migrate` has been running for a minute: wait for it, or look into \
+         pg_stat_activity for what holds it up"
+    )]
+    Migrating,
+    #[error(
+        "a step of the migration failed and was undone: {0}; remove the cause and run `migrate` \
+         again"
+    )]
+    Migration(String),
+    #[error(
+        "the database cannot be written to: it is a standby, or read-only; give the primary with \
+         --postgres-url (a standby goes to --postgres-read-url)"
+    )]
+    ReadOnly,
+    #[error("the database server's disk is full: make room there ({0})")]
+    Full(String),
+    #[error(
+        "this server signs with another secret than the others on this database, whose tokens and \
+         cursors it would refuse: give all of them the same file with --secret-file"
+    )]
+    OtherSecret,
+    #[error(
+        "another server with the instance id `{0}` runs on this database: give each its own with \
+         --instance-id, or none"
+    )]
+    SameInstance(String),
+    #[error("--postgres-read-url is another database than --postgres-url: its epoch differs")]
+    OtherEpoch,
+    #[error("PostgreSQL does not do what it was asked at the start: {0}")]
+    Other(String),
+}
+
+/// Where a configuration leads, without user and password.
+pub(super) fn place(config: &Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => "?".into(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("{host}:{port}/{}", config.get_dbname().unwrap_or(""))
+}
+
+/// Why no connection came about.
+pub(super) fn reached(config: &Config, error: &tokio_postgres::Error) -> OpenError {
+    let (at, reason) = (place(config), said(error));
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some(code) if code.starts_with("28") || code.starts_with("3D") => {
+            OpenError::Refused { at, reason }
+        }
+        Some(_) | None => OpenError::Unreachable { at, reason },
+    }
+}
+
+fn other(error: tokio_postgres::Error) -> OpenError {
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("53100") => OpenError::Full(said(&error)),
+        Some("25006") => OpenError::ReadOnly,
+        _ => OpenError::Other(said(&error)),
+    }
+}
+
+/// Whether the server is one that is known to work.
+pub(super) async fn check_server(client: &Client) -> Result<(), OpenError> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
+                 current_setting('server_encoding')",
+            &[],
+        )
+        .await
+        .map_err(other)?;
+    if row.get::<_, i32>(0) < OLDEST {
+        return Err(OpenError::TooOld { found: row.get(1), known: OLDEST / 10_000 });
+    }
+    let encoding: String = row.get(2);
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding(encoding));
+    }
+    Ok(())
+}
+
+/// Whether a database can be served from. Gives its epoch. `secret` is a digest of what this server
+/// signs with: the first one to come leaves it there.
+pub(super) async fn check(client: &Client, secret: &[u8]) -> Result<String, OpenError> {
+    check_server(client).await?;
+    let known = migrations::known();
+    match migrations::version(client).await.map_err(other)? {
+        None => return Err(OpenError::Empty),
+        Some(0) => return Err(OpenError::Empty),
+        Some(found) if found < known => return Err(OpenError::Older { found, known }),
+        Some(found) if found > known => return Err(OpenError::Newer { found, known }),
+        Some(_) => {}
+    }
+    let careless = client
+        .query_one(
+            "SELECT current_setting('synchronous_commit') = 'off' OR NOT current_setting('fsync')::boolean",
+            &[],
+        )
+        .await
+        .map_err(other)?;
+    if careless.get(0) {
+        tracing::warn!(
+            "PostgreSQL does not wait for its disk (synchronous_commit or fsync is off): a crash of it \
+             loses what was answered, and clients never hear of that"
+        );
+    }
+    // A write, because a full or a read-only database shows by nothing else.
+    let row = client
+        .query_one(
+            "UPDATE meta SET started_at = $1, secret = coalesce(secret, $2) RETURNING epoch, secret",
+            &[&clock::now_ms(), &secret],
+        )
+        .await
+        .map_err(other)?;
+    if row.get::<_, &[u8]>(1) != secret {
+        return Err(OpenError::OtherSecret);
+    }
+    Ok(row.get(0))
+}
+
+/// Takes the name of an instance for as long as the connection lives: a server that is killed gives it
+/// back with it.
+pub(super) async fn take_name(client: &Client, name: &str) -> Result<(), OpenError> {
+    let sql = "SELECT pg_try_advisory_lock(hashtextextended('tidewire instance ' || $1, 0))";
+    let row = client.query_one(sql, &[&name]).await.map_err(other)?;
+    if row.get(0) { Ok(()) } else { Err(OpenError::SameInstance(name.into())) }
+}
+
+/// The epoch of a database that is only read.
+pub(super) async fn epoch_of(client: &Client) -> Result<String, OpenError> {
+    Ok(client.query_one("SELECT epoch FROM meta", &[]).await.map_err(other)?.get(0))
+}

@@ -1,0 +1,191 @@
+//! A cluster of PostgreSQL.
+
+use std::io::Result;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use crate::process::{LOOK, PATIENCE, Tethered, find, free_port, missing, run, wait_for};
+
+/// Who makes the cluster, where this runs as root: PostgreSQL refuses root. Its package brings the user.
+const OWNER: &str = "postgres";
+/// The superuser of the cluster.
+const USER: &str = "tidewire";
+
+/// A cluster of PostgreSQL, without passwords. Ends with its handle.
+#[derive(Debug)]
+pub struct Postgres {
+    port: u16,
+    wrapper: Vec<String>,
+    bin: PathBuf,
+    running: Mutex<Option<Tethered>>,
+    // Dropped after the process.
+    folder: tempfile::TempDir,
+}
+
+static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+
+impl Postgres {
+    /// The cluster of this process: one, as long as somebody has it. None where PostgreSQL is not
+    /// installed.
+    ///
+    /// # Panics
+    /// Where it does not start, and where it is missing with `CI=true`.
+    pub fn shared() -> Option<Arc<Self>> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = shared.upgrade() {
+            return Some(running);
+        }
+        let started = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&started);
+        Some(started)
+    }
+
+    /// A cluster of one's own. None where PostgreSQL is not installed.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start() -> Option<Self> {
+        let Some(program) = find(&["initdb"]) else {
+            missing("PostgreSQL");
+            return None;
+        };
+        match Self::try_start(program) {
+            Ok(cluster) => Some(cluster),
+            Err(error) => panic!("PostgreSQL: {error}"),
+        }
+    }
+
+    fn try_start(initdb: PathBuf) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tidewire-postgres-").tempdir()?;
+        // A link may stand elsewhere than the programs that belong to it.
+        let initdb = initdb.canonicalize()?;
+        let bin = initdb.parent().map(PathBuf::from).unwrap_or_default();
+        let wrapper = give_away(folder.path())?;
+        let mut make = Command::new(wrapper.first().map_or("env", String::as_str));
+        make.args(wrapper.iter().skip(1)).arg(&initdb).current_dir(folder.path());
+        make.args(["-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
+        make.args(["--no-sync", "--no-instructions"]);
+        run(&mut make)?;
+        let cluster = Self { port: free_port()?, wrapper, bin, running: Mutex::new(None), folder };
+        cluster.run()?;
+        Ok(cluster)
+    }
+
+    /// Starts the server process, and waits until it can be spoken to.
+    fn run(&self) -> Result<()> {
+        let folder = self.folder.path();
+        let program = self.bin.join("postgres").display().to_string();
+        let port = self.port.to_string();
+        let settings = [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            // A test that is over needs nothing of it; stopping it by force is tried with its process.
+            "fsync=off",
+            "max_connections=300",
+            "shared_buffers=64MB",
+            "wal_level=replica",
+        ];
+        let mut command = vec![program, "-D".into(), "data".into(), "-p".into(), port.clone()];
+        command.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).into()]));
+        let mut running = Tethered::start(folder, &self.wrapper, &command)?;
+        let ready = self.bin.join("pg_isready");
+        wait_for(&mut running, folder, || {
+            let mut ask = Command::new(&ready);
+            ask.args(["-q", "-h", "127.0.0.1", "-p", &port]);
+            ask.status().is_ok_and(|status| status.success())
+        })?;
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok(())
+    }
+
+    /// The address of one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// Makes a database.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn create(&self, database: &str) {
+        self.create_as(database, &[]);
+    }
+
+    /// Makes a database, with what `createdb` is told beside: a template, an encoding.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn create_as(&self, database: &str, told: &[&str]) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut make = self.client("createdb");
+            make.args(told).arg(database);
+            match run(&mut make) {
+                Ok(()) => return,
+                // The server notices a moment later that a connection to the template is gone.
+                Err(error) if error.to_string().contains("accessed by other users") => {
+                    assert!(Instant::now() < until, "{error}");
+                    std::thread::sleep(LOOK);
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Runs statements in a database.
+    ///
+    /// # Panics
+    /// Where one fails.
+    pub fn run_sql(&self, database: &str, sql: &str) {
+        let mut psql = self.client("psql");
+        psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-d", database, "-c", sql]);
+        if let Err(error) = run(&mut psql) {
+            panic!("{error}");
+        }
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);
+        command
+    }
+
+    /// Stops the server process: what is on its way is cut off.
+    pub fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(running);
+    }
+
+    /// Stops it, and starts it again on the same files and port.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn restart(&self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Starts it again on the same files and port, after a stop.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_again(&self) {
+        if let Err(error) = self.run() {
+            panic!("PostgreSQL: {error}");
+        }
+    }
+}
+
+/// Gives a folder to whoever may run PostgreSQL, and says how to become him.
+fn give_away(folder: &std::path::Path) -> Result<Vec<String>> {
+    let said = Command::new("id").arg("-u").output()?;
+    if String::from_utf8_lossy(&said.stdout).trim() != "0" {
+        return Ok(Vec::new());
+    }
+    run(Command::new("chown").arg(format!("{OWNER}:")).arg(folder))?;
+    let words =
+        ["setpriv", "--reuid", OWNER, "--regid", OWNER, "--init-groups", "--inh-caps=-all", "--"];
+    Ok(words.map(str::to_owned).to_vec())
+}
