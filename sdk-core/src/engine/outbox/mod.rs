@@ -6,6 +6,7 @@ mod files;
 mod mutate;
 mod options;
 pub(super) mod send;
+mod upload;
 pub(super) mod uploads;
 mod withdraw;
 
@@ -22,7 +23,7 @@ use super::timeline::fold::{Mutation, References};
 pub(crate) use files::listing;
 pub use files::{CopyTrouble, OutgoingFile};
 pub use options::{OnFailure, SendOptions};
-pub use uploads::{PartNews, PartPut};
+pub use upload::{PartNews, PartPut};
 
 /// An operation in the outbox, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,16 +222,29 @@ impl Outbox {
             .filter(|row| self.flight(row.room).is_none_or(|flight| !flight.carries(row.op.id)))
     }
 
-    /// What of a lane stays behind and holds nothing up: it has failed, or its files are on their way.
+    /// What of a lane stays behind and holds nothing up, in order: what has failed, with what was to change
+    /// it; and what waits for its files, with what changes or quotes it, and so on.
     fn left_out(&self, lane: &Lane) -> Vec<EventId> {
+        let mut left_out = Vec::new();
         if self.skips.is_empty() && self.uploading.is_empty() {
-            return Vec::new();
+            return left_out;
         }
-        let skipped = |row: &&OutboxRow| match self.has_failed(row) {
-            true => !row.holds(),
-            false => !row.is_uploaded() && !row.holds_place(),
-        };
-        lane.rows.iter().filter(skipped).map(|row| row.op.id).collect()
+        let mut waiting: Vec<EventId> = Vec::new();
+        for row in &lane.rows {
+            let (id, content) = (row.op.id, &row.op.content);
+            let changes = Mutation::of(&row.op.kind, content).map(|other| other.target);
+            let quotes = References::of(content).reply_to;
+            let waits = !self.has_failed(row) && !row.is_uploaded() && !row.holds_place();
+            let fails = self.has_failed(row) && !row.holds();
+            let behind = [changes, quotes].iter().flatten().any(|id| waiting.contains(id));
+            if waits || behind {
+                waiting.push(id);
+            }
+            if waits || behind || fails || changes.is_some_and(|id| left_out.contains(&id)) {
+                left_out.push(id);
+            }
+        }
+        left_out
     }
 
     fn has_failed(&self, row: &OutboxRow) -> bool {
@@ -359,16 +373,10 @@ impl Outbox {
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let left_out = self.left_out(lane);
         let writing = |id: &EventId| self.amended.contains_key(id) || self.marking.contains(id);
-        let stays = move |row: &OutboxRow| {
-            let changes = || Mutation::of(&row.op.kind, &row.op.content).map(|other| other.target);
-            let quotes = || References::of(&row.op.content).reply_to;
-            let out = |target: Option<EventId>| target.is_some_and(|id| left_out.contains(&id));
-            !left_out.is_empty() && (out(Some(row.op.id)) || out(changes()) || out(quotes()))
-        };
         lane.rows
             .iter()
             .filter(|row| self.settled.get(&row.op.id) != Some(&Fate::Arrived))
-            .filter(move |row| !stays(row))
+            .filter(move |row| !left_out.contains(&row.op.id))
             .take_while(move |row| {
                 !self.has_failed(row) && !writing(&row.op.id) && !row.holds_place()
             })

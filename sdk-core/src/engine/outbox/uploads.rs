@@ -5,14 +5,11 @@
 //! alike after a cut, a rest and a restart. One part of a file is on its way at a time: that is what has to go
 //! out again after a cut.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
-use tidewire_protocol::{
-    ErrorCode, EventId, FileKey, RoomId, Upload, UploadId, UploadPart, WireError,
-};
+use tidewire_protocol::{ErrorCode, EventId, FileKey, RoomId, UploadId, WireError};
 
-use super::files::CopyTrouble;
+use super::upload::{Going, Next, PartNews, Put, UploadCall};
 use super::{FailReason, OutboxRow};
 use crate::config::millis;
 use crate::defaults;
@@ -22,49 +19,6 @@ use crate::engine::disk::transaction::{Transaction, Write};
 use crate::engine::effect::{Effect, Request, RequestError, RequestId, Response};
 use crate::engine::time::{Now, Timer};
 use crate::engine::{Engine, Phase, Purpose};
-
-/// A part to be put to its address.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PartPut {
-    /// The upload: its copy is what is read.
-    pub upload: UploadId,
-    /// Where the part goes.
-    pub part: UploadPart,
-    /// How many bytes the whole file has to have.
-    pub size: u64,
-    /// Where the part begins in it.
-    pub offset: u64,
-    /// How many bytes the part has.
-    pub length: u64,
-}
-
-/// News of a part on its way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartNews {
-    /// So many bytes of it have left. More follows.
-    Sent(u64),
-    /// The store has it.
-    Stored,
-    /// The address leads nowhere any more, or the part did not arrive as it is: the server knows more.
-    Refused {
-        /// The status that the store answered.
-        status: u16,
-    },
-    /// Anything else: no connection, a cut, silence, a store that is busy.
-    Trouble(String),
-    /// The copy on this device can not be sent.
-    Copy(CopyTrouble),
-}
-
-/// Why the server is asked about an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UploadCall {
-    /// Where it stands, and where to put what is missing.
-    Begin,
-    /// All parts are there.
-    Complete,
-}
 
 /// All uploads that are to go on.
 #[derive(Debug)]
@@ -79,149 +33,6 @@ pub(crate) struct Uploads {
     /// Rooms whose windows do not show yet how far their uploads are.
     unshown: BTreeSet<RoomId>,
     shown_at: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Going {
-    id: UploadId,
-    message: EventId,
-    room: RoomId,
-    size: u64,
-    /// What the server is being asked.
-    call: Option<(RequestId, UploadCall)>,
-    /// What it said last.
-    told: Option<Told>,
-    /// Whether it is to be asked before anything else leaves.
-    ask: bool,
-    put: Option<Put>,
-    /// Answers in a row that something is not as it was told before.
-    refusals: u32,
-    /// How often what arrived was not what was declared.
-    mismatches: u32,
-}
-
-/// Where an upload stands at the server.
-#[derive(Debug)]
-struct Told {
-    key: FileKey,
-    complete: bool,
-    part_size: u64,
-    stored: BTreeSet<u32>,
-    missing: BTreeMap<u32, UploadPart>,
-    /// Whether it named any that are missing.
-    named: bool,
-    /// On the monotonic clock.
-    holds_until: u64,
-}
-
-/// A part on its way.
-#[derive(Debug)]
-struct Put {
-    id: RequestId,
-    number: u32,
-    sent: u64,
-}
-
-/// What comes next of an upload.
-#[derive(Debug, PartialEq)]
-enum Next {
-    /// Something is on its way.
-    Nothing,
-    Call(UploadCall),
-    Put(PartPut),
-    Finish(FileKey),
-    /// The server says that nothing is missing and that not all is there.
-    Nonsense,
-}
-
-impl Told {
-    fn parts(&self, size: u64) -> u64 {
-        size.div_ceil(self.part_size)
-    }
-
-    fn bytes_of(&self, number: u32, size: u64) -> u64 {
-        let before = u64::from(number.saturating_sub(1)).saturating_mul(self.part_size);
-        self.part_size.min(size.saturating_sub(before))
-    }
-
-    fn has_all(&self, size: u64) -> bool {
-        self.stored.len() as u64 >= self.parts(size)
-    }
-}
-
-impl Going {
-    fn new(row: &OutboxRow, id: UploadId, size: u64) -> Self {
-        Self {
-            id,
-            message: row.op.id,
-            room: row.room,
-            size,
-            call: None,
-            told: None,
-            ask: false,
-            put: None,
-            refusals: 0,
-            mismatches: 0,
-        }
-    }
-
-    fn next(&self, now_ms: u64) -> Next {
-        if self.call.is_some() || self.put.is_some() {
-            return Next::Nothing;
-        }
-        let Some(told) = self.told.as_ref().filter(|_| !self.ask) else {
-            return Next::Call(UploadCall::Begin);
-        };
-        if told.complete {
-            return Next::Finish(told.key.clone());
-        }
-        if told.has_all(self.size) {
-            return Next::Call(UploadCall::Complete);
-        }
-        match told.missing.first_key_value() {
-            Some(_) if told.holds_until <= now_ms => Next::Call(UploadCall::Begin),
-            Some((number, part)) => Next::Put(PartPut {
-                upload: self.id,
-                part: part.clone(),
-                size: self.size,
-                offset: u64::from(number - 1) * told.part_size,
-                length: told.bytes_of(*number, self.size),
-            }),
-            // An answer has the addresses of so many parts only.
-            None if told.named => Next::Call(UploadCall::Begin),
-            None => Next::Nonsense,
-        }
-    }
-
-    fn hear(&mut self, upload: Upload, now_ms: u64) {
-        let part_size = upload.part_size.max(1);
-        let is_one = |number: &u32| {
-            *number > 0 && u64::from(number - 1).saturating_mul(part_size) < self.size
-        };
-        let parts = upload.parts.into_iter().map(|part| (part.number, part));
-        let missing: BTreeMap<_, _> = parts.filter(|(number, _)| is_one(number)).collect();
-        self.ask = false;
-        self.told = Some(Told {
-            key: upload.key,
-            complete: upload.complete,
-            part_size,
-            stored: upload.stored.into_iter().filter(is_one).collect(),
-            named: !missing.is_empty(),
-            missing,
-            holds_until: now_ms.saturating_add(upload.expires_in_ms.max(1)),
-        });
-    }
-
-    /// Bytes that the store has, with those that have left.
-    fn sent(&self) -> u64 {
-        let Some(told) = &self.told else { return 0 };
-        if told.complete {
-            return self.size;
-        }
-        let stored: u64 = told.stored.iter().map(|number| told.bytes_of(*number, self.size)).sum();
-        let on_way = self.put.as_ref().filter(|put| !told.stored.contains(&put.number));
-        (stored + on_way.map_or(0, |put| put.sent)).min(self.size)
-    }
 }
 
 impl Uploads {

@@ -164,8 +164,17 @@ fn what_quotes_or_changes_a_message_never_overtakes_it() {
     let reaction =
         tidewire_protocol::ReactionContent { target: with_files, key: "+1".into(), removed: false };
     let (reaction, _) = world.operate(room, EventKind::Reaction, &reaction);
+    // What changes or quotes one that waits for another waits too.
+    while world.store_step() {}
+    let mark =
+        tidewire_protocol::ReactionContent { target: reply, key: "+1".into(), removed: false };
+    let (mark, _) = world.operate(room, EventKind::Reaction, &mark);
+    while world.store_step() {}
+    let again = MessageContent { reply_to: Some(reply), ..MessageContent::of_text("yes") };
+    let (again, _) = world.operate(room, EventKind::Message, &again);
     world.run(1_000);
-    let places = places(&world, room, &[with_files, reply, in_thread, reaction]);
+    let ids = [with_files, reply, in_thread, reaction, mark, again];
+    let places = places(&world, room, &ids);
     assert!(places.is_sorted(), "{places:?}");
     assert!(world.problems.is_empty(), "{:?}", world.problems);
 }
