@@ -2,6 +2,8 @@
 
 use tidewire::{DownloadError, Error, StoreError};
 
+use crate::uploads::unusable;
+
 /// What a call can fail with. Trouble with the network never fails a send: it waits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum TidewireError {
@@ -150,6 +152,29 @@ pub enum TidewireError {
         /// How many.
         pending: u64,
     },
+    /// There is no such file (any more): choose it again. Nothing was sent.
+    #[error("the file {path} is not there: choose it again")]
+    FileMissing {
+        /// As given.
+        path: String,
+    },
+    /// The file can not be sent as it is: it is empty, being written, no file, or can not be read. Nothing was
+    /// sent.
+    #[error("the file {path} can not be sent: {reason}")]
+    FileUnusable {
+        /// As given.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The file has more bytes than the server takes: make it smaller. Nothing was sent.
+    #[error("the file {path} has more than {max_bytes} bytes: make it smaller")]
+    UploadTooLarge {
+        /// As given.
+        path: String,
+        /// As many as it may have.
+        max_bytes: u64,
+    },
     /// What came of a file is not what its message says, twice. What came is deleted.
     #[error("the file is not the one that its message names")]
     FileDamaged,
@@ -213,8 +238,7 @@ impl From<Error> for TidewireError {
         match error {
             Error::Store(error) => error.into(),
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
-            // Nothing here can send files yet.
-            error @ Error::File { .. } => Self::InvalidMessage { reason: error.to_string() },
+            Error::File { path, error } => unusable(path.to_string_lossy().into_owned(), &error),
             Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {

@@ -34,6 +34,7 @@ mod settings;
 mod subscription;
 mod timeline;
 mod token;
+mod uploads;
 mod why;
 
 pub use budget::{Budget, BudgetReport, Spent};
@@ -67,6 +68,7 @@ pub use timeline::{
     TimelineUpdate,
 };
 pub use token::{TokenProvider, TokenProviderError};
+pub use uploads::{NewFile, OutgoingFile};
 pub use why::{Fact, Lift, SocketStage, StoreStage, TokenStage, Vehicle, Way, Why};
 
 uniffi::setup_scaffolding!();

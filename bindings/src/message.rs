@@ -4,6 +4,7 @@ use tidewire::{EventId, EventKind, MessageContent, Seq, UserId};
 
 use crate::error::TidewireError;
 use crate::files::Attachment;
+use crate::uploads::OutgoingFile;
 
 /// A message or another event of a room.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
@@ -51,6 +52,8 @@ pub struct Message {
     pub changing: bool,
     /// The files that it lists, in its sender's order.
     pub attachments: Vec<Attachment>,
+    /// The files of one that waits for their uploads, and how far each is.
+    pub outgoing: Vec<OutgoingFile>,
 }
 
 /// When a message was edited or deleted.
@@ -160,12 +163,17 @@ pub enum FailReason {
         /// The same, for people.
         text: String,
     },
+    /// The client's own copy of one of its files is gone or was changed: send the file again.
+    CopyLost {
+        /// The same, for people.
+        text: String,
+    },
 }
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct OutgoingMessage {
-    /// At most 8 KiB of UTF-8, and not empty.
+    /// At most 8 KiB of UTF-8, and not empty but where files go with it.
     pub text: String,
     /// Whom it mentions: at most 50 users.
     #[uniffi(default = [])]
@@ -248,6 +256,7 @@ impl From<&tidewire::Message> for Message {
             replies: message.replies.map(Replies::from),
             changing: message.changing,
             attachments: content.attachments.iter().map(Attachment::from).collect(),
+            outgoing: message.outgoing.iter().map(OutgoingFile::from).collect(),
         }
     }
 }
@@ -310,8 +319,7 @@ impl From<tidewire::FailReason> for FailReason {
             }
             tidewire::FailReason::Unknown => Self::Unknown { text },
             tidewire::FailReason::Expired => Self::Expired { text },
-            // Nothing here can send files yet.
-            tidewire::FailReason::Copy(_) => Self::Unknown { text },
+            tidewire::FailReason::Copy(_) => Self::CopyLost { text },
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct SendOptions {
     /// What has not been sent after so many ms fails as `Expired`. Without it there is no such time.
     #[uniffi(default = None)]
     pub expires_after_ms: Option<u64>,
+    /// Whether what is sent after a message with files waits for them, instead of overtaking it.
+    #[uniffi(default = false)]
+    pub ordered: bool,
 }
 
 #[uniffi::export]
@@ -64,7 +67,7 @@ impl From<SendOptions> for tidewire::SendOptions {
                 OnFailure::Skip => tidewire::OnFailure::Skip,
             },
             expires_after: options.expires_after_ms.map(Duration::from_millis),
-            ordered: false,
+            ordered: options.ordered,
         }
     }
 }

@@ -115,6 +115,7 @@ impl Scene {
     }
 }
 
+// scenario: upload
 #[tokio::test]
 async fn an_upload_that_is_cut_five_times_repeats_only_the_parts_that_were_on_their_way() {
     const CUTS: u64 = 5;

@@ -171,6 +171,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "upload",
+        promise: "A file shows at once, arrives whole through a cut, and needs the original no more",
+        not_in: &[],
+    },
+    Scenario {
         id: "download",
         promise: "A file comes whole through a cut, is there without a network afterwards, and is shared by all who want it",
         not_in: &[],

@@ -38,6 +38,27 @@ public struct Room: Sendable, Identifiable {
         return try await client.sendWith(room: id, message: message, options: options)
     }
 
+    /// Sends a message with files, at most 10; its text may be empty. They are copied first. By the return copies
+    /// and message are on disk, and open timelines show it with `outgoing`: how far each upload is. From there on
+    /// it arrives exactly once, also after a restart; after a cut only the part that was on its way goes up again.
+    /// What is sent after it overtakes it meanwhile, unless the options say `ordered`. Goes on if the task is
+    /// cancelled. Waits for the disk, never for the network.
+    ///
+    /// - Parameters:
+    ///   - files: where they are, and what others are told of them.
+    ///   - message: the text that goes with them.
+    /// - Throws: `FileMissing`, `FileUnusable`, `UploadTooLarge`, and `DiskFull` where there is no room for the
+    ///   copies: nothing is kept then. Else as ``send(_:)``.
+    @discardableResult
+    public func sendFiles(
+        _ files: [NewFile], _ message: OutgoingMessage = OutgoingMessage(text: ""),
+        options: SendOptions = SendOptions(onFailure: .hold)
+    ) async throws -> String {
+        try gate.pass()
+        return try await client.sendFiles(
+            room: id, message: message, files: files, options: options)
+    }
+
     /// Sends a text that quotes another message of this room. As ``send(_:)``; readers see what
     /// is quoted as it is when they look: `replyTo` of the message.
     ///

@@ -23,6 +23,10 @@ public typealias OutgoingMessage = TidewireFFI.OutgoingMessage
 
 /// A file that a message lists. ``TidewireClient/download(_:)`` gets it.
 public typealias Attachment = TidewireFFI.Attachment
+/// A file that is to be sent. Only its path has to be told.
+public typealias NewFile = TidewireFFI.NewFile
+/// A file of a message that waits for its upload, and how far that is.
+public typealias OutgoingFile = TidewireFFI.OutgoingFile
 /// A tiny stand-in for a picture, shown until the file is there.
 public typealias Preview = TidewireFFI.Preview
 /// How far a file is: ``bytes`` of its ``size``.

@@ -27,6 +27,7 @@ package dev.tidewire
  * @property changing whether an edit, a deletion or a reaction of the user's is shown here that is
  *   still on its way. If the server refuses it, it goes again.
  * @property attachments the files that it lists, in its sender's order.
+ * @property outgoing the files of one that waits for their uploads, and how far each is.
  */
 public data class Message(
     val id: String,
@@ -49,6 +50,7 @@ public data class Message(
     val replies: Replies? = null,
     val changing: Boolean = false,
     val attachments: List<Attachment> = emptyList(),
+    val outgoing: List<OutgoingFile> = emptyList(),
 )
 
 /**
@@ -172,6 +174,9 @@ public sealed interface FailReason {
      * all the same; then it shows as sent once that is known.
      */
     public data class Expired(override val text: String) : FailReason
+
+    /** The client's own copy of one of its files is gone or was changed: send the file again. */
+    public data class CopyLost(override val text: String) : FailReason
 }
 
 /** What becomes of what was sent after a message of the same room, if that fails. */

@@ -61,6 +61,34 @@ public class Room internal constructor(
     }
 
     /**
+     * Sends a message with files, at most 10; its text may be empty. They are copied first. By the return copies
+     * and message are on disk, and open timelines show it with [Message.outgoing]: how far each upload is. From
+     * there on it arrives exactly once, also after a restart; after a cut only the part that was on its way goes
+     * up again. Goes on if the caller is cancelled. Waits for the disk, never for the network.
+     *
+     * @param ordered whether what is sent after it waits for its files, instead of overtaking it.
+     * @param onFailure what a failure means for those behind it.
+     * @param expiresAfterMs what has not been sent after so many ms fails as [FailReason.Expired].
+     * @throws TidewireException `FileMissing`, `FileUnusable`, `UploadTooLarge`, and `DiskFull` where there is no
+     *   room for the copies: nothing is kept then. Else as for [send].
+     */
+    public suspend fun sendFiles(
+        files: List<NewFile>,
+        text: String = "",
+        ordered: Boolean = false,
+        onFailure: OnFailure = OnFailure.HOLD,
+        expiresAfterMs: Long? = null,
+        mentions: List<String> = emptyList(),
+        metadataJson: String? = null,
+    ): String {
+        val message = outgoing(text, mentions, metadataJson)
+        val time = expiresAfterMs?.coerceAtLeast(0)?.toULong()
+        val options = SendOptions(onFailure.toFfi(), time, ordered)
+        val named = files.map { it.toFfi() }
+        return client.decide { it.sendFiles(id, message, named, options) }
+    }
+
+    /**
      * Sends a message that quotes the message [to] of this room. As [send]; readers see what is quoted
      * as it is when they look: [Message.replyTo].
      *

@@ -180,6 +180,29 @@ public sealed class TidewireException(
         public val pending: Long,
     ) : TidewireException(told)
 
+    /** There is no such file (any more): choose it again. Nothing was sent. */
+    public class FileMissing internal constructor(
+        told: Told,
+        public val path: String,
+    ) : TidewireException(told)
+
+    /**
+     * The file can not be sent as it is: it is empty, being written, no file, or can not be read. Nothing was
+     * sent.
+     */
+    public class FileUnusable internal constructor(
+        told: Told,
+        public val path: String,
+        public val reason: String,
+    ) : TidewireException(told)
+
+    /** The file has more bytes than the [maxBytes] that the server takes: make it smaller. Nothing was sent. */
+    public class UploadTooLarge internal constructor(
+        told: Told,
+        public val path: String,
+        public val maxBytes: Long,
+    ) : TidewireException(told)
+
     /** What came of a file is not what its message says, twice. What came is deleted. */
     public class FileDamaged internal constructor(
         told: Told,

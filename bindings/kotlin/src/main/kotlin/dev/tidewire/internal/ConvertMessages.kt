@@ -57,6 +57,7 @@ internal fun FfiMessage.toApi(): Message =
         replies = replies?.run { Replies(count.toLong(), lastAtMs) },
         changing = changing,
         attachments = attachments.map { it.toApi() },
+        outgoing = outgoing.map { it.toApi() },
     )
 
 private fun FfiChanged.toApi(): Changed = Changed(seq?.toLong(), atMs)
@@ -97,6 +98,7 @@ internal fun FfiFailReason.toApi(): FailReason =
         is FfiFailReason.Refused -> FailReason.Refused(code, text)
         is FfiFailReason.Unknown -> FailReason.Unknown(text)
         is FfiFailReason.Expired -> FailReason.Expired(text)
+        is FfiFailReason.CopyLost -> FailReason.CopyLost(text)
     }
 
 

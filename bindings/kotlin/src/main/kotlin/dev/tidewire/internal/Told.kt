@@ -38,6 +38,10 @@ internal fun FfiException.toApi(): TidewireException {
             TidewireException.Refused(told, code, reason, retryAfterMs?.toLong()?.milliseconds)
         is FfiException.AuthRequired -> TidewireException.AuthRequired(told, reason)
         is FfiException.PendingSends -> TidewireException.PendingSends(told, pending.toLong())
+        is FfiException.FileMissing -> TidewireException.FileMissing(told, path)
+        is FfiException.FileUnusable -> TidewireException.FileUnusable(told, path, reason)
+        is FfiException.UploadTooLarge ->
+            TidewireException.UploadTooLarge(told, path, maxBytes.toLong())
         is FfiException.FileDamaged -> TidewireException.FileDamaged(told)
         is FfiException.FileTooLarge ->
             TidewireException.FileTooLarge(told, size.toLong(), most.toLong())
