@@ -14,6 +14,7 @@ mod delivery;
 mod disks;
 mod files;
 mod folders;
+mod instances;
 mod library;
 mod lifecycle;
 mod limited;
