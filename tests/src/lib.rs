@@ -10,6 +10,7 @@ pub mod agent;
 pub mod binaries;
 pub mod disk;
 pub mod http;
+pub mod instances;
 pub mod server;
 pub mod socket;
 pub mod stage;

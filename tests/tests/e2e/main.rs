@@ -16,6 +16,7 @@ mod disks;
 mod downloads;
 mod files;
 mod folders;
+mod instances;
 mod library;
 mod lifecycle;
 mod limited;
