@@ -93,7 +93,9 @@ fn nothing(
 
 /// The first seed that fails with a bug, and how.
 fn find(plant: Plant, checking: bool) -> Option<(u64, Broken)> {
-    (0..SEEDS).find_map(|seed| {
+    // By the end most of what such a bug did is mended by something else: it takes more lives to see it there.
+    let seeds = if checking { SEEDS } else { 10 * SEEDS };
+    (0..seeds).find_map(|seed| {
         let rng = fastrand::Rng::with_seed(seed);
         let disk = move |number: usize| -> Box<dyn Disk> {
             let mut rng = rng.clone();

@@ -128,7 +128,8 @@ func label(of message: Message) -> String {
     switch message.state {
     case .sending: "on its way"
     case .waiting(let behind): "waits for \(behind)"
-    case .failed(.refused(_, let text)), .failed(.unknown(let text)), .failed(.expired(let text)):
+    case .failed(.refused(_, let text)), .failed(.unknown(let text)), .failed(.expired(let text)),
+        .failed(.copyLost(let text)):
         "failed: \(text)"
     case .sent: "sent"
     case .delivered: "delivered"

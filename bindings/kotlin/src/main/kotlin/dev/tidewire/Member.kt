@@ -48,9 +48,9 @@ public data class Receipt(
  * @property next where the next page begins: for [Room.receipts]; null after the last one.
  */
 public data class ReceiptPage(
-    val deliveredTo: Int,
-    val readBy: Int,
-    val of: Int,
+    val deliveredTo: Long,
+    val readBy: Long,
+    val of: Long,
     val receipts: List<Receipt>,
     val next: String?,
 )

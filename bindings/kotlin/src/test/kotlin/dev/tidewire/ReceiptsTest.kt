@@ -24,8 +24,8 @@ class ReceiptsTest {
             timeline.rows.await("read") { it.message("Hello")?.state == MessageState.Read }
             // Asked for, as in a room of any size.
             val page = room.receipts(checkNotNull(arrived.seq))
-            assertEquals(listOf(1, 1, 1), listOf(page.deliveredTo, page.readBy, page.of))
-            assertEquals(listOf(Receipt(grace, arrived.seq!!, arrived.seq!!)), page.receipts)
+            assertEquals(listOf(1L, 1L, 1L), listOf(page.deliveredTo, page.readBy, page.of))
+            assertEquals(listOf(Receipt(grace, arrived.seq, arrived.seq)), page.receipts)
             assertEquals(null, page.next)
             assertEquals(Unread(0, 0, exact = true), other.rooms().single().unread)
         }

@@ -95,9 +95,9 @@ internal fun FfiMemberPage.toApi(): MemberPage =
 
 internal fun FfiReceiptPage.toApi(): ReceiptPage =
     ReceiptPage(
-        deliveredTo = deliveredTo.toInt(),
-        readBy = readBy.toInt(),
-        of = of.toInt(),
+        deliveredTo = deliveredTo.toLong(),
+        readBy = readBy.toLong(),
+        of = of.toLong(),
         receipts = receipts.map { Receipt(it.user, it.delivered.toLong(), it.read.toLong()) },
         next = next,
     )
