@@ -43,12 +43,19 @@ pub async fn child(data: &Path, rooms: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// What `child` found: bytes by the system, bytes by the client's own account, messages.
-pub(super) fn measure(data: &Path, rooms: u64) -> Result<(f64, f64, f64), Error> {
-    let output = std::process::Command::new(std::env::current_exe()?)
-        .args(["store-memory", "--rooms", &rooms.to_string(), "--data"])
-        .arg(data)
-        .output()?;
+/// What `child` found: bytes by the system, bytes by the client's own account, messages. glibc keeps an
+/// arena for each thread, and gives back little of any: how many, if not what it takes by itself.
+pub(super) fn measure(
+    data: &Path,
+    rooms: u64,
+    arenas: Option<u32>,
+) -> Result<(f64, f64, f64), Error> {
+    let mut child = std::process::Command::new(std::env::current_exe()?);
+    child.args(["store-memory", "--rooms", &rooms.to_string(), "--data"]).arg(data);
+    if let Some(arenas) = arenas {
+        child.env("MALLOC_ARENA_MAX", arenas.to_string());
+    }
+    let output = child.output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let mut numbers = said.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
     match (numbers.next(), numbers.next(), numbers.next()) {

@@ -252,17 +252,19 @@ async fn memory(figures: &mut Figures) -> Result<(), Error> {
     let of = |name: &str| folder.path().join(name);
     eprintln!("memory");
     database::make(database::NOWHERE, &of("open"), &[(500, 1); 31]).await?;
-    let (grown, reckoned, messages) = memory::measure(&of("open"), 30)?;
+    let (grown, reckoned, messages) = memory::measure(&of("open"), 30, None)?;
     const MB: f64 = 1_000_000.0;
     figures.put("memory.open_rooms_mb", grown / MB, "MB", Goal::AtMost(30.0));
     figures.put("memory.reckoned_mb", reckoned / MB, "MB", Goal::None);
     figures.put("memory.messages", messages, "messages", Goal::None);
     database::make_of(database::NOWHERE, &of("long"), &[(500, 1); 31], wire::longest_message)
         .await?;
-    let (grown, reckoned, messages) = memory::measure(&of("long"), 30)?;
+    let (grown, reckoned, messages) = memory::measure(&of("long"), 30, None)?;
+    let (one_arena, _, _) = memory::measure(&of("long"), 30, Some(1))?;
     // What the client promises by default: 24 MiB.
     let bound = tidewire::Config::new(tidewire::UserId::new("ada")?).memory_bytes as f64 / MB;
     figures.put("memory.long_messages_mb", grown / MB, "MB", Goal::AtMost(30.0));
+    figures.put("memory.long_messages_one_arena_mb", one_arena / MB, "MB", Goal::AtMost(30.0));
     figures.put("memory.long_messages_reckoned_mb", reckoned / MB, "MB", Goal::AtMost(bound));
     figures.put("memory.long_messages", messages, "messages", Goal::None);
     Ok(())

@@ -16,6 +16,7 @@ pub(crate) mod outgoing;
 mod query;
 mod repair;
 mod search;
+mod start;
 #[cfg(test)]
 mod tests;
 mod threads;

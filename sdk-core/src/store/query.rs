@@ -5,27 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
-use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, EventKind, Op, Profile, Receipt, RoomId, RoomState,
-    Seq, UserId, limits,
-};
+use tidewire_protocol::{Content, Event, EventId, Op, Profile, RoomId, Seq, UserId};
 use uuid::Uuid;
 
-use super::execute::{CURSOR, Database, EPOCH, int, seq};
+use super::execute::{Database, int, seq};
 use super::folder::with_suffix;
 use super::uploads;
-use crate::defaults;
 use crate::engine::{
-    Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, References, RoomRow, Rows,
-    SendOptions, Sizes, StartRows, TailRow, Wish,
+    Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, Rows, SendOptions, Sizes, Wish,
 };
 use crate::error::StoreError;
-
-/// How far below a room's head its newest message is looked for.
-const SAID_WITHIN: u64 = 500;
-
-/// Receipts by the key of their room: whose, up to where delivered, up to where read.
-type ByRoom = HashMap<i64, Vec<(UserId, Seq, Seq)>>;
 
 impl Database {
     /// Answers a query of the engine. With [`Query::Start`] it begins anew on what is committed.
@@ -88,89 +77,6 @@ impl Database {
         rows.map_err(|error| self.classify(error))
     }
 
-    fn start(&self, user: &UserId) -> rusqlite::Result<StartRows> {
-        let connection = &self.connection;
-        // One lock for all of it.
-        let _whole = connection.unchecked_transaction()?;
-        let mut rows = StartRows::default();
-        let mut meta = connection.prepare_cached("SELECT key, value FROM meta")?;
-        for row in meta.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            let (key, value): (String, String) = row?;
-            match key.as_str() {
-                CURSOR => rows.cursor = Some(Cursor::new(value)),
-                EPOCH => rows.epoch = Some(Epoch::new(value)),
-                _ => {}
-            }
-        }
-        let held = self.ranges("SELECT rk, start, end FROM held ORDER BY rk, start")?;
-        let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
-        let mut rooms = connection.prepare_cached(
-            "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq, r.as_of, r.marked,
-                    e.seq, e.id, e.sender, e.at, e.kind, e.content, e.fold, r.opened
-             FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq =
-                 (SELECT max(seq) FROM events WHERE rk = r.rk AND seq <= r.head_seq)",
-        )?;
-        let mut receipts = self.receipts()?;
-        let mut keys = Vec::new();
-        let mut found = rooms.query([])?;
-        while let Some(row) = found.next()? {
-            let rk: i64 = row.get(0)?;
-            let id = RoomId::from_uuid(uuid(row, 1)?);
-            let state: Option<String> = row.get(2)?;
-            let mut state = match state {
-                Some(json) => parse(2, &json)?,
-                None => RoomRow::without_state(id, 0),
-            };
-            state.head_seq = unsigned(row, 3)?;
-            let has_last: Option<i64> = row.get(7)?;
-            state.last_event = has_last.map(|_| event(row, 7, id)).transpose()?;
-            let marked = unsigned(row, 6)?;
-            let receipts: Vec<Receipt> = receipts
-                .remove(&rk)
-                .into_iter()
-                .flatten()
-                .map(|(user, delivered, read)| Receipt { room: id, user, delivered, read })
-                .collect();
-            keys.push(rk);
-            let own = receipts.iter().find(|receipt| receipt.user == *user);
-            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
-            rows.rooms.push(RoomRow {
-                // As long as its pages are at hand.
-                tail: self.tail(rk, user, (read, state.head_seq), 1)?,
-                said: self.said(rk, id, &state)?,
-                state,
-                feed_seq: unsigned(row, 4)?,
-                as_of: unsigned(row, 5)?,
-                marked,
-                opened: row.get(14)?,
-                receipts,
-                held: held.get(&rk).cloned().unwrap_or_default(),
-                stale: stale.get(&rk).cloned().unwrap_or_default(),
-            });
-        }
-        self.first_tails(user, &keys, &mut rows.rooms)?;
-        rows.drafts = read_drafts(connection)?;
-        rows.wishes = read_wishes(connection)?;
-        rows.outbox = read_outbox(connection)?;
-        rows.unindexed = !self.unindexed()?.is_empty();
-        Ok(rows)
-    }
-
-    /// All receipts by room, read in one go: room by room that is a search each.
-    fn receipts(&self) -> rusqlite::Result<ByRoom> {
-        let mut receipts = ByRoom::new();
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user")?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
-            let user = UserId::new(row.get_ref(1)?.as_str()?).map_err(|error| damaged(1, error))?;
-            let receipt = (user, unsigned(row, 2)?, unsigned(row, 3)?);
-            receipts.entry(row.get(0)?).or_default().push(receipt);
-        }
-        Ok(receipts)
-    }
-
     fn sizes(&self) -> rusqlite::Result<Sizes> {
         let of = |name| -> rusqlite::Result<u64> {
             let schema = Some(self.cache);
@@ -186,123 +92,6 @@ impl Database {
             log: file(&with_suffix(&self.path, "-wal")),
             outbox: file(&self.path.with_file_name("outbox.db")),
         })
-    }
-
-    /// What is unread of what is here, of messages the newest: `most`, and one more if there are more.
-    fn tail(
-        &self,
-        rk: i64,
-        user: &UserId,
-        (read, head): (Seq, Seq),
-        most: u32,
-    ) -> rusqlite::Result<TailRow> {
-        if head <= read {
-            return Ok(TailRow::default());
-        }
-        let seqs = |sql: &str, limit: u32| -> rusqlite::Result<Vec<Seq>> {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut seqs = statement
-                .query_map(params![rk, seq(read), user.as_str(), limit], |row| unsigned(row, 0))?
-                .collect::<rusqlite::Result<Vec<Seq>>>()?;
-            seqs.reverse();
-            Ok(seqs)
-        };
-        let messages = seqs(
-            "SELECT seq FROM events WHERE rk = ?1 AND seq > ?2 AND kind = 'message'
-             AND sender <> ?3 ORDER BY seq DESC LIMIT ?4",
-            most + 1,
-        )?;
-        // Who is mentioned is mentioned by a message of somebody else.
-        if messages.is_empty() {
-            return Ok(TailRow::default());
-        }
-        Ok(TailRow {
-            partial: most < limits::UNREAD_COUNT && messages.len() > most as usize,
-            messages,
-            mentions: seqs(
-                "SELECT seq FROM mentions WHERE rk = ?1 AND seq > ?2 AND user = ?3
-                 ORDER BY seq DESC LIMIT ?4",
-                limits::UNREAD_COUNT + 1,
-            )?,
-        })
-    }
-
-    /// What is unread of the rooms of a first screen, as far as it shows it: the rooms have `keys`.
-    fn first_tails(
-        &self,
-        user: &UserId,
-        keys: &[i64],
-        rooms: &mut [RoomRow],
-    ) -> rusqlite::Result<()> {
-        let mut order: Vec<usize> = (0..rooms.len()).collect();
-        order.sort_by_cached_key(|at| {
-            let state = &rooms[*at].state;
-            let last = state.last_event.as_ref().map(|event| event.at);
-            std::cmp::Reverse((state.settings.pinned, last))
-        });
-        for at in order.into_iter().take(defaults::FIRST_ROOMS) {
-            let row = &mut rooms[at];
-            if row.tail.partial {
-                let own = row.receipts.iter().find(|receipt| receipt.user == *user);
-                let read = own.map_or(Seq::ZERO, |own| own.read).max(row.marked);
-                let place = (read, row.state.head_seq);
-                row.tail = self.tail(keys[at], user, place, defaults::TAIL_AT_START)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All that is unread of these rooms, as far as they are here.
-    fn tails(&self, user: &UserId, rooms: &[RoomId]) -> rusqlite::Result<Vec<(RoomId, TailRow)>> {
-        let mut places = self.connection.prepare_cached(
-            "SELECT r.rk, r.head_seq, max(r.marked, coalesce(o.read, 0)) FROM rooms r
-             LEFT JOIN receipts o ON o.rk = r.rk AND o.user = ?2 WHERE r.id = ?1",
-        )?;
-        let mut tails = Vec::with_capacity(rooms.len());
-        for room in rooms {
-            let mut found = places.query(params![room.uuid().as_bytes(), user.as_str()])?;
-            if let Some(row) = found.next()? {
-                let (head, read) = (unsigned(row, 1)?, unsigned(row, 2)?);
-                let tail = self.tail(row.get(0)?, user, (read, head), limits::UNREAD_COUNT)?;
-                tails.push((*room, tail));
-            }
-        }
-        Ok(tails)
-    }
-
-    /// The newest message that stands in no thread, unless it lies far below the head. Mostly it is
-    /// the newest event.
-    fn said(&self, rk: i64, room: RoomId, state: &RoomState) -> rusqlite::Result<Option<Event>> {
-        let stands_in_room = |event: &&Event| {
-            event.kind == EventKind::Message && References::of(&event.content).thread.is_none()
-        };
-        if let Some(last) = state.last_event.as_ref().filter(stands_in_room) {
-            return Ok(Some(last.clone()));
-        }
-        let lowest = state.head_seq.get().saturating_sub(SAID_WITHIN);
-        self.connection
-            .prepare_cached(
-                "SELECT seq, id, sender, at, kind, content, fold FROM events
-                 WHERE rk = ?1 AND seq > ?2 AND kind = 'message' AND thread IS NULL
-                 ORDER BY seq DESC LIMIT 1",
-            )?
-            .query_map(params![rk, int(lowest)], |row| event(row, 0, room))?
-            .next()
-            .transpose()
-    }
-
-    fn ranges(
-        &self,
-        sql: &str,
-    ) -> rusqlite::Result<std::collections::HashMap<i64, Vec<(u64, u64)>>> {
-        let mut ranges = std::collections::HashMap::<i64, Vec<(u64, u64)>>::new();
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
-            let range = (unsigned(row, 1)?.get(), unsigned(row, 2)?.get());
-            ranges.entry(row.get(0)?).or_default().push(range);
-        }
-        Ok(ranges)
     }
 
     /// The newest events with `from <= seq < before`, ascending.

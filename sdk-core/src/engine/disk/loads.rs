@@ -272,6 +272,7 @@ impl Engine {
         let user = &self.config.user;
         self.heads.wipe();
         self.rooms.clear();
+        self.owing.clear();
         for mut row in rows.rooms {
             let (id, tail) = (row.state.id, Tail::load(std::mem::take(&mut row.tail)));
             let room = Room::load(row, user);
@@ -281,12 +282,14 @@ impl Engine {
             }
             self.heads.rooms.insert(id, entry);
             self.heads.touch(id);
+            if room.owes(user) {
+                self.owing.insert(id);
+            }
             self.rooms.insert(id, room);
         }
         self.heads.drafts = rows.drafts.into_iter().map(|draft| (draft.room, draft.text)).collect();
         self.heads.wishes =
             rows.wishes.into_iter().map(|wish| (wish.room, wish.settings)).collect();
-        self.owing = self.rooms.keys().copied().collect();
         self.watching.again = true;
         self.outbox = Outbox::load(rows.outbox);
         self.load_uploads();

@@ -226,6 +226,11 @@ impl Room {
         self.held.last_up_to(self.feed_seq).unwrap_or(Seq::ZERO)
     }
 
+    /// Whether the server has to hear anything, as far as is known.
+    pub(crate) fn owes(&self, user: &UserId) -> bool {
+        self.owed(user).is_some()
+    }
+
     /// What the server has to hear, as far as is known.
     fn owed(&self, user: &UserId) -> Option<ReceiptUpdate> {
         if !self.state.joined || self.state.members == 0 {
@@ -348,9 +353,17 @@ impl Engine {
         if over_socket {
             return self.tell_untold();
         }
+        self.settle_owing();
         let user = &self.config.user;
         let rooms = self.owing.iter().filter_map(|id| self.rooms.get(id));
         rooms.filter_map(|room| room.owed(user)).take(limits::RECEIPTS_PER_REQUEST).collect()
+    }
+
+    /// Goes over the rooms of which something was owed. Only where something can be told: after a long
+    /// time without a network these are many.
+    fn settle_owing(&mut self) {
+        let (user, rooms) = (&self.config.user, &self.rooms);
+        self.owing.retain(|id| rooms.get(id).is_some_and(|room| room.owes(user)));
     }
 
     /// Takes what nothing carries yet, and notes that something does now.
@@ -387,13 +400,15 @@ impl Engine {
     /// Tells what is owed over an open socket, at most once a second, or, while a stream pushes the
     /// feed, by requests as often as polls would be. Without either it waits for the next poll.
     pub(crate) fn advance_receipts(&mut self) {
-        let (user, now) = (&self.config.user, self.now.mono_ms);
-        let rooms = &self.rooms;
-        self.owing.retain(|id| rooms.get(id).is_some_and(|room| room.owed(user).is_some()));
-        let untold = |id| self.rooms.get(id).is_some_and(|room| room.untold(user, now).is_some());
         let socket = self.link.is_ready();
-        let waits = !socket && !self.stream.is_open();
-        if waits || !self.owing.iter().any(untold) {
+        if !socket && !self.stream.is_open() {
+            self.timers.disarm(Timer::Receipts);
+            return;
+        }
+        self.settle_owing();
+        let (user, now) = (&self.config.user, self.now.mono_ms);
+        let untold = |id| self.rooms.get(id).is_some_and(|room| room.untold(user, now).is_some());
+        if !self.owing.iter().any(untold) {
             self.timers.disarm(Timer::Receipts);
             return;
         }

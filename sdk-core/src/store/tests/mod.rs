@@ -3,6 +3,7 @@
 mod damage;
 mod fixtures;
 mod order;
+mod start;
 
 use std::path::Path;
 
