@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::admission::{Door, Farewell};
 use crate::auth::Keys;
 use crate::config::Config;
 use crate::cursor::Cursors;
@@ -27,6 +28,12 @@ pub(crate) struct App {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limiter: RateLimiter,
     pub(crate) files: Files,
+    /// Where sockets and event streams come in.
+    pub(crate) door: Door,
+    /// Where polls come in, on a budget of their own: they are what a client does whom the other door refuses.
+    pub(crate) polls: Door,
+    /// When clients come back after the end of this server.
+    pub(crate) farewell: Farewell,
     /// What is measured of the load.
     pub(crate) load: Load,
     /// How many sockets and event streams are open.

@@ -150,6 +150,15 @@ pub struct Config {
     /// Sockets that this server is to carry; more are refused for the moment. Default 10,000, at
     /// about 10 KB each half of the 20,000 files that one process may open by common defaults.
     pub socket_capacity: u32,
+    /// Sockets and event streams that are let in a second, resumes before newcomers; the others get a time to come
+    /// back, each one of his own. 0 lets everybody in at once. Default 1,000: each of them reads a page of the log,
+    /// about 0.5 ms of one core.
+    pub admission_per_second: u32,
+    /// Never fewer, however late the event loop is. Default 100: 10,000 clients are back in less than two minutes.
+    pub admission_floor: u32,
+    /// The same for polls, which have a budget of their own; 0 switches it off. Default 5,000: 10,000 clients that
+    /// poll every 5 s, twice over. Never less than a tenth of it, however late the event loop is.
+    pub polls_per_second: u32,
     /// How late the event loop may be before the server counts as loaded and restricts the modes.
     /// Default 100 ms: half of what a message takes in real-time.
     pub max_lag: Duration,
@@ -208,6 +217,9 @@ impl Config {
             secret_file: None,
             policy: PolicyChoice::default(),
             socket_capacity: 10_000,
+            admission_per_second: 1_000,
+            admission_floor: 100,
+            polls_per_second: 5_000,
             max_lag: Duration::from_millis(100),
             max_database_time: Duration::from_millis(500),
             rate_limit: Some(RateLimit::default()),

@@ -11,10 +11,6 @@ use crate::app::App;
 use crate::clock;
 use crate::presence::Sign;
 
-/// How far the return of clients is spread when the server stops, at least, in ms; above that it
-/// is 1 ms a connection, which is 1,000 reconnects a second.
-const GOAWAY_SPREAD_MS: u64 = 1_000;
-
 /// Why a connection that the server closes is closed, for people.
 pub(crate) const STOPS: &str = "the server stops";
 
@@ -30,8 +26,7 @@ pub(crate) fn admit(app: &App) -> Result<(), WireError> {
 
 /// A moment for a client to come back to a server that stops, in ms from now.
 pub(crate) fn goaway_slot_ms(app: &App) -> u64 {
-    let spread = u64::from(*app.sockets.borrow()).max(GOAWAY_SPREAD_MS);
-    fastrand::u64(0..=spread)
+    app.farewell.slot_ms(*app.sockets.borrow(), app.door.rate())
 }
 
 /// When a token ends, on the clock that timers use; at most ten years from now, which its

@@ -23,6 +23,7 @@
 //! # Ok(()) }
 //! ```
 
+mod admission;
 mod app;
 mod applier;
 pub mod auth;
@@ -51,4 +52,4 @@ mod store;
 mod sync;
 
 pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
-pub use server::{Server, StartError, migrate};
+pub use server::{Server, StartError, migrate, renew_epoch};

@@ -46,6 +46,8 @@ struct Serve {
     /// Sockets that this server is to carry.
     #[arg(long, env = "TIDEWIRE_SOCKET_CAPACITY", default_value_t = 10_000)]
     socket_capacity: u32,
+    #[command(flatten)]
+    admission: Admission,
     /// How late the event loop may be, in ms, before the policy restricts the modes.
     #[arg(long, env = "TIDEWIRE_MAX_LAG_MS", default_value_t = 100)]
     max_lag_ms: u64,
@@ -71,6 +73,28 @@ struct Serve {
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
+}
+
+#[derive(Args)]
+struct Admission {
+    /// Sockets and event streams that are let in a second, resumes first; the others get a time to come back.
+    /// 0 lets everybody in at once.
+    #[arg(long, env = "TIDEWIRE_ADMISSION_PER_SECOND", default_value_t = 1_000)]
+    admission_per_second: u32,
+    /// As many are let in, however late the event loop is.
+    #[arg(long, env = "TIDEWIRE_ADMISSION_FLOOR", default_value_t = 100)]
+    admission_floor: u32,
+    /// Polls that are answered a second; the others get a time to come back. 0 answers all.
+    #[arg(long, env = "TIDEWIRE_POLLS_PER_SECOND", default_value_t = 5_000)]
+    polls_per_second: u32,
+}
+
+impl Admission {
+    fn apply(&self, config: &mut Config) {
+        config.admission_per_second = self.admission_per_second;
+        config.admission_floor = self.admission_floor;
+        config.polls_per_second = self.polls_per_second;
+    }
 }
 
 #[derive(Args)]
@@ -112,6 +136,10 @@ struct Migrate {
     /// The database: `postgres://USER:PASSWORD@HOST:5432/DATABASE`.
     #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
     postgres_url: String,
+    /// Gives the log another epoch as well: once, after it was restored from a backup and before the first server
+    /// starts. Clients then drop what they have cached, and keep what they have to send.
+    #[arg(long)]
+    new_epoch: bool,
 }
 
 #[derive(Args)]
@@ -209,6 +237,7 @@ impl Serve {
         config.secret_file = self.data.secret_file;
         config.policy = self.policy;
         config.socket_capacity = self.socket_capacity;
+        self.admission.apply(&mut config);
         config.max_lag = Duration::from_millis(self.max_lag_ms);
         config.max_database_time = Duration::from_millis(self.max_database_ms);
         config.rate_limit = (self.ops_per_second > 0.0)
@@ -259,6 +288,10 @@ fn run_migrate(migrate: &Migrate) -> Result<(), Failure> {
     match from == to {
         true => writeln!(stdout, "the database is at version {to} already")?,
         false => writeln!(stdout, "the database was brought from version {from} to {to}")?,
+    }
+    if migrate.new_epoch {
+        runtime.block_on(tidewire_server::renew_epoch(&migrate.postgres_url))?;
+        writeln!(stdout, "the log has another epoch: clients begin anew")?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, timeout};
 
+use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
 use crate::auth::{KeyError, Keys};
@@ -43,6 +44,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const AUDIENCE_TICK: Duration = Duration::from_secs(1);
 /// They hear of it at least as often, in ticks: a policy holds 60 s.
 const AUDIENCE_RENEW_TICKS: u32 = 25;
+/// However late the event loop is, this part of the polls is answered.
+const POLLS_FLOOR: u32 = 10;
 /// Pause after a connection could not be accepted, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -199,6 +202,9 @@ impl Server {
             presence: presence.clone(),
             limiter: RateLimiter::new(config.rate_limit, "operations"),
             files,
+            door: Door::new(config.admission_per_second, config.admission_floor),
+            polls: Door::new(config.polls_per_second, config.polls_per_second / POLLS_FLOOR),
+            farewell: Farewell::default(),
             load: Load::new(
                 Bounds { lag: config.max_lag, database: config.max_database_time },
                 config.socket_capacity,
@@ -216,6 +222,7 @@ impl Server {
             tasks: vec![
                 tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
                 tokio::spawn(watch_lag(app.clone())),
+                tokio::spawn(keep_doors(app.clone())),
                 tokio::spawn(tell_audience(app.clone())),
                 tokio::spawn(index_messages(app.clone())),
                 tokio::spawn(files::keep_swept(app.clone())),
@@ -344,6 +351,17 @@ pub async fn migrate(postgres_url: &str) -> Result<(usize, usize), StartError> {
     migrated.map_err(|error| StartError::Postgres { reason: error.to_string() })
 }
 
+/// Gives the log in a PostgreSQL database another epoch, after it was restored to an earlier moment: clients
+/// then drop what they have cached, and keep what they have to send. No server may run on it. Waits for the
+/// network.
+///
+/// # Errors
+/// [`StartError::Postgres`], which says what to do.
+pub async fn renew_epoch(postgres_url: &str) -> Result<(), StartError> {
+    let renewed = postgres::renew_epoch(postgres_url).await;
+    renewed.map_err(|error| StartError::Postgres { reason: error.to_string() })
+}
+
 /// Makes the folder and takes its lock, which lasts as long as the file is open.
 fn lock(dir: &Path) -> Result<File, StartError> {
     let unusable = |source| StartError::DataDir { path: dir.to_owned(), source };
@@ -465,8 +483,17 @@ async fn watch_lag(app: Arc<App>) {
             () = tokio::time::sleep(load::LAG_PROBE) => {}
         }
         let now = Instant::now();
-        app.load.lagged(now.duration_since(begun).saturating_sub(load::LAG_PROBE), now);
+        let lag = now.duration_since(begun).saturating_sub(load::LAG_PROBE);
+        app.load.lagged(lag, now);
+        for door in [&app.door, &app.polls] {
+            door.adapt(lag, app.config.max_lag, now);
+        }
     }
+}
+
+/// Lets those in who wait at the doors.
+async fn keep_doors(app: Arc<App>) {
+    tokio::join!(app.door.keep(app.stop.clone()), app.polls.keep(app.stop.clone()));
 }
 
 /// Pause between two steps of the search index: whoever writes goes first.

@@ -562,7 +562,12 @@ impl Driver {
                     let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Opened));
                     socket::carry(connection, to_send, inbound, &traffic).await
                 }
-                Err(reason) => reason,
+                Err(socket::NotOpened::Network(reason)) => reason,
+                // Said as a frame: it is heard before the end.
+                Err(socket::NotOpened::Refused(error)) => {
+                    let _ = inbound.send(ServerFrame::Error { error, room: None }).await;
+                    "refused by the server".into()
+                }
             };
             let _ = outcomes.send(Outcome::Socket(id, SocketEvent::Closed { reason }));
         });

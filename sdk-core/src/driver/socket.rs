@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
-use tidewire_protocol::{ClientFrame, ServerFrame, limits};
+use tidewire_protocol::{ClientFrame, ErrorBody, ServerFrame, WireError, limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::address::Address;
 use super::tls;
@@ -34,14 +34,44 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(crate) type Connection = WebSocketStream<Box<dyn Stream>>;
 
+/// Why a socket did not open.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// Trouble on the way.
+    Network(String),
+    /// The server itself says no, most often with a slot.
+    Refused(WireError),
+}
+
+impl From<String> for NotOpened {
+    fn from(reason: String) -> Self {
+        Self::Network(reason)
+    }
+}
+
+impl From<Error> for NotOpened {
+    fn from(error: Error) -> Self {
+        // Of an answer that comes in pieces the library keeps the first: what is cut off is no word of the
+        // server's.
+        let body = match &error {
+            Error::Http(answer) => answer.body().as_deref().unwrap_or_default(),
+            _ => &[],
+        };
+        match serde_json::from_slice::<ErrorBody>(body) {
+            Ok(body) => Self::Refused(body.error),
+            Err(_) => Self::Network(error.to_string()),
+        }
+    }
+}
+
 /// Opens a socket, within the time for connecting.
-pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
+pub(crate) async fn open(address: &Address) -> Result<Connection, NotOpened> {
     tokio::time::timeout(defaults::CONNECT_TIMEOUT, connect(address))
         .await
         .map_err(|_| "no connection in time".to_owned())?
 }
 
-async fn connect(address: &Address) -> Result<Connection, String> {
+async fn connect(address: &Address) -> Result<Connection, NotOpened> {
     let tcp = TcpStream::connect((address.resolvable_host(), address.port))
         .await
         .map_err(|error| error.to_string())?;
@@ -63,10 +93,9 @@ async fn connect(address: &Address) -> Result<Connection, String> {
         .max_write_buffer_size(4 * limits::FRAME_BYTES)
         .max_message_size(Some(MOST_INBOUND))
         .max_frame_size(Some(MOST_INBOUND));
-    tokio_tungstenite::client_async_with_config(request, stream, Some(config))
-        .await
-        .map(|(connection, _)| connection)
-        .map_err(|error| error.to_string())
+    let (connection, _) =
+        tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
+    Ok(connection)
 }
 
 /// Carries frames both ways until the socket ends; gives the reason. While nobody takes the last
@@ -138,6 +167,42 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
+
+    /// What a client makes of an answer to the upgrade that is none.
+    async fn answered(answer: &str) -> NotOpened {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = answer.to_owned();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let refused = open(&Address::parse(&url).unwrap()).await.err().expect("no socket");
+        server.await.unwrap();
+        refused
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_upgrade_is_the_servers_word_only_with_its_body() {
+        let body = r#"{"error":{"code":"unavailable","message":"full","temporary":true,"retry_after_ms":7000}}"#;
+        let answer = |body: &str| {
+            let length = body.len();
+            format!("HTTP/1.1 503 Service Unavailable\r\nContent-Length: {length}\r\n\r\n{body}")
+        };
+        match answered(&answer(body)).await {
+            NotOpened::Refused(error) => assert_eq!(error.retry_after_ms, Some(7_000)),
+            other => panic!("{other:?}"),
+        }
+        for body in ["<html>busy</html>", &body[..20], ""] {
+            let other = answered(&answer(body)).await;
+            assert!(matches!(other, NotOpened::Network(_)), "{other:?}");
+        }
+    }
 
     #[tokio::test]
     async fn the_bytes_of_frames_are_counted_both_ways() {

@@ -403,6 +403,19 @@ impl World {
     }
 
     /// A frame of the open stream arrives that the server did not send.
+    pub(crate) fn is_opening(&self) -> bool {
+        !self.opening.is_empty()
+    }
+
+    /// The server refuses the socket that is being opened.
+    pub(crate) fn refuse_opening(&mut self, error: tidewire_protocol::WireError) {
+        let id = self.opening.pop().unwrap();
+        let frame = ServerFrame::Error { error, room: None };
+        self.client.input(Input::Frame(id, Box::new(frame)));
+        self.client.input(Input::Socket(id, SocketEvent::Closed { reason: "refused".into() }));
+        self.collect();
+    }
+
     pub(crate) fn inject_into_stream(&mut self, frame: ServerFrame) {
         let id = self.stream.as_ref().map(|(id, _)| *id).unwrap();
         self.client.input(Input::Frame(id, Box::new(frame)));

@@ -1,6 +1,7 @@
 //! What every bus must do, as one suite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Bus;
 
@@ -50,7 +51,10 @@ async fn concurrent_bells_end_at_the_highest_head<B: Bus>(bus: &Arc<B>) {
         })
         .collect();
     ringers.into_iter().for_each(|ringer| ringer.join().unwrap());
-    while bell.borrow_and_update().get(0) < 7_999 {
-        bell.changed().await.unwrap();
-    }
+    let heard = async {
+        while bell.borrow_and_update().get(0) < 7_999 {
+            bell.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), heard).await.expect("the last bell is heard");
 }

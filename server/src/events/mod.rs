@@ -19,6 +19,7 @@ use tidewire_protocol::{Cursor, EventsQuery, RoomId, UserId, Welcome, WireError,
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::admission::Rank;
 use crate::app::App;
 use crate::auth::{Keys, Verified};
 use crate::clock;
@@ -55,6 +56,7 @@ pub(crate) async fn events(
     let cursor = resumed.or(query.cursor);
     let sign =
         Sign { device: query.device, app_state: query.app_state, heartbeat_ms: query.heartbeat_ms };
+    app.door.enter(&verified.user, query.device, Rank::Resume).await?;
     let session = Session::begin(app, verified, cursor, sign, query.watch)?;
     let chunks = stream::unfold(session, async |mut session| {
         let text = session.next().await?;

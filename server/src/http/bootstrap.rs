@@ -7,6 +7,7 @@ use tidewire_protocol::{Bootstrap, limits};
 
 use super::Answer;
 use super::extract::Caller;
+use crate::admission::Rank;
 use crate::app::App;
 use crate::clock;
 use crate::store::EventJson;
@@ -15,6 +16,7 @@ pub(super) async fn bootstrap(
     State(app): State<Arc<App>>,
     Caller(user): Caller,
 ) -> Answer<Bootstrap<EventJson>> {
+    app.polls.enter(&user, 0, Rank::Newcomer).await?;
     // The cursor before the rooms: reading on from it misses nothing.
     let heads = app.store.heads().await?;
     let page = app.store.rooms(user.clone(), None).await?;

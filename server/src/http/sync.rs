@@ -7,6 +7,7 @@ use tidewire_protocol::{SyncRequest, SyncResponse};
 
 use super::Answer;
 use super::extract::{Caller, Json};
+use crate::admission::Rank;
 use crate::app::App;
 use crate::store::EventJson;
 
@@ -15,5 +16,7 @@ pub(super) async fn sync(
     Caller(user): Caller,
     Json(request): Json<SyncRequest>,
 ) -> Answer<SyncResponse<EventJson>> {
+    let rank = if request.cursor.is_some() { Rank::Resume } else { Rank::Newcomer };
+    app.polls.enter(&user, request.device, rank).await?;
     Ok(axum::Json(crate::sync::sync(&app, &user, request).await?))
 }

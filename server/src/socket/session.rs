@@ -14,6 +14,7 @@ use tokio::time::{Instant as Deadline, sleep_until, timeout};
 
 use super::live::LiveRooms;
 use super::peer::{End, Inbound, Outbound, Peer};
+use crate::admission::Rank;
 use crate::app::App;
 use crate::auth::{Keys, Verified};
 use crate::connection::{Online, deadline_of, goaway_slot_ms};
@@ -44,7 +45,7 @@ pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
     peer.close(end).await;
 }
 
-/// Waits for the first `hello`: nothing else is heard before it.
+/// Waits for the first `hello`, before which nothing else is heard, and for its turn.
 async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
     let hello = async {
         loop {
@@ -71,6 +72,12 @@ async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
         End::Error(WireError::new(ErrorCode::TokenInvalid, text))
     })?;
     let verified = app.keys.verify(token).map_err(End::Error)?;
+    let resumes = hello.cursor.is_some() || !hello.live.is_empty();
+    let rank = if resumes { Rank::Resume } else { Rank::Newcomer };
+    tokio::select! {
+        entered = app.door.enter(&verified.user, hello.device, rank) => entered.map_err(End::Error)?,
+        () = app.stopping() => return Err(goaway(app)),
+    }
     Ok((verified, hello))
 }
 

@@ -390,6 +390,39 @@ fn after_goaway_a_server_that_is_gone_is_asked_with_growing_pauses() {
 }
 
 #[test]
+fn a_slot_given_to_a_socket_that_does_not_open_is_kept_and_says_nothing_against_sockets() {
+    let (mut world, _) = world_with_room();
+    world.cut();
+    // HTTP works all the time.
+    let pass = |world: &mut World, ms| {
+        while !world.requests.is_empty() {
+            world.answer(0);
+            while world.store_step() {}
+        }
+        world.pass(ms);
+    };
+    for _ in 0..5 {
+        while !world.is_opening() {
+            pass(&mut world, 1_000);
+        }
+        let code = tidewire_protocol::ErrorCode::Unavailable;
+        let full = tidewire_protocol::WireError::new(code, "full").retry_after_ms(20_000);
+        world.refuse_opening(full);
+        let (sockets, before) = (world.engine.stats().sockets, world.engine.stats().requests);
+        let end = world.now.mono_ms + 19_900;
+        while world.now.mono_ms < end {
+            let left = end - world.now.mono_ms;
+            pass(&mut world, left);
+        }
+        let requests = world.engine.stats().requests - before;
+        assert!((2..=15).contains(&requests), "{requests} polls while it waits");
+        assert_eq!(world.engine.stats().sockets, sockets, "the slot is kept");
+    }
+    world.run(60_000);
+    assert_eq!(world.engine.mode().mode, Mode::RealTime);
+}
+
+#[test]
 fn a_slot_given_on_the_socket_is_waited_for() {
     let (mut world, _) = world_with_room();
     ceiling(&mut world, Mode::Hybrid);

@@ -78,6 +78,23 @@ pub(crate) async fn migrate(url: &str) -> Result<(usize, usize), OpenError> {
     Ok((found, known()))
 }
 
+/// Gives the log another epoch, after a restore: clients drop what they have of the life that was lost.
+pub(crate) async fn renew_epoch(url: &str) -> Result<(), OpenError> {
+    let client = connect(url).await?;
+    super::open::is_unused(&client).await?;
+    let failed = |error: tokio_postgres::Error| OpenError::Migration(said(&error));
+    match version(&client).await.map_err(failed)? {
+        None | Some(0) => return Err(OpenError::Empty),
+        Some(found) if found > known() => {
+            return Err(OpenError::Newer { found, known: known() });
+        }
+        Some(_) => {}
+    }
+    let epoch = uuid::Uuid::now_v7().to_string();
+    client.execute("UPDATE meta SET epoch = $1", &[&epoch]).await.map_err(failed)?;
+    Ok(())
+}
+
 /// How many steps a database has taken; none if it was never migrated.
 pub(super) async fn version(client: &Client) -> Result<Option<usize>, tokio_postgres::Error> {
     let there: bool = client.query_one("SELECT to_regclass('meta') IS NOT NULL", &[]).await?.get(0);

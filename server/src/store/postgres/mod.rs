@@ -49,7 +49,7 @@ use super::{
 };
 use crate::bus::Bus;
 
-pub(crate) use self::migrations::migrate;
+pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;
 
 /// How many shards the log has: as many writers as go side by side.
@@ -110,6 +110,7 @@ pub(crate) struct Ready {
 /// Looks at the database, and takes the name of this instance.
 pub(crate) async fn look(options: &Options<'_>) -> Result<Ready, OpenError> {
     let client = migrations::connect(options.url).await?;
+    open::serve(&client).await?;
     let epoch = Epoch::new(open::check(&client, options.secret).await?);
     if let Some(name) = options.instance {
         open::take_name(&client, name).await?;

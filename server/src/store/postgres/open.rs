@@ -73,6 +73,11 @@ pub(crate) enum OpenError {
          --instance-id, or none"
     )]
     SameInstance(String),
+    #[error(
+        "servers run on this database, and would go on in the old epoch: stop all of them first, and \
+         wait until PostgreSQL has noticed"
+    )]
+    InUse,
     #[error("--postgres-read-url is another database than --postgres-url: its epoch differs")]
     OtherEpoch,
     #[error("PostgreSQL does not do what it was asked at the start: {0}")]
@@ -175,6 +180,21 @@ pub(super) async fn take_name(client: &Client, name: &str) -> Result<(), OpenErr
     let sql = "SELECT pg_try_advisory_lock(hashtextextended('tidewire instance ' || $1, 0))";
     let row = client.query_one(sql, &[&name]).await.map_err(other)?;
     if row.get(0) { Ok(()) } else { Err(OpenError::SameInstance(name.into())) }
+}
+
+/// Held by every server that runs, together. Any number that nobody else takes: "tideserv" in ASCII.
+const SERVES: i64 = 0x7469_6465_7365_7276;
+
+/// Says for as long as the connection lives that a server runs on the database.
+pub(super) async fn serve(client: &Client) -> Result<(), OpenError> {
+    client.execute("SELECT pg_advisory_lock_shared($1)", &[&SERVES]).await.map_err(other)?;
+    Ok(())
+}
+
+/// Makes sure, for as long as the connection lives, that no server runs on the database.
+pub(super) async fn is_unused(client: &Client) -> Result<(), OpenError> {
+    let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&SERVES]).await;
+    if row.map_err(other)?.get(0) { Ok(()) } else { Err(OpenError::InUse) }
 }
 
 /// The epoch of a database that is only read.

@@ -10,9 +10,12 @@ use tidewire_protocol::{
 use tidewire_services::Postgres;
 use uuid::Uuid;
 
-use super::{OpenError, Options, PostgresStore, look, migrate};
+use super::{OpenError, Options, PostgresStore, look, migrate, renew_epoch};
 use crate::bus::{Bus, InProcess};
 use crate::store::{Store, StoreError, conformance};
+
+/// What never takes so long unless something is broken.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Migrated, and copied for each test.
 const TEMPLATE: &str = "migrated";
@@ -309,13 +312,40 @@ async fn servers_on_one_database_have_one_secret_and_names_of_their_own() {
     assert!(matches!(error, OpenError::OtherSecret), "{error:?}");
     first.close().await;
     // Given back with its connection, which the server notices a moment later.
-    let again = loop {
-        match open(b"secret", Some("one")).await {
-            Ok(store) => break store,
-            Err(OpenError::SameInstance(_)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error:?}"),
+    let again = async {
+        loop {
+            match open(b"secret", Some("one")).await {
+                Ok(store) => break store,
+                Err(OpenError::SameInstance(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error:?}"),
+            }
         }
     };
+    let again = tokio::time::timeout(PATIENCE, again).await.unwrap();
     again.close().await;
     second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_epoch_is_given_only_while_no_server_runs() {
+    let Some(cluster) = cluster().await else { return };
+    let folder = folder();
+    let url = cluster.database(folder.path());
+    let store = cluster.open(folder.path()).await.unwrap();
+    let before = store.epoch().clone();
+    assert!(matches!(renew_epoch(&url).await, Err(OpenError::InUse)));
+    store.close().await;
+    drop(store);
+    let renewed = async {
+        while let Err(error) = renew_epoch(&url).await {
+            assert!(matches!(error, OpenError::InUse), "{error:?}");
+        }
+    };
+    tokio::time::timeout(PATIENCE, renewed).await.unwrap();
+    let store = cluster.open(folder.path()).await.unwrap();
+    assert_ne!(*store.epoch(), before);
+    store.close().await;
+    cluster.server.create("untouched");
+    let error = renew_epoch(&cluster.server.url("untouched")).await.err().unwrap();
+    assert!(matches!(error, OpenError::Empty), "{error:?}");
 }
