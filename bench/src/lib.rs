@@ -7,6 +7,7 @@ pub mod figures;
 pub mod modes;
 pub mod proxy;
 pub mod send;
+pub mod server;
 pub mod store;
 
 // The programs of README and guide are tests of this crate, which has all that they use.

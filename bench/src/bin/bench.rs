@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidewire_bench::{crash, figures::Figures, modes, send, store};
+use tidewire_bench::{crash, figures::Figures, modes, send, server, store};
 
 /// The benchmarks. Each prints a table and, as its last line, one JSON object
 /// `{"figure": {"value": …, "unit": …, "goal": …, "holds": true|false}, …}`. They end with success
@@ -71,6 +71,34 @@ enum Bench {
         #[arg(long, default_value_t = 1)]
         thin: u64,
     },
+    /// What one server carries, beside a bare axum.
+    Server {
+        /// Nothing but the JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Some seconds long: it runs, and says nothing of the goals.
+        #[arg(long)]
+        quick: bool,
+        /// Sockets that stay open.
+        #[arg(long)]
+        connections: Option<usize>,
+    },
+    /// The server of `server`, in a process of its own.
+    #[command(hide = true)]
+    ServerChild {
+        #[arg(long)]
+        data: std::path::PathBuf,
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+        #[arg(long)]
+        admission: u32,
+    },
+    /// What `server` is held against, in a process of its own.
+    #[command(hide = true)]
+    ServerBare {
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+    },
     /// The part of `store` that runs in a process of its own.
     #[command(hide = true)]
     StoreMemory {
@@ -103,6 +131,15 @@ async fn main() -> ExitCode {
             let plan = crash::Plan { seeds, thin: thin.max(1) };
             tell(json, &crash::setting(plan), crash::run(plan))
         }
+        Bench::Server { json, quick, connections } => {
+            let mut plan = if quick { server::Plan::quick() } else { server::Plan::full() };
+            plan.connections = connections.unwrap_or(plan.connections);
+            tell(json, &server::setting(plan), server::run(plan).await)
+        }
+        Bench::ServerChild { data, listen, admission } => {
+            child(server::serve(&data, listen, admission).await)
+        }
+        Bench::ServerBare { listen } => child(server::serve_bare(listen).await),
         Bench::StoreMemory { data, rooms } => match store::child(&data, rooms).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => unusable(&error.to_string()),
@@ -127,6 +164,13 @@ fn tell<E: std::fmt::Display>(json: bool, setting: &str, figures: Result<Figures
             ExitCode::SUCCESS
         }
         Err(error) => unusable(&format!("the benchmark could not run: {error}")),
+    }
+}
+
+fn child<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unusable(&error.to_string()),
     }
 }
 

@@ -1,0 +1,135 @@
+//! One says something, everybody hears it: deliveries a second, here and on the bare server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tidewire_protocol::{ClientFrame, Content, EventId, Op, RoomId, RoomOps};
+use tokio::sync::{Barrier, Semaphore};
+use tokio::task::JoinSet;
+
+use super::Error;
+use super::child::{Kind, Process};
+use super::crowd;
+use super::light::{Greeting, Heard, Light, bootstrap};
+
+/// Messages that are on their way at once. Who has sent so many waits until his own come back.
+const ON_THEIR_WAY: usize = 8;
+
+/// Bytes of a message's text: two or three sentences.
+const TEXT: usize = 300;
+
+/// Deliveries a second of messages into a room of `listeners`.
+pub(super) async fn ours(listeners: usize, messages: usize) -> Result<f64, Error> {
+    let folder = tempfile::tempdir()?;
+    let kind = Kind::Tidewire { data: folder.path(), admission: 0 };
+    let process = Process::start(kind).await?;
+    let keys = crowd::keys(folder.path())?;
+    let room = crowd::one_room(&format!("http://{}", process.addr), &keys, listeners).await?;
+    let mut sockets = Vec::new();
+    for number in 0..listeners {
+        let token = crowd::token(&keys, &crowd::user(number)?)?;
+        let cursor = bootstrap(process.addr, &token).await?;
+        let mut socket = Light::open(process.addr).await?;
+        match socket.greet(&token, &cursor).await? {
+            Greeting::Welcome => sockets.push(socket),
+            Greeting::Slot(_) => return Err("a server that lets all in refused".into()),
+        }
+    }
+    let token = crowd::token(&keys, &crowd::user(0)?)?;
+    let cursor = bootstrap(process.addr, &token).await?;
+    let mut speaker = Light::open(process.addr).await?;
+    speaker.greet(&token, &cursor).await?;
+    let frame = move |number| say(room, number).and_then(|said| Ok(serde_json::to_string(&said)?));
+    deliveries(speaker, sockets, messages, frame).await
+}
+
+/// The same on the bare server.
+pub(super) async fn bare(listeners: usize, messages: usize) -> Result<f64, Error> {
+    let process = Process::start(Kind::Bare).await?;
+    let mut sockets = Vec::new();
+    for _ in 0..listeners {
+        sockets.push(Light::open_bare(process.addr).await?);
+    }
+    let speaker = Light::open_bare(process.addr).await?;
+    let room = RoomId::from_uuid(uuid::Uuid::nil());
+    deliveries(speaker, sockets, messages, move |number| {
+        // As many bytes as the event has that our server writes.
+        let op = op(number)?;
+        let at = 1_760_000_000_000_u64;
+        let event = serde_json::json!({
+            "id": op.id, "room": room, "seq": number + 1, "sender": "user-00000", "at": at,
+            "kind": "message", "content": op.content,
+        });
+        Ok(event.to_string())
+    })
+    .await
+}
+
+/// A message as an operation of its own.
+fn say(room: RoomId, number: usize) -> Result<ClientFrame, Error> {
+    Ok(ClientFrame::Send(RoomOps { room, ops: vec![op(number)?] }))
+}
+
+/// Says something of some length.
+pub(super) fn op(number: usize) -> Result<Op, Error> {
+    let text = format!("{number} {}", "word ".repeat(TEXT / 5));
+    let content = Content::from_json(serde_json::json!({ "text": text }).to_string())?;
+    Ok(Op { id: EventId::from_uuid(uuid::Uuid::now_v7()), kind: "message".into(), content })
+}
+
+async fn deliveries(
+    mut speaker: Light,
+    sockets: Vec<Light>,
+    messages: usize,
+    frame: impl Fn(usize) -> Result<String, Error>,
+) -> Result<f64, Error> {
+    let listeners = sockets.len();
+    let delivered = Arc::new(AtomicUsize::new(0));
+    let ready = Arc::new(Barrier::new(listeners + 1));
+    // The speaker hears himself as the first of them.
+    let may_say = Arc::new(Semaphore::new(ON_THEIR_WAY));
+    let mut tasks = JoinSet::new();
+    for (number, mut socket) in sockets.into_iter().enumerate() {
+        let (delivered, ready, may_say) = (delivered.clone(), ready.clone(), may_say.clone());
+        tasks.spawn(async move {
+            ready.wait().await;
+            let mut heard = 0;
+            while heard < messages {
+                let news = match socket.hear().await? {
+                    Heard::Page(page) => {
+                        let news = page.events.len();
+                        socket.say(&ClientFrame::Credit { cursor: page.to }).await?;
+                        news
+                    }
+                    Heard::Text(text) => {
+                        serde_json::from_str::<super::light::Seen>(&text)?;
+                        1
+                    }
+                    Heard::Ping => {
+                        socket.say(&ClientFrame::Pong).await?;
+                        0
+                    }
+                    Heard::Else => 0,
+                    Heard::Gone => return Err("the server is gone".into()),
+                };
+                heard += news;
+                delivered.fetch_add(news, Ordering::Relaxed);
+                if number == 0 {
+                    may_say.add_permits(news);
+                }
+            }
+            Ok::<(), Error>(())
+        });
+    }
+    ready.wait().await;
+    let begin = Instant::now();
+    for number in 0..messages {
+        may_say.acquire().await?.forget();
+        speaker.say_text(frame(number)?).await?;
+    }
+    while let Some(heard) = tasks.join_next().await {
+        heard??;
+    }
+    Ok(delivered.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64())
+}
