@@ -7,11 +7,14 @@ use tokio::sync::watch;
 
 use crate::admission::{Door, Farewell};
 use crate::auth::Keys;
+use crate::bus::Bus;
 use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::files::Files;
+use crate::health::Looks;
 use crate::hub::Hub;
 use crate::load::Load;
+use crate::metrics::Metrics;
 use crate::policy::Audience;
 use crate::presence::Presence;
 use crate::rate::RateLimiter;
@@ -24,6 +27,7 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     pub(crate) cursors: Cursors,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<dyn Bus>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) limiter: RateLimiter,
@@ -36,6 +40,8 @@ pub(crate) struct App {
     pub(crate) farewell: Farewell,
     /// What is measured of the load.
     pub(crate) load: Load,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Looks,
     /// How many sockets and event streams are open.
     pub(crate) sockets: watch::Sender<u32>,
     /// What sockets are told of the audience, at most once a second.

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidewire_protocol::{RoomId, UserId, limits};
 use tokio::time::MissedTickBehavior;
 
 use crate::bus::{Bell, Bus};
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::stop::Stop;
 use crate::store::{Change, Entry, News, Roster, Store, StoreError};
@@ -98,6 +99,7 @@ pub(crate) struct Applier {
     bus: Arc<dyn Bus>,
     hub: Arc<Hub>,
     presence: Arc<Presence>,
+    metrics: Arc<Metrics>,
     rosters: HashMap<RoomId, Members>,
 }
 
@@ -107,8 +109,9 @@ impl Applier {
         bus: Arc<dyn Bus>,
         hub: Arc<Hub>,
         presence: Arc<Presence>,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self { store, bus, hub, presence, rosters: HashMap::new() }
+        Self { store, bus, hub, presence, metrics, rosters: HashMap::new() }
     }
 
     /// Runs until `stop`.
@@ -143,6 +146,7 @@ impl Applier {
 
     /// Reads the shards of which the bell has told something.
     async fn apply(&mut self, bell: &mut Bell) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let told = bell.borrow_and_update().clone();
         for shard in 0..self.store.shards() {
             if told.get(shard) <= self.hub.applied().get(shard) {
@@ -154,6 +158,7 @@ impl Applier {
                 let full = entries.len() == BATCH;
                 for entry in entries {
                     self.hand_out(Arc::new(entry)).await?;
+                    self.metrics.handed_out(begun.elapsed());
                 }
                 if !full {
                     break;

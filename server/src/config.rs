@@ -132,6 +132,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one. Default `127.0.0.1:0`.
     pub listen: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are answered, for those who watch the server: an address that is
+    /// not public. `None`, the default, answers no `/metrics` anywhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Keeps the log in this PostgreSQL, as `postgres://USER:PASSWORD@HOST:5432/DATABASE`, which any number
     /// of servers may share; `None` keeps it in the data folder. [`migrate`](crate::migrate) first.
     pub postgres_url: Option<Secret>,
@@ -210,6 +213,7 @@ impl Config {
         Self {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            metrics_listen: None,
             postgres_url: None,
             postgres_read_url: None,
             redis_url: None,

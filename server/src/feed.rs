@@ -105,6 +105,7 @@ impl Feed {
         }
         let entries = match self.inbox.take_feed() {
             Taken::Lost => {
+                self.app.metrics.overflowed();
                 self.behind = true;
                 return Ok(Vec::new());
             }

@@ -37,6 +37,13 @@ struct Serve {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, env = "TIDEWIRE_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are answered for those who watch the server; nowhere without it.
+    /// Not for the public.
+    #[arg(long, env = "TIDEWIRE_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// How logs are written: `text` for people, `json` with one object a line.
+    #[arg(long, env = "TIDEWIRE_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
     #[command(flatten)]
     data: Data,
     /// Who decides how many clients may use the higher modes: `capacity` (the server, by its
@@ -73,6 +80,25 @@ struct Serve {
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("`{other}` is no format of logs: use `text` or `json`")),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -234,6 +260,7 @@ impl Serve {
     fn config(self) -> Config {
         let mut config = Config::new(self.data.data);
         config.listen = self.listen;
+        config.metrics_listen = self.metrics_listen;
         config.secret_file = self.data.secret_file;
         config.policy = self.policy;
         config.socket_capacity = self.socket_capacity;
@@ -255,7 +282,7 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(serve) => run(serve.config()),
+        Command::Serve(serve) => run(serve.log_format, serve.config()),
         Command::Token(token) => print_token(token),
         Command::Migrate(migrate) => run_migrate(&migrate),
     };
@@ -296,13 +323,14 @@ fn run_migrate(migrate: &Migrate) -> Result<(), Failure> {
     Ok(())
 }
 
-fn run(config: Config) -> Result<(), Failure> {
+fn run(format: LogFormat, config: Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        // Fields beside the message, not below a key of their own: what log stores expect.
+        LogFormat::Json => logs.json().flatten_event(true).with_ansi(false).init(),
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
 }
 

@@ -42,6 +42,7 @@ async fn try_apply(
     app.load.database_took(begun.elapsed(), Instant::now());
     // What was not written costs nothing: a resend after a lost answer must not be punished.
     let written = appended.as_ref().map_or(0, |appended| appended.fresh);
+    app.metrics.appended(cost, written, begun.elapsed());
     app.limiter.give_back(user, cost - written);
     if written > 0 {
         app.presence.sent(user, room, Instant::now());

@@ -25,10 +25,13 @@ use crate::bus::{Bus, InProcess, RedisBus};
 use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
 use crate::files::{self, Files};
+use crate::health::Looks;
 use crate::http;
 use crate::hub::Hub;
 use crate::load::{self, Bounds, Load};
 use crate::memory::{self, Diary};
+use crate::metrics::Metrics;
+use crate::monitor;
 use crate::policy::Audience;
 use crate::presence::{self, Presence};
 use crate::rate::RateLimiter;
@@ -124,6 +127,14 @@ pub enum StartError {
         /// What is wrong.
         reason: String,
     },
+    /// The address of those who watch cannot be listened on.
+    #[error("cannot listen on {addr}: {source}; give another address with --metrics-listen")]
+    BindMetrics {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {source}; give another address with --listen")]
     Bind {
@@ -154,6 +165,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     keys: Keys,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
@@ -178,6 +190,11 @@ impl Server {
         let bind = |source| StartError::Bind { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
+        let watchers = match config.metrics_listen {
+            Some(addr) => Some(listen_for_metrics(addr).await?),
+            None => None,
+        };
+        let metrics_addr = watchers.as_ref().map(|(_, addr)| *addr);
         let heads = store.heads().await.map_err(|error| match config.postgres_url {
             Some(_) => StartError::Postgres { reason: error.to_string() },
             None => {
@@ -194,10 +211,12 @@ impl Server {
         let expected = memory::recall(&config.data_dir);
         let presence =
             Arc::new(Presence::expecting(expected, config.ephemeral_members, Instant::now()));
+        let metrics = Metrics::new();
         let app = Arc::new(App {
             keys: keys.clone(),
             cursors,
             store: store.clone(),
+            bus: bus.clone(),
             hub: hub.clone(),
             presence: presence.clone(),
             limiter: RateLimiter::new(config.rate_limit, "operations"),
@@ -210,12 +229,14 @@ impl Server {
                 config.socket_capacity,
                 Instant::now(),
             ),
+            metrics: metrics.clone(),
+            health: Looks::default(),
             sockets: watch::Sender::new(0),
             audience: watch::Sender::new(audience),
             stop: stopping.clone(),
             config,
         });
-        let applier = Applier::new(store.clone(), bus.clone(), hub, presence);
+        let applier = Applier::new(store.clone(), bus.clone(), hub, presence, metrics);
         let running = Running {
             listener,
             app: app.clone(),
@@ -228,6 +249,7 @@ impl Server {
                 tokio::spawn(files::keep_swept(app.clone())),
                 tokio::spawn(presence::keep(app)),
             ],
+            watchers: watchers.map(|(watchers, _)| watchers),
             store,
             lock,
         };
@@ -235,12 +257,17 @@ impl Server {
             running.run(stopping).await;
             done.send_replace(true);
         });
-        Ok(Self { addr, keys, stop, stopped })
+        Ok(Self { addr, metrics_addr, keys, stop, stopped })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where `/metrics` is answered, if anywhere.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     /// The same as a URL, without a slash at its end.
@@ -266,6 +293,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
+}
+
+async fn listen_for_metrics(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bind = |source| StartError::BindMetrics { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(bind)?;
+    let addr = listener.local_addr().map_err(bind)?;
+    Ok((listener, addr))
 }
 
 /// What is opened before anything runs.
@@ -379,6 +413,7 @@ fn lock(dir: &Path) -> Result<File, StartError> {
 /// What runs between start and stop.
 struct Running {
     listener: TcpListener,
+    watchers: Option<TcpListener>,
     app: Arc<App>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     store: Arc<dyn Store>,
@@ -387,8 +422,13 @@ struct Running {
 
 impl Running {
     async fn run(self, mut stop: Stop) {
-        let Self { listener, app, tasks, store, lock } = self;
+        let Self { listener, watchers, app, tasks, store, lock } = self;
         let router = http::router(app.clone());
+        // Dropped, and so ended, when everything else has.
+        let mut watched = JoinSet::new();
+        if let Some(watchers) = watchers {
+            watched.spawn(monitor::run(watchers, app.clone()));
+        }
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -422,6 +462,7 @@ impl Running {
                 tracing::error!(%error, "a task of the server had ended before");
             }
         }
+        watched.shutdown().await;
         store.close().await;
         // Closing the file is not enough: a child process that is just being forked holds it open
         // too, until it becomes another program.
@@ -488,6 +529,7 @@ async fn watch_lag(app: Arc<App>) {
         for door in [&app.door, &app.polls] {
             door.adapt(lag, app.config.max_lag, now);
         }
+        app.metrics.lagged(lag);
     }
 }
 

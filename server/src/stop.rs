@@ -13,6 +13,11 @@ impl Stop {
         (switch, Self(stop))
     }
 
+    /// Whether it was told already.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Returns once the server is to stop.
     pub(crate) async fn requested(&mut self) {
         // An error means that the server is gone: that is a stop as well.

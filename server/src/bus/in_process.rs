@@ -25,6 +25,11 @@ impl Bus for InProcess {
         });
     }
 
+    /// There are no others.
+    fn is_up(&self) -> bool {
+        true
+    }
+
     fn subscribe(&self) -> Bell {
         self.told.subscribe()
     }

@@ -23,6 +23,9 @@ pub(crate) trait Bus: Send + Sync + 'static {
     /// when it returns.
     fn ring(&self, shard: usize, head: u64);
 
+    /// Whether the bells of other instances are heard at once.
+    fn is_up(&self) -> bool;
+
     /// Hears every bell from now on, and what was told last.
     fn subscribe(&self) -> Bell;
 }

@@ -2,6 +2,7 @@
 //! time until the heads of the log are looked at anyway, and while Redis is away all of them are.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -39,6 +40,8 @@ pub(crate) struct RedisBus {
     local: InProcess,
     /// What is to be told to others: the highest heads, however often they rang.
     ringing: watch::Sender<Ords>,
+    /// Whether the others are heard.
+    up: AtomicBool,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -74,7 +77,7 @@ impl RedisBus {
                 tokio::spawn(tell(client.clone(), channel.clone(), told)),
                 tokio::spawn(hear(client, channel, bus.clone(), at)),
             ];
-            Self { local: InProcess::new(shards), ringing, tasks }
+            Self { local: InProcess::new(shards), ringing, up: AtomicBool::new(false), tasks }
         }))
     }
 }
@@ -93,6 +96,10 @@ impl Bus for RedisBus {
             told.raise(shard, head);
             news
         });
+    }
+
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
     }
 
     fn subscribe(&self) -> Bell {
@@ -154,6 +161,7 @@ async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, a
                     tracing::info!(at, "Redis is back");
                 }
                 pause = RETRY_MIN;
+                set_up(&bus, true);
                 while let Some(message) = bells.next().await {
                     let text: String = message.get_payload().unwrap_or_default();
                     let Some(bus) = bus.upgrade() else { return };
@@ -161,6 +169,7 @@ async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, a
                         bus.local.ring(shard, head);
                     }
                 }
+                set_up(&bus, false);
                 away(&at, "the connection was lost");
                 was_away = true;
             }
@@ -172,6 +181,12 @@ async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, a
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+fn set_up(bus: &std::sync::Weak<RedisBus>, up: bool) {
+    if let Some(bus) = bus.upgrade() {
+        bus.up.store(up, Ordering::Relaxed);
     }
 }
 

@@ -29,6 +29,7 @@ use crate::http::Refusal;
 use crate::http::extract::{Params, Token};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
+use crate::metrics::{Counted, Kind};
 use crate::policy::Audience;
 use crate::presence::{Sign, Watching};
 use crate::stop::Stop;
@@ -92,6 +93,7 @@ struct Session {
     _online: Online,
     /// The hub puts the user's events into the inbox while this lives.
     _attached: Attached,
+    _counted: Counted,
     _open: Open,
 }
 
@@ -138,6 +140,7 @@ impl Session {
             stop: app.stop.clone(),
             _online: Online::begin(&app, &user, sign),
             _attached: attached,
+            _counted: app.metrics.connection(Kind::EVENTS),
             _open: Open::count(app.clone()),
             inbox,
             user,
@@ -221,7 +224,10 @@ impl Session {
 
     fn last_words(&self, end: End) -> String {
         match end {
-            End::Error(error) => text("error", None, &Frame::Error { error, room: None }),
+            End::Error(error) => {
+                self.app.metrics.refused(&error);
+                text("error", None, &Frame::Error { error, room: None })
+            }
             End::Stop => {
                 let retry_after_ms = connection::goaway_slot_ms(&self.app);
                 let reason = connection::STOPS.to_owned();

@@ -29,6 +29,8 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 
 use crate::app::App;
 use crate::events;
+use crate::health;
+use crate::metrics;
 use crate::socket;
 use crate::store::StoreError;
 
@@ -65,7 +67,10 @@ impl IntoResponse for Refusal {
         // Seconds, rounded up: for proxies and libraries that know only the header.
         let seconds = error.retry_after_ms.unwrap_or(1_000).div_ceil(1_000);
         let slot = error.temporary && error.code != ErrorCode::Internal;
+        let code = error.code.clone();
         let mut response = (status, axum::Json(ErrorBody { error })).into_response();
+        // For the metrics.
+        response.extensions_mut().insert(code);
         if slot {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -124,17 +129,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/socket", get(socket::upgrade))
         .route("/v1/events", get(events::events))
         .route("/healthz", get(health))
+        .route("/readyz", get(health::ready))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(gzip)
         // Files go as they are: most are compressed already, and ranges of them have to be theirs.
         .merge(objects)
         .layer(middleware::from_fn(catch_panic))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::measure))
         .with_state(app)
 }
 
 /// It serves while its store does.
-async fn health(State(app): State<Arc<App>>) -> Answer<serde_json::Value> {
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Answer<serde_json::Value> {
     app.store.heads().await?;
     Ok(axum::Json(serde_json::json!({ "status": "ok" })))
 }

@@ -9,6 +9,7 @@ use super::Answer;
 use super::extract::{Caller, Json};
 use crate::admission::Rank;
 use crate::app::App;
+use crate::metrics::Kind;
 use crate::store::EventJson;
 
 pub(super) async fn sync(
@@ -18,5 +19,6 @@ pub(super) async fn sync(
 ) -> Answer<SyncResponse<EventJson>> {
     let rank = if request.cursor.is_some() { Rank::Resume } else { Rank::Newcomer };
     app.polls.enter(&user, request.device, rank).await?;
+    let _counted = app.metrics.connection(Kind::POLL);
     Ok(axum::Json(crate::sync::sync(&app, &user, request).await?))
 }

@@ -98,6 +98,7 @@ impl Session {
         }
         let entries = match self.inbox.take_live() {
             Taken::Lost => {
+                self.app.metrics.overflowed();
                 self.live.rooms.values_mut().for_each(|room| room.behind = true);
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! The other end of a socket: frames as types, and the ways to close. A write waits for as long as
 //! the other side takes something: the connection below says when it does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -8,6 +9,7 @@ use tidewire_protocol::{ClientFrame, ErrorCode, RoomId, ServerFrame, WireError, 
 use tokio::time::timeout;
 
 use crate::connection::STOPS;
+use crate::metrics::Metrics;
 use crate::store::EventJson;
 
 /// How long a close waits for the other side to close as well. A socket that is dropped with bytes
@@ -45,17 +47,20 @@ pub(super) enum Inbound {
 /// The other end of a socket.
 pub(super) struct Peer {
     socket: WebSocket,
+    metrics: Arc<Metrics>,
 }
 
 impl Peer {
-    pub(super) fn new(socket: WebSocket) -> Self {
-        Self { socket }
+    pub(super) fn new(socket: WebSocket, metrics: Arc<Metrics>) -> Self {
+        Self { socket, metrics }
     }
 
     /// The next thing that comes in. May be dropped while it waits, without a loss.
     pub(super) async fn receive(&mut self) -> Result<Inbound, End> {
         let bad = |text: &str| Ok(Inbound::Bad(WireError::new(ErrorCode::BadFrame, text)));
-        match self.socket.recv().await {
+        let received = self.socket.recv().await;
+        self.metrics.frame("in");
+        match received {
             Some(Ok(Message::Text(text))) if text.len() > limits::FRAME_BYTES => Err(too_large()),
             Some(Ok(Message::Text(text))) => match ClientFrame::parse(&text) {
                 Ok(ClientFrame::Unknown(_)) => Ok(Inbound::Bad(WireError::new(
@@ -74,6 +79,12 @@ impl Peer {
     }
 
     pub(super) async fn send(&mut self, frame: &Outbound) -> Result<(), End> {
+        match frame {
+            ServerFrame::Error { error, .. } => self.metrics.refused(error),
+            ServerFrame::Sent(sent) => sent.error.iter().for_each(|e| self.metrics.refused(e)),
+            _ => {}
+        }
+        self.metrics.frame("out");
         let text = match serde_json::to_string(frame) {
             Ok(text) => text,
             Err(error) => {

@@ -21,6 +21,7 @@ use crate::connection::{Online, deadline_of, goaway_slot_ms};
 use crate::feed::{Feed, FeedEnd};
 use crate::hub::Attached;
 use crate::inbox::Inbox;
+use crate::metrics::{Counted, Kind};
 use crate::policy::Audience;
 use crate::presence::{Sign, Watching};
 use crate::stop::Stop;
@@ -32,7 +33,7 @@ const WAITING_FRAMES: usize = 64;
 
 /// Serves a connection until it ends.
 pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
-    let mut peer = Peer::new(socket);
+    let mut peer = Peer::new(socket, app.metrics.clone());
     let end = match greet(&app, &mut peer).await {
         Ok((verified, hello)) => {
             let mut session = Session::new(app, peer, verified, &hello);
@@ -95,6 +96,7 @@ pub(super) struct Session {
     pub(super) live: LiveRooms,
     pub(super) watching: Watching,
     online: Online,
+    counted: Counted,
     expires: Deadline,
     silent_at: Deadline,
     audience: watch::Receiver<Audience>,
@@ -114,6 +116,7 @@ impl Session {
             feed: None,
             watching: Watching::new(app.presence.clone(), user.clone(), inbox.clone()),
             online: Online::begin(&app, &user, sign),
+            counted: app.metrics.connection(kind_of(hello)),
             expires: deadline_of(expires),
             silent_at: Deadline::now(),
             audience: app.audience.subscribe(),
@@ -271,6 +274,7 @@ impl Session {
         self.online.sign = sign_of(&hello, self.online.sign.device);
         self.app.presence.socket_said(&self.user, self.online.sign, Instant::now());
         self.heard();
+        self.counted.becomes(kind_of(&hello));
         self.feed = None;
         self.inbox.set_feed(false);
         let audience = self.app.audience_now();
@@ -322,6 +326,11 @@ impl Session {
         let Audience { online, policy } = *self.audience.borrow_and_update();
         self.peer.send(&Outbound::Policy { online, policy }).await
     }
+}
+
+/// In which mode a socket is used.
+fn kind_of(hello: &Hello) -> Kind {
+    if hello.feed { Kind::REAL_TIME } else { Kind::HYBRID }
 }
 
 /// What a `hello` says of its device.

@@ -27,6 +27,8 @@ use tidewire_protocol::{
 
 pub(crate) use error::StoreError;
 
+use crate::health::Database;
+
 /// An event as JSON: serialised once, shared by all who get it.
 pub(crate) type EventJson = Arc<RawValue>;
 
@@ -272,6 +274,24 @@ pub(crate) enum UploadState {
     Outgoing,
 }
 
+/// What waits for the database.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pressure {
+    pub(crate) writes: usize,
+    pub(crate) reads: usize,
+    /// Of one that is spoken to over a pool.
+    pub(crate) pool: Option<PoolUse>,
+}
+
+/// How far a pool of connections is used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PoolUse {
+    pub(crate) used: usize,
+    pub(crate) idle: usize,
+    /// Calls that wait for one.
+    pub(crate) waiting: usize,
+}
+
 /// The database. Every call may wait for the disk; none blocks the caller's thread.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + 'static {
@@ -280,6 +300,12 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// How many shards its log has; fixed for the life of the database.
     fn shards(&self) -> usize;
+
+    /// Whether it can be read and written, by doing both.
+    async fn probe(&self) -> Database;
+
+    /// What waits for it at this moment.
+    fn pressure(&self) -> Pressure;
 
     /// The head of each shard.
     async fn heads(&self) -> Result<Ords, StoreError>;

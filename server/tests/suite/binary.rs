@@ -49,6 +49,26 @@ fn it_serves_until_a_signal_and_exits_with_zero() {
 }
 
 #[test]
+fn logs_are_one_json_object_a_line_if_asked_for() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+    let mut process = Process(command(&flags, data.path()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let id = process.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let mut logs = String::new();
+    process.0.stderr.take().unwrap().read_to_string(&mut logs).unwrap();
+    assert_eq!(process.0.wait().unwrap().code(), Some(0));
+    let messages: Vec<String> = logs
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line))
+        .map(|log| log["message"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(messages.iter().any(|message| message == "stopping"), "{messages:?}");
+}
+
+#[test]
 fn a_token_from_before_the_first_start_is_good() {
     let data = tempfile::tempdir().unwrap();
     let mint = || {

@@ -11,6 +11,7 @@ mod events_watch;
 mod harness;
 mod http;
 mod lifecycle;
+mod monitor;
 mod objects;
 mod presence;
 mod receipts;

@@ -17,7 +17,7 @@ use tokio_postgres::{Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::clock;
-use crate::store::StoreError;
+use crate::store::{PoolUse, StoreError};
 
 /// Connections that are kept open, however little there is to do.
 pub(super) const POOL_MIN: usize = 5;
@@ -108,6 +108,13 @@ impl Db {
             left -= usize::from(!keep);
             keep
         });
+    }
+
+    /// How far the pool is used.
+    pub(super) fn usage(&self) -> PoolUse {
+        let status = self.pool.status();
+        let idle = status.available;
+        PoolUse { used: status.size.saturating_sub(idle), idle, waiting: status.waiting }
     }
 
     pub(super) fn close(&self) {

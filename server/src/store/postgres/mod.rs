@@ -44,10 +44,11 @@ use self::worker::{Append, Job, Receipts};
 use self::write::Written;
 use super::checked::Checked;
 use super::{
-    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Roster,
-    SearchQuery, Store, StoreError, UploadRow,
+    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
+    Roster, SearchQuery, Store, StoreError, UploadRow,
 };
 use crate::bus::Bus;
+use crate::health::Database;
 
 pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;
@@ -199,6 +200,18 @@ impl Store for PostgresStore {
 
     fn shards(&self) -> usize {
         SHARDS
+    }
+
+    async fn probe(&self) -> Database {
+        open::probe(&self.db).await
+    }
+
+    fn pressure(&self) -> Pressure {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = open.iter().flat_map(|open| &open.workers);
+        let writes = workers.map(|jobs| jobs.max_capacity() - jobs.capacity()).sum();
+        let pool = self.db.usage();
+        Pressure { writes, reads: pool.waiting, pool: Some(pool) }
     }
 
     async fn heads(&self) -> Result<Ords, StoreError> {

@@ -3,9 +3,11 @@
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 
-use super::connect::said;
+use super::connect::{Db, said};
 use super::migrations;
 use crate::clock;
+use crate::health::Database;
+use crate::store::StoreError;
 
 /// The oldest PostgreSQL that is tested against.
 const OLDEST: i32 = 150_000;
@@ -172,6 +174,25 @@ pub(super) async fn check(client: &Client, secret: &[u8]) -> Result<String, Open
         return Err(OpenError::OtherSecret);
     }
     Ok(row.get(0))
+}
+
+/// Whether a database can still be served from: read, of a version that is new enough, and written. A newer version
+/// is none of a fault: `migrate` comes before the servers that need it.
+pub(super) async fn probe(db: &Db) -> Database {
+    let Ok(session) = db.plain().await else { return Database::Unreachable };
+    let version = match session.one("SELECT version FROM meta", &[]).await {
+        Ok(row) => row.get::<_, i32>(0),
+        Err(StoreError::Failed(_)) => return Database::NotMigrated,
+        Err(_) => return Database::Unreachable,
+    };
+    if usize::try_from(version).unwrap_or(0) < migrations::known() {
+        return Database::NotMigrated;
+    }
+    let touch = "UPDATE meta SET started_at = started_at";
+    match session.execute(touch, &[]).await {
+        Ok(_) => Database::Ok,
+        Err(_) => Database::NotWritable,
+    }
 }
 
 /// Takes the name of an instance for as long as the connection lives: a server that is killed gives it

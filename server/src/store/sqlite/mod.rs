@@ -43,11 +43,12 @@ use self::reader::Readers;
 use self::writer::{Tx, Writer};
 use super::checked::Checked;
 use super::{
-    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Roster,
-    SearchQuery, Store, StoreError, UploadRow,
+    Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
+    Roster, SearchQuery, Store, StoreError, UploadRow,
 };
 use crate::bus::Bus;
 use crate::clock;
+use crate::health::Database;
 
 /// How long one connection waits for a lock of another. Only migrations and checkpoints hold one.
 const BUSY: Duration = Duration::from_secs(5);
@@ -177,6 +178,22 @@ impl Store for SqliteStore {
 
     fn shards(&self) -> usize {
         1
+    }
+
+    async fn probe(&self) -> Database {
+        // A row that stays as it is costs its page and the sync of a commit all the same.
+        let touch = "UPDATE shards SET head_ord = head_ord WHERE shard = 0";
+        match self.write(move |tx| Ok(tx.conn.execute(touch, [])?)).await {
+            Ok(_) => Database::Ok,
+            Err(_) if self.heads().await.is_ok() => Database::NotWritable,
+            Err(_) => Database::Unreachable,
+        }
+    }
+
+    fn pressure(&self) -> Pressure {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = open.as_ref() else { return Pressure::default() };
+        Pressure { writes: open.writer.waiting(), reads: open.readers.waiting(), pool: None }
     }
 
     async fn heads(&self) -> Result<Ords, StoreError> {

@@ -42,6 +42,11 @@ impl Readers {
         Self { jobs: self.jobs.clone() }
     }
 
+    /// Jobs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Runs `job` in a transaction that sees one moment.
     pub(super) async fn read<T: Send + 'static>(
         &self,

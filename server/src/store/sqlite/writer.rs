@@ -63,6 +63,11 @@ impl Writer {
         Self { jobs: self.jobs.clone() }
     }
 
+    /// Jobs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Runs `job` in a transaction and returns once it is on the disk. An error of the job undoes
     /// this job alone.
     pub(super) async fn write<T: Send + 'static>(
