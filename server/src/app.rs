@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::admission::{Door, Farewell};
-use crate::auth::Keys;
+use crate::auth::Tokens;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::cursor::Cursors;
@@ -24,7 +24,7 @@ use crate::store::Store;
 /// What every request and every connection shares.
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) keys: Keys,
+    pub(crate) tokens: Tokens,
     pub(crate) cursors: Cursors,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,

@@ -1,21 +1,28 @@
-//! Tokens: who may speak as whom. Mints and checks JWTs (HS256), and keeps the secret.
+//! Tokens: who may speak as whom. `tokens` checks them, `jwks` has the public keys of whoever else signs them; here is
+//! the secret, which mints them too.
+
+mod jwks;
+mod tokens;
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use serde::Serialize;
 use tidewire_protocol::{ErrorCode, UserId, WireError};
 
 use crate::clock;
 
+pub use jwks::KeySource;
+pub use tokens::TokenRules;
+
+pub(crate) use jwks::Jwks;
+pub(crate) use tokens::Tokens;
+
 /// Bytes of the secret (256 bits, the size of the hash of HS256).
 const SECRET_BYTES: usize = 32;
-
-/// How far the clock of whoever mints tokens may be off, in seconds.
-const LEEWAY_SECONDS: u64 = 2;
 
 /// Why the secret cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,14 @@ pub enum KeyError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
+    /// The public keys of tokens cannot be had.
+    #[error("the keys of tokens ({at:?}): {reason}; give a JSON Web Key Set")]
+    KeySet {
+        /// Where they should be.
+        at: KeySource,
+        /// What is wrong.
+        reason: String,
+    },
     /// The token cannot be signed.
     #[error("the token cannot be signed: {0}")]
     Sign(jsonwebtoken::errors::Error),
@@ -52,13 +67,10 @@ struct Minted<'a> {
     sub: &'a UserId,
     exp: u64,
     iat: u64,
-}
-
-/// What a token has to say, whoever minted it. What else it says is not looked at.
-#[derive(Deserialize)]
-struct Claims {
-    sub: UserId,
-    exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
 }
 
 /// A token that has been checked.
@@ -166,31 +178,32 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Sign`].
     pub fn mint(&self, user: &UserId, ttl: Duration) -> Result<String, KeyError> {
+        self.mint_by(&TokenRules::default(), user, ttl)
+    }
+
+    /// The same, with the issuer and the audience that a server with these rules asks for.
+    ///
+    /// # Errors
+    /// [`KeyError::Sign`].
+    pub fn mint_by(
+        &self,
+        rules: &TokenRules,
+        user: &UserId,
+        ttl: Duration,
+    ) -> Result<String, KeyError> {
         let iat = clock::now_seconds();
-        let claims = Minted { sub: user, exp: iat.saturating_add(ttl.as_secs()), iat };
+        let (iss, aud) = (rules.issuer.as_deref(), rules.audience.as_deref());
+        let claims = Minted { sub: user, exp: iat.saturating_add(ttl.as_secs()), iat, iss, aud };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(KeyError::Sign)
     }
 
-    /// Whose token this is.
+    /// Whose token of the secret's this is, whoever issued it for whatever.
     ///
     /// # Errors
     /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
     pub fn verify(&self, token: &str) -> Result<Verified, WireError> {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY_SECONDS;
-        // An app's backend may mint one token for several services.
-        validation.validate_aud = false;
-        match jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation) {
-            Ok(data) => Ok(Verified { user: data.claims.sub, expires: data.claims.exp }),
-            Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
-                Err(Self::expired())
-            }
-            Err(_) => Err(WireError::new(
-                ErrorCode::TokenInvalid,
-                "this server did not sign this token: get another one",
-            )),
-        }
+        tokens::check(token, &self.decoding, Algorithm::HS256, &TokenRules::default())
     }
 
     /// What a caller hears whose token was good and has ended.
@@ -293,10 +306,10 @@ mod tests {
         let exp = clock::now_seconds() + 60;
         for other in [
             json!({ "iat": 1_760_000_000.25 }),
-            json!({ "iat": "yesterday", "jti": 7, "nbf": exp }),
+            json!({ "iat": "yesterday", "jti": 7, "nbf": exp - 120 }),
             json!({ "aud": "another service", "iss": "the app" }),
             json!({ "aud": ["a", "b"], "iss": ["c"] }),
-            json!({ "aud": { "odd": true }, "iss": 1, "nbf": null, "roles": [{}] }),
+            json!({ "aud": { "odd": true }, "iss": 1, "roles": [{}] }),
         ] {
             let mut claims = json!({ "sub": "ada", "exp": exp });
             claims.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());

@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tidewire_protocol::limits;
+
+use crate::auth::{KeySource, TokenRules};
 
 /// Rooms whose operations one `sync` may bring. Each is a transaction of its own, so that this and
 /// the size of a body bound how long one request keeps the writer.
@@ -148,6 +151,19 @@ pub struct Config {
     pub instance_id: Option<String>,
     /// The file with the secret; default `secret.key` in the data folder.
     pub secret_file: Option<PathBuf>,
+    /// Where the public keys of those lie who sign tokens beside the secret: Ed25519 (`EdDSA`) and RSA (`RS256`).
+    /// `None`, the default, takes only tokens of the secret.
+    pub token_keys: Option<KeySource>,
+    /// What tokens have to say besides whose they are. Default nothing.
+    pub token_rules: TokenRules,
+    /// Web pages of these origins (`https://app.example`) may speak to this server, besides its own. Apps that are no
+    /// browsers are not asked. Default none.
+    pub allowed_origins: Vec<String>,
+    /// Proxies that are believed whom they name in `X-Forwarded-For`. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections of one address that have not said whose they are; more are closed at once. Default 4,000: a
+    /// crowd behind one address that comes back at once, and less than half of what is carried.
+    pub waiting_per_address: u32,
     /// Who decides about modes. Default [`PolicyChoice::Capacity`].
     pub policy: PolicyChoice,
     /// Sockets that this server is to carry; more are refused for the moment. Default 10,000, at
@@ -202,7 +218,9 @@ pub struct Config {
     pub write_timeout: Duration,
     /// Time for the body of a request to arrive. Default 20 s.
     pub body_timeout: Duration,
-    /// Time for the head of a request to arrive, and for a connection to idle between two. Default
+    /// Time for the head of a request to arrive, from its first byte on. Default 10 s.
+    pub head_timeout: Duration,
+    /// Time for a connection to idle before the first request and between two. Default
     /// 75 s: above the 60 s between the requests of a client in the background.
     pub idle_timeout: Duration,
 }
@@ -219,6 +237,11 @@ impl Config {
             redis_url: None,
             instance_id: None,
             secret_file: None,
+            token_keys: None,
+            token_rules: TokenRules::default(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            waiting_per_address: 4_000,
             policy: PolicyChoice::default(),
             socket_capacity: 10_000,
             admission_per_second: 1_000,
@@ -240,6 +263,7 @@ impl Config {
             hello_timeout: Duration::from_millis(limits::HELLO_MS),
             write_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
         }
     }

@@ -44,6 +44,7 @@ mod memory;
 mod metrics;
 mod monitor;
 mod ops;
+mod origin;
 mod policy;
 mod presence;
 mod rate;
@@ -53,6 +54,7 @@ mod stall;
 mod stop;
 mod store;
 mod sync;
+mod visitor;
 
 pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
 pub use server::{Server, StartError, migrate, renew_epoch};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
-use tidewire_server::auth::Keys;
+use tidewire_server::auth::{KeySource, Keys, TokenRules};
 use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server};
 use tracing_subscriber::EnvFilter;
 
@@ -74,12 +74,63 @@ struct Serve {
     #[arg(long, env = "TIDEWIRE_EPHEMERAL_MEMBERS", default_value_t = 100)]
     ephemeral_members: u32,
     #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
     shared: Shared,
     #[command(flatten)]
     files: FileFlags,
     /// How long a cursor stays valid, in seconds.
     #[arg(long, env = "TIDEWIRE_CURSOR_MAX_AGE_SECONDS", default_value_t = 30 * 24 * 3_600)]
     cursor_max_age_seconds: u64,
+}
+
+#[derive(Args)]
+struct Rules {
+    /// Tokens must have been issued by this (`iss`).
+    #[arg(long, env = "TIDEWIRE_TOKEN_ISSUER")]
+    token_issuer: Option<String>,
+    /// Tokens must be for this (`aud`).
+    #[arg(long, env = "TIDEWIRE_TOKEN_AUDIENCE")]
+    token_audience: Option<String>,
+}
+
+impl Rules {
+    fn rules(self) -> TokenRules {
+        TokenRules { issuer: self.token_issuer, audience: self.token_audience }
+    }
+}
+
+#[derive(Args)]
+struct Trust {
+    /// A file with the public keys of those who sign tokens (a JSON Web Key Set): EdDSA and RS256. The secret signs
+    /// as well.
+    #[arg(long, env = "TIDEWIRE_JWKS_FILE", conflicts_with = "jwks_url")]
+    jwks_file: Option<PathBuf>,
+    /// The same by an address: `https://login.example/.well-known/jwks.json`.
+    #[arg(long, env = "TIDEWIRE_JWKS_URL")]
+    jwks_url: Option<String>,
+    #[command(flatten)]
+    rules: Rules,
+    /// Web pages of this origin may speak to this server: `https://app.example`. Several with commas between.
+    #[arg(long, env = "TIDEWIRE_ALLOW_ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<String>,
+    /// Proxies that are believed whom they name in `X-Forwarded-For`: `10.0.0.0/8`. Several with commas between.
+    #[arg(long, env = "TIDEWIRE_TRUSTED_PROXY", value_delimiter = ',')]
+    trusted_proxy: Vec<ipnet::IpNet>,
+    /// Connections of one address that have not said whose they are; more are closed at once.
+    #[arg(long, env = "TIDEWIRE_WAITING_PER_ADDRESS", default_value_t = 4_000)]
+    waiting_per_address: u32,
+}
+
+impl Trust {
+    fn apply(self, config: &mut Config) {
+        let file = self.jwks_file.map(KeySource::File);
+        config.token_keys = file.or(self.jwks_url.map(KeySource::Url));
+        config.token_rules = self.rules.rules();
+        config.allowed_origins = self.allow_origin;
+        config.trusted_proxies = self.trusted_proxy;
+        config.waiting_per_address = self.waiting_per_address;
+    }
 }
 
 /// How logs are written.
@@ -244,6 +295,8 @@ struct Token {
     /// How long it holds, in seconds.
     #[arg(long, env = "TIDEWIRE_TTL_SECONDS", default_value_t = 24 * 3_600)]
     ttl_seconds: u64,
+    #[command(flatten)]
+    rules: Rules,
 }
 
 #[derive(Args)]
@@ -272,6 +325,7 @@ impl Serve {
         config.max_members = self.max_members;
         config.ephemeral_members = self.ephemeral_members;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
+        self.trust.apply(&mut config);
         self.shared.apply(&mut config);
         self.files.apply(&mut config);
         config
@@ -300,11 +354,8 @@ fn print_token(token: Token) -> Result<(), Failure> {
         Some(path) => Keys::load_or_create_file(path)?,
         None => Keys::load_or_create(&token.data.data)?,
     };
-    writeln!(
-        std::io::stdout(),
-        "{}",
-        keys.mint(&token.user, Duration::from_secs(token.ttl_seconds))?
-    )?;
+    let ttl = Duration::from_secs(token.ttl_seconds);
+    writeln!(std::io::stdout(), "{}", keys.mint_by(&token.rules.rules(), &token.user, ttl)?)?;
     Ok(())
 }
 

@@ -204,6 +204,11 @@ impl Metrics {
         self.refusals.get_or_create(&Reason { reason: code.as_str().to_owned() }).inc();
     }
 
+    /// A connection was closed at once: its address has too many that say nothing.
+    pub(crate) fn turned_away(&self) {
+        self.refusals.get_or_create(&Reason { reason: "waiting_connections".to_owned() }).inc();
+    }
+
     /// A frame came in, or went out.
     pub(crate) fn frame(&self, direction: &'static str) {
         self.frames.get_or_create(&Direction { direction }).inc();

@@ -4,10 +4,10 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
-use crate::auth::{KeyError, Keys};
+use crate::auth::{Jwks, KeyError, Keys, Tokens};
 use crate::bus::{Bus, InProcess, RedisBus};
 use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
@@ -35,12 +35,15 @@ use crate::monitor;
 use crate::policy::Audience;
 use crate::presence::{self, Presence};
 use crate::rate::RateLimiter;
-use crate::stall::Stalling;
+use crate::stall::{Requests, Stalling};
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::visitor::{Visitor, Visitors};
 
+/// Most bytes of the head of a request, and of what is read of a body at once.
+const HEAD_BYTES: usize = 64 * 1024;
 /// How long a stop waits for requests and sockets to end, before it ends them.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often sockets hear of the audience at most.
@@ -186,6 +189,10 @@ impl Server {
             path: config.data_dir.clone(),
             reason: error.to_string(),
         })??;
+        let jwks = match config.token_keys.clone() {
+            Some(source) => Some(Jwks::open(source).await?),
+            None => None,
+        };
         let (store, bus) = open_store(&config, &keys).await?;
         let bind = |source| StartError::Bind { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
@@ -213,7 +220,7 @@ impl Server {
             Arc::new(Presence::expecting(expected, config.ephemeral_members, Instant::now()));
         let metrics = Metrics::new();
         let app = Arc::new(App {
-            keys: keys.clone(),
+            tokens: Tokens::new(keys.clone(), config.token_rules.clone(), jwks),
             cursors,
             store: store.clone(),
             bus: bus.clone(),
@@ -430,13 +437,18 @@ impl Running {
             watched.spawn(monitor::run(watchers, app.clone()));
         }
         let mut connections = JoinSet::new();
+        let config = &app.config;
+        let visitors = Visitors::new(config.trusted_proxies.clone(), config.waiting_per_address);
         loop {
             tokio::select! {
                 () = stop.requested() => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(serve(stream, router.clone(), app.clone()));
-                    }
+                    Ok((stream, peer)) => match visitors.came(peer.ip()) {
+                        Some(visitor) => {
+                            connections.spawn(serve(stream, visitor, router.clone(), app.clone()));
+                        }
+                        None => app.metrics.turned_away(),
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -473,22 +485,36 @@ impl Running {
 }
 
 /// One connection.
-async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
+async fn serve(stream: TcpStream, visitor: Visitor, router: Router, app: Arc<App>) {
     // Frames are small and wait for nobody.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone at once");
         return;
     }
-    let asked = AtomicBool::new(false);
+    let requests = Arc::new(Requests::default());
+    let stream = Stalling::new(stream, app.config.write_timeout)
+        .with_heads(requests.clone(), app.config.head_timeout);
     let service = TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(app.config.idle_timeout)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(
-            TokioIo::new(Stalling::new(stream, app.config.write_timeout)),
-            service_fn(|request| {
-                asked.store(true, Ordering::Relaxed);
-                service.call(request)
+            TokioIo::new(stream),
+            service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+                requests.begin();
+                request.extensions_mut().insert(visitor.clone());
+                let (requests, answer) = (requests.clone(), service.call(request));
+                async move {
+                    let answer = answer.await;
+                    let becomes_socket = |answer: &axum::response::Response| {
+                        answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                    };
+                    if !answer.as_ref().is_ok_and(becomes_socket) {
+                        requests.end();
+                    }
+                    answer
+                }
             }),
         )
         .with_upgrades();
@@ -498,7 +524,7 @@ async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
         () = app.stopping() => {
             connection.as_mut().graceful_shutdown();
             // What is idle between two requests ends by itself, not so what never began one.
-            if !asked.load(Ordering::Relaxed) {
+            if !requests.any() {
                 return;
             }
             connection.await

@@ -13,6 +13,7 @@ use tidewire_protocol::{ErrorCode, UserId, WireError, limits};
 use super::Refusal;
 use crate::app::App;
 use crate::auth::Verified;
+use crate::visitor::Visitor;
 
 /// The user whose token came with the request.
 pub(super) struct Caller(pub(super) UserId);
@@ -32,13 +33,17 @@ impl FromRequestParts<Arc<App>> for Token {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            Refusal::new(
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        let verified = match bearer(&parts.headers) {
+            Some(token) => app.tokens.verify(token).await,
+            None => Err(WireError::new(
                 ErrorCode::TokenInvalid,
                 "no token: send the header `Authorization: Bearer TOKEN`",
-            )
-        })?;
-        Ok(Self(app.keys.verify(token)?))
+            )),
+        };
+        let verified = verified.map_err(|error| visitor.failed(error))?;
+        visitor.is_known();
+        Ok(Self(verified))
     }
 }
 
@@ -61,6 +66,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
                 ErrorCode::BadRequest,
                 "the body is to be JSON: send the header `Content-Type: application/json`",
             ));
+        }
+        // Nothing is unpacked, so that nothing small becomes large here.
+        if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(Refusal::new(ErrorCode::BadRequest, "the body is to come unpacked"));
         }
         let length = parts.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());

@@ -31,6 +31,7 @@ use crate::app::App;
 use crate::events;
 use crate::health;
 use crate::metrics;
+use crate::origin;
 use crate::socket;
 use crate::store::StoreError;
 
@@ -107,7 +108,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let objects = Router::new()
         .route("/v1/objects/{key}", get(objects::get).put(objects::put))
         .method_not_allowed_fallback(method_not_allowed);
-    Router::new()
+    let cors = origin::cors(&app.config.allowed_origins);
+    let router = Router::new()
         .route("/v1/sync", post(sync::sync))
         .route("/v1/bootstrap", get(bootstrap::bootstrap))
         .route("/v1/rooms", get(rooms::list).post(rooms::create))
@@ -134,7 +136,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(gzip)
         // Files go as they are: most are compressed already, and ranges of them have to be theirs.
-        .merge(objects)
+        .merge(objects);
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn(catch_panic))
         .layer(middleware::from_fn_with_state(app.clone(), metrics::measure))
         .with_state(app)

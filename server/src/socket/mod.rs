@@ -11,12 +11,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use tidewire_protocol::{ErrorCode, WireError, limits};
 
 use crate::app::App;
 use crate::connection::{self, Open};
 use crate::http::Refusal;
+use crate::origin;
+use crate::visitor::Visitor;
 
 /// The one subprotocol that this server speaks.
 const SUBPROTOCOL: &str = "tidewire.v1.json";
@@ -36,6 +39,8 @@ const WRITE_MAX: usize = 4 * limits::PAGE_BYTES;
 /// `GET /v1/socket`. The token comes in `hello`, never here.
 pub(crate) async fn upgrade(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let refuse = |text: &str| Refusal(WireError::new(ErrorCode::BadRequest, text));
@@ -50,10 +55,11 @@ pub(crate) async fn upgrade(
     if upgrade.selected_protocol().is_none() {
         return Err(refuse("ask for the subprotocol `tidewire.v1.json`"));
     }
+    origin::check(&app.config.allowed_origins, &headers)?;
     connection::admit(&app)?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let open = Open::count(app.clone());
-        session::run(app, socket).await;
+        session::run(app, visitor, socket).await;
         drop(open);
     }))
 }

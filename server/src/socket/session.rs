@@ -25,6 +25,7 @@ use crate::metrics::{Counted, Kind};
 use crate::policy::Audience;
 use crate::presence::{Sign, Watching};
 use crate::stop::Stop;
+use crate::visitor::Visitor;
 use crate::{clock, ops, presence, sync};
 
 /// Frames that may have waited when a deadline comes. More of them put nothing off: a flood must
@@ -32,9 +33,9 @@ use crate::{clock, ops, presence, sync};
 const WAITING_FRAMES: usize = 64;
 
 /// Serves a connection until it ends.
-pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
+pub(super) async fn run(app: Arc<App>, visitor: Visitor, socket: WebSocket) {
     let mut peer = Peer::new(socket, app.metrics.clone());
-    let end = match greet(&app, &mut peer).await {
+    let end = match greet(&app, &visitor, &mut peer).await {
         Ok((verified, hello)) => {
             let mut session = Session::new(app, peer, verified, &hello);
             let end = session.run(hello).await;
@@ -47,7 +48,7 @@ pub(super) async fn run(app: Arc<App>, socket: WebSocket) {
 }
 
 /// Waits for the first `hello`, before which nothing else is heard, and for its turn.
-async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
+async fn greet(app: &App, visitor: &Visitor, peer: &mut Peer) -> Result<(Verified, Hello), End> {
     let hello = async {
         loop {
             match peer.receive().await? {
@@ -68,11 +69,15 @@ async fn greet(app: &App, peer: &mut Peer) -> Result<(Verified, Hello), End> {
     let hello = hello.map_err(|_| {
         End::Error(WireError::new(ErrorCode::BadFrame, "no `hello` came in time"))
     })??;
-    let token = hello.token.as_deref().ok_or_else(|| {
-        let text = "the first `hello` has a token";
-        End::Error(WireError::new(ErrorCode::TokenInvalid, text))
-    })?;
-    let verified = app.keys.verify(token).map_err(End::Error)?;
+    let verified = match hello.token.as_deref() {
+        Some(token) => app.tokens.verify(token).await,
+        None => {
+            let text = "the first `hello` has a token";
+            Err(WireError::new(ErrorCode::TokenInvalid, text))
+        }
+    };
+    let verified = verified.map_err(|error| End::Error(visitor.failed(error)))?;
+    visitor.is_known();
     let resumes = hello.cursor.is_some() || !hello.live.is_empty();
     let rank = if resumes { Rank::Resume } else { Rank::Newcomer };
     tokio::select! {
@@ -239,11 +244,11 @@ impl Session {
         match frame {
             ClientFrame::Hello(hello) => {
                 if let Some(token) = &hello.token {
-                    self.renew(token).map_err(End::Error)?;
+                    self.renew(token).await.map_err(End::Error)?;
                 }
                 self.hello(hello).await
             }
-            ClientFrame::Token { token } => self.renew(&token).map_err(End::Error),
+            ClientFrame::Token { token } => self.renew(&token).await.map_err(End::Error),
             ClientFrame::Credit { cursor } => self.credit(&cursor).await,
             ClientFrame::Subscribe(from) => self.subscribe(from).await,
             ClientFrame::Unsubscribe { room } => {
@@ -302,8 +307,8 @@ impl Session {
     }
 
     /// Takes another token of the same user.
-    fn renew(&mut self, token: &str) -> Result<(), WireError> {
-        let verified = self.app.keys.verify(token)?;
+    async fn renew(&mut self, token: &str) -> Result<(), WireError> {
+        let verified = self.app.tokens.verify(token).await?;
         if verified.user != self.user {
             let text = "the token is another user's: open another socket";
             return Err(WireError::new(ErrorCode::TokenInvalid, text));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admission;
+mod attacks;
 mod binary;
 mod changes;
 mod events;
@@ -16,6 +17,7 @@ mod objects;
 mod presence;
 mod receipts;
 mod s3;
+mod security;
 mod settings;
 mod slow;
 mod socket;

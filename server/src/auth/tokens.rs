@@ -1,0 +1,105 @@
+//! Whose token it is, whoever has signed it: the secret of this server, or a key of those that the app's own sign-in
+//! publishes. Which key is asked follows from the algorithm alone, so that a public key is never taken for a secret.
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use tidewire_protocol::{ErrorCode, UserId, WireError};
+
+use super::jwks::Jwks;
+use super::{Keys, Verified};
+
+/// How far the clock of whoever mints tokens may be off, in seconds.
+const LEEWAY_SECONDS: u64 = 2;
+
+/// What a token has to say besides whose it is and when it ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRules {
+    /// Who must have issued it (`iss`). `None` takes any, and none.
+    pub issuer: Option<String>,
+    /// For whom it must be (`aud`). `None` takes any, and none: an app's backend may mint one token for several
+    /// services.
+    pub audience: Option<String>,
+}
+
+impl TokenRules {
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = LEEWAY_SECONDS;
+        validation.validate_nbf = true;
+        validation.validate_aud = self.audience.is_some();
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".into());
+        }
+        if let Some(audience) = &self.audience {
+            validation.set_audience(&[audience]);
+            validation.required_spec_claims.insert("aud".into());
+        }
+        validation
+    }
+}
+
+/// What a token has to say, whoever minted it.
+#[derive(Deserialize)]
+struct Claims {
+    sub: UserId,
+    exp: u64,
+}
+
+/// Checks tokens.
+pub(crate) struct Tokens {
+    keys: Keys,
+    rules: TokenRules,
+    jwks: Option<Jwks>,
+}
+
+impl Tokens {
+    pub(crate) fn new(keys: Keys, rules: TokenRules, jwks: Option<Jwks>) -> Self {
+        Self { keys, rules, jwks }
+    }
+
+    /// Whose token this is. Waits for the network where it names a key that is not known yet.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
+    pub(crate) async fn verify(&self, token: &str) -> Result<Verified, WireError> {
+        // `none`, and whatever else is no signature, is no algorithm to the library.
+        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        match (header.alg, &self.jwks) {
+            (Algorithm::HS256, _) => check(token, &self.keys.decoding, header.alg, &self.rules),
+            (algorithm, Some(jwks)) => {
+                let key = jwks.key(algorithm, header.kid.as_deref()).await.ok_or_else(invalid)?;
+                check(token, &key, algorithm, &self.rules)
+            }
+            (_, None) => Err(invalid()),
+        }
+    }
+}
+
+/// Whose token this is, if this key has signed it.
+pub(super) fn check(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+    rules: &TokenRules,
+) -> Result<Verified, WireError> {
+    match jsonwebtoken::decode::<Claims>(token, key, &rules.validation(algorithm)) {
+        Ok(data) => Ok(Verified { user: data.claims.sub, expires: data.claims.exp }),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::ExpiredSignature => Keys::expired(),
+            ErrorKind::ImmatureSignature => refuse("this token does not hold yet"),
+            ErrorKind::InvalidIssuer => refuse("this token was issued by somebody else"),
+            ErrorKind::InvalidAudience => refuse("this token is for another service"),
+            _ => invalid(),
+        }),
+    }
+}
+
+fn invalid() -> WireError {
+    refuse("this server did not sign this token: get another one")
+}
+
+fn refuse(text: &str) -> WireError {
+    WireError::new(ErrorCode::TokenInvalid, text)
+}
