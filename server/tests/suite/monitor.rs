@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::harness::{Answer, PATIENCE, Running, feed_from, live_from, start_with, value};
+use crate::harness::{Answer, PATIENCE, Running, feed_from, live_from, message, start_with, value};
 
 async fn start() -> Running {
     start_with(|config| config.metrics_listen = Some(([127, 0, 0, 1], 0).into())).await
@@ -153,12 +153,12 @@ impl Running {
 #[tokio::test]
 async fn a_request_under_way_ends_well_while_the_server_says_that_it_drains() {
     let server = start().await;
-    let cursor = server.cursor("ada").await;
-    let body = format!("{{\"cursor\":\"{cursor}\"}}");
+    let room = server.group("ada", &[]).await;
+    let body = serde_json::json!({ "ops": [message("on its way")] }).to_string();
     let (half, rest) = body.split_at(5);
     let mut stream = TcpStream::connect(server.server.addr()).await.unwrap();
     let head = format!(
-        "POST /v1/sync HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: \
+        "POST /v1/rooms/{room}/ops HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: \
          application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         server.token("ada"),
         body.len()
