@@ -2,6 +2,7 @@
 //! the secret, which mints them too.
 
 mod jwks;
+mod revoked;
 mod tokens;
 
 use std::fs;
@@ -16,9 +17,11 @@ use tidewire_protocol::{ErrorCode, UserId, WireError};
 use crate::clock;
 
 pub use jwks::KeySource;
+pub use revoked::Revocation;
 pub use tokens::TokenRules;
 
 pub(crate) use jwks::Jwks;
+pub(crate) use revoked::{Mark, Revoked, keep};
 pub(crate) use tokens::Tokens;
 
 /// Bytes of the secret (256 bits, the size of the hash of HS256).
@@ -67,6 +70,7 @@ struct Minted<'a> {
     sub: &'a UserId,
     exp: u64,
     iat: u64,
+    jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +84,10 @@ pub struct Verified {
     pub user: UserId,
     /// When it ends, in seconds since 1970-01-01 UTC.
     pub expires: u64,
+    /// When it was issued (`iat`), in the same; 0 if it does not say.
+    pub issued: u64,
+    /// Its own id (`jti`), if it has one.
+    pub id: Option<String>,
 }
 
 /// The secret that signs tokens and cursors.
@@ -193,7 +201,8 @@ impl Keys {
     ) -> Result<String, KeyError> {
         let iat = clock::now_seconds();
         let (iss, aud) = (rules.issuer.as_deref(), rules.audience.as_deref());
-        let claims = Minted { sub: user, exp: iat.saturating_add(ttl.as_secs()), iat, iss, aud };
+        let (exp, jti) = (iat.saturating_add(ttl.as_secs()), uuid::Uuid::now_v7().to_string());
+        let claims = Minted { sub: user, exp, iat, jti, iss, aud };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(KeyError::Sign)
     }
@@ -315,7 +324,7 @@ mod tests {
             claims.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
             let token = sign(&keys, claims.clone());
             let verified = keys.verify(&token).unwrap_or_else(|error| panic!("{claims}: {error}"));
-            assert_eq!(verified, Verified { user: user("ada"), expires: exp });
+            assert_eq!((verified.user, verified.expires), (user("ada"), exp));
         }
     }
 }

@@ -57,4 +57,4 @@ mod sync;
 mod visitor;
 
 pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
-pub use server::{Server, StartError, migrate, renew_epoch};
+pub use server::{Server, StartError, migrate, renew_epoch, revoke};

@@ -4,11 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
-use tidewire_server::auth::{KeySource, Keys, TokenRules};
+use tidewire_server::auth::{KeySource, Keys, Revocation, TokenRules};
 use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server};
 use tracing_subscriber::EnvFilter;
 
@@ -27,6 +27,9 @@ enum Command {
     /// Brings the tables of a PostgreSQL database to this version, and ends. To be run before the first
     /// server of a new version starts; running it twice does no harm.
     Migrate(Migrate),
+    /// Takes tokens back before their end: all of a user's, or one by its id. Servers that run follow within a second,
+    /// and close the connections that were opened with them.
+    Revoke(Revoke),
     /// Prints a token for a user, for trying things out. Works while the server runs, and before
     /// its first start.
     Token(Token),
@@ -300,6 +303,25 @@ struct Token {
 }
 
 #[derive(Args)]
+struct Revoke {
+    /// Whose: all tokens that were issued until now.
+    #[arg(long, conflicts_with = "token_id", required_unless_present = "token_id")]
+    user: Option<UserId>,
+    /// Up to which second (since 1970-01-01 UTC) they were issued; default now.
+    #[arg(long, requires = "user")]
+    issued_until: Option<u64>,
+    /// The id (`jti`) of the one.
+    #[arg(long)]
+    token_id: Option<String>,
+    /// The database, where it is not in the folder.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
+    /// The folder with the database.
+    #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
+    data: PathBuf,
+}
+
+#[derive(Args)]
 struct Data {
     /// The folder for the database, the secret and the lock. Made if missing.
     #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
@@ -338,6 +360,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => run(serve.log_format, serve.config()),
         Command::Token(token) => print_token(token),
+        Command::Revoke(revoke) => run_revoke(revoke),
         Command::Migrate(migrate) => run_migrate(&migrate),
     };
     match result {
@@ -356,6 +379,21 @@ fn print_token(token: Token) -> Result<(), Failure> {
     };
     let ttl = Duration::from_secs(token.ttl_seconds);
     writeln!(std::io::stdout(), "{}", keys.mint_by(&token.rules.rules(), &token.user, ttl)?)?;
+    Ok(())
+}
+
+fn run_revoke(revoke: Revoke) -> Result<(), Failure> {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let revocation = match (revoke.user, revoke.token_id) {
+        (Some(user), _) => {
+            Revocation::User { user, until: revoke.issued_until.unwrap_or_else(now) }
+        }
+        (None, Some(id)) => Revocation::Token(id),
+        (None, None) => return Err("give --user or --token-id".into()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let url = revoke.postgres_url.as_deref();
+    runtime.block_on(tidewire_server::revoke(&revoke.data, url, &revocation))?;
     Ok(())
 }
 

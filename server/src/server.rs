@@ -12,6 +12,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sha2::{Digest, Sha256};
+use tidewire_protocol::WireError;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
-use crate::auth::{Jwks, KeyError, Keys, Tokens};
+use crate::auth::{self, Jwks, KeyError, Keys, Revocation, Tokens};
 use crate::bus::{Bus, InProcess, RedisBus};
 use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
@@ -37,9 +38,9 @@ use crate::presence::{self, Presence};
 use crate::rate::RateLimiter;
 use crate::stall::{Requests, Stalling};
 use crate::stop::Stop;
-use crate::store::Store;
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::{Store, StoreError};
 use crate::visitor::{Visitor, Visitors};
 
 /// Most bytes of the head of a request, and of what is read of a body at once.
@@ -165,11 +166,11 @@ pub enum StartError {
 /// server.stop().await;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
     metrics_addr: Option<SocketAddr>,
     keys: Keys,
+    app: Arc<App>,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
 }
@@ -202,12 +203,12 @@ impl Server {
             None => None,
         };
         let metrics_addr = watchers.as_ref().map(|(_, addr)| *addr);
-        let heads = store.heads().await.map_err(|error| match config.postgres_url {
-            Some(_) => StartError::Postgres { reason: error.to_string() },
-            None => {
-                StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
-            }
-        })?;
+        let (dir, shared) = (config.data_dir.clone(), config.postgres_url.is_some());
+        let unreadable = |error: StoreError| match shared {
+            true => StartError::Postgres { reason: error.to_string() },
+            false => StartError::Database { path: dir.clone(), reason: error.to_string() },
+        };
+        let heads = store.heads().await.map_err(unreadable)?;
 
         let (stop, stopping) = Stop::channel();
         let (done, stopped) = watch::channel(false);
@@ -219,8 +220,11 @@ impl Server {
         let presence =
             Arc::new(Presence::expecting(expected, config.ephemeral_members, Instant::now()));
         let metrics = Metrics::new();
+        let tokens = Tokens::new(keys.clone(), config.token_rules.clone(), jwks);
+        // Before anybody comes: what was revoked is never believed again, also after a restart.
+        tokens.revoked().follow(store.as_ref()).await.map_err(unreadable)?;
         let app = Arc::new(App {
-            tokens: Tokens::new(keys.clone(), config.token_rules.clone(), jwks),
+            tokens,
             cursors,
             store: store.clone(),
             bus: bus.clone(),
@@ -244,12 +248,14 @@ impl Server {
             config,
         });
         let applier = Applier::new(store.clone(), bus.clone(), hub, presence, metrics);
+        let serving = app.clone();
         let running = Running {
             listener,
             app: app.clone(),
             tasks: vec![
                 tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
                 tokio::spawn(watch_lag(app.clone())),
+                tokio::spawn(auth::keep(app.clone())),
                 tokio::spawn(keep_doors(app.clone())),
                 tokio::spawn(tell_audience(app.clone())),
                 tokio::spawn(index_messages(app.clone())),
@@ -264,7 +270,7 @@ impl Server {
             running.run(stopping).await;
             done.send_replace(true);
         });
-        Ok(Self { addr, metrics_addr, keys, stop, stopped })
+        Ok(Self { addr, metrics_addr, keys, app: serving, stop, stopped })
     }
 
     /// Where it listens.
@@ -287,12 +293,29 @@ impl Server {
         &self.keys
     }
 
+    /// Takes tokens back. This server follows before it returns, others on the same database within a second. Waits for
+    /// the disk or the network.
+    ///
+    /// # Errors
+    /// That it could not be written: then nothing is taken back.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(), WireError> {
+        let store = self.app.store.as_ref();
+        store.revoke(revocation).await?;
+        Ok(self.app.tokens.revoked().follow(store).await?)
+    }
+
     /// Stops: sockets get `goaway`, waiting requests their answer, what is queued is written. When
     /// it returns, the port is free and the data folder unlocked. May be called more than once.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
         // An error means that the task is gone, with all that it held.
         let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.addr)
     }
 }
 
@@ -401,6 +424,28 @@ pub async fn migrate(postgres_url: &str) -> Result<(usize, usize), StartError> {
 pub async fn renew_epoch(postgres_url: &str) -> Result<(), StartError> {
     let renewed = postgres::renew_epoch(postgres_url).await;
     renewed.map_err(|error| StartError::Postgres { reason: error.to_string() })
+}
+
+/// Takes tokens back, in the PostgreSQL given or in the data folder, while servers run on it or not. They follow within
+/// a second, and close what is open. Waits for the disk or the network.
+///
+/// # Errors
+/// [`StartError`], which says what to do.
+pub async fn revoke(
+    data_dir: &Path,
+    postgres_url: Option<&str>,
+    revocation: &Revocation,
+) -> Result<(), StartError> {
+    if let Some(url) = postgres_url {
+        let revoked = postgres::revoke_at(url, revocation).await;
+        return revoked.map_err(|reason| StartError::Postgres { reason });
+    }
+    let path = data_dir.join("tidewire.db");
+    let (file, revocation) = (path.clone(), revocation.clone());
+    let revoking = move || crate::store::sqlite::revoke_at(&file, &revocation);
+    let revoked = tokio::task::spawn_blocking(revoking).await;
+    let revoked = revoked.unwrap_or_else(|error| Err(error.to_string()));
+    revoked.map_err(|reason| StartError::Database { path, reason })
 }
 
 /// Makes the folder and takes its lock, which lasts as long as the file is open.

@@ -1,13 +1,16 @@
 //! Whose token it is, whoever has signed it: the secret of this server, or a key of those that the app's own sign-in
 //! publishes. Which key is asked follows from the algorithm alone, so that a public key is never taken for a secret.
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
+use serde_json::Value;
 use tidewire_protocol::{ErrorCode, UserId, WireError};
 
 use super::jwks::Jwks;
-use super::{Keys, Verified};
+use super::{Keys, Revoked, Verified};
 
 /// How far the clock of whoever mints tokens may be off, in seconds.
 const LEEWAY_SECONDS: u64 = 2;
@@ -45,6 +48,11 @@ impl TokenRules {
 struct Claims {
     sub: UserId,
     exp: u64,
+    // Whatever others put there: what makes no sense counts as not there.
+    #[serde(default)]
+    iat: Value,
+    #[serde(default)]
+    jti: Value,
 }
 
 /// Checks tokens.
@@ -52,11 +60,17 @@ pub(crate) struct Tokens {
     keys: Keys,
     rules: TokenRules,
     jwks: Option<Jwks>,
+    revoked: Arc<Revoked>,
 }
 
 impl Tokens {
     pub(crate) fn new(keys: Keys, rules: TokenRules, jwks: Option<Jwks>) -> Self {
-        Self { keys, rules, jwks }
+        Self { keys, rules, jwks, revoked: Revoked::none() }
+    }
+
+    /// The tokens that are not good any more.
+    pub(crate) fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     /// Whose token this is. Waits for the network where it names a key that is not known yet.
@@ -66,6 +80,12 @@ impl Tokens {
     pub(crate) async fn verify(&self, token: &str) -> Result<Verified, WireError> {
         // `none`, and whatever else is no signature, is no algorithm to the library.
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        let verified = self.signed(token, header).await?;
+        self.revoked.check(&verified)?;
+        Ok(verified)
+    }
+
+    async fn signed(&self, token: &str, header: Header) -> Result<Verified, WireError> {
         match (header.alg, &self.jwks) {
             (Algorithm::HS256, _) => check(token, &self.keys.decoding, header.alg, &self.rules),
             (algorithm, Some(jwks)) => {
@@ -85,7 +105,7 @@ pub(super) fn check(
     rules: &TokenRules,
 ) -> Result<Verified, WireError> {
     match jsonwebtoken::decode::<Claims>(token, key, &rules.validation(algorithm)) {
-        Ok(data) => Ok(Verified { user: data.claims.sub, expires: data.claims.exp }),
+        Ok(data) => Ok(verified(data.claims)),
         Err(error) => Err(match error.kind() {
             ErrorKind::ExpiredSignature => Keys::expired(),
             ErrorKind::ImmatureSignature => refuse("this token does not hold yet"),
@@ -94,6 +114,16 @@ pub(super) fn check(
             _ => invalid(),
         }),
     }
+}
+
+fn verified(Claims { sub: user, exp: expires, iat, jti }: Claims) -> Verified {
+    let issued = iat.as_u64().or_else(|| iat.as_f64().map(|seconds| seconds as u64));
+    let id = match jti {
+        Value::String(id) => Some(id),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    };
+    Verified { user, expires, issued: issued.unwrap_or(0), id }
 }
 
 fn invalid() -> WireError {

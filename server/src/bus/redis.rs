@@ -1,8 +1,8 @@
 //! The doorbell over Redis or Valkey, for several instances. Nobody relies on it: a bell that is lost costs the
 //! time until the heads of the log are looked at anyway, and while Redis is away all of them are.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -42,7 +42,7 @@ pub(crate) struct RedisBus {
     ringing: watch::Sender<Ords>,
     /// Whether the others are heard.
     up: AtomicBool,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: OnceLock<[JoinHandle<()>; 2]>,
 }
 
 impl RedisBus {
@@ -71,20 +71,22 @@ impl RedisBus {
         }
         let channel = format!("tidewire:{log}:bell");
         let ringing = watch::Sender::new(Ords::zero(shards));
-        Ok(Arc::new_cyclic(|bus: &std::sync::Weak<Self>| {
-            let told = ringing.subscribe();
-            let tasks = vec![
-                tokio::spawn(tell(client.clone(), channel.clone(), told)),
-                tokio::spawn(hear(client, channel, bus.clone(), at)),
-            ];
-            Self { local: InProcess::new(shards), ringing, up: AtomicBool::new(false), tasks }
-        }))
+        let told = ringing.subscribe();
+        let local = InProcess::new(shards);
+        let bus =
+            Arc::new(Self { local, ringing, up: AtomicBool::new(false), tasks: OnceLock::new() });
+        // Only now: who hears ends when the bus is gone, and must not take it for that before it is there.
+        let _ = bus.tasks.set([
+            tokio::spawn(tell(client.clone(), channel.clone(), told)),
+            tokio::spawn(hear(client, channel, Arc::downgrade(&bus), at)),
+        ]);
+        Ok(bus)
     }
 }
 
 impl Drop for RedisBus {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.tasks.get().into_iter().flatten().for_each(JoinHandle::abort);
     }
 }
 

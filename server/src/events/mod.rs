@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Rank;
 use crate::app::App;
-use crate::auth::{Keys, Verified};
+use crate::auth::{Keys, Mark, Verified};
 use crate::clock;
 use crate::connection::{self, Online, Open, deadline_of};
 use crate::feed::{Feed, FeedEnd};
@@ -77,6 +77,8 @@ pub(crate) async fn events(
 struct Session {
     app: Arc<App>,
     user: UserId,
+    verified: Verified,
+    revoked: watch::Receiver<Mark>,
     inbox: Arc<Inbox>,
     feed: Feed,
     watching: Watching,
@@ -119,7 +121,7 @@ impl Session {
         sign: Sign,
         watch: Vec<RoomId>,
     ) -> Result<Self, WireError> {
-        let Verified { user, expires } = verified;
+        let (user, expires) = (verified.user.clone(), verified.expires);
         let inbox = Arc::new(Inbox::default());
         let attached = app.hub.attach(&user, &inbox);
         let feed = Feed::begin(&app, &user, &inbox, cursor)?;
@@ -142,6 +144,8 @@ impl Session {
             _attached: attached,
             _counted: app.metrics.connection(Kind::EVENTS),
             _open: Open::count(app.clone()),
+            revoked: app.tokens.revoked().changes(),
+            verified,
             inbox,
             user,
             app,
@@ -196,6 +200,9 @@ impl Session {
                 Ok(()) = self.audience.changed() => {
                     let Audience { online, policy } = *self.audience.borrow_and_update();
                     return Ok(text("policy", None, &Frame::Policy { online, policy }));
+                }
+                Ok(()) = self.revoked.changed() => {
+                    self.app.tokens.revoked().check(&self.verified).map_err(End::Error)?;
                 }
                 () = sleep_until(self.expires) => return Err(End::Error(Keys::expired())),
                 () = sleep_until(self.silent_until), if !work => {

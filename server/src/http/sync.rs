@@ -6,7 +6,7 @@ use axum::extract::State;
 use tidewire_protocol::{SyncRequest, SyncResponse};
 
 use super::Answer;
-use super::extract::{Caller, Json};
+use super::extract::{Json, Token};
 use crate::admission::Rank;
 use crate::app::App;
 use crate::metrics::Kind;
@@ -14,11 +14,14 @@ use crate::store::EventJson;
 
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
-    Caller(user): Caller,
+    Token(verified): Token,
     Json(request): Json<SyncRequest>,
 ) -> Answer<SyncResponse<EventJson>> {
     let rank = if request.cursor.is_some() { Rank::Resume } else { Rank::Newcomer };
-    app.polls.enter(&user, request.device, rank).await?;
+    app.polls.enter(&verified.user, request.device, rank).await?;
     let _counted = app.metrics.connection(Kind::POLL);
-    Ok(axum::Json(crate::sync::sync(&app, &user, request).await?))
+    let answer = crate::sync::sync(&app, &verified.user, request).await?;
+    // It may have waited for long.
+    app.tokens.revoked().check(&verified)?;
+    Ok(axum::Json(answer))
 }

@@ -16,7 +16,7 @@ use super::live::LiveRooms;
 use super::peer::{End, Inbound, Outbound, Peer};
 use crate::admission::Rank;
 use crate::app::App;
-use crate::auth::{Keys, Verified};
+use crate::auth::{Keys, Mark, Verified};
 use crate::connection::{Online, deadline_of, goaway_slot_ms};
 use crate::feed::{Feed, FeedEnd};
 use crate::hub::Attached;
@@ -102,6 +102,8 @@ pub(super) struct Session {
     pub(super) watching: Watching,
     online: Online,
     counted: Counted,
+    verified: Verified,
+    revoked: watch::Receiver<Mark>,
     expires: Deadline,
     silent_at: Deadline,
     audience: watch::Receiver<Audience>,
@@ -112,7 +114,7 @@ pub(super) struct Session {
 
 impl Session {
     fn new(app: Arc<App>, peer: Peer, verified: Verified, hello: &Hello) -> Self {
-        let Verified { user, expires } = verified;
+        let (user, expires) = (verified.user.clone(), verified.expires);
         let inbox = Arc::new(Inbox::default());
         let sign = sign_of(hello, hello.device);
         Self {
@@ -121,6 +123,8 @@ impl Session {
             feed: None,
             watching: Watching::new(app.presence.clone(), user.clone(), inbox.clone()),
             online: Online::begin(&app, &user, sign),
+            revoked: app.tokens.revoked().changes(),
+            verified,
             counted: app.metrics.connection(kind_of(hello)),
             expires: deadline_of(expires),
             silent_at: Deadline::now(),
@@ -159,6 +163,10 @@ impl Session {
                 () = std::future::ready(()), if work => {
                     self.push_feed().await?;
                     self.push_live().await?;
+                }
+                Ok(()) = self.revoked.changed() => {
+                    let good = self.app.tokens.revoked().check(&self.verified);
+                    good.map_err(End::Error)?;
                 }
                 Ok(()) = self.audience.changed() => self.tell_audience().await?,
                 () = sleep_until(self.expires) => {
@@ -314,6 +322,7 @@ impl Session {
             return Err(WireError::new(ErrorCode::TokenInvalid, text));
         }
         self.expires = deadline_of(verified.expires);
+        self.verified = verified;
         Ok(())
     }
 

@@ -27,6 +27,7 @@ use tidewire_protocol::{
 
 pub(crate) use error::StoreError;
 
+use crate::auth::{Mark, Revocation};
 use crate::health::Database;
 
 /// An event as JSON: serialised once, shared by all who get it.
@@ -507,6 +508,13 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// When these users were last seen, in order; none of one who never was.
     async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError>;
+
+    /// Takes tokens back. One that is as strong as what there is changes nothing.
+    async fn revoke(&self, revocation: Revocation) -> Result<(), StoreError>;
+
+    /// All revocations and the mark of them, unless it is the one that is known.
+    async fn revocations(&self, known: Mark)
+    -> Result<Option<(Mark, Vec<Revocation>)>, StoreError>;
 
     /// Finishes what is queued and closes the files. Calls after it are `Unavailable`.
     async fn close(&self);

@@ -16,6 +16,7 @@ mod monitor;
 mod objects;
 mod presence;
 mod receipts;
+mod revocation;
 mod s3;
 mod security;
 mod settings;

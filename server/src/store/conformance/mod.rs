@@ -6,6 +6,7 @@ mod folding;
 mod last_seen;
 mod log;
 mod receipts;
+mod revocations;
 mod roles;
 mod rooms;
 mod search;
@@ -52,6 +53,7 @@ struct Fixture<'a> {
 pub(crate) async fn suite(open: Opener<'_>) {
     promises!(
         open,
+        revocations::what_was_revoked_is_known_to_all_and_stays_so,
         log::a_repeat_gets_the_answer_of_the_original,
         log::an_id_that_stands_for_something_else_is_taken,
         log::what_was_accepted_stays_so_after_a_removal,

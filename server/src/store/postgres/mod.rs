@@ -14,6 +14,7 @@ mod open;
 mod people;
 mod read;
 mod receipts;
+mod revocations;
 mod room_list;
 mod rows;
 mod search;
@@ -47,11 +48,13 @@ use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
     Roster, SearchQuery, Store, StoreError, UploadRow,
 };
+use crate::auth::{Mark, Revocation};
 use crate::bus::Bus;
 use crate::health::Database;
 
 pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;
+pub(crate) use self::revocations::revoke_at;
 
 /// How many shards the log has: as many writers as go side by side.
 pub(crate) const SHARDS: usize = 16;
@@ -488,6 +491,17 @@ impl Store for PostgresStore {
 
     async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError> {
         people::last_seen(&self.db.plain().await?, &users).await
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), StoreError> {
+        revocations::put(&self.db, &revocation).await
+    }
+
+    async fn revocations(
+        &self,
+        known: Mark,
+    ) -> Result<Option<(Mark, Vec<Revocation>)>, StoreError> {
+        revocations::all(&self.db.plain().await?, known).await
     }
 
     async fn close(&self) {

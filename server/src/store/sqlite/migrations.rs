@@ -211,6 +211,18 @@ CREATE INDEX attachments_message ON attachments(rk, seq);
 ALTER TABLE members ADD COLUMN settings_version INTEGER NOT NULL DEFAULT 0;
 UPDATE members SET settings_version = 1 WHERE settings_ord > 0;
 ",
+    // Tokens that were taken back: one by its id, or all of a user's that were issued up to a second. A number that
+    // was given never comes again, so that what is new shows.
+    "
+CREATE TABLE revocations(
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    token TEXT,
+    user TEXT,
+    until INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX revocations_token ON revocations(token) WHERE token IS NOT NULL;
+CREATE INDEX revocations_user ON revocations(user) WHERE user IS NOT NULL;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -10,6 +10,7 @@ mod migrations;
 mod read;
 mod reader;
 mod receipts;
+mod revocations;
 mod roles;
 mod search;
 mod settings;
@@ -41,11 +42,14 @@ use tidewire_protocol::{
 use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
+
+pub(crate) use self::revocations::revoke_at;
 use super::checked::Checked;
 use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
     Roster, SearchQuery, Store, StoreError, UploadRow,
 };
+use crate::auth::{Mark, Revocation};
 use crate::bus::Bus;
 use crate::clock;
 use crate::health::Database;
@@ -431,6 +435,17 @@ impl Store for SqliteStore {
 
     async fn last_seen(&self, users: Vec<UserId>) -> Result<Vec<Option<i64>>, StoreError> {
         self.read(move |conn| last_seen::of(conn, &users)).await
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), StoreError> {
+        self.write(move |tx| revocations::put(tx.conn, &revocation)).await
+    }
+
+    async fn revocations(
+        &self,
+        known: Mark,
+    ) -> Result<Option<(Mark, Vec<Revocation>)>, StoreError> {
+        self.read(move |conn| revocations::all(conn, known)).await
     }
 
     async fn close(&self) {
