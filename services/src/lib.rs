@@ -3,9 +3,11 @@
 //!
 //! A service ends with its handle, and also if the test is killed: it hangs on a pipe from this process.
 
+mod nginx;
 mod postgres;
 mod process;
 mod redis;
 
+pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use redis::Redis;

@@ -146,6 +146,36 @@ impl Postgres {
         }
     }
 
+    /// Writes a backup of a database into a file.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn back_up(&self, database: &str, file: &std::path::Path) {
+        let mut dump = self.client("pg_dump");
+        dump.args(["-Fc", "-d", database, "-f"]).arg(file);
+        if let Err(error) = run(&mut dump) {
+            panic!("{error}");
+        }
+    }
+
+    /// Makes a database what it was when it was backed up: whoever is connected to it is cut off.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn restore(&self, database: &str, file: &std::path::Path) {
+        let mut drop = self.client("dropdb");
+        drop.args(["--force", "--if-exists", database]);
+        if let Err(error) = run(&mut drop) {
+            panic!("{error}");
+        }
+        self.create(database);
+        let mut restore = self.client("pg_restore");
+        restore.args(["--exit-on-error", "-d", database]).arg(file);
+        if let Err(error) = run(&mut restore) {
+            panic!("{error}");
+        }
+    }
+
     fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);

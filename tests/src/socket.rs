@@ -24,15 +24,19 @@ impl Socket {
     /// # Panics
     /// If it does not open.
     pub async fn open(server: SocketAddr) -> Self {
+        Self::try_open(server).await.expect("a socket")
+    }
+
+    /// Opens one; none if nobody is there, or it is refused.
+    pub async fn try_open(server: SocketAddr) -> Option<Self> {
         let mut request =
             format!("ws://{server}/v1/socket").into_client_request().expect("an address");
         let protocol = HeaderValue::from_static("tidewire.v1.json");
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-        let stream = TcpStream::connect(server).await.expect("a connection");
-        let (socket, answer) =
-            tokio_tungstenite::client_async(request, stream).await.expect("a socket");
+        let stream = TcpStream::connect(server).await.ok()?;
+        let (socket, answer) = tokio_tungstenite::client_async(request, stream).await.ok()?;
         assert_eq!(answer.headers()[SEC_WEBSOCKET_PROTOCOL], "tidewire.v1.json");
-        Self(socket)
+        Some(Self(socket))
     }
 
     /// Opens one and says `hello` without asking for anything.

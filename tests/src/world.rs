@@ -1,5 +1,6 @@
 //! A server, the networks that lead to it, and what all that is shown must agree with.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,8 +77,13 @@ impl World {
 
     /// Leads all networks to where the server is now.
     pub fn lead_to_server(&self) {
+        self.lead_to(self.server.addr());
+    }
+
+    /// Leads all networks to another address.
+    pub fn lead_to(&self, addr: SocketAddr) {
         for network in self.networks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            network.set_target(self.server.addr());
+            network.set_target(addr);
         }
     }
 
@@ -116,6 +122,20 @@ impl World {
     /// # Panics
     /// If any of this is not so.
     pub async fn agree(&self, room: &str, agents: &[&Agent], events: usize) -> Vec<Value> {
+        let log = self.shown(room, agents, events).await;
+        for agent in agents {
+            let view = agent.view();
+            let vanished = &view.timeline(room).vanished;
+            assert!(vanished.is_empty(), "{}: {vanished:?} vanished\n{}", agent.user, view.tail());
+        }
+        log
+    }
+
+    /// The same where something that was shown may have gone since.
+    ///
+    /// # Panics
+    /// As [`World::agree`].
+    pub async fn shown(&self, room: &str, agents: &[&Agent], events: usize) -> Vec<Value> {
         for agent in agents {
             let last = |view: &View| view.timeline(room).messages().filter_map(|m| m.seq).max();
             agent
@@ -139,9 +159,6 @@ impl World {
                 !shown.is_empty() && timeline.gaps().is_empty() && told.ends_with(&shown)
             };
             agent.until(&format!("{room} is shown as the log of {} is", log.len()), agrees).await;
-            let view = agent.view();
-            let vanished = &view.timeline(room).vanished;
-            assert!(vanished.is_empty(), "{}: {vanished:?} vanished\n{}", agent.user, view.tail());
         }
         log
     }

@@ -2,8 +2,10 @@
 //! whom, nor which of all that goes away.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidewire_bench::proxy::Proxy;
+use tidewire_services::Nginx;
 use tidewire_tests::agent::Agent;
 use tidewire_tests::instances::Instances;
 
@@ -18,17 +20,26 @@ struct Stage {
 }
 
 async fn stage() -> Option<Stage> {
-    let all = Instances::start(3).await?;
+    Some(stage_of(Instances::start(3).await?, None).await)
+}
+
+/// Each at his own server, or all of them at NGINX.
+async fn stage_of(all: Instances, nginx: Option<&Nginx>) -> Stage {
     let (bobs_network, cyds_network) = (all.world.network().await, all.world.network().await);
-    bobs_network.set_target(all.others[0].addr());
-    cyds_network.set_target(all.others[1].addr());
+    match nginx {
+        Some(nginx) => all.world.lead_to(nginx.addr()),
+        None => {
+            bobs_network.set_target(all.others[0].addr());
+            cyds_network.set_target(all.others[1].addr());
+        }
+    }
     let ada = Agent::start(&all.world.client("ada")).await;
     let bob = Agent::start(&all.world.client_over(&bobs_network, "bob")).await;
     let cyd = Agent::start(&all.world.client_over(&cyds_network, "cyd")).await;
     let room = ada.create_room(&["bob", "cyd"]).await;
     bob.open(&room).await;
     cyd.open(&room).await;
-    Some(Stage { all, ada, bob, cyd, bobs_network, room })
+    Stage { all, ada, bob, cyd, bobs_network, room }
 }
 
 impl Stage {
@@ -77,12 +88,22 @@ async fn a_client_goes_on_at_another_server_when_its_own_is_killed() {
 async fn without_redis_a_conversation_goes_on_and_with_it_again() {
     let Some(stage) = stage().await else { return };
     stage.say(1..=2).await;
+    stage.agree(7).await;
     stage.all.redis.stop();
     stage.say(3..=4).await;
     stage.agree(13).await;
+    let mut slowest = Duration::ZERO;
+    for n in 0..5 {
+        let begun = Instant::now();
+        stage.ada.send(&stage.room, &format!("without a bell {n}")).await;
+        stage.bob.sees_text(&stage.room, &format!("without a bell {n}")).await;
+        slowest = slowest.max(begun.elapsed());
+    }
+    // A figure for people: what it depends on is in the tests of the applier.
+    println!("without Redis a message took up to {slowest:?} to another server (goal: 2 s)");
     stage.all.redis.start_again();
     stage.say(5..=6).await;
-    stage.agree(19).await;
+    stage.agree(24).await;
     for agent in [&stage.ada, &stage.bob, &stage.cyd] {
         assert_eq!(agent.view().mode(), "real_time");
     }
@@ -117,4 +138,78 @@ async fn a_second_server_of_the_same_name_does_not_start() {
         .unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(!ended.status.success() && said.contains("--instance-id"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_for_a_while_loses_nothing_and_holds_nobody_up() {
+    let Some(stage) = stage().await else { return };
+    stage.say(1..=3).await;
+    stage.agree(10).await;
+    // Bob's server: its sockets stay open, and it reads nothing of the log.
+    stage.all.others[0].pause().await;
+    let sent = stage.ada.send_numbers(&stage.room, 4..=9).await;
+    stage.cyd.sees(&stage.room, &sent).await;
+    let waiting = stage.bob.send_numbers(&stage.room, 4..=6).await;
+    stage.all.others[0].resume().await;
+    stage.ada.sees(&stage.room, &waiting).await;
+    stage.agree(19).await;
+}
+
+#[tokio::test]
+async fn behind_nginx_a_conversation_goes_on_in_all_modes() {
+    let Some(all) = Instances::start(3).await else { return };
+    let Some(nginx) = all.nginx() else { return };
+    let stage = stage_of(all, Some(&nginx)).await;
+    for agent in [&stage.ada, &stage.bob, &stage.cyd] {
+        agent.in_mode("real_time").await;
+    }
+    stage.say(1..=5).await;
+    stage.agree(16).await;
+    stage.bob.ceiling("polling").await;
+    stage.cyd.ceiling("hybrid").await;
+    stage.say(6..=10).await;
+    stage.agree(31).await;
+}
+
+#[tokio::test]
+async fn behind_nginx_clients_move_by_themselves_when_one_server_after_the_other_is_killed() {
+    let Some(all) = Instances::start(3).await else { return };
+    let Some(nginx) = all.nginx() else { return };
+    let mut stage = stage_of(all, Some(&nginx)).await;
+    stage.say(1..=3).await;
+    let mut said = 3;
+    for n in 0..stage.all.others.len() {
+        let addr = stage.all.others[n].addr();
+        // No wait: some are on their way when it dies, whoever has his socket there.
+        stage.say(said + 1..=said + 2).await;
+        stage.all.others[n].kill().await;
+        stage.say(said + 3..=said + 4).await;
+        stage.all.others[n].start_at(addr).await;
+        said += 4;
+    }
+    stage.agree(1 + 3 * said as usize).await;
+    stage.bob.in_mode("real_time").await;
+}
+
+#[tokio::test]
+async fn after_a_restore_what_was_lost_is_gone_everywhere_and_what_waited_is_sent() {
+    let Some(mut stage) = stage().await else { return };
+    stage.say(1..=3).await;
+    stage.agree(10).await;
+    stage.all.back_up();
+    for agent in [&stage.ada, &stage.bob, &stage.cyd] {
+        agent.send(&stage.room, "lost with the database").await;
+    }
+    stage.all.world.shown(&stage.room, &[&stage.ada, &stage.bob, &stage.cyd], 13).await;
+    let Stage { all, ada, bob, cyd, room, .. } = &mut stage;
+    all.restore(async || {
+        for agent in [&*ada, bob, cyd] {
+            agent.send_numbers(room, 4..=6).await;
+        }
+    })
+    .await;
+    let log = all.world.shown(room, &[ada, bob, cyd], 19).await;
+    assert!(log.iter().all(|event| event["content"]["text"] != "lost with the database"));
+    stage.say(7..=9).await;
+    stage.all.world.shown(&stage.room, &[&stage.ada, &stage.bob, &stage.cyd], 28).await;
 }

@@ -33,6 +33,7 @@ mod retention;
 mod rooms;
 mod search;
 mod stage;
+mod storm;
 mod streams;
 mod timelines;
 mod tokens;
