@@ -211,6 +211,17 @@ CREATE INDEX attachments_message ON attachments(rk, seq);
 ALTER TABLE members ADD COLUMN settings_version INTEGER NOT NULL DEFAULT 0;
 UPDATE members SET settings_version = 1 WHERE settings_ord > 0;
 ",
+    // Who is kept out of which room.
+    "
+CREATE TABLE bans(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    reason TEXT,
+    PRIMARY KEY(rk, user)
+) WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.
