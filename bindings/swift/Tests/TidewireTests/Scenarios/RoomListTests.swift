@@ -153,10 +153,7 @@ import Testing
         let theirs = pair.peer.room(group.id)
         let said = try await group.send("rubbish")
         try await list.row(group, "the message") { $0.lastMessage?.id == said }
-        do {
-            try await theirs.delete(said)
-            Issue.record("a member deletes nobody's")
-        } catch TidewireError.NotYours {}
+        await fails(with: .NotYours(id: said)) { try await theirs.delete(said) }
         try await group.setRole(.moderator, of: pair.grace.name)
         try await list.row(group, "she keeps order") { $0.role == .moderator }
         try await theirs.delete(said)
