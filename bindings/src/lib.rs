@@ -43,7 +43,7 @@ pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
 pub use files::{Attachment, Download, DownloadProgress, LocalFile, Preview};
-pub use members::{Member, MemberPage, RoomUpdate};
+pub use members::{Ban, BanPage, Member, MemberPage, RoomUpdate};
 pub use message::{
     Changed, FailReason, Message, MessageState, OutgoingMessage, Quote, Quoted, Reach, Reactions,
     Replies,

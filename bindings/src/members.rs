@@ -30,6 +30,28 @@ pub struct MemberPage {
     pub next: Option<String>,
 }
 
+/// Somebody who is kept out of a group.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Ban {
+    /// Who is kept out.
+    pub user: String,
+    /// Who did it.
+    pub by: String,
+    /// When: ms since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// Why, if anything was said.
+    pub reason: Option<String>,
+}
+
+/// A page of those who are kept out of a group.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct BanPage {
+    /// At most 100, by user id.
+    pub bans: Vec<Ban>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<String>,
+}
+
 /// How a group looks. What is left out the room has not any more.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct RoomUpdate {
@@ -67,8 +89,8 @@ impl Client {
         .await
     }
 
-    /// Invites: adds members, at most 100 at once. Only owners of groups may. Goes on if the caller
-    /// gives up. Waits for the network.
+    /// Invites: adds members, at most 100 at once; none of them if one is banned. Owners and moderators of
+    /// groups may. Goes on if the caller gives up. Waits for the network.
     ///
     /// # Errors
     /// As for `members`, and those of the store.
@@ -79,13 +101,59 @@ impl Client {
         finish(async move { Ok(room.add_members(users).await.map(drop)?) }).await
     }
 
-    /// Removes a member. Only owners may. Else as `add_members`.
+    /// Removes a member, who may be added again. Owners and moderators may, but no moderator removes an owner
+    /// or a moderator. Else as `add_members`.
     ///
     /// # Errors
     /// As for `add_members`.
     pub async fn remove_member(&self, room: String, user: String) -> Result<(), TidewireError> {
         let (room, user) = (self.room(&room)?, UserId::new(user)?);
         finish(async move { Ok(room.remove_member(user).await.map(drop)?) }).await
+    }
+
+    /// Sends a user away, if he is in the room, and keeps him out until `unban`: `Refused` with the code
+    /// `banned` for whoever adds him. The reason, 1 byte to 1 KiB, is for those who keep order alone. Owners
+    /// and moderators may, but no moderator bans an owner or a moderator. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn ban(
+        &self,
+        room: String,
+        user: String,
+        reason: Option<String>,
+    ) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        finish(async move { Ok(room.ban(user, reason).await.map(drop)?) }).await
+    }
+
+    /// Keeps a user out no more: he may be added again. Owners and moderators may. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn unban(&self, room: String, user: String) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        finish(async move { Ok(room.unban(user).await.map(drop)?) }).await
+    }
+
+    /// A page of those who are kept out of a room, by user id; `after` is the `next` of the page before it.
+    /// Owners and moderators may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for `members`.
+    pub async fn bans(
+        &self,
+        room: String,
+        after: Option<String>,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<BanPage, TidewireError> {
+        let room = self.room(&room)?;
+        let after = after.map(UserId::new).transpose()?;
+        run(async move {
+            let page = async { Ok(room.bans(after).await?.into()) };
+            or_cancelled(cancel.as_deref(), page).await
+        })
+        .await
     }
 
     /// Leaves a room. Else as `add_members`.
@@ -121,6 +189,19 @@ impl Client {
         let RoomUpdate { name, avatar_url } = update;
         let update = tidewire::RoomUpdate { name, avatar_url };
         finish(async move { Ok(room.update(update).await.map(drop)?) }).await
+    }
+}
+
+impl From<tidewire::BanPage> for BanPage {
+    fn from(page: tidewire::BanPage) -> Self {
+        let ban = |tidewire::Ban { user, by, at, reason }| Ban {
+            user: user.to_string(),
+            by: by.to_string(),
+            at_ms: at,
+            reason,
+        };
+        let next = page.next.map(|next| next.to_string());
+        Self { bans: page.bans.into_iter().map(ban).collect(), next }
     }
 }
 

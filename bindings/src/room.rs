@@ -14,9 +14,11 @@ pub enum RoomKind {
 /// What a member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Role {
-    /// May add and remove members, change how the group looks and what others may do, and delete
-    /// anybody's messages.
+    /// May do everything in a group: what a moderator may, to anybody, give roles, and change how it looks.
     Owner,
+    /// Keeps order in a group: adds members, sends away and bans those who are neither owner nor moderator,
+    /// and deletes anybody's messages.
+    Moderator,
     /// May read and write, and leave. Roles that this version does not know may at least that.
     Member,
 }
@@ -129,6 +131,7 @@ impl From<tidewire::Role> for Role {
     fn from(role: tidewire::Role) -> Self {
         match role {
             tidewire::Role::Owner => Self::Owner,
+            tidewire::Role::Moderator => Self::Moderator,
             tidewire::Role::Member | tidewire::Role::Other => Self::Member,
         }
     }
@@ -138,6 +141,7 @@ impl From<Role> for tidewire::Role {
     fn from(role: Role) -> Self {
         match role {
             Role::Owner => Self::Owner,
+            Role::Moderator => Self::Moderator,
             Role::Member => Self::Member,
         }
     }

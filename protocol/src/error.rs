@@ -126,6 +126,8 @@ codes! {
     UrlExpired = "url_expired", 403;
     /// The user is in the room and may not do this.
     Forbidden = "forbidden", 403;
+    /// A user who was to be added is banned from the room: nobody was added.
+    Banned = "banned", 403;
     /// There is no such call.
     NotFound = "not_found", 404;
     /// The room has no message of this id that the user can see.

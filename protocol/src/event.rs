@@ -51,6 +51,8 @@ impl Event {
             EventKind::RoomUpdated => typed(&self.content, Body::RoomUpdated),
             EventKind::MemberLeft => typed(&self.content, Body::MemberLeft),
             EventKind::MemberRole => typed(&self.content, Body::MemberRole),
+            EventKind::MemberBanned => typed(&self.content, Body::MemberBanned),
+            EventKind::MemberUnbanned => typed(&self.content, Body::MemberUnbanned),
             EventKind::Other(_) => Body::Opaque,
         }
     }
@@ -77,6 +79,10 @@ pub enum Body {
     MemberLeft(MemberChange),
     /// Somebody may do more or less.
     MemberRole(RoleChange),
+    /// Somebody is kept out from here on.
+    MemberBanned(MemberChange),
+    /// Somebody may be added again.
+    MemberUnbanned(MemberChange),
     /// A kind or a shape that this version does not know.
     Opaque,
 }
@@ -103,6 +109,10 @@ pub enum EventKind {
     MemberLeft,
     /// `member.role`: [`RoleChange`]. Only the server writes it.
     MemberRole,
+    /// `member.banned`: [`MemberChange`]. Only the server writes it.
+    MemberBanned,
+    /// `member.unbanned`: [`MemberChange`]. Only the server writes it.
+    MemberUnbanned,
     /// Any other kind, carried opaque.
     Other(Arc<str>),
 }
@@ -120,6 +130,8 @@ impl EventKind {
             EventKind::MemberJoined => "member.joined",
             EventKind::MemberLeft => "member.left",
             EventKind::MemberRole => "member.role",
+            EventKind::MemberBanned => "member.banned",
+            EventKind::MemberUnbanned => "member.unbanned",
             EventKind::Other(name) => name,
         }
     }
@@ -143,6 +155,8 @@ impl From<&str> for EventKind {
             "member.joined" => EventKind::MemberJoined,
             "member.left" => EventKind::MemberLeft,
             "member.role" => EventKind::MemberRole,
+            "member.banned" => EventKind::MemberBanned,
+            "member.unbanned" => EventKind::MemberUnbanned,
             other => EventKind::Other(other.into()),
         }
     }
@@ -269,7 +283,8 @@ pub struct RoomCreated {
     pub members: Vec<UserId>,
 }
 
-/// The content of `member.joined` and `member.left`. Who did it is the event's sender.
+/// The content of `member.joined`, `member.left`, `member.banned` and `member.unbanned`. Who did it is the
+/// event's sender.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemberChange {
     /// Whom it concerns.

@@ -24,6 +24,7 @@ mod frame;
 mod ids;
 pub mod limits;
 mod mode;
+mod moderation;
 mod mutation;
 mod op;
 mod page;
@@ -51,6 +52,7 @@ pub use event::{
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
 pub use ids::{EventId, InvalidId, RoomId, Seq, UploadId, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
+pub use moderation::{Ban, BanPage, BanRequest, InvalidReason};
 pub use mutation::{
     Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
     rewritten,

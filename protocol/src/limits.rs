@@ -65,6 +65,9 @@ pub const KIND_BYTES: usize = 64;
 /// Longest room or profile name, in bytes of UTF-8.
 pub const NAME_BYTES: usize = 256;
 
+/// Longest reason that somebody gives for a ban, in bytes of UTF-8 (1 KiB: a paragraph).
+pub const REASON_BYTES: usize = 1024;
+
 /// Longest avatar URL, in bytes.
 pub const URL_BYTES: usize = 1024;
 

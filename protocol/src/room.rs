@@ -21,13 +21,28 @@ pub enum RoomKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// May add and remove members, give roles, change how a group looks, delete messages of others.
+    /// May do everything in a group: what a moderator may, to anybody, give roles, and change how it looks.
     Owner,
+    /// Keeps order in a group: adds members, sends away and bans those who are neither owner nor
+    /// moderator, and deletes anybody's messages.
+    Moderator,
     /// May read and write, and leave.
     Member,
     /// A role that this version does not know: it may at least what a member may.
     #[serde(other)]
     Other,
+}
+
+impl Role {
+    /// Whether it may keep order in a group.
+    pub fn moderates(self) -> bool {
+        matches!(self, Role::Owner | Role::Moderator)
+    }
+
+    /// Whether it may send away whoever has that role, and keep him out.
+    pub fn may_send_away(self, other: Role) -> bool {
+        self == Role::Owner || (self.moderates() && !other.moderates())
+    }
 }
 
 /// The state of a room at its head, for one member. Wherever a client gets one, it means

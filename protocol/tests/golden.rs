@@ -108,6 +108,8 @@ fn every_kind_of_event_has_a_golden_file() {
         EventKind::MemberJoined,
         EventKind::MemberLeft,
         EventKind::MemberRole,
+        EventKind::MemberBanned,
+        EventKind::MemberUnbanned,
     ];
     assert_eq!(seen, known.map(|kind| kind.to_string()).into());
 }

@@ -412,6 +412,11 @@ impl Agent {
             Command::RemoveMember { room, user } => {
                 room_json(client.room(room).remove_member(user).await?)
             }
+            Command::Ban { room, user, reason } => {
+                room_json(client.room(room).ban(user, reason).await?)
+            }
+            Command::Unban { room, user } => room_json(client.room(room).unban(user).await?),
+            Command::Bans { room, after } => json!(client.room(room).bans(after).await?),
             Command::Leave { room } => room_json(client.room(room).leave().await?),
             Command::Search { text, room, sender, limit, after, everywhere } => {
                 let after = after.map(|after| after.parse()).transpose()?;

@@ -84,8 +84,8 @@ pub use token::{FixedToken, TokenFuture, TokenProvider};
 pub use trace::Recording;
 
 pub use tidewire_protocol::{
-    AppState, Attachment, Body, Checksum, Content, ErrorCode, Event, EventId, EventKind, FileKey,
-    InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent, Mode, Policy,
-    Preview, Profile, ProfileUpdate, Reactions, Receipt, ReceiptPage, Role, RoomId, RoomKind,
-    RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UploadId, UserId, WireError,
+    AppState, Attachment, Ban, BanPage, Body, Checksum, Content, ErrorCode, Event, EventId,
+    EventKind, FileKey, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent,
+    Mode, Policy, Preview, Profile, ProfileUpdate, Reactions, Receipt, ReceiptPage, Role, RoomId,
+    RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UploadId, UserId, WireError,
 };

@@ -1,8 +1,9 @@
 //! A room, as a handle.
 
 use tidewire_protocol::{
-    Content, DeleteContent, EditContent, EventId, EventKind, InvalidOp, Member, MessageContent, Op,
-    ReactionContent, ReceiptPage, Role, RoomId, RoomSettings, RoomState, RoomUpdate, Seq, UserId,
+    BanPage, Content, DeleteContent, EditContent, EventId, EventKind, InvalidOp, Member,
+    MessageContent, Op, ReactionContent, ReceiptPage, Role, RoomId, RoomSettings, RoomState,
+    RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
@@ -223,7 +224,7 @@ impl Room {
         self.send_as(EventKind::Edit, &edit).await.map(drop)
     }
 
-    /// Deletes a message: the user's own, or in a group that the user owns anybody's. One that was
+    /// Deletes a message: the user's own, or as an owner or a moderator of a group anybody's. One that was
     /// never sent is discarded. Else as [`Room::edit`].
     ///
     /// # Errors
@@ -415,8 +416,8 @@ impl Room {
         self.client.asker().room(Command::UpdateRoom(self.id, update)).await
     }
 
-    /// Gives a member of a group another role. Only owners may, and the last owner stays one. Waits
-    /// for the network.
+    /// Gives a member of a group another role: owner, moderator, member. Only owners may, and the last owner
+    /// stays one. Waits for the network.
     ///
     /// # Errors
     /// As for [`Room::add_members`].
@@ -455,7 +456,8 @@ impl Room {
         }
     }
 
-    /// Invites: adds members, at most 100 at once. Only owners of groups may. Waits for the network.
+    /// Invites: adds members, at most 100 at once; none of them if one is banned. Owners and moderators of groups
+    /// may. Waits for the network.
     ///
     /// # Errors
     /// As for [`Room::members`], and [`Error::Store`].
@@ -463,12 +465,44 @@ impl Room {
         self.client.asker().room(Command::AddMembers(self.id, users)).await
     }
 
-    /// Removes a member. Only owners may. Waits for the network.
+    /// Removes a member, who may be added again. Owners and moderators of groups may, but no moderator removes an
+    /// owner or a moderator. Waits for the network.
     ///
     /// # Errors
     /// As for [`Room::add_members`].
     pub async fn remove_member(&self, user: UserId) -> Result<RoomState, Error> {
         self.client.asker().room(Command::RemoveMember(self.id, user)).await
+    }
+
+    /// Sends a user away, if he is in the room, and keeps him out: whoever adds him hears
+    /// [`ErrorCode::Banned`](crate::ErrorCode::Banned) until [`Room::unban`]. The reason, 1 byte to 1 KiB, is for
+    /// those who keep order alone. Owners and moderators of groups may, but no moderator bans an owner or a
+    /// moderator. One who is banned already stays as he is. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn ban(&self, user: UserId, reason: Option<String>) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::Ban { room: self.id, user, reason }).await
+    }
+
+    /// Keeps a user out no more: he may be added again. Owners and moderators may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn unban(&self, user: UserId) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::Unban(self.id, user)).await
+    }
+
+    /// A page of at most 100 of those who are kept out, by user id, and where the next one begins. Owners and
+    /// moderators may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::members`].
+    pub async fn bans(&self, after: Option<UserId>) -> Result<BanPage, Error> {
+        match self.client.asker().ask(Command::Bans(self.id, after)).await? {
+            Reply::Bans(page) => Ok(page),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
     }
 
     /// Leaves the room. Waits for the network.

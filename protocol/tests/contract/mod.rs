@@ -142,6 +142,7 @@ fn the_table_of_limits_is_complete_and_right() {
         CONTENT_BYTES,
         KIND_BYTES,
         NAME_BYTES,
+        REASON_BYTES,
         URL_BYTES,
         OPS_PER_REQUEST,
         FRAME_BYTES,

@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event, EventsQuery,
-    FileAccess, History, HistoryQuery, MemberPage, Mode, NewMembers, NewRoom, OpsRequest, Page,
-    PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest, Receipt, ReceiptPage,
-    RoleUpdate, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame,
-    SettingsUpdate, SyncRequest, SyncResponse, Upload, UploadRequest,
+    AppState, BanPage, BanRequest, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event,
+    EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode, NewMembers, NewRoom,
+    OpsRequest, Page, PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest,
+    Receipt, ReceiptPage, RoleUpdate, RoomPage, RoomState, RoomUpdate, SearchRequest,
+    SearchResults, Sent, ServerFrame, SettingsUpdate, SyncRequest, SyncResponse, Upload,
+    UploadRequest,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -21,6 +22,9 @@ pub(crate) type Check = fn(&str, &str);
 /// Every golden file and its check.
 pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("app_state.all", json::<Vec<AppState>>),
+    ("call.ban.request", json::<BanRequest>),
+    ("call.ban.request.silent", json::<BanRequest>),
+    ("call.bans.response", json::<BanPage>),
     ("call.bootstrap.response", json::<Bootstrap>),
     ("call.bootstrap.response.least", json::<Bootstrap>),
     ("call.events.query", json::<EventsQuery>),
@@ -94,9 +98,12 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("error.codes", json::<Vec<BTreeMap<String, Value>>>),
     ("event.delete", typed_event),
     ("event.edit", typed_event),
+    ("event.member_banned", typed_event),
     ("event.member_joined", typed_event),
     ("event.member_left", typed_event),
     ("event.member_role", typed_event),
+    ("event.member_role.moderator", typed_event),
+    ("event.member_unbanned", typed_event),
     ("event.message", typed_event),
     ("event.message.attachments", typed_event),
     ("event.message.attachments.only", typed_event),

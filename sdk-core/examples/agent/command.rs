@@ -199,6 +199,19 @@ pub(crate) enum Command {
         room: RoomId,
         user: UserId,
     },
+    Ban {
+        room: RoomId,
+        user: UserId,
+        reason: Option<String>,
+    },
+    Unban {
+        room: RoomId,
+        user: UserId,
+    },
+    Bans {
+        room: RoomId,
+        after: Option<UserId>,
+    },
     Leave {
         room: RoomId,
     },

@@ -116,6 +116,19 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/members/{}", escape(user.as_str()));
                 call.make(Method::PUT, &path, Some(update)).await.map(R::Room)
             }
+            Request::Ban(room, user, ban) => {
+                let path = format!("/v1/rooms/{room}/bans/{}", escape(user.as_str()));
+                call.make(Method::PUT, &path, Some(ban)).await.map(R::Room)
+            }
+            Request::Unban(room, user) => {
+                let path = format!("/v1/rooms/{room}/bans/{}", escape(user.as_str()));
+                call.make(Method::DELETE, &path, none).await.map(R::Room)
+            }
+            Request::Bans(room, after) => {
+                let after = after.as_ref().map(|user| format!("?after={}", escape(user.as_str())));
+                let path = format!("/v1/rooms/{room}/bans{}", after.unwrap_or_default());
+                call.make(Method::GET, &path, none).await.map(R::Bans)
+            }
             Request::UpdateRoom(room, update) => call
                 .make(Method::PUT, &format!("/v1/rooms/{room}"), Some(update))
                 .await

@@ -1,6 +1,6 @@
 //! Commands of the app, and those of them that are a call to the server.
 
-use tidewire_protocol::{NewMembers, RoleUpdate, RoomState};
+use tidewire_protocol::{BanRequest, NewMembers, RoleUpdate, RoomState};
 
 use super::command::{Command, GapSide, Reply, RoomSummary};
 use super::disk::commit::After;
@@ -65,6 +65,11 @@ impl Engine {
             Command::SetRole { room, user, role } => {
                 self.call(id, Request::SetRole(room, user, RoleUpdate { role }), false);
             }
+            Command::Ban { room, user, reason } => {
+                self.call(id, Request::Ban(room, user, BanRequest { reason }), false);
+            }
+            Command::Unban(room, user) => self.call(id, Request::Unban(room, user), false),
+            Command::Bans(room, after) => self.call(id, Request::Bans(room, after), false),
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));
@@ -193,6 +198,7 @@ impl Engine {
                 return;
             }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
+            Ok(Response::Bans(page)) => Ok(Reply::Bans(page)),
             Ok(Response::Receipts(page)) => Ok(Reply::Receipts(Box::new(page))),
             Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    AppState, EventId, FileKey, Member, Mode, NewRoom, Profile, ProfileUpdate, ReceiptPage, Role,
-    RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    AppState, BanPage, EventId, FileKey, Member, Mode, NewRoom, Profile, ProfileUpdate,
+    ReceiptPage, Role, RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;
@@ -149,6 +149,20 @@ pub enum Command {
         /// What the member may do.
         role: Role,
     },
+    /// Send somebody away and keep him out.
+    Ban {
+        /// The room.
+        room: RoomId,
+        /// Who is to be kept out.
+        user: UserId,
+        /// Why, for those who keep order.
+        reason: Option<String>,
+    },
+    /// Keep somebody out no more.
+    Unban(RoomId, UserId),
+    /// A page of those who are kept out of a room.
+    #[serde(rename = "list_bans")]
+    Bans(RoomId, Option<UserId>),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -209,6 +223,8 @@ pub enum Reply {
     Room(Box<RoomState>),
     /// Members, and where the next page begins.
     Members(Vec<Member>, Option<UserId>),
+    /// Who is kept out.
+    Bans(BanPage),
     /// How far the others are.
     Receipts(Box<ReceiptPage>),
     /// Profiles, in the order asked.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey, History, HistoryQuery,
-    MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest,
-    ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults,
-    Sent, Seq, SettingsUpdate, SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId,
-    WireError,
+    BanPage, BanRequest, Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey,
+    History, HistoryQuery, MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate,
+    Profiles, ProfilesRequest, ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate,
+    SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SyncRequest, SyncResponse, Upload,
+    UploadId, UploadRequest, UserId, WireError,
 };
 
 use super::command::Reply;
@@ -124,6 +124,12 @@ pub enum Request {
     RemoveMember(RoomId, UserId),
     /// `PUT /v1/rooms/{room}/members/{user}`
     SetRole(RoomId, UserId, RoleUpdate),
+    /// `PUT /v1/rooms/{room}/bans/{user}`
+    Ban(RoomId, UserId, BanRequest),
+    /// `DELETE /v1/rooms/{room}/bans/{user}`
+    Unban(RoomId, UserId),
+    /// `GET /v1/rooms/{room}/bans?after=`
+    Bans(RoomId, Option<UserId>),
     /// `PUT /v1/rooms/{room}`
     UpdateRoom(RoomId, RoomUpdate),
     /// `PUT /v1/rooms/{room}/settings`
@@ -161,12 +167,15 @@ pub enum Response {
     /// To [`Request::Rooms`].
     Rooms(RoomPage),
     /// To [`Request::Room`], [`Request::CreateRoom`], [`Request::AddMembers`],
-    /// [`Request::RemoveMember`], [`Request::SetRole`], [`Request::UpdateRoom`].
+    /// [`Request::RemoveMember`], [`Request::SetRole`], [`Request::Ban`], [`Request::Unban`],
+    /// [`Request::UpdateRoom`].
     Room(RoomState),
     /// To [`Request::SetSettings`].
     Settings(SettingsUpdate),
     /// To [`Request::Members`].
     Members(MemberPage),
+    /// To [`Request::Bans`].
+    Bans(BanPage),
     /// To [`Request::Receipts`].
     Receipts(ReceiptPage),
     /// To [`Request::History`], [`Request::Message`].

@@ -162,13 +162,18 @@ impl ModelServer {
                 Response::Receipts(self.receipts_at(user, room, seq, after.as_ref())?)
             }
             Request::AddMembers(room, new) => {
-                self.owned_by(user, room)?;
+                self.moderated_by(user, room)?;
+                let (log, _) = self.seen_by(user, room)?;
+                let kept_out = |new: &&UserId| !log.has(new) && log.bans.contains_key(*new);
+                if new.users.iter().any(|new| kept_out(&new)) {
+                    return Err(WireError::new(ErrorCode::Banned, "lift the ban first").into());
+                }
                 new.users.iter().for_each(|new| self.add_member(room, user, new));
                 Response::Room(self.state_for(user, room)?)
             }
             Request::RemoveMember(room, other) => {
                 if *user != other {
-                    self.owned_by(user, room)?;
+                    self.may_send_away(user, room, &other)?;
                 }
                 self.seen_by(user, room)?;
                 self.remove_member(room, user, &other);
@@ -177,6 +182,9 @@ impl ModelServer {
             Request::SetRole(room, other, role) => {
                 Response::Room(self.set_role(user, room, &other, role)?)
             }
+            Request::Ban(room, other, ban) => Response::Room(self.ban(user, room, &other, ban)?),
+            Request::Unban(room, other) => Response::Room(self.unban(user, room, &other)?),
+            Request::Bans(room, after) => Response::Bans(self.bans(user, room, after.as_ref())?),
             Request::UpdateRoom(room, update) => {
                 Response::Room(self.update_room(user, room, update)?)
             }

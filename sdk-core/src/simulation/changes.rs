@@ -167,9 +167,10 @@ impl ModelRoom {
             }
             Body::Delete(delete) => {
                 let message = known(delete.target)?;
-                let owns = self.kind == RoomKind::Group && role == Role::Owner;
-                if message.sender != *sender && !owns {
-                    return Err(no(ErrorCode::Forbidden, "only its sender or an owner deletes it"));
+                let moderates = self.kind == RoomKind::Group && role.moderates();
+                if message.sender != *sender && !moderates {
+                    let text = "only its sender deletes it, or who keeps order";
+                    return Err(no(ErrorCode::Forbidden, text));
                 }
                 match standing(delete.target) {
                     Err(_) => Err(no(ErrorCode::NoChange, "it is deleted already")),

@@ -680,6 +680,7 @@ fn request_bytes(request: &Request) -> u64 {
         Request::Profiles(body) => json_bytes(body),
         Request::UpdateProfile(body) => json_bytes(body),
         Request::SetRole(_, _, body) => json_bytes(body),
+        Request::Ban(_, _, body) => json_bytes(body),
         Request::UpdateRoom(_, body) => json_bytes(body),
         Request::SetSettings(_, body) => json_bytes(body),
         Request::BeginUpload(body) => json_bytes(body),
@@ -689,6 +690,8 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Members(..)
         | Request::Receipts(..)
         | Request::RemoveMember(..)
+        | Request::Unban(..)
+        | Request::Bans(..)
         | Request::Message(..)
         | Request::Search(_)
         | Request::CompleteUpload(_)
@@ -705,6 +708,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Rooms(body) => json_bytes(body),
         Response::Room(body) => json_bytes(body),
         Response::Members(body) => json_bytes(body),
+        Response::Bans(body) => json_bytes(body),
         Response::Receipts(body) => json_bytes(body),
         Response::History(body) => json_bytes(body),
         Response::Ops(body) => json_bytes(body),

@@ -1,13 +1,104 @@
 //! How rooms of the model server look, who may do what in them, and what users set for themselves.
 
 use tidewire_protocol::{
-    ErrorCode, EventKind, Receipt, ReceiptPage, Role, RoleChange, RoleUpdate, RoomId, RoomKind,
-    RoomState, RoomUpdate, Seq, SettingsUpdate, UserId, WireError, limits,
+    Ban, BanPage, BanRequest, ErrorCode, EventKind, MemberChange, Receipt, ReceiptPage, Role,
+    RoleChange, RoleUpdate, RoomId, RoomKind, RoomState, RoomUpdate, Seq, SettingsUpdate, UserId,
+    WireError, limits,
 };
 
 use super::server::{ModelServer, ModelSettings, News, not_a_member};
 
 impl ModelServer {
+    /// A group in which the user keeps order; and his role.
+    pub(super) fn moderated_by(&self, user: &UserId, room: RoomId) -> Result<Role, WireError> {
+        let (log, member) = self.seen_by(user, room)?;
+        let no = |text: &str| Err(WireError::new(ErrorCode::Forbidden, text));
+        match (member.left, member.role) {
+            (Some(_), _) => Err(not_a_member()),
+            (None, _) if log.kind == RoomKind::Direct => no("a direct room never changes"),
+            (None, role) if role.moderates() => Ok(role),
+            (None, _) => no("only an owner or a moderator may do this"),
+        }
+    }
+
+    /// Whether the user may send that one away.
+    pub(super) fn may_send_away(
+        &self,
+        by: &UserId,
+        room: RoomId,
+        user: &UserId,
+    ) -> Result<(), WireError> {
+        let role = self.moderated_by(by, room)?;
+        let other = self.seen_by(user, room).ok().map(|(_, member)| *member);
+        match other.filter(|member| member.left.is_none()) {
+            Some(member) if !role.may_send_away(member.role) => {
+                Err(WireError::new(ErrorCode::Forbidden, "only an owner may send this one away"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a user out of a room.
+    pub(super) fn ban(
+        &mut self,
+        by: &UserId,
+        id: RoomId,
+        user: &UserId,
+        ban: BanRequest,
+    ) -> Result<RoomState, WireError> {
+        self.moderated_by(by, id)?;
+        if by == user {
+            return Err(WireError::new(ErrorCode::Forbidden, "nobody bans himself"));
+        }
+        if let Err(error) = ban.validate() {
+            return Err(WireError::new(ErrorCode::InvalidContent, error.to_string()));
+        }
+        self.may_send_away(by, id, user)?;
+        let at = self.clock;
+        let Some(room) = self.rooms.get_mut(&id) else { return Err(not_a_member()) };
+        if !room.bans.contains_key(user) {
+            let (user, by) = (user.clone(), by.clone());
+            let ban = Ban { user: user.clone(), by: by.clone(), at, reason: ban.reason };
+            room.bans.insert(user.clone(), ban);
+            let change = MemberChange { user: user.clone() };
+            self.append(id, &by, EventKind::MemberBanned, &change);
+            self.remove_member(id, &by, &user);
+        }
+        self.state_for(by, id)
+    }
+
+    /// Keeps a user out no more.
+    pub(super) fn unban(
+        &mut self,
+        by: &UserId,
+        id: RoomId,
+        user: &UserId,
+    ) -> Result<RoomState, WireError> {
+        self.moderated_by(by, id)?;
+        if self.rooms.get_mut(&id).is_some_and(|room| room.bans.remove(user).is_some()) {
+            let change = MemberChange { user: user.clone() };
+            self.append(id, by, EventKind::MemberUnbanned, &change);
+        }
+        self.state_for(by, id)
+    }
+
+    /// A page of those who are kept out.
+    pub(super) fn bans(
+        &self,
+        by: &UserId,
+        id: RoomId,
+        after: Option<&UserId>,
+    ) -> Result<BanPage, WireError> {
+        let (room, _) = self.seen_by(by, id)?;
+        self.moderated_by(by, id)?;
+        let rest = room.bans.values().filter(|ban| after.is_none_or(|after| ban.user > *after));
+        let mut bans: Vec<Ban> = rest.take(limits::MEMBERS_PAGE + 1).cloned().collect();
+        let more = bans.len() > limits::MEMBERS_PAGE;
+        bans.truncate(limits::MEMBERS_PAGE);
+        let next = bans.last().filter(|_| more).map(|ban| ban.user.clone());
+        Ok(BanPage { bans, next })
+    }
+
     /// A group of the user's, who owns it.
     pub(super) fn owned_by(&self, user: &UserId, room: RoomId) -> Result<(), WireError> {
         let (log, member) = self.seen_by(user, room)?;
@@ -58,7 +149,7 @@ impl ModelServer {
         self.owned_by(by, id)?;
         let invalid = |text: &str| Err(WireError::new(ErrorCode::InvalidContent, text));
         if role == Role::Other {
-            return invalid("a role is `owner` or `member`");
+            return invalid("a role is `owner`, `moderator` or `member`");
         }
         let Some(room) = self.rooms.get_mut(&id) else { return Err(not_a_member()) };
         let owners = room.members.values().filter(|m| m.left.is_none() && m.role == Role::Owner);

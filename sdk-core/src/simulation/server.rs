@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
-    ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
+    Ban, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
     MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoleChange,
     RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UploadId,
     UserId, WireError, limits,
@@ -53,6 +53,8 @@ pub struct ModelRoom {
     pub(super) avatar_url: Option<String>,
     created_by: Option<UserId>,
     pub(super) members: BTreeMap<UserId, Membership>,
+    /// Who is kept out.
+    pub(super) bans: BTreeMap<UserId, Ban>,
     /// How it looked to former members at their leave.
     left_looks: BTreeMap<UserId, Looks>,
     /// Of the members, each with its place in the delivery log.
@@ -77,6 +79,7 @@ impl ModelRoom {
             avatar_url: None,
             created_by,
             members: BTreeMap::new(),
+            bans: BTreeMap::new(),
             left_looks: BTreeMap::new(),
             receipts: BTreeMap::new(),
             receipt_ord: 0,
@@ -504,14 +507,15 @@ impl ModelServer {
     }
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time. Gives who that is.
+/// A group without an owner goes to the moderator who has been in it for the longest time, without
+/// moderators to the member. Gives who that is.
 fn inherit(room: &mut ModelRoom) -> Option<UserId> {
     let owned = room.members.values().any(|m| m.left.is_none() && m.role == Role::Owner);
     if room.kind != RoomKind::Group || owned {
         return None;
     }
     let present = room.members.iter_mut().filter(|(_, member)| member.left.is_none());
-    let (user, heir) = present.min_by_key(|(_, member)| member.joined_ord)?;
+    let (user, heir) = present.min_by_key(|(_, m)| (m.role != Role::Moderator, m.joined_ord))?;
     heir.role = Role::Owner;
     Some(user.clone())
 }

@@ -88,6 +88,9 @@ fn of_request(request: &Request) -> String {
         }
         Request::AddMembers(room, new) => format!("AddMembers {room} {}", new.users.len()),
         Request::SetRole(room, ..)
+        | Request::Ban(room, ..)
+        | Request::Unban(room, _)
+        | Request::Bans(room, _)
         | Request::UpdateRoom(room, _)
         | Request::SetSettings(room, _) => {
             format!("{} {room}", name(request))
@@ -251,6 +254,7 @@ fn of_reply(reply: &Reply) -> String {
         Reply::Rooms(rooms) => format!("Rooms {}", rooms.len()),
         Reply::Room(state) => format!("Room {}", state.id),
         Reply::Receipts(page) => format!("Receipts {}", page.receipts.len()),
+        Reply::Bans(page) => format!("Bans {}", page.bans.len()),
         Reply::Members(members, _) => format!("Members {}", members.len()),
         Reply::Profiles(profiles) => format!("Profiles {}", profiles.len()),
         Reply::Refreshed(refreshed) => format!("{refreshed:?}"),

@@ -118,6 +118,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/rooms/{room}/settings", put(rooms::set_settings))
         .route("/v1/rooms/{room}/members", get(rooms::members).post(rooms::add_members))
         .route("/v1/rooms/{room}/members/{user}", put(rooms::set_role).delete(rooms::remove_member))
+        .route("/v1/rooms/{room}/bans", get(rooms::bans))
+        .route("/v1/rooms/{room}/bans/{user}", put(rooms::ban).delete(rooms::unban))
         .route("/v1/rooms/{room}/messages", get(messages::history))
         .route("/v1/rooms/{room}/messages/{event}", get(messages::message))
         .route("/v1/rooms/{room}/ops", post(messages::ops))

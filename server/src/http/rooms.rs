@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Deserialize;
 use tidewire_protocol::{
-    MemberPage, NewMembers, NewRoom, ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState,
-    RoomUpdate, Seq, SettingsUpdate, UserId,
+    BanPage, BanRequest, MemberPage, NewMembers, NewRoom, ReceiptPage, RoleUpdate, RoomId,
+    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, UserId,
 };
 
 use super::extract::{Caller, Ids, Json, Params};
@@ -108,6 +108,34 @@ pub(super) async fn set_role(
     Json(update): Json<RoleUpdate>,
 ) -> Answer<RoomState<EventJson>> {
     rated(&app, &user, 1, app.store.set_role(room, user.clone(), member, update.role)).await
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn ban(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, banned)): Ids<(RoomId, UserId)>,
+    Json(ban): Json<BanRequest>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.ban(room, user.clone(), banned, ban)).await
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn unban(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, banned)): Ids<(RoomId, UserId)>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.unban(room, user.clone(), banned)).await
+}
+
+pub(super) async fn bans(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Params(query): Params<After<UserId>>,
+) -> Answer<BanPage> {
+    Ok(axum::Json(app.store.bans(room, user, query.after).await?))
 }
 
 /// Answers with the settings as they are now, set or not.

@@ -224,9 +224,9 @@ impl Concern {
             }
             Self::Delete { .. } => {
                 let target = target()?;
-                let owns = room != RoomKind::Direct && role == Role::Owner;
-                if target.sender != *sender && !owns {
-                    let text = "only its sender deletes a message, and in a group an owner";
+                let moderates = room != RoomKind::Direct && role.moderates();
+                if target.sender != *sender && !moderates {
+                    let text = "only its sender deletes a message, and in a group who keeps order";
                     return no(ErrorCode::Forbidden, text);
                 }
                 if target.deleted {

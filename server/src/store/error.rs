@@ -15,6 +15,9 @@ pub(crate) enum StoreError {
     /// The user may not do this.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// Somebody who was to be added is kept out.
+    #[error("{0} is banned from the room: lift the ban first")]
+    Banned(tidewire_protocol::UserId),
     /// The room has no such message, or not one that the user may see.
     #[error("the room has no message of this id")]
     UnknownMessage,
@@ -75,6 +78,7 @@ impl From<StoreError> for WireError {
         let code = match &error {
             StoreError::NotAMember => ErrorCode::NotAMember,
             StoreError::Forbidden(_) => ErrorCode::Forbidden,
+            StoreError::Banned(_) => ErrorCode::Banned,
             StoreError::UnknownMessage => ErrorCode::UnknownMessage,
             StoreError::UnknownUpload => ErrorCode::UnknownUpload,
             StoreError::UnknownFile => ErrorCode::UnknownFile,

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, OpResult, Profile,
-    ProfileUpdate, Receipt, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
-    RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest, UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
+    OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage,
+    RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest,
+    UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -318,7 +319,7 @@ pub(crate) trait Store: Send + Sync + 'static {
         room: NewRoom,
     ) -> Result<RoomState<EventJson>, StoreError>;
 
-    /// Adds those of `users` who are not in yet.
+    /// Adds those of `users` who are not in yet; none of them if one is banned.
     async fn add_members(
         &self,
         room: RoomId,
@@ -326,7 +327,7 @@ pub(crate) trait Store: Send + Sync + 'static {
         users: Vec<UserId>,
     ) -> Result<RoomState<EventJson>, StoreError>;
 
-    /// Takes `user` out: oneself, or another if `by` is an owner. One who is out already stays out.
+    /// Takes `user` out: oneself, or another if the role of `by` allows it. One who is out already stays out.
     async fn remove_member(
         &self,
         room: RoomId,
@@ -350,6 +351,31 @@ pub(crate) trait Store: Send + Sync + 'static {
         user: UserId,
         role: Role,
     ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Takes `user` out, if he is in, and keeps him out, by the will of an owner or a moderator.
+    async fn ban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        ban: BanRequest,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Keeps `user` out no more, by the will of an owner or a moderator.
+    async fn unban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// A page of those who are kept out, for an owner or a moderator.
+    async fn bans(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<BanPage, StoreError>;
 
     /// Replaces what a member has set for a room, unless it was to follow another version than the one that
     /// there is. Gives what there is afterwards.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    Body, Content, Event, EventKind, NewRoom, Role, RoomKind, RoomSettings, RoomUpdate,
+    BanRequest, Body, Content, Event, EventKind, NewRoom, Role, RoomKind, RoomSettings, RoomUpdate,
     SearchTerms, UserId, limits,
 };
 
@@ -73,8 +73,56 @@ pub(crate) fn role_code(role: Role) -> i64 {
     match role {
         Role::Owner => 1,
         Role::Member | Role::Other => 2,
+        Role::Moderator => 3,
     }
 }
+
+/// The role of a number.
+pub(crate) fn role_of(code: i64) -> Role {
+    match code {
+        1 => Role::Owner,
+        3 => Role::Moderator,
+        _ => Role::Member,
+    }
+}
+
+/// Whether somebody of that role is an owner.
+pub(crate) fn require_owner(role: Role) -> Result<(), StoreError> {
+    match role {
+        Role::Owner => Ok(()),
+        _ => Err(StoreError::Forbidden("only an owner of the room may do this")),
+    }
+}
+
+/// Whether somebody of that role keeps order in the room.
+pub(crate) fn require_moderator(role: Role) -> Result<(), StoreError> {
+    if role.moderates() {
+        Ok(())
+    } else {
+        Err(StoreError::Forbidden("only an owner or a moderator of the room may do this"))
+    }
+}
+
+/// Whether somebody may send another one away who is in the room with that role, or is not in it.
+pub(crate) fn may_send_away(role: Role, other: Option<Role>) -> Result<(), StoreError> {
+    require_moderator(role)?;
+    if other.is_some_and(|other| !role.may_send_away(other)) {
+        return Err(StoreError::Forbidden("a moderator sends neither owners nor moderators away"));
+    }
+    Ok(())
+}
+
+/// Whether `by` may ban `user` for that reason, as far as the two alone tell.
+pub(crate) fn check_ban(by: &UserId, user: &UserId, ban: &BanRequest) -> Result<(), StoreError> {
+    if by == user {
+        return Err(StoreError::Forbidden("nobody bans himself: leave the room"));
+    }
+    ban.validate().map_err(|error| StoreError::InvalidContent(error.to_string()))
+}
+
+/// The members of a direct room are two, and nobody stands above the other.
+pub(crate) const FIXED: StoreError =
+    StoreError::Forbidden("the members of a direct room never change");
 
 pub(crate) fn room_kind_code(kind: RoomKind) -> i64 {
     match kind {

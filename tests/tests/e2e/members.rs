@@ -146,6 +146,61 @@ async fn has(agent: &Agent, room: &str, key: &str, value: Value) {
     agent.until(&what, |view| view.listed("all", room).is_some_and(has)).await;
 }
 
+// scenario: moderation
+#[tokio::test]
+async fn a_moderator_deletes_sends_away_and_keeps_out_and_all_see_it() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let moe = Agent::start(&world.client("moe")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    for agent in [&ada, &moe, &bob] {
+        agent.must(json!({"cmd": "open_room_list", "list": "all"})).await;
+    }
+    let room = ada.create_room(&["moe", "bob"]).await;
+    for agent in [&ada, &moe, &bob] {
+        agent.open(&room).await;
+    }
+    let said = bob.send(&room, "rubbish").await;
+    moe.sees(&room, std::slice::from_ref(&said)).await;
+    let delete = json!({"cmd": "delete", "room": room, "message": said});
+    let refused = moe.ask(delete.clone()).await.unwrap_err();
+    assert_eq!(refused["error"], "not_yours", "{refused}");
+    ada.must(json!({"cmd": "set_role", "room": room, "user": "moe", "role": "moderator"})).await;
+    has(&moe, &room, "role", json!("moderator")).await;
+    moe.must(delete).await;
+    bob.until("it is gone", |view| {
+        view.timeline(&room).message(&said).is_some_and(|m| !m.json["deleted"].is_null())
+    })
+    .await;
+    let ban = |name: &str| json!({"cmd": "ban", "room": room, "user": name, "reason": "spam"});
+    let refused = moe.ask(ban("ada")).await.unwrap_err();
+    assert_eq!(refused["error"], "forbidden", "{refused}");
+    moe.must(ban("bob")).await;
+    bob.until("he is out", |view| view.listed("all", &room).is_none()).await;
+    let kinds = ["member.banned", "member.left"];
+    for agent in [&ada, &bob] {
+        agent
+            .until("the ban is shown", |view| {
+                let timeline = view.timeline(&room);
+                kinds.iter().all(|kind| timeline.messages().any(|m| m.kind == *kind))
+            })
+            .await;
+    }
+    let add = json!({"cmd": "add_members", "room": room, "users": ["bob"]});
+    assert_eq!(ada.ask(add.clone()).await.unwrap_err()["error"], "banned");
+    let bans = moe.must(json!({"cmd": "bans", "room": room})).await;
+    assert_eq!(bans["bans"][0]["user"], "bob", "{bans}");
+    assert_eq!(
+        (&bans["bans"][0]["by"], &bans["bans"][0]["reason"]),
+        (&json!("moe"), &json!("spam"))
+    );
+    moe.must(json!({"cmd": "unban", "room": room, "user": "bob"})).await;
+    moe.must(add).await;
+    has(&bob, &room, "role", json!("member")).await;
+    let back = bob.send(&room, "thanks").await;
+    ada.sees(&room, &[back]).await;
+}
+
 // scenario: members
 #[tokio::test]
 async fn who_is_given_a_role_may_what_it_allows_and_all_see_it() {

@@ -101,6 +101,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "moderation",
+        promise: "A moderator deletes, sends away and keeps out, and who is banned is not added again",
+        not_in: &[],
+    },
+    Scenario {
         id: "presence",
         promise: "A peer is seen online, away and offline, and not at all where nothing is known",
         not_in: &[],

@@ -104,6 +104,8 @@ fn room_line(room: &RoomSummary) -> RoomLine {
         | Body::RoomCreated(_)
         | Body::RoomUpdated(_)
         | Body::MemberRole(_)
+        | Body::MemberBanned(_)
+        | Body::MemberUnbanned(_)
         | Body::Opaque => String::new(),
     });
     let peer = state.peer.as_ref().map(ToString::to_string);

@@ -28,8 +28,8 @@ extension Room {
         }
     }
 
-    /// Invites: adds members. Only owners of groups may. Goes on if the task is cancelled. Waits for
-    /// the network.
+    /// Invites: adds members; none of them if one is banned. Owners and moderators of groups may. Goes on if
+    /// the task is cancelled. Waits for the network.
     ///
     /// - Parameter users: their ids, at most 100 at once.
     /// - Throws: as ``members(after:)``, and those of the store.
@@ -38,13 +38,48 @@ extension Room {
         try await client.addMembers(room: id, users: users)
     }
 
-    /// Removes a member. Only owners may. Else as ``addMembers(_:)``.
+    /// Removes a member, who may be added again. Owners and moderators may, but no moderator removes an owner
+    /// or a moderator. Else as ``addMembers(_:)``.
     ///
     /// - Parameter user: the member's id.
     /// - Throws: as ``addMembers(_:)``.
     public func removeMember(_ user: String) async throws {
         try gate.pass()
         try await client.removeMember(room: id, user: user)
+    }
+
+    /// Sends a user away, who need not be in the room, and keeps him out until ``unban(_:)``: whoever adds him
+    /// hears `Refused` with the code `banned`. Owners and moderators may, but no moderator bans an owner or a
+    /// moderator. Else as ``addMembers(_:)``.
+    ///
+    /// - Parameters:
+    ///   - user: the user's id.
+    ///   - reason: 1 byte to 1 KiB, for those who keep order alone.
+    /// - Throws: as ``addMembers(_:)``.
+    public func ban(_ user: String, reason: String? = nil) async throws {
+        try gate.pass()
+        try await client.ban(room: id, user: user, reason: reason)
+    }
+
+    /// Keeps a user out no more: he may be added again. Owners and moderators may. Else as ``addMembers(_:)``.
+    ///
+    /// - Parameter user: the user's id.
+    /// - Throws: as ``addMembers(_:)``.
+    public func unban(_ user: String) async throws {
+        try gate.pass()
+        try await client.unban(room: id, user: user)
+    }
+
+    /// A page of at most 100 of those who are kept out, by user id. Owners and moderators may. Waits for the
+    /// network.
+    ///
+    /// - Parameter next: the `next` of the page before it; `nil` for the first one.
+    /// - Throws: as ``members(after:)``.
+    public func bans(after next: String? = nil) async throws -> BanPage {
+        try gate.pass()
+        return try await cancellable {
+            try await client.bans(room: id, after: next, cancel: $0)
+        }
     }
 
     /// Leaves the room. Else as ``addMembers(_:)``.

@@ -59,6 +59,10 @@ public typealias RoomSettings = TidewireFFI.RoomSettings
 public typealias Member = TidewireFFI.Member
 /// A page of members, and where the next one begins.
 public typealias MemberPage = TidewireFFI.MemberPage
+/// Somebody who is kept out of a group.
+public typealias Ban = TidewireFFI.Ban
+/// A page of those who are kept out of a group, and where the next one begins.
+public typealias BanPage = TidewireFFI.BanPage
 /// How far one member of a room is.
 public typealias Receipt = TidewireFFI.Receipt
 /// How far the others are with a message, a page of their receipts, and where the next one begins.

@@ -6,7 +6,7 @@
 //! waits.
 
 use tidewire_protocol::{
-    ErrorCode, Event, EventId, EventKind, Op, Role, RoomId, RoomKind, UserId, WireError, rewritten,
+    ErrorCode, Event, EventId, EventKind, Op, RoomId, RoomKind, UserId, WireError, rewritten,
 };
 
 use super::{FailReason, Fate, SendOptions};
@@ -106,12 +106,13 @@ impl Engine {
     fn queue_if_allowed(&mut self, command: CommandId, room: RoomId, op: Op, known: &Known<'_>) {
         let Some(Mutation { target, act }) = Mutation::of(&op.kind, &op.content) else { return };
         let mine = *known.sender == self.config.user;
-        let owns = self.rooms.get(&room).is_some_and(|room| {
-            room.state.role == Role::Owner && room.state.kind == RoomKind::Group
-        });
+        let moderates = self
+            .rooms
+            .get(&room)
+            .is_some_and(|room| room.state.role.moderates() && room.state.kind == RoomKind::Group);
         let may = match act {
             Act::Edit(_) => mine,
-            Act::Delete => mine || owns,
+            Act::Delete => mine || moderates,
             Act::React { .. } | Act::Reply => true,
         };
         if *known.kind != EventKind::Message {

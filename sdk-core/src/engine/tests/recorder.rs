@@ -131,7 +131,14 @@ fn run(seed: u64, recording: Recording) -> String {
                     Command::SetSettings(room, wish),
                     Command::SetDraft { room, text },
                     Command::UnreadTotal,
-                    Command::SetRole { room, user: bob, role },
+                    Command::SetRole { room, user: bob.clone(), role },
+                    Command::Ban {
+                        room,
+                        user: UserId::new("eve").unwrap(),
+                        reason: Some(format!("{word} is why")),
+                    },
+                    Command::Bans(room, None),
+                    Command::Unban(room, UserId::new("eve").unwrap()),
                 ];
                 for command in commands {
                     world.command(command);

@@ -5,6 +5,7 @@
 //! to come, and nobody waits in a circle.
 
 mod append;
+mod bans;
 mod connect;
 mod feed;
 mod fold;
@@ -33,9 +34,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidewire_protocol::{
-    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
-    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, Seq,
-    SettingsUpdate, UploadId, UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
+    Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
+    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -269,6 +270,36 @@ impl Store for PostgresStore {
     ) -> Result<RoomState<EventJson>, StoreError> {
         let db = self.db.clone();
         self.one(room, async move { write::set_role(&db, room, &by, &user, role).await }).await
+    }
+
+    async fn ban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        ban: BanRequest,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { bans::ban(&db, room, &by, &user, &ban).await }).await
+    }
+
+    async fn unban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { bans::unban(&db, room, &by, &user).await }).await
+    }
+
+    async fn bans(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<BanPage, StoreError> {
+        bans::page(&self.db.snapshot().await?, room, &by, after.as_ref()).await
     }
 
     async fn set_settings(

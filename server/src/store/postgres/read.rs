@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::connect::{Session, int, number, shard, small};
 use super::fold::{self, Place};
-use crate::store::rules::{change_of, event_json, settings_of};
+use crate::store::rules::{change_of, event_json, role_of, settings_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Ords, Roster, StoreError};
 
 /// A row of `rooms`.
@@ -85,7 +85,7 @@ fn count(row: &Row, column: usize) -> Result<u32, StoreError> {
 }
 
 fn role(row: &Row, column: usize) -> Result<Role, StoreError> {
-    Ok(if row.try_get::<_, i16>(column)? == 1 { Role::Owner } else { Role::Member })
+    Ok(role_of(i64::from(row.try_get::<_, i16>(column)?)))
 }
 
 /// A room from the columns of [`ROOM`].

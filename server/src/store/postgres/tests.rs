@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tidewire_protocol::{
-    Content, EventId, EventKind, MessageContent, NewRoom, Op, RoomId, RoomKind,
+    BanRequest, Content, EventId, EventKind, MessageContent, NewRoom, Op, RoomId, RoomKind,
 };
 use tidewire_services::Postgres;
 use uuid::Uuid;
@@ -296,6 +296,27 @@ async fn migrating_twice_and_at_the_same_time_does_no_harm() {
         took,
         [(0, super::migrations::known()), (super::migrations::known(), super::migrations::known())]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
+    let Some(cluster) = cluster().await else { return };
+    let folder = folder();
+    let store = cluster.open(folder.path()).await.unwrap();
+    let room = room(&store).await;
+    store.close().await;
+    // As the first step left it.
+    let url = cluster.database(folder.path());
+    let name = folder.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_");
+    cluster.server.run_sql(&name, "DROP TABLE bans; UPDATE meta SET version = 1");
+    assert_eq!(migrate(&url).await.unwrap(), (1, super::migrations::known()));
+    let store = cluster.open(folder.path()).await.unwrap();
+    assert_eq!(store.bans(room, ada(), None).await.unwrap().bans, []);
+    let eve: tidewire_protocol::UserId = "eve".parse().unwrap();
+    store.ban(room, ada(), eve.clone(), BanRequest::default()).await.unwrap();
+    let refused = store.add_members(room, ada(), vec![eve.clone()]).await.unwrap_err();
+    assert_eq!(refused, StoreError::Banned(eve));
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,18 +6,20 @@ use tidewire_protocol::{
     RoomKind, RoomState, RoomUpdate, Seq, SettingsUpdate, UserId, limits,
 };
 
+use super::bans;
 use super::connect::{Db, Tx, int, small};
 use super::read::{self, MEMBER, Membership, ROOM, RoomRow};
 use super::shard_for;
 use crate::store::checked::payload_hash;
 use crate::store::rules::{
-    check_looks, first_members, pair_of, role_code, room_kind_code, settings_code,
+    FIXED, check_looks, first_members, may_send_away, pair_of, require_moderator, require_owner,
+    role_code, room_kind_code, settings_code,
 };
 use crate::store::{EventJson, StoreError};
 
 /// A state as it was when the transaction committed, and the new heads.
 pub(super) type Written<T> = Result<(T, Vec<(usize, u64)>), StoreError>;
-type State = RoomState<EventJson>;
+pub(super) type State = RoomState<EventJson>;
 
 /// Whether texts can be kept: PostgreSQL takes all but those with U+0000.
 pub(super) fn storable(texts: &[&Option<String>]) -> Result<(), StoreError> {
@@ -35,14 +37,18 @@ async fn lock(tx: &Tx, room: RoomId) -> Result<Option<RoomRow>, StoreError> {
     found.map(|row| read::room_from(&row, 0)).transpose()
 }
 
-async fn membership(tx: &Tx, rk: i64, user: &UserId) -> Result<Option<Membership>, StoreError> {
+pub(super) async fn membership(
+    tx: &Tx,
+    rk: i64,
+    user: &UserId,
+) -> Result<Option<Membership>, StoreError> {
     let sql = ["SELECT ", MEMBER, " FROM members m WHERE m.rk = $1 AND m.user_id = $2"].concat();
     let found = tx.optional(&sql, &[&rk, &user.as_str()]).await?;
     found.map(|row| read::member_from(&row, 0)).transpose()
 }
 
 /// The room, if `user` is in it.
-async fn member_room(
+pub(super) async fn member_room(
     tx: &Tx,
     room: RoomId,
     user: &UserId,
@@ -53,14 +59,14 @@ async fn member_room(
 }
 
 /// Reads the state in the transaction, and commits.
-async fn done(tx: Tx, row: RoomRow, user: &UserId) -> Written<State> {
+pub(super) async fn done(tx: Tx, row: RoomRow, user: &UserId) -> Written<State> {
     let member = membership(&tx, row.rk, user).await?.ok_or(StoreError::NotAMember)?;
     let state = read::state(&tx, row, user, member).await?;
     Ok((state, tx.commit().await?))
 }
 
 /// Writes an event of the server's own at the head of its room. The caller saves the head.
-async fn insert<T: serde::Serialize>(
+pub(super) async fn insert<T: serde::Serialize>(
     tx: &mut Tx,
     row: &mut RoomRow,
     sender: &UserId,
@@ -83,7 +89,7 @@ async fn insert<T: serde::Serialize>(
     Ok(row.head_seq)
 }
 
-async fn save_head(tx: &Tx, row: &RoomRow) -> Result<(), StoreError> {
+pub(super) async fn save_head(tx: &Tx, row: &RoomRow) -> Result<(), StoreError> {
     let sql = "UPDATE rooms SET head_seq = $2, head_ord = $3, members = $4, name = $5,
                    avatar_url = $6, active_at = greatest(active_at, $7) WHERE rk = $1";
     let (seq, ord) = (int(row.head_seq.get()), int(row.head_ord));
@@ -188,15 +194,6 @@ async fn existing(
     found.ok_or_else(|| StoreError::Unavailable("a room was being made at the same time".into()))
 }
 
-fn require_owner(member: &Membership) -> Result<(), StoreError> {
-    match member.role {
-        Role::Owner => Ok(()),
-        _ => Err(StoreError::Forbidden("only an owner of the room may do this")),
-    }
-}
-
-const FIXED: StoreError = StoreError::Forbidden("the members of a direct room never change");
-
 pub(super) async fn add_members(
     db: &Db,
     room: RoomId,
@@ -209,7 +206,7 @@ pub(super) async fn add_members(
     if row.kind == RoomKind::Direct {
         return Err(FIXED);
     }
-    require_owner(&own)?;
+    require_moderator(own.role)?;
     if users.len() > limits::MEMBERS_PAGE {
         let text = format!("at most {} members at once", limits::MEMBERS_PAGE);
         return Err(StoreError::InvalidContent(text));
@@ -219,6 +216,9 @@ pub(super) async fn add_members(
         let is_in = membership(&tx, row.rk, user).await?.is_some_and(|member| member.is_in());
         if is_in || new.contains(&user) {
             continue;
+        }
+        if bans::is_banned(&tx, row.rk, user).await? {
+            return Err(StoreError::Banned(user.clone()));
         }
         if row.members as usize + new.len() >= max_members as usize {
             let text = format!("a room has at most {max_members} members");
@@ -256,13 +256,26 @@ pub(super) async fn remove_member(
     if row.kind == RoomKind::Direct {
         return Err(FIXED);
     }
+    let leaver = membership(&tx, row.rk, user).await?.filter(Membership::is_in);
     if by != user {
-        require_owner(&mine)?;
+        may_send_away(mine.role, leaver.as_ref().map(|leaver| leaver.role))?;
     }
-    let leaver = membership(&tx, row.rk, user).await?;
-    let Some(leaver) = leaver.filter(Membership::is_in) else { return done(tx, row, by).await };
+    let Some(leaver) = leaver else { return done(tx, row, by).await };
+    take_out(&mut tx, &mut row, by, user, leaver.role).await?;
+    save_head(&tx, &row).await?;
+    done(tx, row, by).await
+}
+
+/// Writes that a member is out from here on. The caller saves the head.
+pub(super) async fn take_out(
+    tx: &mut Tx,
+    row: &mut RoomRow,
+    by: &UserId,
+    user: &UserId,
+    role: Role,
+) -> Result<(), StoreError> {
     let change = MemberChange { user: user.clone() };
-    insert(&mut tx, &mut row, by, EventKind::MemberLeft, &change).await?;
+    insert(tx, row, by, EventKind::MemberLeft, &change).await?;
     row.members = row.members.saturating_sub(1);
     let sql = "UPDATE members SET left_seq = $3, left_ord = $4, left_name = $5,
                    left_avatar_url = $6, left_members = $7 WHERE rk = $1 AND user_id = $2";
@@ -270,20 +283,19 @@ pub(super) async fn remove_member(
     let members = i32::try_from(row.members).unwrap_or(i32::MAX);
     tx.execute(sql, &[&row.rk, &user.as_str(), &seq, &ord, &row.name, &row.avatar_url, &members])
         .await?;
-    if leaver.role == Role::Owner {
-        inherit(&mut tx, &mut row, by).await?;
+    if role == Role::Owner {
+        inherit(tx, row, by).await?;
     }
-    save_head(&tx, &row).await?;
-    done(tx, row, by).await
+    Ok(())
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time. The one who left it so
-/// has done that.
+/// A group without an owner goes to the moderator who has been in it for the longest time, without
+/// moderators to the member. The one who left it so has done that.
 async fn inherit(tx: &mut Tx, row: &mut RoomRow, by: &UserId) -> Result<(), StoreError> {
     let sql = "SELECT user_id FROM members WHERE rk = $1 AND left_ord IS NULL
                AND NOT EXISTS(
                    SELECT 1 FROM members WHERE rk = $1 AND left_ord IS NULL AND role = 1)
-               ORDER BY joined_ord, user_id LIMIT 1";
+               ORDER BY role <> 3, joined_ord, user_id LIMIT 1";
     match tx.optional(sql, &[&row.rk]).await? {
         Some(heir) => give_role(tx, row, by, read::user(&heir, 0)?, Role::Owner).await,
         None => Ok(()),
@@ -312,7 +324,7 @@ async fn owned_group(tx: &Tx, room: RoomId, by: &UserId) -> Result<RoomRow, Stor
     if row.kind == RoomKind::Direct {
         return Err(StoreError::Forbidden("a direct room has no owner, and never changes"));
     }
-    require_owner(&own)?;
+    require_owner(own.role)?;
     Ok(row)
 }
 
@@ -347,7 +359,9 @@ pub(super) async fn set_role(
     let mut tx = db.begin().await?;
     let mut row = owned_group(&tx, room, by).await?;
     if role == Role::Other {
-        return Err(StoreError::InvalidContent("a role is `owner` or `member`".into()));
+        return Err(StoreError::InvalidContent(
+            "a role is `owner`, `moderator` or `member`".into(),
+        ));
     }
     let member = membership(&tx, row.rk, user).await?;
     let Some(member) = member.filter(Membership::is_in) else {

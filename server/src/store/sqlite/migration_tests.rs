@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use tidewire_protocol::{
-    Checksum, Content, EditContent, Event, EventId, EventKind, FileKey, HistoryAnchor,
-    MessageContent, Op, OpOutcome, RoomId, RoomSettings, SearchTerms, Seq, SettingsUpdate,
+    BanRequest, Checksum, Content, EditContent, Event, EventId, EventKind, FileKey, HistoryAnchor,
+    MessageContent, Op, OpOutcome, Role, RoomId, RoomSettings, SearchTerms, Seq, SettingsUpdate,
     UploadId, UploadRequest, UserId,
 };
 use uuid::Uuid;
 
 use super::{SqliteStore, migrations};
 use crate::bus::InProcess;
-use crate::store::{EventJson, Found, NewUpload, SearchQuery, Store};
+use crate::store::{EventJson, Found, NewUpload, SearchQuery, Store, StoreError};
 
 const ROOM: Uuid = Uuid::from_u128(7);
 
@@ -165,6 +165,24 @@ async fn an_older_database_takes_files_and_what_was_said_of_some_before_is_only_
     let appended = store.append(room, ada.clone(), vec![delete]).await.unwrap();
     assert!(matches!(appended.results[0].outcome, OpOutcome::Accepted { .. }));
     assert!(store.file(Some(ada), key).await.is_ok());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    let (ada, room): (UserId, _) = ("ada".parse().unwrap(), RoomId::from_uuid(ROOM));
+    assert_eq!(store.bans(room, ada.clone(), None).await.unwrap().bans, []);
+    store.set_role(room, ada.clone(), bob(), Role::Moderator).await.unwrap();
+    let eve: UserId = "eve".parse().unwrap();
+    let ban = BanRequest { reason: Some("spam".into()) };
+    store.ban(room, bob(), eve.clone(), ban).await.unwrap();
+    assert_eq!(store.bans(room, ada.clone(), None).await.unwrap().bans.len(), 1);
+    let refused = store.add_members(room, ada, vec![eve.clone()]).await.unwrap_err();
+    assert_eq!(refused, StoreError::Banned(eve));
     store.close().await;
 }
 

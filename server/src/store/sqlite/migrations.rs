@@ -223,6 +223,17 @@ CREATE TABLE revocations(
 CREATE INDEX revocations_token ON revocations(token) WHERE token IS NOT NULL;
 CREATE INDEX revocations_user ON revocations(user) WHERE user IS NOT NULL;
 ",
+    // Who is kept out of which room.
+    "
+CREATE TABLE bans(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    reason TEXT,
+    PRIMARY KEY(rk, user)
+) WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

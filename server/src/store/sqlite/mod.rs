@@ -1,6 +1,7 @@
 //! The store on embedded SQLite: one file, one writing thread, some reading threads, one shard.
 
 mod append;
+mod bans;
 mod changes;
 mod feed;
 mod fold;
@@ -34,9 +35,9 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op, Profile,
-    ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, Seq,
-    SettingsUpdate, UploadId, UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
+    Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
+    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
 };
 
 use self::migrations::MigrateError;
@@ -249,6 +250,34 @@ impl Store for SqliteStore {
         role: Role,
     ) -> Result<RoomState<EventJson>, StoreError> {
         self.write(move |tx| roles::set_role(tx, room, &by, &user, role)).await
+    }
+
+    async fn ban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        ban: BanRequest,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| bans::ban(tx, room, &by, &user, &ban)).await
+    }
+
+    async fn unban(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| bans::unban(tx, room, &by, &user)).await
+    }
+
+    async fn bans(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<BanPage, StoreError> {
+        self.read(move |conn| bans::page(conn, room, &by, after.as_ref())).await
     }
 
     async fn set_settings(

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::fold::View;
 use super::{int, receipts, settings};
-use crate::store::rules::{change_of, event_json};
+use crate::store::rules::{change_of, event_json, role_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.
@@ -92,7 +92,7 @@ fn uuid(row: &Row<'_>, column: usize) -> Read<Uuid> {
 }
 
 pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
-    Ok(if row.get::<_, i64>(column)? == 1 { Role::Owner } else { Role::Member })
+    row.get(column).map(role_of)
 }
 
 const ROOM: &str = "SELECT rk, id, kind, name, pair, created_by, created_at, head_seq, head_ord, \

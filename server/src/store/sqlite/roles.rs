@@ -6,18 +6,18 @@ use tidewire_protocol::{
 
 use super::append::{insert_own, save_head};
 use super::read::{self, RoomRow};
-use super::write::{member_room, require_owner};
+use super::write::member_room;
 use super::writer::Tx;
-use crate::store::rules::{check_looks, role_code};
+use crate::store::rules::{check_looks, require_owner, role_code};
 use crate::store::{EventJson, StoreError};
 
 /// A group that `by` owns.
 fn owned_group(tx: &Tx<'_>, room: RoomId, by: &UserId) -> Result<RoomRow, StoreError> {
-    let row = member_room(tx, room, by)?;
+    let (row, own) = member_room(tx, room, by)?;
     if row.kind == RoomKind::Direct {
         return Err(StoreError::Forbidden("a direct room has no owner, and never changes"));
     }
-    require_owner(tx, &row, by)?;
+    require_owner(own.role)?;
     Ok(row)
 }
 
@@ -52,7 +52,9 @@ pub(super) fn set_role(
 ) -> Result<RoomState<EventJson>, StoreError> {
     let mut row = owned_group(tx, room, by)?;
     if role == Role::Other {
-        return Err(StoreError::InvalidContent("a role is `owner` or `member`".into()));
+        return Err(StoreError::InvalidContent(
+            "a role is `owner`, `moderator` or `member`".into(),
+        ));
     }
     let member = read::membership(tx.conn, row.rk, user)?;
     let Some(member) = member.filter(|member| member.left_ord.is_none()) else {

@@ -7,18 +7,25 @@ use tidewire_protocol::{
 };
 
 use super::append::{insert_own, save_head};
+use super::bans;
 use super::int;
-use super::read::{self, RoomRow};
+use super::read::{self, Membership, RoomRow};
 use super::roles::give_role;
 use super::writer::Tx;
-use crate::store::rules::{first_members, pair_of, role_code, room_kind_code};
+use crate::store::rules::{
+    FIXED, first_members, may_send_away, pair_of, require_moderator, role_code, room_kind_code,
+};
 use crate::store::{EventJson, StoreError};
 
 /// The room, if `user` is in it.
-pub(super) fn member_room(tx: &Tx<'_>, room: RoomId, user: &UserId) -> Result<RoomRow, StoreError> {
+pub(super) fn member_room(
+    tx: &Tx<'_>,
+    room: RoomId,
+    user: &UserId,
+) -> Result<(RoomRow, Membership), StoreError> {
     let row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
     match read::membership(tx.conn, row.rk, user)? {
-        Some(member) if member.left_ord.is_none() => Ok(row),
+        Some(member) if member.left_ord.is_none() => Ok((row, member)),
         _ => Err(StoreError::NotAMember),
     }
 }
@@ -99,11 +106,11 @@ pub(super) fn add_members(
     users: &[UserId],
     max_members: u32,
 ) -> Result<RoomState<EventJson>, StoreError> {
-    let mut row = member_room(tx, room, by)?;
+    let (mut row, own) = member_room(tx, room, by)?;
     if row.kind == RoomKind::Direct {
-        return Err(StoreError::Forbidden("the members of a direct room never change"));
+        return Err(FIXED);
     }
-    require_owner(tx, &row, by)?;
+    require_moderator(own.role)?;
     if users.len() > limits::MEMBERS_PAGE {
         let text = format!("at most {} members at once", limits::MEMBERS_PAGE);
         return Err(StoreError::InvalidContent(text));
@@ -113,6 +120,9 @@ pub(super) fn add_members(
         if read::membership(tx.conn, row.rk, user)?.is_some_and(|member| member.left_ord.is_none())
         {
             continue;
+        }
+        if bans::is_banned(tx, row.rk, user)? {
+            return Err(StoreError::Banned(user.clone()));
         }
         if row.members >= max_members {
             let text = format!("a room has at most {max_members} members");
@@ -147,17 +157,29 @@ pub(super) fn remove_member(
         };
     }
     if row.kind == RoomKind::Direct {
-        return Err(StoreError::Forbidden("the members of a direct room never change"));
-    }
-    if by != user {
-        require_owner(tx, &row, by)?;
+        return Err(FIXED);
     }
     let leaver = read::membership(tx.conn, row.rk, user)?;
-    let Some(leaver) = leaver.filter(|member| member.left_ord.is_none()) else {
-        return read::state(tx.conn, &row, by);
-    };
+    let leaver = leaver.filter(|member| member.left_ord.is_none());
+    if by != user {
+        may_send_away(mine.role, leaver.as_ref().map(|leaver| leaver.role))?;
+    }
+    let Some(leaver) = leaver else { return read::state(tx.conn, &row, by) };
+    take_out(tx, &mut row, by, user, leaver.role)?;
+    save_head(tx, &row)?;
+    read::state(tx.conn, &row, by)
+}
+
+/// Writes that a member is out from here on. The caller saves the head.
+pub(super) fn take_out(
+    tx: &Tx<'_>,
+    row: &mut RoomRow,
+    by: &UserId,
+    user: &UserId,
+    role: Role,
+) -> Result<(), StoreError> {
     let change = MemberChange { user: user.clone() };
-    insert_own(tx, &mut row, by, EventKind::MemberLeft, &change)?;
+    insert_own(tx, row, by, EventKind::MemberLeft, &change)?;
     row.members = row.members.saturating_sub(1);
     tx.conn
         .prepare_cached(
@@ -173,15 +195,14 @@ pub(super) fn remove_member(
             &row.avatar_url,
             row.members,
         ))?;
-    if leaver.role == Role::Owner {
-        inherit(tx, &mut row, by)?;
+    if role == Role::Owner {
+        inherit(tx, row, by)?;
     }
-    save_head(tx, &row)?;
-    read::state(tx.conn, &row, by)
+    Ok(())
 }
 
-/// A group without an owner goes to whoever has been in it for the longest time. The one who left it so
-/// has done that.
+/// A group without an owner goes to the moderator who has been in it for the longest time, without
+/// moderators to the member. The one who left it so has done that.
 fn inherit(tx: &Tx<'_>, row: &mut RoomRow, by: &UserId) -> Result<(), StoreError> {
     let heir = tx
         .conn
@@ -189,20 +210,15 @@ fn inherit(tx: &Tx<'_>, row: &mut RoomRow, by: &UserId) -> Result<(), StoreError
             "SELECT user FROM members WHERE rk = ?1 AND left_ord IS NULL
              AND NOT EXISTS(
                  SELECT 1 FROM members WHERE rk = ?1 AND left_ord IS NULL AND role = ?2)
-             ORDER BY joined_ord, user LIMIT 1",
+             ORDER BY role <> ?3, joined_ord, user LIMIT 1",
         )?
-        .query_row((row.rk, role_code(Role::Owner)), |found| read::user(found, 0))
+        .query_row((row.rk, role_code(Role::Owner), role_code(Role::Moderator)), |found| {
+            read::user(found, 0)
+        })
         .optional()?;
     match heir {
         Some(heir) => give_role(tx, row, by, heir, Role::Owner),
         None => Ok(()),
-    }
-}
-
-pub(super) fn require_owner(tx: &Tx<'_>, row: &RoomRow, user: &UserId) -> Result<(), StoreError> {
-    match read::membership(tx.conn, row.rk, user)? {
-        Some(member) if member.role == Role::Owner => Ok(()),
-        _ => Err(StoreError::Forbidden("only an owner of the room may do this")),
     }
 }
 

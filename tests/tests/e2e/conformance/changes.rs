@@ -26,7 +26,7 @@ fn edit(target: EventId, text: &str) -> Op {
     of(EventKind::Edit, &EditContent { target, content: MessageContent::of_text(text) })
 }
 
-fn delete(target: EventId) -> Op {
+pub(super) fn delete(target: EventId) -> Op {
     of(EventKind::Delete, &DeleteContent { target })
 }
 
@@ -376,7 +376,7 @@ pub(super) async fn settings_come_by_the_feed_to_their_user_alone(server: &mut i
     assert_eq!((page.settings.len(), page.limited[0].settings), (0, RoomSettings::default()));
 }
 
-async fn room_request(
+pub(super) async fn room_request(
     server: &mut impl Served,
     by: &str,
     request: Request,

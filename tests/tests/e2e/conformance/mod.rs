@@ -5,6 +5,7 @@ mod changes;
 mod feed;
 mod files;
 mod model;
+mod moderation;
 mod real;
 mod rooms;
 mod search;
@@ -100,6 +101,9 @@ scenarios! {
     changes::settings_that_come_too_late_take_back_no_later_ones;
     changes::a_group_looks_as_its_owners_want;
     changes::owners_give_roles_and_the_last_one_stays;
+    moderation::a_moderator_keeps_order_among_members_and_an_owner_among_all;
+    moderation::who_is_banned_is_out_and_stays_out_until_the_ban_is_lifted;
+    moderation::a_group_without_an_owner_goes_to_a_moderator_first;
     files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
     files::what_breaks_a_rule_is_refused_with_what_would_do;
     files::what_is_not_what_was_declared_begins_anew;

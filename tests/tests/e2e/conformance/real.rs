@@ -143,6 +143,14 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::SetRole(room, user, body) => {
             ("PUT", format!("/v1/rooms/{room}/members/{user}"), Some(json(body)))
         }
+        Request::Ban(room, user, body) => {
+            ("PUT", format!("/v1/rooms/{room}/bans/{user}"), Some(json(body)))
+        }
+        Request::Unban(room, user) => ("DELETE", format!("/v1/rooms/{room}/bans/{user}"), None),
+        Request::Bans(room, after) => {
+            let after = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
+            ("GET", format!("/v1/rooms/{room}/bans{after}"), None)
+        }
         Request::UpdateRoom(room, body) => ("PUT", format!("/v1/rooms/{room}"), Some(json(body))),
         Request::SetSettings(room, body) => {
             ("PUT", format!("/v1/rooms/{room}/settings"), Some(json(body)))
@@ -195,8 +203,11 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         | Request::AddMembers(..)
         | Request::RemoveMember(..)
         | Request::SetRole(..)
+        | Request::Ban(..)
+        | Request::Unban(..)
         | Request::UpdateRoom(..) => Response::Room(serde_json::from_str(text)?),
         Request::Members(..) => Response::Members(serde_json::from_str(text)?),
+        Request::Bans(..) => Response::Bans(serde_json::from_str(text)?),
         Request::Receipts(..) => Response::Receipts(serde_json::from_str(text)?),
         Request::SetSettings(..) => Response::Settings(serde_json::from_str(text)?),
         Request::History(..) | Request::Message(..) => {

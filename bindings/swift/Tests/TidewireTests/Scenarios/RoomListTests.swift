@@ -144,4 +144,37 @@ import Testing
         await fails(with: .NotAMember(room: group.id)) { try await group.send("hello?") }
         try await pair.end()
     }
+
+    // scenario: moderation
+    @Test func aModeratorDeletesSendsAwayAndKeepsOutAndAllSeeIt() async throws {
+        let pair = try await Pair.meet()
+        let group = try await pair.client.createGroup(name: "Tea", members: [pair.grace.name])
+        let list = try await pair.peer.roomList()
+        let theirs = pair.peer.room(group.id)
+        let said = try await group.send("rubbish")
+        try await list.row(group, "the message") { $0.lastMessage?.id == said }
+        await fails(with: .NotYours(id: said)) { try await theirs.delete(said) }
+        try await group.setRole(.moderator, of: pair.grace.name)
+        try await list.row(group, "she keeps order") { $0.role == .moderator }
+        try await theirs.delete(said)
+        let own = try await pair.client.roomList()
+        try await own.row(group, "it is gone") { $0.lastMessage?.deleted != nil }
+        try await theirs.ban("mallory", reason: "spam")
+        let page = try await group.bans()
+        #expect(page.bans.map(\.user) == ["mallory"] && page.next == nil)
+        #expect(page.bans.first?.by == pair.grace.name && page.bans.first?.reason == "spam")
+        do {
+            try await group.addMembers(["mallory"])
+            Issue.record("who is banned is not added")
+        } catch TidewireError.Refused(let code, _, _, _) {
+            #expect(code == "banned")
+        }
+        try await theirs.unban("mallory")
+        try await group.addMembers(["mallory"])
+        try await theirs.removeMember("mallory")
+        try await group.ban(pair.grace.name)
+        try await list.shows([pair.room])
+        await fails(with: .NotAMember(room: group.id)) { try await theirs.send("hello?") }
+        try await pair.end()
+    }
 }

@@ -25,6 +25,32 @@ public data class MemberPage(
 )
 
 /**
+ * Somebody who is kept out of a group.
+ *
+ * @property user who is kept out.
+ * @property by who did it.
+ * @property atMs when: ms since 1970-01-01 UTC.
+ * @property reason why, if anything was said.
+ */
+public data class Ban(
+    val user: String,
+    val by: String,
+    val atMs: Long,
+    val reason: String?,
+)
+
+/**
+ * A page of those who are kept out of a group.
+ *
+ * @property bans at most 100, by user id.
+ * @property next where the next page begins: for [Room.bans]; null after the last one.
+ */
+public data class BanPage(
+    val bans: List<Ban>,
+    val next: String?,
+)
+
+/**
  * How far one member of a room is.
  *
  * @property user the user's id.

@@ -341,8 +341,8 @@ public class Room internal constructor(
     }
 
     /**
-     * Invites: adds these [users], by their ids, at most 100 at once. Only owners of groups may. Goes
-     * on if the caller is cancelled. Waits for the network.
+     * Invites: adds these [users], by their ids, at most 100 at once; none of them if one is banned. Owners
+     * and moderators of groups may. Goes on if the caller is cancelled. Waits for the network.
      *
      * @throws TidewireException as for [members], and those of the store.
      */
@@ -352,13 +352,49 @@ public class Room internal constructor(
     }
 
     /**
-     * Removes the member [user]. Only owners may. Else as [addMembers].
+     * Removes the member [user], who may be added again. Owners and moderators may, but no moderator removes
+     * an owner or a moderator. Else as [addMembers].
      *
      * @throws TidewireException as for [addMembers].
      */
     public suspend fun removeMember(user: String) {
         valid("user", user)
         client.decide { it.removeMember(id, user) }
+    }
+
+    /**
+     * Sends [user] away, who need not be in the room, and keeps him out until [unban]: whoever adds him hears
+     * `Refused` with the code `banned`. The [reason], 1 byte to 1 KiB, is for those who keep order alone. Owners
+     * and moderators may, but no moderator bans an owner or a moderator. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun ban(user: String, reason: String? = null) {
+        valid("user", user)
+        val why = reason?.let { valid("reason", it) }
+        client.decide { it.ban(id, user, why) }
+    }
+
+    /**
+     * Keeps [user] out no more: he may be added again. Owners and moderators may. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun unban(user: String) {
+        valid("user", user)
+        client.decide { it.unban(id, user) }
+    }
+
+    /**
+     * A page of at most 100 of those who are kept out, by user id. Owners and moderators may. Waits for the
+     * network.
+     *
+     * @param after the [BanPage.next] of the page before it; null for the first one.
+     * @throws TidewireException as for [members].
+     */
+    public suspend fun bans(after: String? = null): BanPage {
+        after?.let { valid("after", it) }
+        return client.read { it.bans(id, after, null).toApi() }
     }
 
     /**

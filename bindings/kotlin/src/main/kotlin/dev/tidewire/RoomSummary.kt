@@ -48,11 +48,14 @@ public enum class RoomKind {
 
 /** What a member may do. */
 public enum class Role {
-    /**
-     * May add and remove members, change how the group looks and what others may do, and delete
-     * anybody's messages.
-     */
+    /** May do everything in a group: what a moderator may, to anybody, give roles, and change how it looks. */
     OWNER,
+
+    /**
+     * Keeps order in a group: adds members, sends away and bans those who are neither owner nor moderator,
+     * and deletes anybody's messages.
+     */
+    MODERATOR,
 
     /** May read and write, and leave. Roles that this version does not know may at least that. */
     MEMBER,

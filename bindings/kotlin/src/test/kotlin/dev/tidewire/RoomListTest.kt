@@ -149,4 +149,37 @@ class RoomListTest {
             own.awaitRooms()
             failure<TidewireException.NotAMember> { group.send("hello?") }
         }
+
+    // scenario: moderation
+    @Test
+    fun `a moderator deletes, sends away and keeps out, and all see it`() =
+        scene {
+            val client = open(ada)
+            val peer = open(grace)
+            val group = client.createGroup("Tea", listOf(grace))
+            val theirs = peer.room(group.id)
+            val list = peer.roomList()
+            val said = group.send("rubbish")
+            list.awaitRow(group, "the message") { it.lastMessage?.id == said }
+            failure<TidewireException.NotYours> { theirs.delete(said) }
+            group.setRole(grace, Role.MODERATOR)
+            list.awaitRow(group, "she keeps order") { it.role == Role.MODERATOR }
+            theirs.delete(said)
+            val own = client.roomList()
+            own.awaitRow(group, "it is gone") { it.lastMessage?.deleted != null }
+            theirs.ban("mallory", "spam")
+            val page = group.bans()
+            assertEquals(listOf("mallory"), page.bans.map { it.user })
+            assertEquals(grace to "spam", page.bans.first().let { it.by to it.reason })
+            assertNull(page.next)
+            val refused =
+                failure<TidewireException.Refused> { group.addMembers(listOf("mallory")) }
+            assertEquals("banned", refused.code)
+            theirs.unban("mallory")
+            group.addMembers(listOf("mallory"))
+            theirs.removeMember("mallory")
+            group.ban(grace)
+            list.awaitRooms()
+            failure<TidewireException.NotAMember> { theirs.send("hello?") }
+        }
 }

@@ -1,5 +1,7 @@
 package dev.tidewire.internal
 
+import dev.tidewire.Ban
+import dev.tidewire.BanPage
 import dev.tidewire.Member
 import dev.tidewire.MemberPage
 import dev.tidewire.Receipt
@@ -16,6 +18,7 @@ import dev.tidewire.RoomSort
 import dev.tidewire.RoomSummary
 import dev.tidewire.RoomUpdate
 import dev.tidewire.Unread
+import dev.tidewire.ffi.BanPage as FfiBanPage
 import dev.tidewire.ffi.MemberPage as FfiMemberPage
 import dev.tidewire.ffi.ReceiptPage as FfiReceiptPage
 import dev.tidewire.ffi.Role as FfiRole
@@ -69,12 +72,14 @@ private fun RoomKind.toFfi(): FfiRoomKind =
 private fun FfiRole.toApi(): Role =
     when (this) {
         FfiRole.OWNER -> Role.OWNER
+        FfiRole.MODERATOR -> Role.MODERATOR
         FfiRole.MEMBER -> Role.MEMBER
     }
 
 internal fun Role.toFfi(): FfiRole =
     when (this) {
         Role.OWNER -> FfiRole.OWNER
+        Role.MODERATOR -> FfiRole.MODERATOR
         Role.MEMBER -> FfiRole.MEMBER
     }
 
@@ -92,6 +97,9 @@ internal fun RoomUpdate.toFfi(): FfiRoomUpdate =
 
 internal fun FfiMemberPage.toApi(): MemberPage =
     MemberPage(members.map { Member(it.user, it.role.toApi(), it.joinedAtMs) }, next)
+
+internal fun FfiBanPage.toApi(): BanPage =
+    BanPage(bans.map { Ban(it.user, it.by, it.atMs, it.reason) }, next)
 
 internal fun FfiReceiptPage.toApi(): ReceiptPage =
     ReceiptPage(
