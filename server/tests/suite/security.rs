@@ -68,7 +68,12 @@ fn every_test_that_is_named_is_a_test() {
     }
     let mut tests = BTreeSet::new();
     for file in files {
-        let text = std::fs::read_to_string(file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        // What a conformance suite runs against each implementation is no test by its attribute.
+        if file.components().any(|part| part.as_os_str() == "conformance") {
+            let scenarios = text.split("pub(super) async fn ").skip(1);
+            tests.extend(scenarios.filter_map(|text| Some(text.split_once('(')?.0.to_owned())));
+        }
         for (_, behind) in text.match_indices("#[t").map(|(at, _)| text.split_at(at)) {
             let is_test = behind.starts_with("#[test]") || behind.starts_with("#[tokio::test");
             let name = behind.split_once("fn ").and_then(|(_, name)| name.split_once('('));
