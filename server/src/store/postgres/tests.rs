@@ -305,11 +305,11 @@ async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
     let store = cluster.open(folder.path()).await.unwrap();
     let room = room(&store).await;
     store.close().await;
-    // As the first step left it.
+    // As the step before left it.
     let url = cluster.database(folder.path());
     let name = folder.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_");
-    cluster.server.run_sql(&name, "DROP TABLE bans; UPDATE meta SET version = 1");
-    assert_eq!(migrate(&url).await.unwrap(), (1, super::migrations::known()));
+    cluster.server.run_sql(&name, "DROP TABLE bans; UPDATE meta SET version = 2");
+    assert_eq!(migrate(&url).await.unwrap(), (2, super::migrations::known()));
     let store = cluster.open(folder.path()).await.unwrap();
     assert_eq!(store.bans(room, ada(), None).await.unwrap().bans, []);
     let eve: tidewire_protocol::UserId = "eve".parse().unwrap();
