@@ -53,12 +53,12 @@ pub(crate) struct App {
 impl App {
     /// The audience at this moment.
     pub(crate) fn audience_now(&self) -> Audience {
-        Audience::of(
-            self.config.policy,
-            self.presence.online(Instant::now()),
-            *self.sockets.borrow(),
-            self.load.capacity(),
-        )
+        let now = Instant::now();
+        let online = self.presence.online(now);
+        // What this server has to carry of all of them.
+        let share = online.div_ceil(self.presence.servers(now));
+        let demand = share.max(*self.sockets.borrow());
+        Audience::of(self.config.policy, online, demand, self.load.capacity())
     }
 
     /// Returns when the server is to stop.

@@ -20,10 +20,11 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
-    pub(crate) fn of(choice: PolicyChoice, online: u32, sockets: u32, capacity: u32) -> Self {
+    /// `online` users everywhere; `demand` of them would like a socket of this server.
+    pub(crate) fn of(choice: PolicyChoice, online: u32, demand: u32, capacity: u32) -> Self {
         let policy = match choice {
             PolicyChoice::Audience => None,
-            PolicyChoice::Capacity => Some(capacity_policy(online.max(sockets), capacity)),
+            PolicyChoice::Capacity => Some(capacity_policy(demand, capacity)),
         };
         Self { online, policy }
     }

@@ -22,6 +22,8 @@ pub(crate) struct RateLimiter {
     /// What is limited, for people.
     unit: &'static str,
     buckets: Mutex<Buckets>,
+    /// What was spent here since the other servers were told; none where there are no others.
+    spent: Option<Mutex<HashMap<UserId, i64>>>,
 }
 
 struct Buckets {
@@ -33,7 +35,40 @@ impl RateLimiter {
     pub(crate) fn new(limit: Option<RateLimit>, unit: &'static str) -> Self {
         let limit = limit.filter(|limit| limit.per_second > 0.0 && limit.per_second.is_finite());
         let buckets = Buckets { by_user: HashMap::new(), sweep_at: SWEEP_AT };
-        Self { limit, unit, buckets: Mutex::new(buckets) }
+        Self { limit, unit, buckets: Mutex::new(buckets), spent: None }
+    }
+
+    /// The same over several servers: what each of them lets pass is told to the others ([`RateLimiter::take_spent`],
+    /// [`RateLimiter::spent_elsewhere`]), so that the limit is one up to what happens in between.
+    pub(crate) fn shared(limit: Option<RateLimit>, unit: &'static str) -> Self {
+        Self { spent: Some(Mutex::default()), ..Self::new(limit, unit) }
+    }
+
+    fn note(&self, user: &UserId, cost: i64) {
+        if let Some(spent) = self.spent.as_ref().filter(|_| cost != 0) {
+            let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+            *spent.entry(user.clone()).or_default() += cost;
+        }
+    }
+
+    /// What was spent here since this was asked last.
+    pub(crate) fn take_spent(&self) -> Vec<(UserId, i64)> {
+        let Some(spent) = &self.spent else { return Vec::new() };
+        let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *spent).into_iter().filter(|(_, cost)| *cost != 0).collect()
+    }
+
+    /// A user has spent so much at another server, or got it back.
+    pub(crate) fn spent_elsewhere(&self, user: &UserId, cost: i64, now: Instant) {
+        let Some(limit) = self.limit else { return };
+        let burst = f64::from(limit.burst.max(1));
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.sweep(limit, now);
+        let bucket =
+            buckets.by_user.entry(user.clone()).or_insert(Bucket { tokens: burst, at: now });
+        bucket.refill(limit, now);
+        // No more debt than one request can leave, whatever another server says.
+        bucket.tokens = (bucket.tokens - cost as f64).clamp(-burst, burst);
     }
 
     /// Takes `cost` tokens of the user's.
@@ -52,6 +87,8 @@ impl RateLimiter {
         let needed = (cost as f64).min(burst);
         if bucket.tokens >= needed {
             bucket.tokens -= cost as f64;
+            drop(buckets);
+            self.note(user, i64::try_from(cost).unwrap_or(i64::MAX));
             return Ok(());
         }
         let wait_ms = (needed - bucket.tokens) / limit.per_second * 1_000.0;
@@ -76,6 +113,8 @@ impl RateLimiter {
         if let Some(bucket) = buckets.by_user.get_mut(user) {
             let burst = f64::from(limit.burst.max(1));
             bucket.tokens = (bucket.tokens + tokens as f64).min(burst);
+            drop(buckets);
+            self.note(user, -i64::try_from(tokens).unwrap_or(i64::MAX));
         }
     }
 }
@@ -131,6 +170,27 @@ mod tests {
         let limiter =
             RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }), "operations");
         assert_eq!([0, 1, 50, 100].map(|size| limiter.cost_of_call(size)), [1, 1, 50, 50]);
+    }
+
+    #[test]
+    fn over_several_servers_a_user_has_one_rate() {
+        let limit = Some(RateLimit { per_second: 10.0, burst: 50 });
+        let [one, two] = [0, 1].map(|_| RateLimiter::shared(limit, "operations"));
+        let now = Instant::now();
+        one.take(&user(), 50, now).unwrap();
+        one.give_back(&user(), 5);
+        let spent = one.take_spent();
+        assert_eq!(spent, [(user(), 45)]);
+        assert!(one.take_spent().is_empty(), "told once");
+        two.spent_elsewhere(&user(), 45, now);
+        two.take(&user(), 5, now).unwrap();
+        assert_eq!(two.take(&user(), 1, now).unwrap_err().retry_after_ms, Some(100));
+        two.spent_elsewhere(&user(), i64::MAX, now);
+        let wait = two.take(&user(), 1, now).unwrap_err().retry_after_ms;
+        assert_eq!(wait, Some(5_100), "nobody is shut out for longer than a request's debt");
+        two.spent_elsewhere(&user(), i64::MIN, now);
+        two.take(&user(), 50, now).unwrap();
+        assert!(two.take(&user(), 1, now).is_err(), "nor let in for nothing");
     }
 
     #[test]

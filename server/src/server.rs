@@ -230,7 +230,10 @@ impl Server {
             bus: bus.clone(),
             hub: hub.clone(),
             presence: presence.clone(),
-            limiter: RateLimiter::new(config.rate_limit, "operations"),
+            limiter: match bus.is_shared() {
+                true => RateLimiter::shared(config.rate_limit, "operations"),
+                false => RateLimiter::new(config.rate_limit, "operations"),
+            },
             files,
             door: Door::new(config.admission_per_second, config.admission_floor),
             polls: Door::new(config.polls_per_second, config.polls_per_second / POLLS_FLOOR),
@@ -247,6 +250,9 @@ impl Server {
             stop: stopping.clone(),
             config,
         });
+        if bus.is_shared() {
+            presence.begin_sharing();
+        }
         let applier = Applier::new(store.clone(), bus.clone(), hub, presence, metrics);
         let serving = app.clone();
         let running = Running {
@@ -260,6 +266,7 @@ impl Server {
                 tokio::spawn(tell_audience(app.clone())),
                 tokio::spawn(index_messages(app.clone())),
                 tokio::spawn(files::keep_swept(app.clone())),
+                tokio::spawn(presence::share(app.clone(), bus)),
                 tokio::spawn(presence::keep(app)),
             ],
             watchers: watchers.map(|(watchers, _)| watchers),

@@ -34,7 +34,8 @@ The project's commands.
       A benchmark, built with all optimisations: a table, and as the last line one JSON object. There is
       `modes`: what each mode costs, counted in a simulation of 5,000 users, and how fast it is over real
       sockets. `store`: the client's store beside bare SQLite with the same tables. `send`: from `send` to the
-      screen beside a bare commit, and how a queue leaves. And `crash`: clients killed at every step.
+      screen beside a bare commit, and how a queue leaves. `crash`: clients killed at every step. And `server`:
+      what one server carries, beside a bare axum.
       `bench modes --help` has every flag.
   cargo xtask help
       This text.
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
-        ["bench"] => wrong("`bench` takes the name of a benchmark: modes, store, send, crash"),
+        ["bench"] => wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server"),
         ["bench", rest @ ..] => replace_by(suites::bench(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),
     }

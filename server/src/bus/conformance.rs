@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Bus;
+use tidewire_protocol::{PresenceState, RoomId, UserId};
+use tokio::sync::broadcast::Receiver;
+use uuid::Uuid;
+
+use super::{Bus, Gossip};
 
 /// Runs the suite on buses made by `make(shards)`.
 pub(crate) async fn suite<B: Bus>(make: impl Fn(usize) -> Arc<B>) {
@@ -57,4 +61,69 @@ async fn concurrent_bells_end_at_the_highest_head<B: Bus>(bus: &Arc<B>) {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), heard).await.expect("the last bell is heard");
+}
+
+/// What never takes so long unless something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What two instances of one log tell each other.
+pub(crate) async fn gossip<B: Bus>(one: &Arc<B>, two: &Arc<B>) {
+    let (mut hears_one, mut hears_two) = (one.hear(), two.hear());
+    meet(one, &mut hears_two, 1).await;
+    meet(two, &mut hears_one, 2).await;
+    what_is_told_comes_whole_in_order_and_once(one, &mut hears_two).await;
+    a_listener_that_does_not_keep_up_holds_nobody_up(one, two).await;
+}
+
+/// Tells until it is heard: who listens only from now on has missed what was before.
+pub(crate) async fn meet<B: Bus>(from: &Arc<B>, to: &mut Receiver<Arc<Gossip>>, number: u32) {
+    let met = async {
+        loop {
+            from.tell(Gossip { from: number, ..Gossip::default() });
+            let heard = async { while to.recv().await.is_ok_and(|heard| heard.from != number) {} };
+            if tokio::time::timeout(Duration::from_millis(100), heard).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, met).await.expect("the other one hears");
+}
+
+async fn what_is_told_comes_whole_in_order_and_once<B: Bus>(
+    from: &Arc<B>,
+    to: &mut Receiver<Arc<Gossip>>,
+) {
+    let user = |n: usize| -> UserId { format!("u{n}").parse().unwrap() };
+    let told = |n: usize| Gossip {
+        from: 7,
+        again: n == 3,
+        presence: vec![
+            (user(n), PresenceState::Away, 75_000),
+            (user(0), PresenceState::Offline, 0),
+        ],
+        typing: vec![(RoomId::from_uuid(Uuid::from_u128(n as u128)), user(n), n.is_multiple_of(2))],
+        spent: vec![(user(n), -3), (user(1), 50)],
+    };
+    (0..100).for_each(|n| from.tell(told(n)));
+    for n in 0..100 {
+        let next = async {
+            loop {
+                let heard = to.recv().await.unwrap();
+                // What is left of the meeting.
+                if heard.from == 7 {
+                    return heard;
+                }
+            }
+        };
+        assert_eq!(*tokio::time::timeout(PATIENCE, next).await.unwrap(), told(n));
+    }
+}
+
+async fn a_listener_that_does_not_keep_up_holds_nobody_up<B: Bus>(one: &Arc<B>, two: &Arc<B>) {
+    let _asleep = two.hear();
+    for _ in 0..10_000 {
+        one.tell(Gossip { from: 8, ..Gossip::default() });
+    }
+    let mut awake = two.hear();
+    meet(one, &mut awake, 9).await;
 }

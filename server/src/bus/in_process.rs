@@ -1,18 +1,30 @@
 //! The doorbell of a single process.
 
-use tokio::sync::watch;
+use std::sync::Arc;
 
-use super::{Bell, Bus};
+use tokio::sync::{broadcast, watch};
+
+use super::{Bell, Bus, GOSSIP, Gossip};
 use crate::store::Ords;
 
 /// The doorbell of a single process.
 pub(crate) struct InProcess {
     told: watch::Sender<Ords>,
+    gossip: broadcast::Sender<Arc<Gossip>>,
 }
 
 impl InProcess {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { told: watch::Sender::new(Ords::zero(shards)) }
+        Self {
+            told: watch::Sender::new(Ords::zero(shards)),
+            gossip: broadcast::Sender::new(GOSSIP),
+        }
+    }
+
+    /// Another end of the same: what the tests of several instances run over without Redis.
+    #[cfg(test)]
+    pub(crate) fn beside(&self) -> Self {
+        Self { told: self.told.clone(), gossip: self.gossip.clone() }
     }
 }
 
@@ -33,6 +45,19 @@ impl Bus for InProcess {
     fn subscribe(&self) -> Bell {
         self.told.subscribe()
     }
+
+    fn tell(&self, gossip: Gossip) {
+        // An error means that nobody listens.
+        let _ = self.gossip.send(Arc::new(gossip));
+    }
+
+    fn hear(&self) -> broadcast::Receiver<Arc<Gossip>> {
+        self.gossip.subscribe()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +67,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_in_process_bus_keeps_the_promises_of_the_trait() {
-        conformance::suite(|shards| std::sync::Arc::new(InProcess::new(shards))).await;
+        conformance::suite(|shards| Arc::new(InProcess::new(shards))).await;
+        let one = Arc::new(InProcess::new(1));
+        conformance::gossip(&one, &Arc::new(one.beside())).await;
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Bell, Bus, InProcess};
+use super::{Bell, Bus, Gossip, InProcess};
 use crate::store::Ords;
 
 /// How long Redis may take for an answer: what it has to do is never more than some microseconds.
@@ -21,6 +21,18 @@ const FIRST: Duration = Duration::from_secs(2);
 /// Pause after a connection was lost, and the longest one after it was lost again and again.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Tellings that go out together.
+const PIPED: usize = 64;
+/// Tellings that may wait to be told.
+const TELLING: usize = 1_024;
+
+/// What is spoken over.
+#[derive(Clone)]
+struct Channels {
+    bell: String,
+    gossip: String,
+}
 
 /// Why a server does not start with the Redis that it was given. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +54,8 @@ pub(crate) struct RedisBus {
     ringing: watch::Sender<Ords>,
     /// Whether the others are heard.
     up: AtomicBool,
+    /// What is to be told beside.
+    telling: mpsc::Sender<Gossip>,
     tasks: OnceLock<[JoinHandle<()>; 2]>,
 }
 
@@ -69,16 +83,20 @@ impl RedisBus {
             Ok(Err(error)) => away(&at, &error.to_string()),
             Err(_) => away(&at, "it does not answer"),
         }
-        let channel = format!("tidewire:{log}:bell");
+        let channels = Channels {
+            bell: format!("tidewire:{log}:bell"),
+            gossip: format!("tidewire:{log}:gossip"),
+        };
         let ringing = watch::Sender::new(Ords::zero(shards));
+        let (telling, to_tell) = mpsc::channel(TELLING);
         let told = ringing.subscribe();
         let local = InProcess::new(shards);
-        let bus =
-            Arc::new(Self { local, ringing, up: AtomicBool::new(false), tasks: OnceLock::new() });
+        let (up, tasks) = (AtomicBool::new(false), OnceLock::new());
+        let bus = Arc::new(Self { local, ringing, up, telling, tasks });
         // Only now: who hears ends when the bus is gone, and must not take it for that before it is there.
         let _ = bus.tasks.set([
-            tokio::spawn(tell(client.clone(), channel.clone(), told)),
-            tokio::spawn(hear(client, channel, Arc::downgrade(&bus), at)),
+            tokio::spawn(tell(client.clone(), channels.clone(), told, to_tell)),
+            tokio::spawn(hear(client, channels, Arc::downgrade(&bus), at)),
         ]);
         Ok(bus)
     }
@@ -107,6 +125,19 @@ impl Bus for RedisBus {
     fn subscribe(&self) -> Bell {
         self.local.subscribe()
     }
+
+    fn tell(&self, gossip: Gossip) {
+        // Full while Redis is away or slow: it is said again later.
+        let _ = self.telling.try_send(gossip);
+    }
+
+    fn hear(&self) -> broadcast::Receiver<Arc<Gossip>> {
+        self.local.hear()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 fn away(at: &str, reason: &str) {
@@ -128,7 +159,12 @@ fn refuses(error: &RedisError) -> bool {
 }
 
 /// Tells the others what has rung here: what rang while it told is one more telling.
-async fn tell(client: Client, channel: String, mut ringing: watch::Receiver<Ords>) {
+async fn tell(
+    client: Client,
+    channels: Channels,
+    mut ringing: watch::Receiver<Ords>,
+    mut telling: mpsc::Receiver<Gossip>,
+) {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(1)
         .set_response_timeout(Some(ANSWER))
@@ -136,15 +172,31 @@ async fn tell(client: Client, channel: String, mut ringing: watch::Receiver<Ords
     let manager = ConnectionManager::new_lazy_with_config(client, config);
     let Ok(mut manager) = manager else { return };
     let mut told: Option<Ords> = None;
-    while ringing.changed().await.is_ok() {
-        let heads = ringing.borrow_and_update().clone();
+    loop {
         let mut bells = redis::pipe();
-        for (shard, head) in heads.iter().enumerate() {
-            if told.as_ref().is_none_or(|told| told.get(shard) < head) && head > 0 {
-                bells.publish(&channel, format!("{shard}:{head}")).ignore();
+        tokio::select! {
+            rung = ringing.changed() => if rung.is_err() { return },
+            gossip = telling.recv() => {
+                let Some(gossip) = gossip else { return };
+                let waiting = std::iter::from_fn(|| telling.try_recv().ok());
+                for gossip in std::iter::once(gossip).chain(waiting.take(PIPED)) {
+                    if let Ok(text) = serde_json::to_string(&gossip) {
+                        bells.publish(&channels.gossip, text).ignore();
+                    }
+                }
             }
         }
-        if let Err(error) = bells.query_async::<()>(&mut manager).await {
+        let heads = ringing.borrow_and_update().clone();
+        for (shard, head) in heads.iter().enumerate() {
+            if told.as_ref().is_none_or(|told| told.get(shard) < head) && head > 0 {
+                bells.publish(&channels.bell, format!("{shard}:{head}")).ignore();
+            }
+        }
+        // Once more, since that a connection has ended is noticed by using it.
+        let rung = bells.query_async::<()>(&mut manager).await;
+        if rung.is_err()
+            && let Err(error) = bells.query_async::<()>(&mut manager).await
+        {
             // The others look at the heads within a second.
             tracing::debug!(%error, "a bell was lost");
         }
@@ -153,12 +205,16 @@ async fn tell(client: Client, channel: String, mut ringing: watch::Receiver<Ords
 }
 
 /// Hears the others, as long as the bus is there.
-async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, at: String) {
+async fn hear(client: Client, channels: Channels, bus: std::sync::Weak<RedisBus>, at: String) {
     let mut pause = RETRY_MIN;
     let mut was_away = false;
     while bus.strong_count() > 0 {
-        match listen(&client, &channel).await {
+        match listen(&client, &channels).await {
             Ok(mut bells) => {
+                if let Some(bus) = bus.upgrade() {
+                    // Nobody knows what was said meanwhile: everybody says it again, also this one.
+                    bus.tell(Gossip { again: true, ..Gossip::default() });
+                }
                 if std::mem::take(&mut was_away) {
                     tracing::info!(at, "Redis is back");
                 }
@@ -167,7 +223,12 @@ async fn hear(client: Client, channel: String, bus: std::sync::Weak<RedisBus>, a
                 while let Some(message) = bells.next().await {
                     let text: String = message.get_payload().unwrap_or_default();
                     let Some(bus) = bus.upgrade() else { return };
-                    if let Some((shard, head)) = read(&text) {
+                    if message.get_channel_name() == channels.gossip {
+                        // What a newer server says in other words is not for this one.
+                        if let Ok(gossip) = serde_json::from_str(&text) {
+                            bus.local.tell(gossip);
+                        }
+                    } else if let Some((shard, head)) = read(&text) {
                         bus.local.ring(shard, head);
                     }
                 }
@@ -194,13 +255,13 @@ fn set_up(bus: &std::sync::Weak<RedisBus>, up: bool) {
 
 async fn listen(
     client: &Client,
-    channel: &str,
+    channels: &Channels,
 ) -> Result<impl futures::Stream<Item = redis::Msg> + Unpin, RedisError> {
     let connecting = client.get_async_pubsub();
     let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
     let connected = tokio::time::timeout(ANSWER, connecting).await;
     let mut connection = connected.map_err(|_| RedisError::from(timed_out()))??;
-    connection.subscribe(channel).await?;
+    connection.subscribe(&[&channels.bell, &channels.gossip]).await?;
     Ok(connection.into_on_message())
 }
 
@@ -235,6 +296,15 @@ mod tests {
             bus
         })
         .await;
+        let (one, two) = (connect(&redis, "log", 1).await, connect(&redis, "log", 1).await);
+        conformance::gossip(&one, &two).await;
+        // Also after Redis was away; whoever hears it then knows that he has to say everything again.
+        redis.stop();
+        redis.start_again();
+        let mut heard = two.hear();
+        let again = async { while heard.recv().await.is_ok_and(|gossip| !gossip.again) {} };
+        tokio::time::timeout(PATIENCE, again).await.unwrap();
+        conformance::meet(&one, &mut heard, 5).await;
     }
 
     /// What never takes so long unless something is broken.

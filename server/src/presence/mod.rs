@@ -3,12 +3,13 @@
 //! `users` knows devices and heartbeats, `watched` the rooms that somebody looks at. Between the two
 //! passes nothing but changes, so that those of other instances can come in at the same place.
 
+mod elsewhere;
 mod ledger;
 mod users;
 mod watched;
 mod watching;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use ledger::Ledger;
 use users::{Change, Device, Users};
 use watched::Watched;
 
+pub(crate) use elsewhere::share;
 pub(crate) use ledger::{keep, write_everybody};
 pub(crate) use watched::left_ms;
 pub(crate) use watching::Watching;
@@ -66,6 +68,12 @@ struct State {
     ledger: Ledger,
     /// Those whose state changed too often to tell it at once, and their last sign of life.
     late: HashMap<UserId, Instant>,
+    /// Who types where, or has stopped, since the other servers were told; none where there are no others.
+    typed: Option<Vec<(RoomId, UserId, bool)>>,
+    /// Of whom it was told that he types.
+    types: HashSet<(RoomId, UserId)>,
+    /// When the other servers were last heard of.
+    servers: HashMap<u32, Instant>,
 }
 
 impl State {
@@ -76,6 +84,10 @@ impl State {
         let seen_at = time_of(seen, now);
         // Also of those who come: so a crash of the server makes nobody look gone for days.
         self.ledger.seen(&user, seen_at);
+        self.tell_watchers(user, state, seen_at);
+    }
+
+    fn tell_watchers(&mut self, user: UserId, state: PresenceState, seen_at: i64) {
         let last_seen = (state == PresenceState::Offline).then_some(seen_at);
         self.watched.changed(&PeerPresence { user, state, last_seen });
     }
@@ -119,6 +131,9 @@ impl Presence {
             watched: Watched::new(members, fastrand::u32(..), early_until),
             ledger: Ledger::default(),
             late: HashMap::new(),
+            typed: None,
+            types: HashSet::new(),
+            servers: HashMap::new(),
         };
         let typing = RateLimiter::new(Some(TYPING_RATE), "updates");
         let reading = RateLimiter::new(Some(READING_RATE), "readings");
@@ -234,13 +249,17 @@ impl Presence {
             if self.typing.take(user, 1, now).is_err() {
                 return;
             }
-            self.lock().watched.typing(user, update.room, update.typing, now);
+            let mut state = self.lock();
+            state.watched.typing(user, update.room, update.typing, now);
+            state.tell_typing(user, update.room, update.typing);
         }
     }
 
     /// A message has been sent: its sender does not type any more.
     pub(crate) fn sent(&self, user: &UserId, room: RoomId, now: Instant) {
-        self.lock().watched.typing(user, room, false, now);
+        let mut state = self.lock();
+        state.watched.typing(user, room, false, now);
+        state.tell_typing(user, room, false);
     }
 }
 

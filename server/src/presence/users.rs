@@ -2,7 +2,7 @@
 //! heartbeats that they declared. Devices are kept in the order in which their time runs out, so
 //! that nothing is ever scanned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use tidewire_protocol::{AppState, PresenceState, UserId};
@@ -13,9 +13,18 @@ use super::Sign;
 /// fill the memory.
 const DEVICES: usize = 16;
 
+/// Where a user is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// With this server, on the device of this number.
+    Device(u32),
+    /// With another server.
+    Elsewhere(u32),
+}
+
 #[derive(Debug)]
 pub(super) struct Device {
-    id: u32,
+    id: Place,
     pub(super) sockets: u32,
     foreground: bool,
     /// Without a socket, the end of its time.
@@ -38,17 +47,18 @@ struct User {
 
 impl User {
     fn state(&self) -> PresenceState {
-        match (self.devices.iter().any(|device| device.foreground), self.devices.is_empty()) {
-            (true, _) => PresenceState::Online,
-            (false, false) => PresenceState::Away,
-            (false, true) => PresenceState::Offline,
-        }
+        of_devices(self.devices.iter())
+    }
+
+    /// As far as this server knows by itself.
+    fn own_state(&self) -> PresenceState {
+        of_devices(self.devices.iter().filter(|device| matches!(device.id, Place::Device(_))))
     }
 
     /// The device with this number; none if so many others count that there is no place.
     fn device(
         &mut self,
-        id: u32,
+        id: Place,
         name: &UserId,
         until: Instant,
         ends: &mut Ends,
@@ -71,7 +81,16 @@ impl User {
     }
 }
 
-type Ends = BTreeSet<(Instant, UserId, u32)>;
+fn of_devices<'a>(devices: impl Iterator<Item = &'a Device>) -> PresenceState {
+    let any = |state, device: &Device| match device.foreground {
+        true => PresenceState::Online,
+        false if state == PresenceState::Online => PresenceState::Online,
+        false => PresenceState::Away,
+    };
+    devices.fold(PresenceState::Offline, any)
+}
+
+type Ends = BTreeSet<(Instant, UserId, Place)>;
 
 /// A user whose state is another one than before.
 #[derive(Debug, PartialEq)]
@@ -88,6 +107,8 @@ pub(super) struct Users {
     users: HashMap<UserId, User>,
     /// Devices without a socket, by when their time runs out.
     ends: Ends,
+    /// Whose state at this server is another one since the other servers were told.
+    untold: HashSet<UserId>,
 }
 
 impl Users {
@@ -95,13 +116,57 @@ impl Users {
         self.users.len()
     }
 
+    /// Those who are with this server.
     pub(super) fn names(&self) -> impl Iterator<Item = &UserId> {
-        self.users.keys()
+        self.own().map(|(name, _)| name)
     }
 
-    /// Everybody with the last sign of life; an open socket is one.
+    fn own(&self) -> impl Iterator<Item = (&UserId, &User)> {
+        self.users.iter().filter(|(_, user)| user.own_state() != PresenceState::Offline)
+    }
+
+    /// Everybody who is with this server.
+    pub(super) fn own_states(&self) -> impl Iterator<Item = (UserId, PresenceState)> {
+        self.own().map(|(name, user)| (name.clone(), user.own_state()))
+    }
+
+    /// Those whose state at this server is another one since this was asked last.
+    pub(super) fn take_untold(&mut self) -> Vec<(UserId, PresenceState)> {
+        let untold = std::mem::take(&mut self.untold);
+        let state =
+            |name: &UserId| self.users.get(name).map_or(PresenceState::Offline, User::own_state);
+        untold.into_iter().map(|name| (name.clone(), state(&name))).collect()
+    }
+
+    /// Another server says how a user stands there, until then.
+    pub(super) fn elsewhere(
+        &mut self,
+        user: &UserId,
+        server: u32,
+        state: PresenceState,
+        until: Instant,
+        now: Instant,
+    ) -> Option<Change> {
+        let place = Place::Elsewhere(server);
+        if state != PresenceState::Offline {
+            let foreground = state == PresenceState::Online;
+            return self.at(user, place, until, now, |device| device.foreground = foreground);
+        }
+        let known = self.users.get_mut(user)?;
+        let before = known.state();
+        let at = known.devices.iter().position(|device| device.id == place)?;
+        let gone = known.devices.swap_remove(at);
+        self.ends.remove(&(gone.until, user.clone(), place));
+        let (state, seen) = (known.state(), known.seen);
+        if known.devices.is_empty() {
+            self.users.remove(user);
+        }
+        (state != before).then(|| Change { user: user.clone(), state, seen })
+    }
+
+    /// Everybody who is with this server, with the last sign of life; an open socket is one.
     pub(super) fn signs(&self, now: Instant) -> impl Iterator<Item = (&UserId, Instant)> {
-        self.users.iter().map(move |(name, user)| {
+        self.own().map(move |(name, user)| {
             let open = user.devices.iter().any(|device| device.sockets > 0);
             (name, if open { now } else { user.seen })
         })
@@ -120,8 +185,20 @@ impl Users {
         now: Instant,
         change: impl FnOnce(&mut Device),
     ) -> Option<Change> {
-        let Self { users, ends } = self;
+        self.at(user, Place::Device(device), until, now, change)
+    }
+
+    fn at(
+        &mut self,
+        user: &UserId,
+        device: Place,
+        until: Instant,
+        now: Instant,
+        change: impl FnOnce(&mut Device),
+    ) -> Option<Change> {
+        let Self { users, ends, untold } = self;
         let before = users.get(user).map_or(PresenceState::Offline, User::state);
+        let own_before = users.get(user).map_or(PresenceState::Offline, User::own_state);
         let entry =
             users.entry(user.clone()).or_insert_with(|| User { devices: Vec::new(), seen: now });
         entry.seen = entry.seen.max(now);
@@ -136,6 +213,9 @@ impl Users {
             }
         }
         let (state, seen) = (entry.state(), entry.seen);
+        if entry.own_state() != own_before {
+            untold.insert(user.clone());
+        }
         (state != before).then(|| Change { user: user.clone(), state, seen })
     }
 
@@ -151,7 +231,11 @@ impl Users {
             let Some((_, name, device)) = self.ends.pop_first() else { break };
             let Some(user) = self.users.get_mut(&name) else { continue };
             let before = user.state();
+            let own_before = user.own_state();
             user.devices.retain(|other| other.id != device);
+            if user.own_state() != own_before {
+                self.untold.insert(name.clone());
+            }
             let (state, seen) = (user.state(), user.seen);
             if user.devices.is_empty() {
                 self.users.remove(&name);

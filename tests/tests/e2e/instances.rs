@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tidewire_bench::proxy::Proxy;
 use tidewire_services::Nginx;
 use tidewire_tests::agent::Agent;
@@ -212,4 +213,27 @@ async fn after_a_restore_what_was_lost_is_gone_everywhere_and_what_waited_is_sen
     assert!(log.iter().all(|event| event["content"]["text"] != "lost with the database"));
     stage.say(7..=9).await;
     stage.all.world.shown(&stage.room, &[&stage.ada, &stage.bob, &stage.cyd], 28).await;
+}
+
+#[tokio::test]
+async fn who_is_here_and_who_types_is_known_at_every_server() {
+    let Some(stage) = stage().await else { return };
+    for (agent, others) in
+        [(&stage.ada, ["bob", "cyd"]), (&stage.bob, ["ada", "cyd"]), (&stage.cyd, ["ada", "bob"])]
+    {
+        agent.in_mode("real_time").await;
+        for other in others {
+            agent.until(&format!("{other} is online"), |view| view.stands(other, "online")).await;
+        }
+    }
+    let types = json!({"cmd": "typing", "room": stage.room});
+    stage.ada.must(types).await;
+    for agent in [&stage.bob, &stage.cyd] {
+        agent.until("ada types", |view| view.typists(&stage.room) == ["ada"]).await;
+    }
+    stage.ada.send(&stage.room, "done").await;
+    stage.bob.until("ada has stopped", |view| view.typists(&stage.room).is_empty()).await;
+    let away = json!({"cmd": "set_app_state", "state": "background"});
+    stage.cyd.must(away).await;
+    stage.ada.until("cyd is away", |view| view.stands("cyd", "away")).await;
 }

@@ -9,6 +9,9 @@ use crate::clock;
 use crate::health::Database;
 use crate::store::StoreError;
 
+/// How far the clocks of a server and of its database may be apart, in ms: what NTP keeps is a hundredth of it.
+const CLOCK_MOST: i64 = 2_000;
+
 /// The oldest PostgreSQL that is tested against.
 const OLDEST: i32 = 150_000;
 
@@ -162,6 +165,14 @@ pub(super) async fn check(client: &Client, secret: &[u8]) -> Result<String, Open
              loses what was answered, and clients never hear of that"
         );
     }
+    let theirs = client
+        .query_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", &[])
+        .await
+        .map_err(other)?
+        .get(0);
+    if let Some(told) = clocks_differ(clock::now_ms(), theirs) {
+        tracing::warn!("{told}");
+    }
     // A write, because a full or a read-only database shows by nothing else.
     let row = client
         .query_one(
@@ -195,6 +206,20 @@ pub(super) async fn probe(db: &Db) -> Database {
     }
 }
 
+/// What is said where this machine's clock and the one of PostgreSQL differ by too much, in ms. Order does not
+/// depend on clocks, so that a server runs all the same.
+fn clocks_differ(ours: i64, theirs: i64) -> Option<String> {
+    let by = ours.saturating_sub(theirs);
+    let side = if by < 0 { "behind" } else { "ahead of" };
+    (by.abs() > CLOCK_MOST).then(|| {
+        format!(
+            "the clock of this machine is {} s {side} PostgreSQL's: messages show wrong times, and tokens and \
+             signed addresses end too late or too early; set both by NTP",
+            by.abs() / 1_000
+        )
+    })
+}
+
 /// Takes the name of an instance for as long as the connection lives: a server that is killed gives it
 /// back with it.
 pub(super) async fn take_name(client: &Client, name: &str) -> Result<(), OpenError> {
@@ -221,4 +246,17 @@ pub(super) async fn is_unused(client: &Client) -> Result<(), OpenError> {
 /// The epoch of a database that is only read.
 pub(super) async fn epoch_of(client: &Client) -> Result<String, OpenError> {
     Ok(client.query_one("SELECT epoch FROM meta", &[]).await.map_err(other)?.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_behind_or_ahead_is_told_with_what_to_do() {
+        assert_eq!(clocks_differ(1_000_000, 1_001_500), None);
+        let told = clocks_differ(1_000_000, 1_090_000).unwrap();
+        assert!(told.contains("90 s behind") && told.contains("NTP"), "{told}");
+        assert!(clocks_differ(1_090_000, 1_000_000).unwrap().contains("90 s ahead of"));
+    }
 }

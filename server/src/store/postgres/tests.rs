@@ -282,6 +282,17 @@ async fn what_is_wrong_at_the_start_is_said() {
     server.run_sql("frozen", "ALTER DATABASE frozen SET default_transaction_read_only = on");
     let error = opened(&server.url("frozen")).await;
     assert!(matches!(error, OpenError::ReadOnly), "{error:?}");
+    // What PostgreSQL says when its disk is full, at the first write.
+    server.create_as("full", &["-T", TEMPLATE]);
+    server.run_sql(
+        "full",
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;
+         CREATE TRIGGER full_disk BEFORE UPDATE ON meta EXECUTE FUNCTION full_disk()",
+    );
+    let error = opened(&server.url("full")).await;
+    assert!(matches!(error, OpenError::Full(_)), "{error:?}");
+    assert!(error.to_string().contains("make room"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
