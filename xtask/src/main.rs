@@ -65,7 +65,9 @@ fn main() -> ExitCode {
         },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
-        ["bench"] => wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server"),
+        ["bench"] => {
+            wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server")
+        }
         ["bench", rest @ ..] => replace_by(suites::bench(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),
     }
