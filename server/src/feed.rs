@@ -26,8 +26,16 @@ pub(crate) struct Feed {
     behind: bool,
     /// The first page goes out even if it is empty: the client learns that it has caught up.
     fresh: bool,
-    /// Pushed pages that are not confirmed: where they end, and how much they weigh.
-    unconfirmed: VecDeque<(Ords, usize)>,
+    /// Pushed pages that are not confirmed.
+    unconfirmed: VecDeque<Pushed>,
+}
+
+/// A page that is not confirmed.
+struct Pushed {
+    /// Where it ends, as a place and as the client knows it.
+    to: Ords,
+    cursor: Cursor,
+    weight: usize,
 }
 
 /// Why a feed ends.
@@ -70,13 +78,18 @@ impl Feed {
 
     /// How many events may be pushed before the next confirmation.
     fn credit(&self) -> usize {
-        let pushed: usize = self.unconfirmed.iter().map(|(_, weight)| weight).sum();
+        let pushed: usize = self.unconfirmed.iter().map(|page| page.weight).sum();
         limits::CREDIT_EVENTS.saturating_sub(pushed)
     }
 
     /// The client has committed everything up to `cursor`.
     pub(crate) fn confirm(&mut self, cursor: &Cursor) -> Result<(), WireError> {
-        let position = self.app.cursors.decode(&self.user, cursor)?.ords;
+        // Almost always it is that of a page which was pushed a moment ago: whose it is need not be checked.
+        let known = self.unconfirmed.iter().find(|page| page.cursor == *cursor);
+        let position = match known {
+            Some(page) => page.to.clone(),
+            None => self.app.cursors.decode(&self.user, cursor)?.ords,
+        };
         self.confirm_to(&position);
         Ok(())
     }
@@ -88,7 +101,7 @@ impl Feed {
 
     fn confirm_to(&mut self, position: &Ords) {
         let paused = self.credit() == 0;
-        while self.unconfirmed.front().is_some_and(|(to, _)| position.covers(to)) {
+        while self.unconfirmed.front().is_some_and(|page| position.covers(&page.to)) {
             self.unconfirmed.pop_front();
         }
         if paused && self.credit() > 0 {
@@ -192,7 +205,8 @@ impl Feed {
         let from = std::mem::replace(&mut self.cursor, next.clone());
         self.position = to;
         if weight > 0 {
-            self.unconfirmed.push_back((self.position.clone(), weight));
+            let (to, cursor) = (self.position.clone(), next.clone());
+            self.unconfirmed.push_back(Pushed { to, cursor, weight });
         }
         if self.credit() == 0 {
             self.inbox.set_feed(false);

@@ -5,6 +5,7 @@ mod ephemeral;
 mod live;
 mod peer;
 mod session;
+mod signals;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant as Deadline, sleep_until, timeout};
 
 use super::live::LiveRooms;
 use super::peer::{End, Inbound, Outbound, Peer};
+use super::signals::{Signal, Signals};
 use crate::admission::Rank;
 use crate::app::App;
 use crate::auth::{Keys, Mark, Verified};
@@ -103,11 +104,11 @@ pub(super) struct Session {
     online: Online,
     counted: Counted,
     verified: Verified,
-    revoked: watch::Receiver<Mark>,
+    pub(super) revoked: watch::Receiver<Mark>,
     expires: Deadline,
     silent_at: Deadline,
-    audience: watch::Receiver<Audience>,
-    stop: Stop,
+    pub(super) audience: watch::Receiver<Audience>,
+    pub(super) stop: Stop,
     /// The hub puts the user's events into the inbox while this lives.
     _attached: Attached,
 }
@@ -145,43 +146,70 @@ impl Session {
     }
 
     async fn serve(&mut self, hello: Hello) -> Result<std::convert::Infallible, End> {
-        self.hello(hello).await?;
+        // What is rare is boxed: a connection that says nothing keeps room for the waiting alone.
+        Box::pin(self.hello(hello)).await?;
+        let mut signals = Signals::new(self);
         loop {
             let work = self.feed.as_ref().is_some_and(Feed::is_behind)
                 || self.live.is_behind()
                 || !self.inbox.is_empty();
             let moments = self.watching.has_news();
             tokio::select! {
-                () = self.stop.requested() => return Err(goaway(&self.app)),
+                signal = signals.next() => Box::pin(self.obey(signal, &mut signals)).await?,
                 inbound = self.peer.receive() => {
-                    self.handle(inbound?).await?;
+                    Box::pin(self.handle(inbound?)).await?;
+                    signals.wake_by(self.next_deadline());
                 }
                 () = self.inbox.rung(), if !work => {}
                 () = sleep_until(self.watching.calm_until()), if !work && moments => {
-                    self.push_moments().await?;
+                    Box::pin(self.push_moments()).await?;
                 }
                 () = std::future::ready(()), if work => {
-                    self.push_feed().await?;
-                    self.push_live().await?;
-                }
-                Ok(()) = self.revoked.changed() => {
-                    let good = self.app.tokens.revoked().check(&self.verified);
-                    good.map_err(End::Error)?;
-                }
-                Ok(()) = self.audience.changed() => self.tell_audience().await?,
-                () = sleep_until(self.expires) => {
-                    if !self.is_put_off(|session| session.expires).await? {
-                        return Err(End::Error(Keys::expired()));
-                    }
-                }
-                () = sleep_until(self.silent_at) => {
-                    if !self.is_put_off(|session| session.silent_at).await? {
-                        let text = "nothing was heard for 2.5 heartbeats";
-                        return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
-                    }
+                    Box::pin(async {
+                        self.push_feed().await?;
+                        self.push_live().await
+                    })
+                    .await?;
                 }
             }
         }
+    }
+
+    /// The next moment at which something is to be looked at.
+    pub(super) fn next_deadline(&self) -> Deadline {
+        self.expires.min(self.silent_at)
+    }
+
+    async fn obey(&mut self, signal: Signal, signals: &mut Signals) -> Result<(), End> {
+        match signal {
+            Signal::Stop => return Err(goaway(&self.app)),
+            Signal::Changed => {
+                self.revoked.mark_unchanged();
+                let good = self.app.tokens.revoked().check(&self.verified);
+                good.map_err(End::Error)?;
+                // Unless a `welcome` told it meanwhile.
+                if self.audience.has_changed().unwrap_or(false) {
+                    self.tell_audience().await?;
+                }
+                signals.watch(self);
+            }
+            Signal::Time => {
+                if self.expires <= Deadline::now()
+                    && !self.is_put_off(|session| session.expires).await?
+                {
+                    return Err(End::Error(Keys::expired()));
+                }
+                if self.silent_at <= Deadline::now()
+                    && !self.is_put_off(|session| session.silent_at).await?
+                {
+                    let text = "nothing was heard for 2.5 heartbeats";
+                    return Err(End::Error(WireError::new(ErrorCode::BadFrame, text)));
+                }
+                signals.rang();
+                signals.wake_by(self.next_deadline());
+            }
+        }
+        Ok(())
     }
 
     /// Begins to push from `cursor`, or says why not.
