@@ -31,15 +31,14 @@ pub(super) async fn ours(listeners: usize, messages: usize) -> Result<f64, Error
         let token = crowd::token(&keys, &crowd::user(number)?)?;
         let cursor = bootstrap(process.addr, &token).await?;
         let mut socket = Light::open(process.addr).await?;
-        match socket.greet(&token, &cursor).await? {
+        match socket.greet(&token, Some(&cursor)).await? {
             Greeting::Welcome => sockets.push(socket),
             Greeting::Slot(_) => return Err("a server that lets all in refused".into()),
         }
     }
     let token = crowd::token(&keys, &crowd::user(0)?)?;
-    let cursor = bootstrap(process.addr, &token).await?;
     let mut speaker = Light::open(process.addr).await?;
-    speaker.greet(&token, &cursor).await?;
+    speaker.greet(&token, None).await?;
     let frame = move |number| say(room, number).and_then(|said| Ok(serde_json::to_string(&said)?));
     deliveries(speaker, sockets, messages, frame).await
 }
@@ -79,7 +78,7 @@ pub(super) fn op(number: usize) -> Result<Op, Error> {
 }
 
 async fn deliveries(
-    mut speaker: Light,
+    speaker: Light,
     sockets: Vec<Light>,
     messages: usize,
     frame: impl Fn(usize) -> Result<String, Error>,
@@ -87,7 +86,7 @@ async fn deliveries(
     let listeners = sockets.len();
     let delivered = Arc::new(AtomicUsize::new(0));
     let ready = Arc::new(Barrier::new(listeners + 1));
-    // The speaker hears himself as the first of them.
+    // The first of them hears for the speaker how many of his are still on their way.
     let may_say = Arc::new(Semaphore::new(ON_THEIR_WAY));
     let mut tasks = JoinSet::new();
     for (number, mut socket) in sockets.into_iter().enumerate() {
@@ -123,10 +122,11 @@ async fn deliveries(
         });
     }
     ready.wait().await;
+    let mut speaker = speaker.into_speaker();
     let begin = Instant::now();
     for number in 0..messages {
         may_say.acquire().await?.forget();
-        speaker.say_text(frame(number)?).await?;
+        speaker.say(frame(number)?).await?;
     }
     while let Some(heard) = tasks.join_next().await {
         heard??;

@@ -67,7 +67,7 @@ pub(super) async fn ours(connections: usize, admission: u32) -> Result<Crowd, Er
 async fn connected(process: &Process, (token, cursor): (String, Cursor)) -> Result<Member, Error> {
     loop {
         let mut socket = Light::open(process.addr).await?;
-        match socket.greet(&token, &cursor).await? {
+        match socket.greet(&token, Some(&cursor)).await? {
             Greeting::Welcome => return Ok(Member { token, cursor, socket }),
             Greeting::Slot(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tidewire_protocol::{
@@ -25,6 +26,17 @@ const HEARTBEAT_MS: u64 = 30_000;
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Light(WebSocketStream<TcpStream>);
+
+/// Who speaks, and listens to nobody.
+#[derive(Debug)]
+pub(super) struct Speaker(SplitSink<WebSocketStream<TcpStream>, Message>);
+
+impl Speaker {
+    /// Sends a text.
+    pub(super) async fn say(&mut self, text: String) -> Result<(), Error> {
+        Ok(self.0.send(Message::text(text)).await?)
+    }
+}
 
 /// What a server says to `hello`.
 #[derive(Debug)]
@@ -84,12 +96,16 @@ impl Light {
         Ok(Self(socket))
     }
 
-    /// Says who this is, with the feed pushed from its cursor on.
-    pub(super) async fn greet(&mut self, token: &str, cursor: &Cursor) -> Result<Greeting, Error> {
+    /// Says who this is, with the feed pushed from its cursor on; without one, only to speak.
+    pub(super) async fn greet(
+        &mut self,
+        token: &str,
+        cursor: Option<&Cursor>,
+    ) -> Result<Greeting, Error> {
         let hello = Hello {
             token: Some(token.to_owned()),
-            cursor: Some(cursor.clone()),
-            feed: true,
+            cursor: cursor.cloned(),
+            feed: cursor.is_some(),
             heartbeat_ms: HEARTBEAT_MS,
             ..Hello::default()
         };
@@ -113,12 +129,15 @@ impl Light {
 
     /// Sends a frame.
     pub(super) async fn say(&mut self, frame: &ClientFrame) -> Result<(), Error> {
-        self.say_text(serde_json::to_string(frame)?).await
+        Ok(self.0.send(Message::text(serde_json::to_string(frame)?)).await?)
     }
 
-    /// Sends a text.
-    pub(super) async fn say_text(&mut self, text: String) -> Result<(), Error> {
-        Ok(self.0.send(Message::text(text)).await?)
+    /// Only to speak from here on: what comes in is read by a task of its own, so that neither side ever waits
+    /// for the other.
+    pub(super) fn into_speaker(self) -> Speaker {
+        let (say, mut hear) = self.0.split();
+        tokio::spawn(async move { while let Some(Ok(_)) = hear.next().await {} });
+        Speaker(say)
     }
 
     /// Waits for what comes next. A page is not acknowledged yet.

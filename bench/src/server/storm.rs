@@ -126,7 +126,7 @@ async fn come_back(
 
 async fn again(member: &Member, addr: SocketAddr) -> Result<(Light, Greeting), Error> {
     let mut socket = Light::open(addr).await?;
-    let greeting = socket.greet(&member.token, &member.cursor).await?;
+    let greeting = socket.greet(&member.token, Some(&member.cursor)).await?;
     Ok((socket, greeting))
 }
 

@@ -2,8 +2,6 @@
 //!
 //! `script` of util-linux is what makes the terminal: it is on every Debian, and a crate for it
 //! would be used by this test alone. `vt100` is the eye.
-#![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
