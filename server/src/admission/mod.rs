@@ -58,7 +58,7 @@ impl Door {
         let (sender, answer) = oneshot::channel();
         {
             let Some(mut schedule) = self.lock() else { return Ok(()) };
-            let key = (user.clone(), device);
+            let key = schedule::key(user, device);
             let (entry, other) = schedule.enter(key, rank, sender, Instant::now());
             if let Some(Entry::Refused(other, after)) = other {
                 // Gone meanwhile: he has his place all the same.
@@ -81,9 +81,17 @@ impl Door {
     /// Lets those in whose turn it is, and says whose turn comes when.
     fn release(&self) -> Option<Instant> {
         let mut schedule = self.lock()?;
-        for waiter in schedule.release(Instant::now()) {
-            // Gone meanwhile: his place is lost.
-            let _ = waiter.send(Ok(()));
+        loop {
+            let released = schedule.release(Instant::now());
+            if released.is_empty() {
+                break;
+            }
+            for waiter in released {
+                // Gone meanwhile.
+                if waiter.send(Ok(())).is_err() {
+                    schedule.give_back();
+                }
+            }
         }
         schedule.next_release()
     }

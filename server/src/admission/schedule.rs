@@ -34,8 +34,17 @@ const GROW: f64 = 0.01;
 /// Below this share of the bound the event loop is at ease.
 const EASE: f64 = 0.5;
 
-/// Whom a place is for: one device of a user.
-pub(crate) type Key = (UserId, u32);
+/// Whom a place is for: one device of a user, see [`key`].
+pub(super) type Key = (UserId, u32);
+
+/// Places that one user can have promised at a time: more devices than anybody has. Whoever invents devices
+/// takes no more of the schedule than that.
+const PLACES: u32 = 16;
+
+/// Whom a place is for. Two devices of a user may come to be one: they have a place together then.
+pub(super) fn key(user: &UserId, device: u32) -> Key {
+    (user.clone(), device % PLACES)
+}
 
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,6 +225,11 @@ impl<T> Schedule<T> {
         released
     }
 
+    /// One who was let in is not there any more: another one is let in for him.
+    pub(super) fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst());
+    }
+
     /// Lets go of everybody who waits, and lets nobody in any more.
     pub(super) fn close(&mut self) {
         self.closed = true;
@@ -251,7 +265,40 @@ mod tests {
     use super::*;
 
     fn key(n: usize) -> Key {
-        (format!("u{n}").parse().unwrap(), 0)
+        super::key(&format!("u{n}").parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn whoever_invents_devices_takes_no_more_places_than_a_user_has() {
+        let now = Instant::now();
+        let mut door = Schedule::new(10.0, 1.0, now);
+        let mallory: UserId = "mallory".parse().unwrap();
+        let mut furthest = Duration::ZERO;
+        for device in 0..1_000 {
+            let key = super::key(&mallory, device);
+            if let (Entry::Refused((), after), _) = door.enter(key, Rank::Resume, (), now) {
+                furthest = furthest.max(after);
+            }
+        }
+        // Those who wait, and one place for each of the sixteen.
+        assert!(furthest <= Duration::from_millis(2_700), "{furthest:?}");
+        let (Entry::Refused((), after), _) = door.enter(key(1), Rank::Resume, (), now) else {
+            panic!("everybody else comes behind him, and not far behind")
+        };
+        assert!(after <= Duration::from_millis(2_800), "{after:?}");
+    }
+
+    #[test]
+    fn the_place_of_one_who_is_gone_is_for_the_next() {
+        let now = Instant::now();
+        let mut door = Schedule::new(10.0, 1.0, now);
+        let entries: Vec<_> = (0..3).map(|n| door.enter(key(n), Rank::Resume, n, now).0).collect();
+        assert_eq!(entries, [Entry::In(0), Entry::Waits, Entry::Waits]);
+        let then = now + Duration::from_millis(100);
+        assert_eq!(door.release(then), [1]);
+        assert!(door.release(then).is_empty());
+        door.give_back();
+        assert_eq!(door.release(then), [2], "at the same moment");
     }
 
     const MS: Duration = Duration::from_millis(1);
