@@ -43,7 +43,7 @@ pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
 pub use files::{Attachment, Download, DownloadProgress, LocalFile, Preview};
-pub use members::{Ban, BanPage, Member, MemberPage, RoomUpdate};
+pub use members::{Ban, BanPage, Member, MemberPage, MutePage, MutedUser, RoomUpdate};
 pub use message::{
     Changed, FailReason, Message, MessageState, OutgoingMessage, Quote, Quoted, Reach, Reactions,
     Replies,
@@ -54,7 +54,7 @@ pub use presence::{PeerPresence, Presence};
 pub use profiles::{Profile, ProfileUpdate};
 pub use receipts::{Receipt, ReceiptPage};
 pub use report::{CacheReport, DownloadReport, Logout, Repair, Sizes, TierReport};
-pub use room::{Role, RoomKind, RoomSettings, RoomSummary, Unread};
+pub use room::{Mute, Role, RoomKind, RoomSettings, RoomSummary, Unread};
 pub use room_list::{
     RoomFilter, RoomList, RoomListBatch, RoomListChange, RoomListQuery, RoomListRow,
     RoomListUpdate, RoomSort,

@@ -1,13 +1,14 @@
 //! Who is in a room, what they may do, and how a group looks: all of it with the server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidewire::UserId;
 
 use crate::cancel::{CancelToken, or_cancelled};
 use crate::client::Client;
 use crate::error::TidewireError;
-use crate::room::Role;
+use crate::room::{Mute, Role};
 use crate::runtime::{finish, run};
 
 /// A member of a room.
@@ -19,6 +20,8 @@ pub struct Member {
     pub role: Role,
     /// When the user was added: ms since 1970-01-01 UTC.
     pub joined_at_ms: i64,
+    /// If the user may only read.
+    pub mute: Option<Mute>,
 }
 
 /// A page of members.
@@ -48,6 +51,30 @@ pub struct Ban {
 pub struct BanPage {
     /// At most 100, by user id.
     pub bans: Vec<Ban>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<String>,
+}
+
+/// Somebody who may only read in a group.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct MutedUser {
+    /// Who may only read.
+    pub user: String,
+    /// Who did it.
+    pub by: String,
+    /// When: ms since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// Until when.
+    pub mute: Mute,
+    /// Why, if anything was said.
+    pub reason: Option<String>,
+}
+
+/// A page of those who may only read in a group.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct MutePage {
+    /// At most 100, by user id.
+    pub mutes: Vec<MutedUser>,
     /// Where the next page begins; none after the last one.
     pub next: Option<String>,
 }
@@ -156,6 +183,70 @@ impl Client {
         .await
     }
 
+    /// Lets a member only read, for so many ms (at most 366 days) or, without them, until `unmute_member`: what he
+    /// sends fails as `Muted`. Whatever was said last holds. The reason, 1 byte to 1 KiB, is for those who keep
+    /// order alone. Owners and moderators may, but no moderator mutes an owner or a moderator. Else as
+    /// `add_members`. To have no notifications of a room is `mute`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn mute_member(
+        &self,
+        room: String,
+        user: String,
+        for_ms: Option<u64>,
+        reason: Option<String>,
+    ) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        let time = for_ms.map(Duration::from_millis);
+        finish(async move { Ok(room.mute_member(user, time, reason).await.map(drop)?) }).await
+    }
+
+    /// Lets a member write again. Who may mute may. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn unmute_member(&self, room: String, user: String) -> Result<(), TidewireError> {
+        let (room, user) = (self.room(&room)?, UserId::new(user)?);
+        finish(async move { Ok(room.unmute_member(user).await.map(drop)?) }).await
+    }
+
+    /// A page of those who may only read in a room, by user id; `after` is the `next` of the page before it.
+    /// Owners and moderators may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for `members`.
+    pub async fn muted_members(
+        &self,
+        room: String,
+        after: Option<String>,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<MutePage, TidewireError> {
+        let room = self.room(&room)?;
+        let after = after.map(UserId::new).transpose()?;
+        run(async move {
+            let page = async { Ok(room.muted_members(after).await?.into()) };
+            or_cancelled(cancel.as_deref(), page).await
+        })
+        .await
+    }
+
+    /// Says how many ms a member waits from one message in the room to the next, 6 hours at most; none ends slow
+    /// mode. What is sent earlier waits in the outbox of that room, in order, and does not fail; edits, deletions
+    /// and reactions do not count. Owners and moderators may, and do not wait. Else as `add_members`.
+    ///
+    /// # Errors
+    /// As for `add_members`.
+    pub async fn set_slow_mode(
+        &self,
+        room: String,
+        interval_ms: Option<u64>,
+    ) -> Result<(), TidewireError> {
+        let room = self.room(&room)?;
+        let interval = interval_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
+        finish(async move { Ok(room.set_slow_mode(interval).await.map(drop)?) }).await
+    }
+
     /// Leaves a room. Else as `add_members`.
     ///
     /// # Errors
@@ -205,12 +296,27 @@ impl From<tidewire::BanPage> for BanPage {
     }
 }
 
+impl From<tidewire::MutePage> for MutePage {
+    fn from(page: tidewire::MutePage) -> Self {
+        let muted = |tidewire::MutedUser { user, by, at, mute, reason }| MutedUser {
+            user: user.to_string(),
+            by: by.to_string(),
+            at_ms: at,
+            mute: mute.into(),
+            reason,
+        };
+        let next = page.next.map(|next| next.to_string());
+        Self { mutes: page.mutes.into_iter().map(muted).collect(), next }
+    }
+}
+
 impl From<tidewire::Member> for Member {
     fn from(member: tidewire::Member) -> Self {
         Self {
             user: member.user.to_string(),
             role: member.role.into(),
             joined_at_ms: member.joined_at,
+            mute: member.mute.map(Mute::from),
         }
     }
 }

@@ -151,6 +151,14 @@ pub enum FailReason {
         /// What went wrong, for people.
         text: String,
     },
+    /// The user may only read in the room.
+    Muted {
+        /// Until when, in ms since 1970-01-01 UTC by the server's clock; none where only somebody who keeps order
+        /// ends it.
+        until_ms: Option<i64>,
+        /// The same, for people.
+        text: String,
+    },
     /// It was first sent longer ago than the server remembers ids, so that sending it again could
     /// make a second one.
     Unknown {
@@ -314,6 +322,9 @@ impl From<tidewire::FailReason> for FailReason {
     fn from(reason: tidewire::FailReason) -> Self {
         let text = reason.to_string();
         match reason {
+            tidewire::FailReason::Refused(error) if error.code == tidewire::ErrorCode::Muted => {
+                Self::Muted { until_ms: error.detail.and_then(|detail| detail.until), text }
+            }
             tidewire::FailReason::Refused(error) => {
                 Self::Refused { code: error.code.as_str().into(), text }
             }

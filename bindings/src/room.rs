@@ -16,11 +16,19 @@ pub enum RoomKind {
 pub enum Role {
     /// May do everything in a group: what a moderator may, to anybody, give roles, and change how it looks.
     Owner,
-    /// Keeps order in a group: adds members, sends away and bans those who are neither owner nor moderator,
-    /// and deletes anybody's messages.
+    /// Keeps order in a group: adds members, mutes, sends away and bans those who are neither owner nor
+    /// moderator, deletes anybody's messages, and says how often members may write.
     Moderator,
     /// May read and write, and leave. Roles that this version does not know may at least that.
     Member,
+}
+
+/// That somebody may only read in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Mute {
+    /// Until when, in ms since 1970-01-01 UTC by the server's clock: then it is over without a word. None where only
+    /// somebody who keeps order ends it.
+    pub until_ms: Option<i64>,
 }
 
 /// A room of the list.
@@ -42,6 +50,10 @@ pub struct RoomSummary {
     pub members: u32,
     /// What the user may do in it.
     pub role: Role,
+    /// If the user may only read.
+    pub mute: Option<Mute>,
+    /// How long a member waits from one message to the next, in ms, unless the role keeps order; 0 for no time.
+    pub slow_mode_ms: u32,
     /// Whether the user still is a member.
     pub joined: bool,
     /// The newest event known.
@@ -98,6 +110,8 @@ impl From<&tidewire::RoomSummary> for RoomSummary {
             created_at_ms: state.created_at,
             members: state.members,
             role: state.role.into(),
+            mute: state.mute.map(Mute::from),
+            slow_mode_ms: state.slow_mode_ms,
             joined: state.joined,
             head_seq: state.head_seq.get(),
             last_event: last.map(|event| (&event).into()),
@@ -106,6 +120,12 @@ impl From<&tidewire::RoomSummary> for RoomSummary {
             draft: summary.draft.clone(),
             pending: u32::try_from(summary.pending).unwrap_or(u32::MAX),
         }
+    }
+}
+
+impl From<tidewire::Mute> for Mute {
+    fn from(mute: tidewire::Mute) -> Self {
+        Self { until_ms: mute.until }
     }
 }
 

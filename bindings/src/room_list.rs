@@ -8,7 +8,7 @@ use crate::error::TidewireError;
 use crate::held::Held;
 use crate::message::Message;
 use crate::profiles::Profile;
-use crate::room::{Role, RoomKind, RoomSettings, Unread};
+use crate::room::{Mute, Role, RoomKind, RoomSettings, Unread};
 use crate::runtime::run;
 use crate::subscription::{Reader, Source};
 
@@ -76,6 +76,10 @@ pub struct RoomListRow {
     pub members: u32,
     /// What the user may do in it.
     pub role: Role,
+    /// If the user may only read.
+    pub mute: Option<Mute>,
+    /// How long a member waits from one message to the next, in ms, unless the role keeps order; 0 for no time.
+    pub slow_mode_ms: u32,
     /// What the user has set, whether or not the server knows of it yet.
     pub settings: RoomSettings,
     /// What the user has not read.
@@ -283,6 +287,8 @@ impl From<&tidewire::RoomListRow> for RoomListRow {
             profile: row.profile.clone().map(Profile::from),
             members: row.members,
             role: row.role.into(),
+            mute: row.mute.map(Mute::from),
+            slow_mode_ms: row.slow_mode_ms,
             settings: row.settings.into(),
             unread: row.unread.into(),
             last_message: row.last_message.as_deref().map(Message::from),

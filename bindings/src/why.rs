@@ -481,7 +481,7 @@ impl From<tidewire::Way> for Way {
         match way {
             tidewire::Way::Requests => Self::Requests,
             tidewire::Way::Sockets => Self::Sockets,
-            tidewire::Way::Sends | tidewire::Way::Uploads => Self::Sends,
+            tidewire::Way::Sends | tidewire::Way::Uploads | tidewire::Way::SlowMode => Self::Sends,
             tidewire::Way::History => Self::History,
         }
     }

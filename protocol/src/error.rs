@@ -40,6 +40,10 @@ pub struct ErrorDetail {
     /// Of `upload_incomplete`: the parts that the store lacks, at most 100 of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_parts: Vec<u32>,
+    /// Of `muted`: until when, in ms since 1970-01-01 UTC by the server's clock. Absent where only somebody who
+    /// keeps order ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 impl WireError {
@@ -126,6 +130,8 @@ codes! {
     UrlExpired = "url_expired", 403;
     /// The user is in the room and may not do this.
     Forbidden = "forbidden", 403;
+    /// Somebody who keeps order has taken the user's word in the room: see [`ErrorDetail::until`].
+    Muted = "muted", 403;
     /// A user who was to be added is banned from the room: nobody was added.
     Banned = "banned", 403;
     /// There is no such call.
@@ -156,6 +162,9 @@ codes! {
     ChecksumMismatch = "checksum_mismatch", 422;
     /// Too many requests: try again in `retry_after_ms`.
     RateLimited = "rate_limited", 429;
+    /// The room is in slow mode, and the user's last message is too young: try again in `retry_after_ms`. It
+    /// concerns this room alone.
+    SlowMode = "slow_mode", 429;
     /// The server failed; it is on record there.
     Internal = "internal", 500;
     /// The server is overloaded, starting or stopping: try again in `retry_after_ms`.

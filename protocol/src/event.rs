@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    Attachment, DeleteContent, EditContent, EventId, Fold, ReactionContent, Role, RoomId, RoomKind,
-    Seq, UserId,
+    Attachment, DeleteContent, EditContent, EventId, Fold, Mute, MuteChange, ReactionContent, Role,
+    RoomId, RoomKind, Seq, SlowMode, UserId,
 };
 
 /// One event of a room's log, as every reader gets it.
@@ -53,6 +53,9 @@ impl Event {
             EventKind::MemberRole => typed(&self.content, Body::MemberRole),
             EventKind::MemberBanned => typed(&self.content, Body::MemberBanned),
             EventKind::MemberUnbanned => typed(&self.content, Body::MemberUnbanned),
+            EventKind::MemberMuted => typed(&self.content, Body::MemberMuted),
+            EventKind::MemberUnmuted => typed(&self.content, Body::MemberUnmuted),
+            EventKind::RoomSlowMode => typed(&self.content, Body::RoomSlowMode),
             EventKind::Other(_) => Body::Opaque,
         }
     }
@@ -83,6 +86,12 @@ pub enum Body {
     MemberBanned(MemberChange),
     /// Somebody may be added again.
     MemberUnbanned(MemberChange),
+    /// Somebody may only read from here on.
+    MemberMuted(MuteChange),
+    /// Somebody may write again.
+    MemberUnmuted(MemberChange),
+    /// How often a member may write is another.
+    RoomSlowMode(SlowMode),
     /// A kind or a shape that this version does not know.
     Opaque,
 }
@@ -113,6 +122,12 @@ pub enum EventKind {
     MemberBanned,
     /// `member.unbanned`: [`MemberChange`]. Only the server writes it.
     MemberUnbanned,
+    /// `member.muted`: [`MuteChange`]. Only the server writes it.
+    MemberMuted,
+    /// `member.unmuted`: [`MemberChange`]. Only the server writes it.
+    MemberUnmuted,
+    /// `room.slow_mode`: [`SlowMode`]. Only the server writes it.
+    RoomSlowMode,
     /// Any other kind, carried opaque.
     Other(Arc<str>),
 }
@@ -132,6 +147,9 @@ impl EventKind {
             EventKind::MemberRole => "member.role",
             EventKind::MemberBanned => "member.banned",
             EventKind::MemberUnbanned => "member.unbanned",
+            EventKind::MemberMuted => "member.muted",
+            EventKind::MemberUnmuted => "member.unmuted",
+            EventKind::RoomSlowMode => "room.slow_mode",
             EventKind::Other(name) => name,
         }
     }
@@ -157,6 +175,9 @@ impl From<&str> for EventKind {
             "member.role" => EventKind::MemberRole,
             "member.banned" => EventKind::MemberBanned,
             "member.unbanned" => EventKind::MemberUnbanned,
+            "member.muted" => EventKind::MemberMuted,
+            "member.unmuted" => EventKind::MemberUnmuted,
+            "room.slow_mode" => EventKind::RoomSlowMode,
             other => EventKind::Other(other.into()),
         }
     }
@@ -283,8 +304,8 @@ pub struct RoomCreated {
     pub members: Vec<UserId>,
 }
 
-/// The content of `member.joined`, `member.left`, `member.banned` and `member.unbanned`. Who did it is the
-/// event's sender.
+/// The content of `member.joined`, `member.left`, `member.banned`, `member.unbanned` and `member.unmuted`. Who did
+/// it is the event's sender.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemberChange {
     /// Whom it concerns.
@@ -321,6 +342,9 @@ pub struct Member {
     pub role: Role,
     /// When the user was added, in ms since 1970-01-01 UTC.
     pub joined_at: i64,
+    /// If the user may only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute: Option<Mute>,
 }
 
 /// What a user shows of himself.

@@ -52,7 +52,10 @@ pub use event::{
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
 pub use ids::{EventId, InvalidId, RoomId, Seq, UploadId, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
-pub use moderation::{Ban, BanPage, BanRequest, InvalidReason};
+pub use moderation::{
+    Ban, BanPage, BanRequest, InvalidMute, InvalidReason, InvalidSlowMode, Mute, MuteChange,
+    MutePage, MuteRequest, MutedUser, SlowMode,
+};
 pub use mutation::{
     Change, DeleteContent, EditContent, Fold, ReactionContent, Reactions, Thread, deleted, edited,
     rewritten,

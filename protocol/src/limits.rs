@@ -65,8 +65,15 @@ pub const KIND_BYTES: usize = 64;
 /// Longest room or profile name, in bytes of UTF-8.
 pub const NAME_BYTES: usize = 256;
 
-/// Longest reason that somebody gives for a ban, in bytes of UTF-8 (1 KiB: a paragraph).
+/// Longest reason that somebody gives for a ban or a mute, in bytes of UTF-8 (1 KiB: a paragraph).
 pub const REASON_BYTES: usize = 1024;
+
+/// Longest time of a mute that ends by itself, in ms (366 days: a longer one is for good).
+pub const MUTE_MS: u64 = 366 * 24 * 3_600 * 1_000;
+
+/// Longest time from one message of a member to the next in slow mode, in ms (6 h: what waits longer is better
+/// muted).
+pub const SLOW_MODE_MS: u32 = 6 * 3_600 * 1_000;
 
 /// Longest avatar URL, in bytes.
 pub const URL_BYTES: usize = 1024;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, Receipt, RoomId, Seq, UserId};
+use crate::{Event, Mute, Receipt, RoomId, Seq, UserId};
 
 /// What a room is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,8 +23,8 @@ pub enum RoomKind {
 pub enum Role {
     /// May do everything in a group: what a moderator may, to anybody, give roles, and change how it looks.
     Owner,
-    /// Keeps order in a group: adds members, sends away and bans those who are neither owner nor
-    /// moderator, and deletes anybody's messages.
+    /// Keeps order in a group: adds members, mutes, sends away and bans those who are neither owner nor
+    /// moderator, deletes anybody's messages, and says how often members may write.
     Moderator,
     /// May read and write, and leave.
     Member,
@@ -39,7 +39,7 @@ impl Role {
         matches!(self, Role::Owner | Role::Moderator)
     }
 
-    /// Whether it may send away whoever has that role, and keep him out.
+    /// Whether it may mute and send away whoever has that role, and keep him out.
     pub fn may_send_away(self, other: Role) -> bool {
         self == Role::Owner || (self.moderates() && !other.moderates())
     }
@@ -69,6 +69,12 @@ pub struct RoomState<E = Event> {
     pub members: u32,
     /// What the reader may do in it.
     pub role: Role,
+    /// If the reader may only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute: Option<Mute>,
+    /// How long a member waits from one message to the next, in ms, unless the role keeps order; 0 for no time.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub slow_mode_ms: u32,
     /// Whether the reader still is a member. After leaving, the room keeps its last state.
     pub joined: bool,
     /// What the reader has set for this room, on whatever device.
@@ -157,6 +163,10 @@ pub struct SettingsUpdate {
     /// whatever there is. In an answer the version that there is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+}
+
+fn is_off(interval_ms: &u32) -> bool {
+    *interval_ms == 0
 }
 
 fn is_first(version: &u64) -> bool {

@@ -110,6 +110,9 @@ fn every_kind_of_event_has_a_golden_file() {
         EventKind::MemberRole,
         EventKind::MemberBanned,
         EventKind::MemberUnbanned,
+        EventKind::MemberMuted,
+        EventKind::MemberUnmuted,
+        EventKind::RoomSlowMode,
     ];
     assert_eq!(seen, known.map(|kind| kind.to_string()).into());
 }

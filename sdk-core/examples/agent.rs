@@ -417,6 +417,20 @@ impl Agent {
             }
             Command::Unban { room, user } => room_json(client.room(room).unban(user).await?),
             Command::Bans { room, after } => json!(client.room(room).bans(after).await?),
+            Command::MuteMember { room, user, for_ms, reason } => {
+                let time = for_ms.map(Duration::from_millis);
+                room_json(client.room(room).mute_member(user, time, reason).await?)
+            }
+            Command::UnmuteMember { room, user } => {
+                room_json(client.room(room).unmute_member(user).await?)
+            }
+            Command::MutedMembers { room, after } => {
+                json!(client.room(room).muted_members(after).await?)
+            }
+            Command::SetSlowMode { room, interval_ms } => {
+                let interval = interval_ms.map(Duration::from_millis);
+                room_json(client.room(room).set_slow_mode(interval).await?)
+            }
             Command::Leave { room } => room_json(client.room(room).leave().await?),
             Command::Search { text, room, sender, limit, after, everywhere } => {
                 let after = after.map(|after| after.parse()).transpose()?;

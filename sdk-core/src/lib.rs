@@ -86,6 +86,7 @@ pub use trace::Recording;
 pub use tidewire_protocol::{
     AppState, Attachment, Ban, BanPage, Body, Checksum, Content, ErrorCode, Event, EventId,
     EventKind, FileKey, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent,
-    Mode, Policy, Preview, Profile, ProfileUpdate, Reactions, Receipt, ReceiptPage, Role, RoomId,
-    RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase, UploadId, UserId, WireError,
+    Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate, Reactions, Receipt,
+    ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase,
+    UploadId, UserId, WireError,
 };

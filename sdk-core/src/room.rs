@@ -1,13 +1,16 @@
 //! A room, as a handle.
 
+use std::time::Duration;
+
 use tidewire_protocol::{
     BanPage, Content, DeleteContent, EditContent, EventId, EventKind, InvalidOp, Member,
-    MessageContent, Op, ReactionContent, ReceiptPage, Role, RoomId, RoomSettings, RoomState,
-    RoomUpdate, Seq, UserId,
+    MessageContent, MutePage, Op, ReactionContent, ReceiptPage, Role, RoomId, RoomSettings,
+    RoomState, RoomUpdate, Seq, UserId,
 };
 use uuid::Uuid;
 
 use crate::client::Client;
+use crate::config::millis;
 use crate::engine::listing;
 use crate::engine::{
     Command, OutgoingFile, Reply, SendOptions, SettingsChange, Subject, TimelineStart, Why,
@@ -503,6 +506,58 @@ impl Room {
             Reply::Bans(page) => Ok(page),
             other => Err(self.client.asker().unexpected(&other)),
         }
+    }
+
+    /// Lets a member only read, for a time or, without one, until [`Room::unmute_member`]: what he sends fails with
+    /// [`ErrorCode::Muted`](crate::ErrorCode::Muted), and his [`RoomState::mute`] says until when. Whatever was said
+    /// last holds. The reason, 1 byte to 1 KiB, is for those who keep order alone. A time has at most 366 days.
+    /// Owners and moderators of groups may, but no moderator mutes an owner or a moderator. Waits for the network.
+    ///
+    /// To have no notifications of a room is [`Room::mute`].
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn mute_member(
+        &self,
+        user: UserId,
+        time: Option<Duration>,
+        reason: Option<String>,
+    ) -> Result<RoomState, Error> {
+        let for_ms = time.map(millis);
+        self.client.asker().room(Command::MuteMember { room: self.id, user, for_ms, reason }).await
+    }
+
+    /// Lets a member write again, also before the time of the mute is over. Who may mute may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn unmute_member(&self, user: UserId) -> Result<RoomState, Error> {
+        self.client.asker().room(Command::UnmuteMember(self.id, user)).await
+    }
+
+    /// A page of at most 100 of those who may only read, by user id, and where the next one begins. Owners and
+    /// moderators may. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::members`].
+    pub async fn muted_members(&self, after: Option<UserId>) -> Result<MutePage, Error> {
+        match self.client.asker().ask(Command::MutedMembers(self.id, after)).await? {
+            Reply::Mutes(page) => Ok(page),
+            other => Err(self.client.asker().unexpected(&other)),
+        }
+    }
+
+    /// Says how long a member waits from one message in the room to the next, 6 hours at most; `None` ends slow
+    /// mode. What is sent earlier waits in the outbox of that room, in order, and does not fail; edits, deletions
+    /// and reactions do not count. Owners and moderators of groups may, and do not wait. Waits for the network.
+    ///
+    /// # Errors
+    /// As for [`Room::add_members`].
+    pub async fn set_slow_mode(&self, interval: Option<Duration>) -> Result<RoomState, Error> {
+        // Whatever is too long for the number is so for the server.
+        let interval_ms = interval
+            .map_or(0, |interval| u32::try_from(millis(interval)).unwrap_or(u32::MAX).max(1));
+        self.client.asker().room(Command::SetSlowMode { room: self.id, interval_ms }).await
     }
 
     /// Leaves the room. Waits for the network.

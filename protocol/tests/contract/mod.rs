@@ -143,6 +143,8 @@ fn the_table_of_limits_is_complete_and_right() {
         KIND_BYTES,
         NAME_BYTES,
         REASON_BYTES,
+        MUTE_MS,
+        SLOW_MODE_MS,
         URL_BYTES,
         OPS_PER_REQUEST,
         FRAME_BYTES,

@@ -212,6 +212,24 @@ pub(crate) enum Command {
         room: RoomId,
         after: Option<UserId>,
     },
+    MuteMember {
+        room: RoomId,
+        user: UserId,
+        for_ms: Option<u64>,
+        reason: Option<String>,
+    },
+    UnmuteMember {
+        room: RoomId,
+        user: UserId,
+    },
+    MutedMembers {
+        room: RoomId,
+        after: Option<UserId>,
+    },
+    SetSlowMode {
+        room: RoomId,
+        interval_ms: Option<u64>,
+    },
     Leave {
         room: RoomId,
     },

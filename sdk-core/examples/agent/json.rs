@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use tidewire::{
-    BudgetReport, CacheReport, Change, DownloadError, Error, FileError, Message, MessageState,
-    OutgoingFile, Presence, Problem, Repair, RoomCoverage, RoomListChange, RoomListRow,
-    RoomListUpdate, RoomState, RoomSummary, Row, SearchHit, SearchPage, Spent, Tier, TierReport,
-    Unread, UserId,
+    BudgetReport, CacheReport, Change, DownloadError, Error, FailReason, FileError, Message,
+    MessageState, OutgoingFile, Presence, Problem, Repair, RoomCoverage, RoomListChange,
+    RoomListRow, RoomListUpdate, RoomState, RoomSummary, Row, SearchHit, SearchPage, Spent, Tier,
+    TierReport, Unread, UserId,
 };
 
 pub(crate) fn presence_json(user: &UserId, presence: Presence) -> Value {
@@ -100,6 +100,10 @@ pub(crate) fn message_json(message: &Message) -> Value {
         MessageState::Failed(reason) => {
             json["state"] = "failed".into();
             json["reason"] = reason.to_string().into();
+            if let FailReason::Refused(error) = reason {
+                json["code"] = error.code.as_str().into();
+                json["until"] = error.detail.as_ref().and_then(|detail| detail.until).into();
+            }
         }
         MessageState::Sent => json["state"] = "sent".into(),
         MessageState::Delivered => json["state"] = "delivered".into(),
@@ -214,6 +218,8 @@ fn list_row_json(row: &RoomListRow) -> Value {
         "profile": row.profile,
         "members": row.members,
         "role": row.role,
+        "mute": row.mute,
+        "slow_mode_ms": row.slow_mode_ms,
         "settings": row.settings,
         "unread": unread_json(row.unread),
         "last_message": row.last_message.as_ref().map(|message| message_json(message)),

@@ -129,6 +129,23 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/bans{}", after.unwrap_or_default());
                 call.make(Method::GET, &path, none).await.map(R::Bans)
             }
+            Request::Mute(room, user, mute) => {
+                let path = format!("/v1/rooms/{room}/mutes/{}", escape(user.as_str()));
+                call.make(Method::PUT, &path, Some(mute)).await.map(R::Room)
+            }
+            Request::Unmute(room, user) => {
+                let path = format!("/v1/rooms/{room}/mutes/{}", escape(user.as_str()));
+                call.make(Method::DELETE, &path, none).await.map(R::Room)
+            }
+            Request::Mutes(room, after) => {
+                let after = after.as_ref().map(|user| format!("?after={}", escape(user.as_str())));
+                let path = format!("/v1/rooms/{room}/mutes{}", after.unwrap_or_default());
+                call.make(Method::GET, &path, none).await.map(R::Mutes)
+            }
+            Request::SetSlowMode(room, slow_mode) => {
+                let path = format!("/v1/rooms/{room}/slow_mode");
+                call.make(Method::PUT, &path, Some(slow_mode)).await.map(R::Room)
+            }
             Request::UpdateRoom(room, update) => call
                 .make(Method::PUT, &format!("/v1/rooms/{room}"), Some(update))
                 .await

@@ -1,6 +1,6 @@
 //! Commands of the app, and those of them that are a call to the server.
 
-use tidewire_protocol::{BanRequest, NewMembers, RoleUpdate, RoomState};
+use tidewire_protocol::{BanRequest, MuteRequest, NewMembers, RoleUpdate, RoomState, SlowMode};
 
 use super::command::{Command, GapSide, Reply, RoomSummary};
 use super::disk::commit::After;
@@ -70,6 +70,16 @@ impl Engine {
             }
             Command::Unban(room, user) => self.call(id, Request::Unban(room, user), false),
             Command::Bans(room, after) => self.call(id, Request::Bans(room, after), false),
+            Command::MuteMember { room, user, for_ms, reason } => {
+                self.call(id, Request::Mute(room, user, MuteRequest { for_ms, reason }), false);
+            }
+            Command::UnmuteMember(room, user) => self.call(id, Request::Unmute(room, user), false),
+            Command::MutedMembers(room, after) => {
+                self.call(id, Request::Mutes(room, after), false);
+            }
+            Command::SetSlowMode { room, interval_ms } => {
+                self.call(id, Request::SetSlowMode(room, SlowMode { interval_ms }), false);
+            }
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));
@@ -199,6 +209,7 @@ impl Engine {
             }
             Ok(Response::Members(page)) => Ok(Reply::Members(page.members, page.next)),
             Ok(Response::Bans(page)) => Ok(Reply::Bans(page)),
+            Ok(Response::Mutes(page)) => Ok(Reply::Mutes(page)),
             Ok(Response::Receipts(page)) => Ok(Reply::Receipts(Box::new(page))),
             Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    AppState, BanPage, EventId, FileKey, Member, Mode, NewRoom, Profile, ProfileUpdate,
+    AppState, BanPage, EventId, FileKey, Member, Mode, MutePage, NewRoom, Profile, ProfileUpdate,
     ReceiptPage, Role, RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
@@ -163,6 +163,28 @@ pub enum Command {
     /// A page of those who are kept out of a room.
     #[serde(rename = "list_bans")]
     Bans(RoomId, Option<UserId>),
+    /// Let a member only read.
+    MuteMember {
+        /// The room.
+        room: RoomId,
+        /// Who may only read.
+        user: UserId,
+        /// For how long, in ms; without it until somebody ends it.
+        for_ms: Option<u64>,
+        /// Why, for those who keep order.
+        reason: Option<String>,
+    },
+    /// Let somebody write again.
+    UnmuteMember(RoomId, UserId),
+    /// A page of those who may only read in a room.
+    MutedMembers(RoomId, Option<UserId>),
+    /// Say how often members of a room may write.
+    SetSlowMode {
+        /// The room.
+        room: RoomId,
+        /// From one message of a member to the next, in ms; 0 for no time.
+        interval_ms: u32,
+    },
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -225,6 +247,8 @@ pub enum Reply {
     Members(Vec<Member>, Option<UserId>),
     /// Who is kept out.
     Bans(BanPage),
+    /// Who may only read.
+    Mutes(MutePage),
     /// How far the others are.
     Receipts(Box<ReceiptPage>),
     /// Profiles, in the order asked.

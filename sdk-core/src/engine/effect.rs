@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     BanPage, BanRequest, Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey,
-    History, HistoryQuery, MemberPage, NewMembers, NewRoom, OpsRequest, Profile, ProfileUpdate,
-    Profiles, ProfilesRequest, ReceiptPage, RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate,
-    SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SyncRequest, SyncResponse, Upload,
-    UploadId, UploadRequest, UserId, WireError,
+    History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest,
+    Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, RoleUpdate, RoomId, RoomPage,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SlowMode,
+    SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
 };
 
 use super::command::Reply;
@@ -130,6 +130,14 @@ pub enum Request {
     Unban(RoomId, UserId),
     /// `GET /v1/rooms/{room}/bans?after=`
     Bans(RoomId, Option<UserId>),
+    /// `PUT /v1/rooms/{room}/mutes/{user}`
+    Mute(RoomId, UserId, MuteRequest),
+    /// `DELETE /v1/rooms/{room}/mutes/{user}`
+    Unmute(RoomId, UserId),
+    /// `GET /v1/rooms/{room}/mutes?after=`
+    Mutes(RoomId, Option<UserId>),
+    /// `PUT /v1/rooms/{room}/slow_mode`
+    SetSlowMode(RoomId, SlowMode),
     /// `PUT /v1/rooms/{room}`
     UpdateRoom(RoomId, RoomUpdate),
     /// `PUT /v1/rooms/{room}/settings`
@@ -168,7 +176,7 @@ pub enum Response {
     Rooms(RoomPage),
     /// To [`Request::Room`], [`Request::CreateRoom`], [`Request::AddMembers`],
     /// [`Request::RemoveMember`], [`Request::SetRole`], [`Request::Ban`], [`Request::Unban`],
-    /// [`Request::UpdateRoom`].
+    /// [`Request::Mute`], [`Request::Unmute`], [`Request::SetSlowMode`], [`Request::UpdateRoom`].
     Room(RoomState),
     /// To [`Request::SetSettings`].
     Settings(SettingsUpdate),
@@ -176,6 +184,8 @@ pub enum Response {
     Members(MemberPage),
     /// To [`Request::Bans`].
     Bans(BanPage),
+    /// To [`Request::Mutes`].
+    Mutes(MutePage),
     /// To [`Request::Receipts`].
     Receipts(ReceiptPage),
     /// To [`Request::History`], [`Request::Message`].

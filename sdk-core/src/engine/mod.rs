@@ -507,6 +507,7 @@ impl Engine {
                 | Timer::StreamRetry
                 | Timer::HttpRetry
                 | Timer::OpsRetry
+                | Timer::SlowMode
                 | Timer::Expiry
                 | Timer::UploadRetry
                 | Timer::Progress

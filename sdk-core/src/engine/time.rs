@@ -23,6 +23,8 @@ pub enum Timer {
     HttpRetry,
     /// Operations may go out again: the server gave them a slot.
     OpsRetry,
+    /// A room in slow mode takes the user's next message.
+    SlowMode,
     /// The time of an operation is over that was to be sent within one.
     Expiry,
     /// Uploads may go on: the server gave them a slot, or they failed.

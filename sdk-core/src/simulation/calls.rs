@@ -2,8 +2,8 @@
 
 use tidewire_protocol::{
     ErrorCode, Member, MemberPage, Op, OpOutcome, OpResult, Profile, ProfileUpdate, Profiles,
-    ReceiptUpdate, RoomId, RoomOps, RoomPage, Sent, SyncRequest, SyncResponse, UserId, WireError,
-    limits,
+    ReceiptUpdate, Role, RoomId, RoomOps, RoomPage, Sent, SyncRequest, SyncResponse, UserId,
+    WireError, limits,
 };
 
 use super::server::{ModelServer, not_a_member};
@@ -70,10 +70,7 @@ impl ModelServer {
                     Err(error) => {
                         refuse(WireError::new(ErrorCode::InvalidContent, error.to_string()))
                     }
-                    Ok(()) => match self.rooms[&room]
-                        .judge(user, role, &op)
-                        .and_then(|()| self.judge_files(user, &op))
-                    {
+                    Ok(()) => match self.judge(user, role, room, &op) {
                         Err(error) => refuse(error),
                         Ok(()) => {
                             let event = self.write(room, user, op);
@@ -88,6 +85,17 @@ impl ModelServer {
         }
         let repeats = matches!(results[0].outcome, OpOutcome::Accepted { .. });
         if joined || repeats { Ok(results) } else { Err(not_a_member()) }
+    }
+
+    /// Whether a member may have a new operation written.
+    fn judge(&mut self, user: &UserId, role: Role, room: RoomId, op: &Op) -> Result<(), WireError> {
+        let clock = self.clock;
+        let log = &self.rooms[&room];
+        log.judge_mute(user, op, clock)?;
+        log.judge(user, role, op)?;
+        self.judge_files(user, op)?;
+        let log = self.rooms.get_mut(&room).ok_or_else(not_a_member)?;
+        log.judge_pace(user, role, op, clock)
     }
 
     pub(super) fn put_receipts(
@@ -155,6 +163,7 @@ impl ModelServer {
                     user: user.clone(),
                     role: member.role,
                     joined_at: 1,
+                    mute: log.mute_of(user, self.clock),
                 };
                 Response::Members(MemberPage { members: present.map(member).collect(), next: None })
             }
@@ -185,6 +194,16 @@ impl ModelServer {
             Request::Ban(room, other, ban) => Response::Room(self.ban(user, room, &other, ban)?),
             Request::Unban(room, other) => Response::Room(self.unban(user, room, &other)?),
             Request::Bans(room, after) => Response::Bans(self.bans(user, room, after.as_ref())?),
+            Request::Mute(room, other, mute) => {
+                Response::Room(self.mute(user, room, &other, mute)?)
+            }
+            Request::Unmute(room, other) => Response::Room(self.unmute(user, room, &other)?),
+            Request::Mutes(room, after) => {
+                Response::Mutes(self.mutes(user, room, after.as_ref())?)
+            }
+            Request::SetSlowMode(room, slow_mode) => {
+                Response::Room(self.set_slow_mode(user, room, slow_mode)?)
+            }
             Request::UpdateRoom(room, update) => {
                 Response::Room(self.update_room(user, room, update)?)
             }

@@ -681,6 +681,8 @@ fn request_bytes(request: &Request) -> u64 {
         Request::UpdateProfile(body) => json_bytes(body),
         Request::SetRole(_, _, body) => json_bytes(body),
         Request::Ban(_, _, body) => json_bytes(body),
+        Request::Mute(_, _, body) => json_bytes(body),
+        Request::SetSlowMode(_, body) => json_bytes(body),
         Request::UpdateRoom(_, body) => json_bytes(body),
         Request::SetSettings(_, body) => json_bytes(body),
         Request::BeginUpload(body) => json_bytes(body),
@@ -692,6 +694,8 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::RemoveMember(..)
         | Request::Unban(..)
         | Request::Bans(..)
+        | Request::Unmute(..)
+        | Request::Mutes(..)
         | Request::Message(..)
         | Request::Search(_)
         | Request::CompleteUpload(_)
@@ -709,6 +713,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Room(body) => json_bytes(body),
         Response::Members(body) => json_bytes(body),
         Response::Bans(body) => json_bytes(body),
+        Response::Mutes(body) => json_bytes(body),
         Response::Receipts(body) => json_bytes(body),
         Response::History(body) => json_bytes(body),
         Response::Ops(body) => json_bytes(body),

@@ -46,6 +46,7 @@ mod handle;
 mod happening;
 mod history;
 mod network;
+mod order;
 mod parts;
 mod rooms;
 mod search;

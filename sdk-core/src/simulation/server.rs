@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
     Ban, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
-    MemberChange, MessageContent, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role, RoleChange,
-    RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UploadId,
-    UserId, WireError, limits,
+    MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role,
+    RoleChange, RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest,
+    UnreadBase, UploadId, UserId, WireError, limits,
 };
 use uuid::Uuid;
 
@@ -55,6 +55,11 @@ pub struct ModelRoom {
     pub(super) members: BTreeMap<UserId, Membership>,
     /// Who is kept out.
     pub(super) bans: BTreeMap<UserId, Ban>,
+    /// Who may only read, also those whose time is over.
+    pub(super) mutes: BTreeMap<UserId, MutedUser>,
+    pub(super) slow_mode_ms: u32,
+    /// When members last wrote, while it is slow.
+    pub(super) slow_writes: BTreeMap<UserId, i64>,
     /// How it looked to former members at their leave.
     left_looks: BTreeMap<UserId, Looks>,
     /// Of the members, each with its place in the delivery log.
@@ -80,6 +85,9 @@ impl ModelRoom {
             created_by,
             members: BTreeMap::new(),
             bans: BTreeMap::new(),
+            mutes: BTreeMap::new(),
+            slow_mode_ms: 0,
+            slow_writes: BTreeMap::new(),
             left_looks: BTreeMap::new(),
             receipts: BTreeMap::new(),
             receipt_ord: 0,
@@ -489,6 +497,8 @@ impl ModelServer {
             created_at: 1,
             members,
             role: member.role,
+            mute: room.mute_of(user, self.clock).filter(|_| joined),
+            slow_mode_ms: room.slow_mode_ms,
             joined,
             first_seq: Seq::new(1),
             head_seq: head,

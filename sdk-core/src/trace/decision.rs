@@ -91,6 +91,10 @@ fn of_request(request: &Request) -> String {
         | Request::Ban(room, ..)
         | Request::Unban(room, _)
         | Request::Bans(room, _)
+        | Request::Mute(room, ..)
+        | Request::Unmute(room, _)
+        | Request::Mutes(room, _)
+        | Request::SetSlowMode(room, _)
         | Request::UpdateRoom(room, _)
         | Request::SetSettings(room, _) => {
             format!("{} {room}", name(request))
@@ -255,6 +259,7 @@ fn of_reply(reply: &Reply) -> String {
         Reply::Room(state) => format!("Room {}", state.id),
         Reply::Receipts(page) => format!("Receipts {}", page.receipts.len()),
         Reply::Bans(page) => format!("Bans {}", page.bans.len()),
+        Reply::Mutes(page) => format!("Mutes {}", page.mutes.len()),
         Reply::Members(members, _) => format!("Members {}", members.len()),
         Reply::Profiles(profiles) => format!("Profiles {}", profiles.len()),
         Reply::Refreshed(refreshed) => format!("{refreshed:?}"),

@@ -40,8 +40,15 @@ const USERS: &[&str] =
     &["user", "users", "sender", "peer", "profiles", "presence", "members", "by"];
 
 /// Fields that hold a room first and then users.
-const ROOM_AND_USERS: &[&str] =
-    &["list_members", "add_members", "remove_member", "list_bans", "unban"];
+const ROOM_AND_USERS: &[&str] = &[
+    "list_members",
+    "add_members",
+    "remove_member",
+    "list_bans",
+    "unban",
+    "unmute_member",
+    "muted_members",
+];
 
 /// Fields that name a file, or what its bytes come to: how many hexadecimal digits they have.
 const OF_FILES: &[(&str, usize)] = &[("file_key", 32), ("sha256", 64)];

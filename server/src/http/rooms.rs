@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Deserialize;
 use tidewire_protocol::{
-    BanPage, BanRequest, MemberPage, NewMembers, NewRoom, ReceiptPage, RoleUpdate, RoomId,
-    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, UserId,
+    BanPage, BanRequest, MemberPage, MutePage, MuteRequest, NewMembers, NewRoom, ReceiptPage,
+    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UserId,
 };
 
 use super::extract::{Caller, Ids, Json, Params};
@@ -136,6 +136,44 @@ pub(super) async fn bans(
     Params(query): Params<After<UserId>>,
 ) -> Answer<BanPage> {
     Ok(axum::Json(app.store.bans(room, user, query.after).await?))
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn mute(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, muted)): Ids<(RoomId, UserId)>,
+    Json(mute): Json<MuteRequest>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.mute(room, user.clone(), muted, mute)).await
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn unmute(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room, muted)): Ids<(RoomId, UserId)>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.unmute(room, user.clone(), muted)).await
+}
+
+pub(super) async fn mutes(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Params(query): Params<After<UserId>>,
+) -> Answer<MutePage> {
+    Ok(axum::Json(app.store.mutes(room, user, query.after).await?))
+}
+
+/// Answers with the room's state after it.
+pub(super) async fn set_slow_mode(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Ids((room,)): Ids<(RoomId,)>,
+    Json(slow_mode): Json<SlowMode>,
+) -> Answer<RoomState<EventJson>> {
+    rated(&app, &user, 1, app.store.set_slow_mode(room, user.clone(), slow_mode)).await
 }
 
 /// Answers with the settings as they are now, set or not.

@@ -10,6 +10,7 @@ pub(crate) mod checked;
 pub(crate) mod conformance;
 mod error;
 pub(crate) mod frame;
+pub(crate) mod order;
 pub(crate) mod postgres;
 pub(crate) mod rules;
 pub(crate) mod sqlite;
@@ -20,10 +21,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
-    OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage,
-    RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate, UploadId, UploadRequest,
-    UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
+    MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
+    ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews,
+    SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use error::StoreError;
@@ -376,6 +377,39 @@ pub(crate) trait Store: Send + Sync + 'static {
         by: UserId,
         after: Option<UserId>,
     ) -> Result<BanPage, StoreError>;
+
+    /// Lets a member only read, by the will of an owner or a moderator. What was said last holds.
+    async fn mute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        mute: MuteRequest,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// Lets `user` write again, by the will of an owner or a moderator.
+    async fn unmute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError>;
+
+    /// A page of those who may only read, for an owner or a moderator.
+    async fn mutes(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<MutePage, StoreError>;
+
+    /// Says how often a member may write, by the will of an owner or a moderator.
+    async fn set_slow_mode(
+        &self,
+        room: RoomId,
+        by: UserId,
+        slow_mode: SlowMode,
+    ) -> Result<RoomState<EventJson>, StoreError>;
 
     /// Replaces what a member has set for a room, unless it was to follow another version than the one that
     /// there is. Gives what there is afterwards.

@@ -201,6 +201,86 @@ async fn a_moderator_deletes_sends_away_and_keeps_out_and_all_see_it() {
     ada.sees(&room, &[back]).await;
 }
 
+// scenario: mute
+#[tokio::test]
+async fn a_muted_member_reads_on_hears_until_when_and_writes_again_once_it_ends() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    bob.must(json!({"cmd": "open_room_list", "list": "all"})).await;
+    let room = ada.create_room(&["bob"]).await;
+    ada.open(&room).await;
+    bob.open(&room).await;
+    let mute = |ms: Value| json!({"cmd": "mute_member", "room": room, "user": "bob", "for_ms": ms, "reason": "noise"});
+    assert_eq!(bob.ask(mute(Value::Null)).await.unwrap_err()["error"], "forbidden");
+    ada.must(mute(json!(3_600_000))).await;
+    let muted = |row: &Value| row["mute"]["until"].is_i64();
+    bob.until("he sees until when", |view| view.listed("all", &room).is_some_and(muted)).await;
+    let listed = ada.must(json!({"cmd": "muted_members", "room": room})).await;
+    assert_eq!(
+        (&listed["mutes"][0]["user"], &listed["mutes"][0]["reason"]),
+        (&json!("bob"), &json!("noise"))
+    );
+    let until = &listed["mutes"][0]["until"];
+    let id = bob.send(&room, "may I?").await;
+    bob.until("it has failed, and says until when", |view| {
+        view.timeline(&room).message(&id).is_some_and(|message| {
+            let json = &message.json;
+            message.state == "failed" && json["code"] == "muted" && json["until"] == *until
+        })
+    })
+    .await;
+    let hush = ada.send(&room, "hush").await;
+    bob.sees(&room, &[hush]).await;
+    ada.must(json!({"cmd": "unmute_member", "room": room, "user": "bob"})).await;
+    has(&bob, &room, "mute", Value::Null).await;
+    bob.must(json!({"cmd": "retry", "room": room, "message": id})).await;
+    ada.sees(&room, &[id]).await;
+}
+
+// scenario: slow-mode
+#[tokio::test]
+async fn in_slow_mode_messages_wait_for_their_turn_and_hold_no_other_room_up() {
+    for mode in ["real_time", "polling"] {
+        let world = World::start().await;
+        let ada = Agent::start(&world.client("ada")).await;
+        let bob = Agent::start(&world.client("bob")).await;
+        bob.must(json!({"cmd": "open_room_list", "list": "all"})).await;
+        let room = ada.create_room(&["bob"]).await;
+        let other = ada.create_room(&["bob"]).await;
+        for agent in [&ada, &bob] {
+            agent.open(&room).await;
+            agent.open(&other).await;
+        }
+        bob.in_mode("real_time").await;
+        let slow = |ms: Value| json!({"cmd": "set_slow_mode", "room": room, "interval_ms": ms});
+        assert_eq!(bob.ask(slow(json!(5))).await.unwrap_err()["error"], "forbidden");
+        ada.must(slow(json!(3_600_000))).await;
+        has(&bob, &room, "slow_mode_ms", json!(3_600_000)).await;
+        bob.ceiling(mode).await;
+        let mut sent = Vec::new();
+        for n in 1..=3 {
+            sent.push(bob.send(&room, &n.to_string()).await);
+        }
+        ada.sees(&room, &sent[..1]).await;
+        // The rest waits, and nothing else does.
+        let elsewhere = bob.send_numbers(&other, 1..=3).await;
+        ada.sees(&other, &elsewhere).await;
+        let why = bob.must(json!({"cmd": "why", "room": room, "message": sent[1]})).await;
+        assert!(why["sentence"].as_str().unwrap().contains("slow mode"), "{why}");
+        let unslowed = ada.send_numbers(&room, 1..=2).await;
+        bob.sees(&room, &unslowed).await;
+        bob.until("nothing has failed", |view| {
+            let timeline = view.timeline(&room);
+            let waits = |id| timeline.message(id).is_some_and(|one| one.state == "sending");
+            sent[1..].iter().all(|id| waits(id))
+        })
+        .await;
+        ada.must(slow(json!(200))).await;
+        ada.sees(&room, &sent).await;
+    }
+}
+
 // scenario: members
 #[tokio::test]
 async fn who_is_given_a_role_may_what_it_allows_and_all_see_it() {

@@ -106,6 +106,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "mute",
+        promise: "Who is muted reads on, hears until when, and writes again once it ends",
+        not_in: &[],
+    },
+    Scenario {
+        id: "slow-mode",
+        promise: "In slow mode messages wait for their turn in order, fail never, and hold no other room up",
+        not_in: &[],
+    },
+    Scenario {
         id: "presence",
         promise: "A peer is seen online, away and offline, and not at all where nothing is known",
         not_in: &[],

@@ -106,6 +106,9 @@ fn room_line(room: &RoomSummary) -> RoomLine {
         | Body::MemberRole(_)
         | Body::MemberBanned(_)
         | Body::MemberUnbanned(_)
+        | Body::MemberMuted(_)
+        | Body::MemberUnmuted(_)
+        | Body::RoomSlowMode(_)
         | Body::Opaque => String::new(),
     });
     let peer = state.peer.as_ref().map(ToString::to_string);

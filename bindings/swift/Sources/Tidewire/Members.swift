@@ -82,6 +82,55 @@ extension Room {
         }
     }
 
+    /// Lets a member only read: what he sends fails as `muted`. Whatever was said last holds. Owners and moderators
+    /// may, but no moderator mutes an owner or a moderator. Else as ``addMembers(_:)``. To have no notifications of
+    /// the room is ``mute(_:)``.
+    ///
+    /// - Parameters:
+    ///   - user: the member's id.
+    ///   - time: for how long, in seconds, at most 366 days; `nil` until ``unmuteMember(_:)``.
+    ///   - reason: 1 byte to 1 KiB, for those who keep order alone.
+    /// - Throws: as ``addMembers(_:)``.
+    public func muteMember(
+        _ user: String, for time: Double? = nil, reason: String? = nil
+    ) async throws {
+        try gate.pass()
+        let ms = time.map { milliseconds($0, days: 367) }
+        try await client.muteMember(room: id, user: user, forMs: ms, reason: reason)
+    }
+
+    /// Lets a member write again. Who may mute may. Else as ``addMembers(_:)``.
+    ///
+    /// - Parameter user: the member's id.
+    /// - Throws: as ``addMembers(_:)``.
+    public func unmuteMember(_ user: String) async throws {
+        try gate.pass()
+        try await client.unmuteMember(room: id, user: user)
+    }
+
+    /// A page of at most 100 of those who may only read, by user id. Owners and moderators may. Waits for the
+    /// network.
+    ///
+    /// - Parameter next: the `next` of the page before it; `nil` for the first one.
+    /// - Throws: as ``members(after:)``.
+    public func mutedMembers(after next: String? = nil) async throws -> MutePage {
+        try gate.pass()
+        return try await cancellable {
+            try await client.mutedMembers(room: id, after: next, cancel: $0)
+        }
+    }
+
+    /// Says how long a member waits from one message in the room to the next. What is sent earlier waits in the
+    /// outbox of that room, in order, and does not fail; edits, deletions and reactions do not count. Owners and
+    /// moderators may, and do not wait. Else as ``addMembers(_:)``.
+    ///
+    /// - Parameter interval: how long, in seconds, at most 6 hours; `nil` ends slow mode.
+    /// - Throws: as ``addMembers(_:)``.
+    public func setSlowMode(_ interval: Double?) async throws {
+        try gate.pass()
+        try await client.setSlowMode(room: id, intervalMs: interval.map { milliseconds($0) })
+    }
+
     /// Leaves the room. Else as ``addMembers(_:)``.
     ///
     /// - Throws: as ``addMembers(_:)``.

@@ -291,7 +291,8 @@ impl Engine {
         self.heads.wishes =
             rows.wishes.into_iter().map(|wish| (wish.room, wish.settings)).collect();
         self.watching.again = true;
-        self.outbox = Outbox::load(rows.outbox);
+        let before = std::mem::take(&mut self.outbox);
+        self.outbox = Outbox::load(rows.outbox).keep_pace(before);
         self.load_uploads();
         self.forget_retention();
         self.begin_tails();

@@ -5,6 +5,7 @@ mod expiry;
 mod files;
 mod mutate;
 mod options;
+mod pace;
 pub(super) mod send;
 mod upload;
 pub(super) mod uploads;
@@ -141,6 +142,8 @@ pub(crate) struct Outbox {
     amended: HashMap<EventId, u32>,
     /// Rows with files that are not uploaded. They do not leave.
     uploading: BTreeSet<EventId>,
+    /// Rooms in slow mode: nothing of them leaves for a time.
+    paced: BTreeMap<RoomId, pace::Pace>,
 }
 
 impl Outbox {
@@ -358,13 +361,16 @@ impl Outbox {
     /// Rooms whose next operations may go out now.
     pub(crate) fn ready(&self) -> Vec<RoomId> {
         let ready = |lane: &Lane| lane.in_flight.is_none() && self.sendable(lane).next().is_some();
-        self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
+        let lanes = self.lanes.iter().filter(|(room, _)| !self.paced.contains_key(room));
+        lanes.filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
     }
 
-    /// Whether anything is on its way or could be.
+    /// Whether anything is on its way or could be. What waits for its room's slow mode could not.
     pub(crate) fn has_work(&self) -> bool {
-        let work = |lane: &Lane| lane.in_flight.is_some() || self.sendable(lane).next().is_some();
-        self.lanes.values().any(work)
+        self.lanes.iter().any(|(room, lane)| {
+            let waits = self.paced.contains_key(room);
+            lane.in_flight.is_some() || !waits && self.sendable(lane).next().is_some()
+        })
     }
 
     /// What may go out, in order: nothing that has arrived, and nothing from one on that holds its

@@ -2,7 +2,7 @@
 //! because of the network.
 
 use tidewire_protocol::{
-    ClientFrame, EventId, Op, OpOutcome, OpsRequest, RoomId, RoomOps, Sent, WireError,
+    ClientFrame, ErrorCode, EventId, Op, OpOutcome, OpsRequest, RoomId, RoomOps, Sent, WireError,
 };
 
 use super::{Carrier, FailReason, Fate, OutboxRow, SendOptions};
@@ -18,6 +18,11 @@ use crate::engine::time::Timer;
 use crate::engine::timeline::fold::is_mutation;
 use crate::engine::{Engine, Phase, Purpose};
 use crate::error::Error;
+
+/// Whether a room, and nothing else, takes an operation later.
+fn is_slow_mode(error: &WireError) -> bool {
+    error.code == ErrorCode::SlowMode && error.temporary && error.retry_after_ms.is_some()
+}
 
 impl Engine {
     /// Queues an operation. The app hears of it, and sees it, once it is on disk.
@@ -74,7 +79,9 @@ impl Engine {
         let server_now = self.server_clock.is_told().then(|| self.server_clock.now(self.now));
         let reached = self.link.is_ready()
             || self.http_is_open() && self.http_backoff.failures() == 0 && self.online();
-        let leaves = reached && self.auth.is_ready() && self.timers.get(Timer::OpsRetry).is_none();
+        let held = self.timers.get(Timer::OpsRetry).is_some();
+        let held = held || self.outbox.paced_until(room).is_some();
+        let leaves = reached && self.auth.is_ready() && !held;
         OutboxRow {
             room,
             op,
@@ -103,6 +110,7 @@ impl Engine {
 
     /// Lets go what may go: over the socket, aboard the next poll, or on a request of its own.
     pub(crate) fn advance_outbox(&mut self) {
+        self.advance_slow_rooms();
         // Without a cursor it is not known yet whose token this is, nor whether the rooms are
         // still of this server's life.
         let known = self.cursor.is_some() && self.ages_are_known();
@@ -214,6 +222,9 @@ impl Engine {
             match result.outcome {
                 OpOutcome::Accepted { seq, at } => {
                     accepted.push(row.accepted(&self.config.user, seq, at));
+                }
+                OpOutcome::Refused { error } if is_slow_mode(&error) => {
+                    self.room_put_off(sent.room, &error);
                 }
                 OpOutcome::Refused { error } if error.temporary => self.ops_put_off(&error),
                 OpOutcome::Refused { error } if self.upload_again(&error, result.id) => {}

@@ -71,6 +71,12 @@ impl Engine {
         if self.rests() || !self.rooms.get(&id).is_some_and(|room| room.is_ephemeral(most)) {
             return;
         }
+        // Who may only read types for himself.
+        let server_now = self.server_clock.now(self.now);
+        let mute = self.rooms.get(&id).and_then(|room| room.state.mute);
+        if mute.is_some_and(|mute| mute.holds_at(server_now)) {
+            return;
+        }
         let rooms = &mut self.typing.rooms;
         if !rooms.contains_key(&id) && rooms.len() >= limits::TYPING_PER_REQUEST {
             return;

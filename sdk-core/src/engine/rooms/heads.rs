@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{Role, RoomId, RoomKind, RoomSettings, Seq, UnreadBase, UserId};
+use tidewire_protocol::{Mute, Role, RoomId, RoomKind, RoomSettings, Seq, UnreadBase, UserId};
 
 use super::room::Room;
 use super::unread::{Tail, TailRow, Unread};
@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) created_at: i64,
     pub(crate) members: u32,
     pub(crate) role: Role,
+    pub(crate) mute: Option<Mute>,
+    pub(crate) slow_mode_ms: u32,
     pub(crate) joined: bool,
     /// As the server has them.
     pub(crate) settings: RoomSettings,
@@ -63,6 +65,8 @@ impl Room {
             created_at: state.created_at,
             members: state.members,
             role: state.role,
+            mute: state.mute,
+            slow_mode_ms: state.slow_mode_ms,
             joined: state.joined,
             settings: state.settings,
             said: self.said.clone(),

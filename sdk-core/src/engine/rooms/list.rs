@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidewire_protocol::{Profile, Role, RoomId, RoomKind, RoomSettings, UserId};
+use tidewire_protocol::{Mute, Profile, Role, RoomId, RoomKind, RoomSettings, UserId};
 
 use super::names::folded;
 use super::unread::Unread;
@@ -86,6 +86,10 @@ pub struct RoomListRow {
     pub members: u32,
     /// What the user may do in it.
     pub role: Role,
+    /// If the user may only read; one with an end is over once the server's clock has passed it.
+    pub mute: Option<Mute>,
+    /// How long a member waits from one message to the next, in ms, unless the role keeps order; 0 for no time.
+    pub slow_mode_ms: u32,
     /// What the user has set, whether or not the server knows of it yet.
     pub settings: RoomSettings,
     /// What the user has not read.

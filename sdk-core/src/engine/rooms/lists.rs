@@ -84,6 +84,8 @@ impl Source for Shelf<'_> {
             profile: self.profile(head).cloned(),
             members: head.members,
             role: head.role,
+            mute: head.mute,
+            slow_mode_ms: head.slow_mode_ms,
             settings: self.heads.settings(room, head),
             unread: entry.unread(),
             last_message: self.own(room).map(Arc::new).or_else(|| head.said.clone()),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidewire_protocol::{
-    Body, Event, HistoryAnchor, MemberChange, Role, RoleChange, RoomId, RoomKind, RoomState,
-    RoomUpdate, Seq, UserId, limits,
+    Body, Event, HistoryAnchor, MemberChange, MuteChange, Role, RoleChange, RoomId, RoomKind,
+    RoomState, RoomUpdate, Seq, SlowMode, UserId, limits,
 };
 
 use crate::defaults;
@@ -74,6 +74,8 @@ impl RoomRow {
             created_at: at,
             members: 0,
             role: Role::Member,
+            mute: None,
+            slow_mode_ms: 0,
             joined: true,
             settings: tidewire_protocol::RoomSettings::default(),
             settings_version: 0,
@@ -208,7 +210,11 @@ impl Room {
                 }
                 self.changed_at = event.seq;
             }
-            Body::RoomUpdated(_) | Body::MemberRole(_) => {
+            Body::RoomUpdated(_)
+            | Body::MemberRole(_)
+            | Body::MemberMuted(_)
+            | Body::MemberUnmuted(_)
+            | Body::RoomSlowMode(_) => {
                 if event.seq < self.changed_at {
                     // What was changed later may have been just this.
                     self.wants_state = true;
@@ -228,6 +234,22 @@ impl Room {
                 if of == *user {
                     self.state.role = role;
                 }
+                true
+            }
+            Body::MemberMuted(MuteChange { user: of, mute }) => {
+                if of == *user {
+                    self.state.mute = Some(mute);
+                }
+                true
+            }
+            Body::MemberUnmuted(MemberChange { user: of }) => {
+                if of == *user {
+                    self.state.mute = None;
+                }
+                true
+            }
+            Body::RoomSlowMode(SlowMode { interval_ms }) => {
+                self.state.slow_mode_ms = interval_ms;
                 true
             }
             Body::MemberJoined(MemberChange { user: joined }) => {

@@ -9,6 +9,7 @@ mod files;
 mod health;
 mod lifecycle;
 mod modes;
+mod order;
 mod outbox;
 mod profiles;
 mod random;

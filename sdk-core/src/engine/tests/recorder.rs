@@ -139,6 +139,14 @@ fn run(seed: u64, recording: Recording) -> String {
                     },
                     Command::Bans(room, None),
                     Command::Unban(room, UserId::new("eve").unwrap()),
+                    Command::MuteMember {
+                        room,
+                        user: bob.clone(),
+                        for_ms: Some(60_000),
+                        reason: Some(format!("{word} is why")),
+                    },
+                    Command::MutedMembers(room, None),
+                    Command::UnmuteMember(room, bob.clone()),
                 ];
                 for command in commands {
                     world.command(command);

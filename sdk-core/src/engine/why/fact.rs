@@ -374,6 +374,8 @@ pub enum Way {
     History,
     /// Uploads of files.
     Uploads,
+    /// Messages of a room in slow mode.
+    SlowMode,
 }
 
 /// What carries operations.

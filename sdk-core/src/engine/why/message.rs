@@ -118,7 +118,10 @@ impl Engine {
         if !facts.is_empty() {
             return facts;
         }
-        if let Some(in_ms) = self.due_in(Timer::OpsRetry) {
+        if let Some(until) = self.outbox.paced_until(room) {
+            let in_ms = until.saturating_sub(self.now.mono_ms);
+            facts.push(Fact::Slot { way: Way::SlowMode, in_ms });
+        } else if let Some(in_ms) = self.due_in(Timer::OpsRetry) {
             facts.push(Fact::Slot { way: Way::Sends, in_ms });
         } else if self.link_is_coming() {
             facts.extend(self.socket());

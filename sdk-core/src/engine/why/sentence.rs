@@ -290,6 +290,7 @@ fn of_way(way: Way) -> &'static str {
         Way::Sends => "sends",
         Way::History => "history",
         Way::Uploads => "uploads",
+        Way::SlowMode => "messages in slow mode",
     }
 }
 

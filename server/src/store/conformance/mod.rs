@@ -5,6 +5,7 @@ mod feed;
 mod folding;
 mod last_seen;
 mod log;
+mod order;
 mod receipts;
 mod revocations;
 mod roles;
@@ -112,6 +113,11 @@ pub(crate) async fn suite(open: Opener<'_>) {
         roles::who_is_banned_is_out_and_stays_out_until_the_ban_is_lifted,
         roles::only_who_keeps_order_sees_who_is_banned_in_pages,
         roles::a_group_without_an_owner_goes_to_a_moderator_first,
+        order::who_is_muted_reads_on_and_writes_nothing_until_it_ends,
+        order::only_who_keeps_order_mutes_and_only_those_below,
+        order::only_who_keeps_order_sees_who_is_muted_in_pages,
+        order::in_slow_mode_a_member_writes_once_in_the_interval,
+        order::however_many_write_at_once_slow_mode_takes_one_of_each,
         settings::settings_are_their_users_alone_and_replaced_as_a_whole,
         settings::settings_that_change_are_news_for_their_user_once,
         settings::only_members_set_anything_and_come_back_without_it,

@@ -15,12 +15,13 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use super::connect::{Db, Tx, int, small};
-use super::read::{self, MEMBER, Membership, ROOM, RoomRow};
+use super::read::{self, MEMBER, MEMBER_COLUMNS, Membership, ROOM, RoomRow};
 use super::rows::Rows;
 use super::search;
 use super::uploads;
 use crate::store::checked::{Checked, Concern, Effect, Facts, Named, STANDING};
 use crate::store::checked::{id_taken, judge_file, refuse};
+use crate::store::order::{is_paced, judge_mute, judge_pace};
 use crate::store::{StoreError, UploadRow};
 
 /// Operations of one request that are written together.
@@ -37,6 +38,8 @@ pub(super) type Outcome = Result<(Vec<OpResult>, usize), StoreError>;
 struct Known<'a> {
     rooms: HashMap<RoomId, RoomRow>,
     members: HashMap<(i64, &'a str), Membership>,
+    /// When the senders last wrote in rooms that are slow.
+    last_writes: HashMap<(i64, &'a str), i64>,
     /// By room and id.
     ids: HashMap<(i64, EventId), Original>,
     /// By segment and operation: what it quotes and what it changes.
@@ -72,7 +75,9 @@ fn members_sql() -> String {
     [
         "SELECT m.rk, u.n, ",
         MEMBER,
-        " FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY u(id, user_id, n)
+        ", CASE WHEN r.slow_mode_ms > 0 THEN (SELECT w.at FROM slow_writes w
+               WHERE w.rk = r.rk AND w.user_id = m.user_id) END
+          FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY u(id, user_id, n)
           JOIN rooms r ON r.id = u.id JOIN members m ON m.rk = r.rk AND m.user_id = u.user_id",
     ]
     .concat()
@@ -184,6 +189,7 @@ async fn look<'a>(tx: &Tx, segments: &[Segment<'a>]) -> Result<Known<'a>, StoreE
     let mut read = Known {
         rooms: HashMap::new(),
         members: HashMap::new(),
+        last_writes: HashMap::new(),
         ids: HashMap::new(),
         named: HashMap::new(),
         uploads: HashMap::new(),
@@ -194,7 +200,11 @@ async fn look<'a>(tx: &Tx, segments: &[Segment<'a>]) -> Result<Known<'a>, StoreE
     }
     for row in &found? {
         let Some(user) = users.get(read::index(row, 1)?) else { continue };
-        read.members.insert((row.try_get(0)?, *user), read::member_from(row, 2)?);
+        let key = (row.try_get(0)?, *user);
+        read.members.insert(key, read::member_from(row, 2)?);
+        if let Some(at) = row.try_get(2 + MEMBER_COLUMNS)? {
+            read.last_writes.insert(key, at);
+        }
     }
     for row in &known? {
         let key = (row.try_get(0)?, EventId::from_uuid(row.try_get(1)?));
@@ -318,6 +328,7 @@ fn write(
         let text = "a name in it holds the character U+0000, which cannot be kept";
         return Err(tidewire_protocol::WireError::new(ErrorCode::InvalidContent, text).into());
     }
+    judge_mute(checked, member.mute_until, now)?;
     let target = known.named.get(&(number, place, true));
     let facts = Facts {
         quoted: known.named.get(&(number, place, false)).map(|found| found.named.clone()),
@@ -330,6 +341,13 @@ fn write(
     for (index, file) in checked.files.iter().enumerate() {
         let upload = known.uploads.get(&file.id).filter(|(_, owner)| owner == sender.as_str());
         judge_file(index, file, upload.map(|(upload, _)| upload))?;
+    }
+    // Last: what can never be taken is not to wait first.
+    if is_paced(checked, member.role, row.slow_mode_ms) {
+        let before = known.last_writes.get(&(row.rk, sender.as_str())).copied();
+        let last = if rows.has_paced(row.rk, sender) { Some(now) } else { before };
+        judge_pace(row.slow_mode_ms, last, now)?;
+        rows.pace(row.rk, sender);
     }
     *head = head.next();
     let seq = *head;

@@ -19,7 +19,7 @@ pub(super) async fn is_banned(tx: &Tx, rk: i64, user: &UserId) -> Result<bool, S
 }
 
 /// A group in which `by` keeps order, locked.
-async fn moderated(
+pub(super) async fn moderated(
     tx: &Tx,
     room: RoomId,
     by: &UserId,

@@ -11,6 +11,7 @@ mod feed;
 mod fold;
 mod history;
 mod migrations;
+mod mutes;
 mod open;
 mod people;
 mod read;
@@ -34,9 +35,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
-    Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
-    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
+    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId,
+    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -300,6 +301,46 @@ impl Store for PostgresStore {
         after: Option<UserId>,
     ) -> Result<BanPage, StoreError> {
         bans::page(&self.db.snapshot().await?, room, &by, after.as_ref()).await
+    }
+
+    async fn mute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        mute: MuteRequest,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { mutes::mute(&db, room, &by, &user, &mute).await }).await
+    }
+
+    async fn unmute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { mutes::unmute(&db, room, &by, &user).await }).await
+    }
+
+    async fn mutes(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<MutePage, StoreError> {
+        mutes::page(&self.db.snapshot().await?, room, &by, after.as_ref()).await
+    }
+
+    async fn set_slow_mode(
+        &self,
+        room: RoomId,
+        by: UserId,
+        slow_mode: SlowMode,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        let db = self.db.clone();
+        self.one(room, async move { mutes::set_slow_mode(&db, room, &by, slow_mode).await }).await
     }
 
     async fn set_settings(

@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use super::connect::{Session, int, number, shard, small};
 use super::fold::{self, Place};
+use crate::clock;
+use crate::store::order::mute_of;
 use crate::store::rules::{change_of, event_json, role_of, settings_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Ords, Roster, StoreError};
 
@@ -30,6 +32,8 @@ pub(super) struct RoomRow {
     pub(super) head_seq: Seq,
     pub(super) head_ord: u64,
     pub(super) members: u32,
+    /// How long a member waits from one message to the next.
+    pub(super) slow_mode_ms: u32,
 }
 
 /// A row of `members`.
@@ -43,6 +47,8 @@ pub(super) struct Membership {
     pub(super) read_seq: Seq,
     pub(super) settings: RoomSettings,
     pub(super) settings_version: u64,
+    /// Until when the member may only read, if he was ever muted.
+    pub(super) mute_until: Option<i64>,
     /// How the room looked at the leave: name, avatar, members.
     left_looks: Option<(Option<String>, Option<String>, u32)>,
 }
@@ -60,12 +66,15 @@ impl Membership {
 
 /// Columns of a room: see [`room_from`].
 pub(super) const ROOM: &str = "r.rk, r.id, r.kind, r.name, r.avatar_url, r.pair, r.created_by, \
-     r.created_at, r.shard, r.head_seq, r.head_ord, r.members";
+     r.created_at, r.shard, r.head_seq, r.head_ord, r.members, r.slow_mode_ms";
 /// How many these are.
-pub(super) const ROOM_COLUMNS: usize = 12;
+pub(super) const ROOM_COLUMNS: usize = 13;
 /// Columns of a member: see [`member_from`].
 pub(super) const MEMBER: &str = "m.role, m.left_seq, m.delivered_seq, m.read_seq, m.settings, \
-     m.left_name, m.left_avatar_url, m.left_members, m.settings_version";
+     m.left_name, m.left_avatar_url, m.left_members, m.settings_version, \
+     (SELECT mu.until FROM mutes mu WHERE mu.rk = m.rk AND mu.user_id = m.user_id)";
+/// How many these are.
+pub(super) const MEMBER_COLUMNS: usize = 10;
 
 pub(super) fn seq(row: &Row, column: usize) -> Result<Seq, StoreError> {
     number(row, column).map(Seq::new)
@@ -104,6 +113,7 @@ pub(super) fn room_from(row: &Row, at: usize) -> Result<RoomRow, StoreError> {
         head_seq: seq(row, at + 9)?,
         head_ord: number(row, at + 10)?,
         members: count(row, at + 11)?,
+        slow_mode_ms: count(row, at + 12)?,
     })
 }
 
@@ -118,6 +128,7 @@ pub(super) fn member_from(row: &Row, at: usize) -> Result<Membership, StoreError
         read_seq: seq(row, at + 3)?,
         settings: settings_of(row.try_get(at + 4)?),
         settings_version: number(row, at + 8)?,
+        mute_until: row.try_get(at + 9)?,
         left_looks: match left_members {
             Some(members) => {
                 Some((row.try_get(at + 5)?, row.try_get(at + 6)?, members.unsigned_abs()))
@@ -246,6 +257,7 @@ pub(super) async fn states(
             *slot = (number(1)?, number(2)?);
         }
     }
+    let now = clock::now_ms();
     let mut states = Vec::with_capacity(rooms.len());
     for (at, (row, member)) in rooms.iter().enumerate() {
         let last_event = match last.get(at) {
@@ -274,6 +286,8 @@ pub(super) async fn states(
             created_at: row.created_at,
             members,
             role: member.role,
+            mute: mute_of(member.mute_until, now).filter(|_| member.is_in()),
+            slow_mode_ms: row.slow_mode_ms,
             joined: member.is_in(),
             first_seq: Seq::new(1),
             head_seq: member.last_seq(row),
@@ -489,7 +503,10 @@ pub(super) async fn members(
     if !member.is_in() {
         return Err(StoreError::NotAMember);
     }
-    let sql = "SELECT user_id, role, joined_at FROM members
+    let now = clock::now_ms();
+    let sql = "SELECT m.user_id, m.role, m.joined_at,
+                   (SELECT mu.until FROM mutes mu WHERE mu.rk = m.rk AND mu.user_id = m.user_id)
+               FROM members m
                WHERE rk = $1 AND user_id > $2 AND left_ord IS NULL ORDER BY user_id LIMIT $3";
     let (after, most) = (after.map_or("", UserId::as_str), int(limits::MEMBERS_PAGE as u64 + 1));
     let mut members = Vec::new();
@@ -498,6 +515,7 @@ pub(super) async fn members(
             user: user(&row, 0)?,
             role: role(&row, 1)?,
             joined_at: row.try_get(2)?,
+            mute: mute_of(row.try_get(3)?, now),
         });
     }
     let more = members.len() > limits::MEMBERS_PAGE;

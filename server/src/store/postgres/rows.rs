@@ -1,6 +1,6 @@
 //! What a transaction of events writes: columns of arrays, so that any number of rows is one statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidewire_protocol::{Content, Op, Seq, UploadId, UserId};
 use uuid::Uuid;
@@ -51,6 +51,10 @@ const COUNT: &str = "INSERT INTO reaction_counts(rk, target, until, key, since, 
 const LIST: &str = "INSERT INTO attachments(upload, rk, seq)
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING";
 const LISTED: &str = "UPDATE uploads SET idle_since = NULL WHERE id = ANY($1::uuid[])";
+/// Who has written in slow rooms.
+const PACE: &str = "INSERT INTO slow_writes(rk, user_id, at)
+     SELECT u.rk, u.user_id, $3::bigint FROM unnest($1::bigint[], $2::text[]) u(rk, user_id)
+     ON CONFLICT(rk, user_id) DO UPDATE SET at = excluded.at";
 /// Messages were deleted: the files that no other lists go with them.
 const UNLIST: &str = "WITH gone AS (
          DELETE FROM attachments a
@@ -87,6 +91,8 @@ pub(super) struct Rows {
     counted: Counts,
     listed: (Vec<Uuid>, Vec<i64>, Vec<i64>),
     unlisted: (Vec<i64>, Vec<i64>),
+    /// By room and user.
+    paced: BTreeSet<(i64, String)>,
 }
 
 #[derive(Default)]
@@ -111,7 +117,7 @@ struct Counts {
 impl Rows {
     pub(super) const STATEMENTS: &[&str] = &[
         EVENTS, ROOMS, MENTIONS, REVISIONS, REPLIES, SEARCH, RENEW, REACT, UNREACT, END_COUNT,
-        COUNT, LIST, LISTED, UNLIST,
+        COUNT, LIST, LISTED, UNLIST, PACE,
     ];
 
     pub(super) fn is_empty(&self) -> bool {
@@ -235,6 +241,16 @@ impl Rows {
         self.unlisted.1.push(int(seq.get()));
     }
 
+    /// A member writes in a slow room.
+    pub(super) fn pace(&mut self, rk: i64, user: &UserId) {
+        self.paced.insert((rk, user.as_str().to_owned()));
+    }
+
+    /// Whether the member writes in that room by this very transaction.
+    pub(super) fn has_paced(&self, rk: i64, user: &UserId) -> bool {
+        !self.paced.is_empty() && self.paced.contains(&(rk, user.as_str().to_owned()))
+    }
+
     /// The rooms with their new heads.
     fn heads(&self) -> (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) {
         let mut heads = BTreeMap::new();
@@ -267,6 +283,8 @@ impl Rows {
             };
         }
         let (added, removed, counted) = (&self.added, &self.removed, &self.counted);
+        let paced: (Vec<i64>, Vec<&str>) =
+            self.paced.iter().map(|(rk, user)| (*rk, user.as_str())).unzip();
         let written = tokio::join!(
             biased;
             some!(true, EVENTS, &[
@@ -308,11 +326,12 @@ impl Rows {
             ]),
             some!(!self.listed.0.is_empty(), LISTED, &[&self.listed.0]),
             some!(!self.unlisted.0.is_empty(), UNLIST, &[&self.unlisted.0, &self.unlisted.1]),
+            some!(!paced.0.is_empty(), PACE, &[&paced.0, &paced.1, &tx.now]),
             tx.send_commit(),
         );
-        let (e, r, m, s, v, n, p, a, d, x, c, l, i, u, commit) = written;
+        let (e, r, m, s, v, n, p, a, d, x, c, l, i, u, w, commit) = written;
         // The first that failed says why; those behind it only that the transaction is lost.
-        for result in [none, e, r, m, s, v, n, p, a, d, x, c, l, i, u] {
+        for result in [none, e, r, m, s, v, n, p, a, d, x, c, l, i, u, w] {
             result?;
         }
         commit

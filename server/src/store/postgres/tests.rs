@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidewire_protocol::{
     BanRequest, Content, EventId, EventKind, MessageContent, NewRoom, Op, RoomId, RoomKind,
+    SlowMode,
 };
 use tidewire_services::Postgres;
 use uuid::Uuid;
@@ -310,7 +311,7 @@ async fn migrating_twice_and_at_the_same_time_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
+async fn in_an_older_database_nobody_is_out_or_silent_until_somebody_says_so() {
     let Some(cluster) = cluster().await else { return };
     let folder = folder();
     let store = cluster.open(folder.path()).await.unwrap();
@@ -319,7 +320,11 @@ async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
     // As the step before left it.
     let url = cluster.database(folder.path());
     let name = folder.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_");
-    cluster.server.run_sql(&name, "DROP TABLE bans; UPDATE meta SET version = 2");
+    cluster.server.run_sql(
+        &name,
+        "DROP TABLE bans, mutes, slow_writes; ALTER TABLE rooms DROP COLUMN slow_mode_ms;
+         UPDATE meta SET version = 2",
+    );
     assert_eq!(migrate(&url).await.unwrap(), (2, super::migrations::known()));
     let store = cluster.open(folder.path()).await.unwrap();
     assert_eq!(store.bans(room, ada(), None).await.unwrap().bans, []);
@@ -327,6 +332,10 @@ async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
     store.ban(room, ada(), eve.clone(), BanRequest::default()).await.unwrap();
     let refused = store.add_members(room, ada(), vec![eve.clone()]).await.unwrap_err();
     assert_eq!(refused, StoreError::Banned(eve));
+    let state = store.room(room, ada()).await.unwrap();
+    assert_eq!((state.mute, state.slow_mode_ms), (None, 0));
+    let slow = SlowMode { interval_ms: 5_000 };
+    assert_eq!(store.set_slow_mode(room, ada(), slow).await.unwrap().slow_mode_ms, 5_000);
     store.close().await;
 }
 

@@ -3,16 +3,18 @@
 use rusqlite::OptionalExtension;
 use tidewire_protocol::OpOutcome::Accepted;
 use tidewire_protocol::{
-    Content, ErrorCode, EventId, EventKind, Op, OpOutcome, OpResult, Role, RoomId, Seq, UserId,
+    Content, ErrorCode, EventId, EventKind, Op, OpOutcome, OpResult, RoomId, Seq, UserId,
 };
 
 use super::changes;
 use super::int;
-use super::read::{self, RoomRow};
+use super::mutes;
+use super::read::{self, Membership, RoomRow};
 use super::search;
 use super::uploads;
 use super::writer::Tx;
 use crate::store::checked::{Checked, Effect, id_taken, payload_hash, refuse};
+use crate::store::order::{is_paced, judge_mute, judge_pace};
 use crate::store::{Appended, StoreError};
 
 pub(super) fn append(
@@ -31,7 +33,7 @@ pub(super) fn append(
         let outcome = if refused {
             OpOutcome::NotTried
         } else if joined {
-            append_one(tx, &mut row, (sender, member.role), checked, &mut fresh)?
+            append_one(tx, &mut row, (sender, &member), checked, &mut fresh)?
         } else {
             repeat_of_former(tx, &row, sender, checked)?
         };
@@ -85,7 +87,7 @@ fn look_up(
 fn append_one(
     tx: &Tx<'_>,
     row: &mut RoomRow,
-    (sender, role): (&UserId, Role),
+    (sender, member): (&UserId, &Membership),
     checked: &Checked,
     fresh: &mut usize,
 ) -> Result<OpOutcome, StoreError> {
@@ -94,12 +96,24 @@ fn append_one(
         (Known::Other, _) => id_taken(),
         (Known::Nothing, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
         (Known::Nothing, None) => {
+            if let Err(error) = judge_mute(checked, member.mute_until, tx.now) {
+                return Ok(OpOutcome::Refused { error });
+            }
+            let role = member.role;
             let effect = match changes::judge(tx, row, sender, role, &checked.concern)? {
                 Ok(effect) => effect,
                 Err(error) => return Ok(OpOutcome::Refused { error }),
             };
             if let Err(error) = uploads::judge(tx, sender, &checked.files)? {
                 return Ok(OpOutcome::Refused { error });
+            }
+            // Last: what can never be taken is not to wait first.
+            if is_paced(checked, role, row.slow_mode_ms) {
+                let last = mutes::last_write(tx, row, sender)?;
+                if let Err(error) = judge_pace(row.slow_mode_ms, last, tx.now) {
+                    return Ok(OpOutcome::Refused { error });
+                }
+                mutes::has_written(tx, row, sender)?;
             }
             let seq = insert(tx, row, sender, &checked.op, &checked.hash, effect.root())?;
             changes::keep(tx, row, sender, seq, &effect)?;

@@ -23,7 +23,11 @@ pub(super) fn is_banned(tx: &Tx<'_>, rk: i64, user: &UserId) -> Result<bool, Sto
 }
 
 /// A group in which `by` keeps order.
-fn moderated(tx: &Tx<'_>, room: RoomId, by: &UserId) -> Result<(RoomRow, Membership), StoreError> {
+pub(super) fn moderated(
+    tx: &Tx<'_>,
+    room: RoomId,
+    by: &UserId,
+) -> Result<(RoomRow, Membership), StoreError> {
     let (row, own) = member_room(tx, room, by)?;
     if row.kind == RoomKind::Direct {
         return Err(FIXED);

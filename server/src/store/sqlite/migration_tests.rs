@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tidewire_protocol::{
     BanRequest, Checksum, Content, EditContent, Event, EventId, EventKind, FileKey, HistoryAnchor,
-    MessageContent, Op, OpOutcome, Role, RoomId, RoomSettings, SearchTerms, Seq, SettingsUpdate,
-    UploadId, UploadRequest, UserId,
+    MessageContent, MuteRequest, Op, OpOutcome, Role, RoomId, RoomSettings, SearchTerms, Seq,
+    SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
 };
 use uuid::Uuid;
 
@@ -169,7 +169,7 @@ async fn an_older_database_takes_files_and_what_was_said_of_some_before_is_only_
 }
 
 #[tokio::test]
-async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
+async fn in_an_older_database_nobody_is_out_or_silent_until_somebody_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tidewire.db");
     fourth_schema(&path);
@@ -181,8 +181,15 @@ async fn an_older_database_keeps_nobody_out_until_somebody_is_banned() {
     let ban = BanRequest { reason: Some("spam".into()) };
     store.ban(room, bob(), eve.clone(), ban).await.unwrap();
     assert_eq!(store.bans(room, ada.clone(), None).await.unwrap().bans.len(), 1);
-    let refused = store.add_members(room, ada, vec![eve.clone()]).await.unwrap_err();
+    let refused = store.add_members(room, ada.clone(), vec![eve.clone()]).await.unwrap_err();
     assert_eq!(refused, StoreError::Banned(eve));
+    let state = store.room(room, bob()).await.unwrap();
+    assert_eq!((state.mute, state.slow_mode_ms), (None, 0));
+    let mute = MuteRequest { for_ms: Some(60_000), reason: None };
+    store.mute(room, ada.clone(), bob(), mute).await.unwrap();
+    assert!(store.room(room, bob()).await.unwrap().mute.is_some());
+    let slow = SlowMode { interval_ms: 5_000 };
+    assert_eq!(store.set_slow_mode(room, ada, slow).await.unwrap().slow_mode_ms, 5_000);
     store.close().await;
 }
 

@@ -234,6 +234,26 @@ CREATE TABLE bans(
     PRIMARY KEY(rk, user)
 ) WITHOUT ROWID;
 ",
+    // Who may only read in which room, and until when: the highest time where only others end it. How long a member
+    // waits from one message to the next, in ms, and when the last one was, kept only while the room is slow.
+    "
+CREATE TABLE mutes(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    reason TEXT,
+    PRIMARY KEY(rk, user)
+) WITHOUT ROWID;
+ALTER TABLE rooms ADD COLUMN slow_mode_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE slow_writes(
+    rk INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY(rk, user)
+) WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -8,6 +8,7 @@ mod fold;
 mod history;
 mod last_seen;
 mod migrations;
+mod mutes;
 mod read;
 mod reader;
 mod receipts;
@@ -35,9 +36,9 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, NewRoom, Op,
-    Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId, RoomPage, RoomState,
-    RoomUpdate, Seq, SettingsUpdate, UploadId, UserId,
+    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
+    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId,
+    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 
 use self::migrations::MigrateError;
@@ -278,6 +279,43 @@ impl Store for SqliteStore {
         after: Option<UserId>,
     ) -> Result<BanPage, StoreError> {
         self.read(move |conn| bans::page(conn, room, &by, after.as_ref())).await
+    }
+
+    async fn mute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+        mute: MuteRequest,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| mutes::mute(tx, room, &by, &user, &mute)).await
+    }
+
+    async fn unmute(
+        &self,
+        room: RoomId,
+        by: UserId,
+        user: UserId,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| mutes::unmute(tx, room, &by, &user)).await
+    }
+
+    async fn mutes(
+        &self,
+        room: RoomId,
+        by: UserId,
+        after: Option<UserId>,
+    ) -> Result<MutePage, StoreError> {
+        self.read(move |conn| mutes::page(conn, room, &by, after.as_ref())).await
+    }
+
+    async fn set_slow_mode(
+        &self,
+        room: RoomId,
+        by: UserId,
+        slow_mode: SlowMode,
+    ) -> Result<RoomState<EventJson>, StoreError> {
+        self.write(move |tx| mutes::set_slow_mode(tx, room, &by, slow_mode)).await
     }
 
     async fn set_settings(

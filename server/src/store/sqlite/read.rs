@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use super::fold::View;
 use super::{int, receipts, settings};
+use crate::clock;
+use crate::store::order::mute_of;
 use crate::store::rules::{change_of, event_json, role_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
@@ -27,6 +29,8 @@ pub(super) struct RoomRow {
     pub(super) head_seq: Seq,
     pub(super) head_ord: u64,
     pub(super) members: u32,
+    /// How long a member waits from one message to the next.
+    pub(super) slow_mode_ms: u32,
 }
 
 /// A row of `members`.
@@ -40,6 +44,8 @@ pub(super) struct Membership {
     pub(super) read_seq: Seq,
     pub(super) settings: RoomSettings,
     pub(super) settings_version: u64,
+    /// Until when the member may only read, if he was ever muted.
+    pub(super) mute_until: Option<i64>,
     /// How the room looked at the leave.
     left_looks: Option<Looks>,
 }
@@ -96,7 +102,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> Read<Role> {
 }
 
 const ROOM: &str = "SELECT rk, id, kind, name, pair, created_by, created_at, head_seq, head_ord, \
-                    members, avatar_url FROM rooms WHERE ";
+                    members, avatar_url, slow_mode_ms FROM rooms WHERE ";
 
 fn room_from(row: &Row<'_>) -> Read<RoomRow> {
     Ok(RoomRow {
@@ -111,6 +117,7 @@ fn room_from(row: &Row<'_>) -> Read<RoomRow> {
         head_ord: number(row, 8)?,
         members: row.get(9)?,
         avatar_url: row.get(10)?,
+        slow_mode_ms: row.get(11)?,
     })
 }
 
@@ -131,7 +138,8 @@ pub(super) fn room_of_pair(conn: &Connection, pair: &str) -> Read<Option<RoomRow
 pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Option<Membership>> {
     conn.prepare_cached(
         "SELECT role, left_seq, left_ord, delivered_seq, read_seq, settings,
-                left_name, left_avatar_url, left_members, settings_version FROM members
+                left_name, left_avatar_url, left_members, settings_version,
+                (SELECT until FROM mutes WHERE mutes.rk = ?1 AND mutes.user = ?2) FROM members
          WHERE rk = ?1 AND user = ?2",
     )?
     .query_row((rk, user.as_str()), |row| {
@@ -143,6 +151,7 @@ pub(super) fn membership(conn: &Connection, rk: i64, user: &UserId) -> Read<Opti
             read_seq: seq(row, 4)?,
             settings: settings::settings(row, 5)?,
             settings_version: number(row, 9)?,
+            mute_until: row.get(10)?,
             left_looks: match row.get(8)? {
                 Some(members) => {
                     Some(Looks { name: row.get(6)?, avatar_url: row.get(7)?, members })
@@ -212,6 +221,11 @@ fn state_of(
         created_at: row.created_at,
         members,
         role: member.role,
+        mute: match member.left_seq {
+            None => mute_of(member.mute_until, clock::now_ms()),
+            Some(_) => None,
+        },
+        slow_mode_ms: row.slow_mode_ms,
         joined: member.left_seq.is_none(),
         first_seq: Seq::new(1),
         head_seq,
@@ -404,14 +418,24 @@ pub(super) fn members(
     if member.left_seq.is_some() {
         return Err(StoreError::NotAMember);
     }
+    let now = clock::now_ms();
     let members: Read<Vec<Member>> = conn
         .prepare_cached(
-            "SELECT user, role, joined_at FROM members
+            "SELECT user, role, joined_at,
+                    (SELECT until FROM mutes WHERE mutes.rk = ?1 AND mutes.user = members.user)
+             FROM members
              WHERE rk = ?1 AND user > ?2 AND left_ord IS NULL ORDER BY user LIMIT ?3",
         )?
         .query_map(
             (row.rk, after.map_or("", UserId::as_str), int(limits::MEMBERS_PAGE as u64 + 1)),
-            |row| Ok(Member { user: user(row, 0)?, role: role(row, 1)?, joined_at: row.get(2)? }),
+            |row| {
+                Ok(Member {
+                    user: user(row, 0)?,
+                    role: role(row, 1)?,
+                    joined_at: row.get(2)?,
+                    mute: mute_of(row.get(3)?, now),
+                })
+            },
         )?
         .collect();
     let mut members = members?;

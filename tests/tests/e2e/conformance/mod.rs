@@ -6,6 +6,7 @@ mod feed;
 mod files;
 mod model;
 mod moderation;
+mod order;
 mod real;
 mod rooms;
 mod search;
@@ -104,6 +105,9 @@ scenarios! {
     moderation::a_moderator_keeps_order_among_members_and_an_owner_among_all;
     moderation::who_is_banned_is_out_and_stays_out_until_the_ban_is_lifted;
     moderation::a_group_without_an_owner_goes_to_a_moderator_first;
+    order::who_is_muted_reads_on_and_hears_until_when;
+    order::only_who_keeps_order_mutes_and_only_those_below;
+    order::in_slow_mode_what_comes_too_early_is_put_off_on_every_way;
     files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
     files::what_breaks_a_rule_is_refused_with_what_would_do;
     files::what_is_not_what_was_declared_begins_anew;

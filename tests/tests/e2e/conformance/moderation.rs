@@ -10,13 +10,13 @@ use super::{
 };
 
 /// A group of Ada's in which Moe keeps order.
-async fn moderated(server: &mut impl Served, members: &[&str]) -> RoomId {
+pub(super) async fn moderated(server: &mut impl Served, members: &[&str]) -> RoomId {
     let room = group(server, "ada", members).await;
     give(server, room, "moe", Role::Moderator).await;
     room
 }
 
-async fn give(server: &mut impl Served, room: RoomId, name: &str, role: Role) {
+pub(super) async fn give(server: &mut impl Served, room: RoomId, name: &str, role: Role) {
     let request = Request::SetRole(room, user(name), RoleUpdate { role });
     room_request(server, "ada", request).await.unwrap();
 }

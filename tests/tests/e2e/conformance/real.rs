@@ -151,6 +151,17 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
             let after = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
             ("GET", format!("/v1/rooms/{room}/bans{after}"), None)
         }
+        Request::Mute(room, user, body) => {
+            ("PUT", format!("/v1/rooms/{room}/mutes/{user}"), Some(json(body)))
+        }
+        Request::Unmute(room, user) => ("DELETE", format!("/v1/rooms/{room}/mutes/{user}"), None),
+        Request::Mutes(room, after) => {
+            let after = after.as_ref().map_or(String::new(), |after| format!("?after={after}"));
+            ("GET", format!("/v1/rooms/{room}/mutes{after}"), None)
+        }
+        Request::SetSlowMode(room, body) => {
+            ("PUT", format!("/v1/rooms/{room}/slow_mode"), Some(json(body)))
+        }
         Request::UpdateRoom(room, body) => ("PUT", format!("/v1/rooms/{room}"), Some(json(body))),
         Request::SetSettings(room, body) => {
             ("PUT", format!("/v1/rooms/{room}/settings"), Some(json(body)))
@@ -205,9 +216,13 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         | Request::SetRole(..)
         | Request::Ban(..)
         | Request::Unban(..)
+        | Request::Mute(..)
+        | Request::Unmute(..)
+        | Request::SetSlowMode(..)
         | Request::UpdateRoom(..) => Response::Room(serde_json::from_str(text)?),
         Request::Members(..) => Response::Members(serde_json::from_str(text)?),
         Request::Bans(..) => Response::Bans(serde_json::from_str(text)?),
+        Request::Mutes(..) => Response::Mutes(serde_json::from_str(text)?),
         Request::Receipts(..) => Response::Receipts(serde_json::from_str(text)?),
         Request::SetSettings(..) => Response::Settings(serde_json::from_str(text)?),
         Request::History(..) | Request::Message(..) => {

@@ -177,4 +177,64 @@ import Testing
         await fails(with: .NotAMember(room: group.id)) { try await theirs.send("hello?") }
         try await pair.end()
     }
+
+    // scenario: mute
+    @Test func aMutedMemberReadsOnHearsUntilWhenAndWritesAgainOnceItEnds() async throws {
+        let pair = try await Pair.meet()
+        let group = try await pair.client.createGroup(name: "Tea", members: [pair.grace.name])
+        let list = try await pair.peer.roomList()
+        try await list.row(group, "the room") { $0.mute == nil }
+        let theirs = pair.peer.room(group.id)
+        do {
+            try await theirs.muteMember(pair.ada.name)
+            Issue.record("a member mutes nobody")
+        } catch TidewireError.Refused(let code, _, _, _) {
+            #expect(code == "forbidden")
+        }
+        try await group.muteMember(pair.grace.name, for: 3_600, reason: "noise")
+        try await list.row(group, "she is muted") { $0.mute != nil }
+        let listed = try await group.mutedMembers().mutes.first
+        #expect(listed?.user == pair.grace.name && listed?.by == pair.ada.name)
+        #expect(listed?.reason == "noise" && listed?.mute.untilMs != nil)
+        let until = listed?.mute.untilMs
+        let members = try await group.members().members
+        #expect(members.first { $0.user == pair.grace.name }?.mute?.untilMs == until)
+        let timeline = try await theirs.timeline()
+        let id = try await theirs.send("may I?")
+        try await timeline.message(id, "it has failed, and says until when") {
+            if case .failed(.muted(let untilMs, _)) = $0.state { untilMs == until } else { false }
+        }
+        let hush = try await group.send("hush")
+        try await timeline.message(hush, "she reads on") { _ in true }
+        try await group.unmuteMember(pair.grace.name)
+        try await list.row(group, "she may write") { $0.mute == nil }
+        try await theirs.retry(id)
+        try await timeline.message(id, "it is sent") { $0.state.isSent }
+        try await pair.end()
+    }
+
+    // scenario: slow-mode
+    @Test func inSlowModeMessagesWaitForTheirTurnInOrderAndHoldNoOtherRoomUp() async throws {
+        let pair = try await Pair.meet()
+        let group = try await pair.client.createGroup(name: "Tea", members: [pair.grace.name])
+        let list = try await pair.peer.roomList()
+        try await list.row(group, "the room") { $0.slowModeMs == 0 }
+        try await group.setSlowMode(3_600)
+        try await list.row(group, "it is slow") { $0.slowModeMs == 3_600_000 }
+        let theirs = pair.peer.room(group.id)
+        let timeline = try await theirs.timeline()
+        let first = try await theirs.send("1")
+        let second = try await theirs.send("2")
+        let third = try await theirs.send("3")
+        try await timeline.message(first, "the first is sent") { $0.state.isSent }
+        let elsewhere = try await pair.peer.room(pair.room.id).timeline()
+        let there = try await pair.peer.room(pair.room.id).send("at once")
+        try await elsewhere.message(there, "the other room goes on") { $0.state.isSent }
+        try await timeline.message(second, "the second waits") { $0.state == .sending }
+        try await group.setSlowMode(nil)
+        try await list.row(group, "it is slow no more") { $0.slowModeMs == 0 }
+        try await timeline.message(second, "it is sent") { $0.state.isSent }
+        try await timeline.message(third, "and the last") { $0.state.isSent }
+        try await pair.end()
+    }
 }

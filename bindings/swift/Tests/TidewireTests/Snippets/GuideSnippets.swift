@@ -129,7 +129,7 @@ func label(of message: Message) -> String {
     case .sending: "on its way"
     case .waiting(let behind): "waits for \(behind)"
     case .failed(.refused(_, let text)), .failed(.unknown(let text)), .failed(.expired(let text)),
-        .failed(.copyLost(let text)):
+        .failed(.muted(_, let text)), .failed(.copyLost(let text)):
         "failed: \(text)"
     case .sent: "sent"
     case .delivered: "delivered"

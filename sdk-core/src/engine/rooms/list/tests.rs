@@ -39,6 +39,8 @@ impl Source for Plains {
             profile: None,
             members: 2,
             role: Role::Member,
+            mute: None,
+            slow_mode_ms: 0,
             settings: plain.settings,
             unread: Unread { messages: plain.unread.into(), ..Unread::NOTHING },
             last_message: None,

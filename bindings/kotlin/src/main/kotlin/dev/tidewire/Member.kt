@@ -6,11 +6,13 @@ package dev.tidewire
  * @property user the user's id.
  * @property role what the user may do.
  * @property joinedAtMs when the user was added: ms since 1970-01-01 UTC.
+ * @property mute if the user may only read.
  */
 public data class Member(
     val user: String,
     val role: Role,
     val joinedAtMs: Long,
+    val mute: Mute?,
 )
 
 /**
@@ -47,6 +49,34 @@ public data class Ban(
  */
 public data class BanPage(
     val bans: List<Ban>,
+    val next: String?,
+)
+
+/**
+ * Somebody who may only read in a group.
+ *
+ * @property user who may only read.
+ * @property by who did it.
+ * @property atMs when: ms since 1970-01-01 UTC.
+ * @property mute until when.
+ * @property reason why, if anything was said.
+ */
+public data class MutedUser(
+    val user: String,
+    val by: String,
+    val atMs: Long,
+    val mute: Mute,
+    val reason: String?,
+)
+
+/**
+ * A page of those who may only read in a group.
+ *
+ * @property mutes at most 100, by user id.
+ * @property next where the next page begins: for [Room.mutedMembers]; null after the last one.
+ */
+public data class MutePage(
+    val mutes: List<MutedUser>,
     val next: String?,
 )
 

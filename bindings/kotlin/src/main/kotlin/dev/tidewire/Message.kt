@@ -164,6 +164,12 @@ public sealed interface FailReason {
     public data class Refused(val code: String, override val text: String) : FailReason
 
     /**
+     * The user may only read in the room, until [untilMs]: ms since 1970-01-01 UTC by the server's clock, null where
+     * only somebody who keeps order ends it.
+     */
+    public data class Muted(val untilMs: Long?, override val text: String) : FailReason
+
+    /**
      * It was first sent longer ago than the server remembers ids, so that sending it again could
      * make a second one.
      */

@@ -6,6 +6,7 @@ import dev.tidewire.internal.toApi
 import dev.tidewire.internal.toFfi
 import dev.tidewire.internal.valid
 import kotlinx.coroutines.flow.Flow
+import kotlin.time.Duration
 
 /**
  * A room: a light handle, which needs no closing. Whether there is such a room is checked by each
@@ -395,6 +396,55 @@ public class Room internal constructor(
     public suspend fun bans(after: String? = null): BanPage {
         after?.let { valid("after", it) }
         return client.read { it.bans(id, after, null).toApi() }
+    }
+
+    /**
+     * Lets the member [user] only read, for a [time] of at most 366 days or, without one, until [unmuteMember]: what
+     * he sends fails as [FailReason.Muted]. Whatever was said last holds. The [reason], 1 byte to 1 KiB, is for those
+     * who keep order alone. Owners and moderators may, but no moderator mutes an owner or a moderator. Else as
+     * [addMembers]. To have no notifications of the room is [mute].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun muteMember(user: String, time: Duration? = null, reason: String? = null) {
+        valid("user", user)
+        val why = reason?.let { valid("reason", it) }
+        val ms = time?.inWholeMilliseconds?.coerceAtLeast(0)?.toULong()
+        client.decide { it.muteMember(id, user, ms, why) }
+    }
+
+    /**
+     * Lets the member [user] write again. Who may mute may. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun unmuteMember(user: String) {
+        valid("user", user)
+        client.decide { it.unmuteMember(id, user) }
+    }
+
+    /**
+     * A page of at most 100 of those who may only read, by user id. Owners and moderators may. Waits for the
+     * network.
+     *
+     * @param after the [MutePage.next] of the page before it; null for the first one.
+     * @throws TidewireException as for [members].
+     */
+    public suspend fun mutedMembers(after: String? = null): MutePage {
+        after?.let { valid("after", it) }
+        return client.read { it.mutedMembers(id, after, null).toApi() }
+    }
+
+    /**
+     * Says how long a member waits from one message in the room to the next, 6 hours at most; null ends slow mode.
+     * What is sent earlier waits in the outbox of that room, in order, and does not fail; edits, deletions and
+     * reactions do not count. Owners and moderators may, and do not wait. Else as [addMembers].
+     *
+     * @throws TidewireException as for [addMembers].
+     */
+    public suspend fun setSlowMode(interval: Duration?) {
+        val ms = interval?.inWholeMilliseconds?.coerceAtLeast(0)?.toULong()
+        client.decide { it.setSlowMode(id, ms) }
     }
 
     /**

@@ -1,5 +1,7 @@
 package dev.tidewire
 
+import kotlin.time.Duration
+
 /**
  * What a list of rooms shows at one moment. It never changes: what is new comes as a new state.
  *
@@ -52,6 +54,9 @@ public data class RoomListState(
  * @property profile that user's profile, if it is known: it is fetched for the rows that the app shows.
  * @property members how many members it has; 0 while only events are known of the room.
  * @property role what the user may do in it.
+ * @property mute if the user may only read.
+ * @property slowMode how long a member waits from one message to the next, unless the role keeps order; null for no
+ *   time.
  * @property settings what the user has set, whether or not the server knows of it yet.
  * @property unread what the user has not read.
  * @property lastMessage the newest message that stands in no thread: one of the user's own that still
@@ -71,6 +76,8 @@ public data class RoomListRow(
     val profile: Profile?,
     val members: Long,
     val role: Role,
+    val mute: Mute?,
+    val slowMode: Duration?,
     val settings: RoomSettings,
     val unread: Unread,
     val lastMessage: Message?,

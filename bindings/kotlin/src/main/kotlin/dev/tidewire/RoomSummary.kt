@@ -1,5 +1,7 @@
 package dev.tidewire
 
+import kotlin.time.Duration
+
 /**
  * A room of the user's. For a list on the screen there is [RoomList].
  *
@@ -11,6 +13,9 @@ package dev.tidewire
  * @property createdAtMs when it was created: ms since 1970-01-01 UTC.
  * @property members how many members it has.
  * @property role what the user may do in it.
+ * @property mute if the user may only read.
+ * @property slowMode how long a member waits from one message to the next, unless the role keeps order; null for no
+ *   time.
  * @property joined whether the user still is a member.
  * @property headSeq the place of the newest event known; 0 if there is none.
  * @property lastEvent that event, if it is here.
@@ -28,6 +33,8 @@ public data class RoomSummary(
     val createdAtMs: Long,
     val members: Long,
     val role: Role,
+    val mute: Mute?,
+    val slowMode: Duration?,
     val joined: Boolean,
     val headSeq: Long,
     val lastEvent: Message?,
@@ -35,6 +42,16 @@ public data class RoomSummary(
     val unread: Unread,
     val draft: String?,
     val pending: Long,
+)
+
+/**
+ * That somebody may only read in a room.
+ *
+ * @property untilMs until when: ms since 1970-01-01 UTC by the server's clock, then it is over without a word; null
+ *   where only somebody who keeps order ends it.
+ */
+public data class Mute(
+    val untilMs: Long?,
 )
 
 /** What a room is for. */
@@ -52,8 +69,8 @@ public enum class Role {
     OWNER,
 
     /**
-     * Keeps order in a group: adds members, sends away and bans those who are neither owner nor moderator,
-     * and deletes anybody's messages.
+     * Keeps order in a group: adds members, mutes, sends away and bans those who are neither owner nor
+     * moderator, deletes anybody's messages, and says how often members may write.
      */
     MODERATOR,
 

@@ -6,6 +6,7 @@ import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.hours
 
 class RoomListTest {
     // scenario: room-list
@@ -181,5 +182,63 @@ class RoomListTest {
             group.ban(grace)
             list.awaitRooms()
             failure<TidewireException.NotAMember> { theirs.send("hello?") }
+        }
+
+    // scenario: mute
+    @Test
+    fun `a muted member reads on, hears until when, and writes again once it ends`() =
+        scene {
+            val client = open(ada)
+            val peer = open(grace)
+            val group = client.createGroup("Tea", listOf(grace))
+            val list = peer.roomList()
+            list.awaitRow(group, "the room") { it.mute == null }
+            val theirs = peer.room(group.id)
+            val refused = failure<TidewireException.Refused> { theirs.muteMember(ada) }
+            assertEquals("forbidden", refused.code)
+            group.muteMember(grace, 1.hours, "noise")
+            val until = list.awaitRow(group, "she is muted") { it.mute != null }.mute?.untilMs
+            val listed = group.mutedMembers().mutes.single()
+            assertEquals(Triple(grace, ada, "noise"), Triple(listed.user, listed.by, listed.reason))
+            assertEquals(until, listed.mute.untilMs)
+            assertEquals(until, group.members().members.single { it.user == grace }.mute?.untilMs)
+            val timeline = theirs.timeline()
+            val id = theirs.send("may I?")
+            val failed =
+                timeline.awaitMessage(id, "it has failed") { it.state is MessageState.Failed }
+            val why = (failed.state as MessageState.Failed).reason
+            assertEquals(until, (why as FailReason.Muted).untilMs)
+            group.send("hush")
+            timeline.rows.await("she reads on") { it.message("hush") != null }
+            group.unmuteMember(grace)
+            list.awaitRow(group, "she may write") { it.mute == null }
+            theirs.retry(id)
+            timeline.awaitMessage(id, "it is sent") { it.state.isSent }
+        }
+
+    // scenario: slow-mode
+    @Test
+    fun `in slow mode messages wait for their turn in order and hold no other room up`() =
+        scene {
+            val client = open(ada)
+            val peer = open(grace)
+            val group = client.createGroup("Tea", listOf(grace))
+            val other = client.createGroup("Coffee", listOf(grace))
+            val list = peer.roomList()
+            list.awaitRow(group, "the room") { it.slowMode == null }
+            group.setSlowMode(1.hours)
+            list.awaitRow(group, "it is slow") { it.slowMode == 1.hours }
+            val theirs = peer.room(group.id)
+            list.awaitRow(other, "the other room") { true }
+            val sent = listOf("1", "2", "3").map { theirs.send(it) }
+            val timeline = theirs.timeline()
+            timeline.awaitMessage(sent[0], "the first is sent") { it.state.isSent }
+            val elsewhere = peer.room(other.id).timeline()
+            val there = peer.room(other.id).send("at once")
+            elsewhere.awaitMessage(there, "the other room goes on") { it.state.isSent }
+            timeline.awaitMessage(sent[1], "the second waits") { it.state is MessageState.Sending }
+            group.setSlowMode(null)
+            list.awaitRow(group, "it is slow no more") { it.slowMode == null }
+            timeline.awaitSent(listOf("1", "2", "3"))
         }
 }

@@ -96,6 +96,7 @@ internal fun FfiMessageState.toApi(): MessageState =
 internal fun FfiFailReason.toApi(): FailReason =
     when (this) {
         is FfiFailReason.Refused -> FailReason.Refused(code, text)
+        is FfiFailReason.Muted -> FailReason.Muted(untilMs, text)
         is FfiFailReason.Unknown -> FailReason.Unknown(text)
         is FfiFailReason.Expired -> FailReason.Expired(text)
         is FfiFailReason.CopyLost -> FailReason.CopyLost(text)

@@ -4,6 +4,9 @@ import dev.tidewire.Ban
 import dev.tidewire.BanPage
 import dev.tidewire.Member
 import dev.tidewire.MemberPage
+import dev.tidewire.Mute
+import dev.tidewire.MutePage
+import dev.tidewire.MutedUser
 import dev.tidewire.Receipt
 import dev.tidewire.ReceiptPage
 import dev.tidewire.Role
@@ -20,6 +23,8 @@ import dev.tidewire.RoomUpdate
 import dev.tidewire.Unread
 import dev.tidewire.ffi.BanPage as FfiBanPage
 import dev.tidewire.ffi.MemberPage as FfiMemberPage
+import dev.tidewire.ffi.Mute as FfiMute
+import dev.tidewire.ffi.MutePage as FfiMutePage
 import dev.tidewire.ffi.ReceiptPage as FfiReceiptPage
 import dev.tidewire.ffi.Role as FfiRole
 import dev.tidewire.ffi.RoomFilter as FfiRoomFilter
@@ -34,6 +39,8 @@ import dev.tidewire.ffi.RoomSort as FfiRoomSort
 import dev.tidewire.ffi.RoomSummary as FfiRoomSummary
 import dev.tidewire.ffi.RoomUpdate as FfiRoomUpdate
 import dev.tidewire.ffi.Unread as FfiUnread
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
 
 // Rooms and lists of them, between the generated types and those of apps.
 
@@ -47,6 +54,8 @@ internal fun FfiRoomSummary.toApi(): RoomSummary =
         createdAtMs = createdAtMs,
         members = members.toLong(),
         role = role.toApi(),
+        mute = mute?.toApi(),
+        slowMode = slowModeOf(slowModeMs),
         joined = joined,
         headSeq = headSeq.toLong(),
         lastEvent = lastEvent?.toApi(),
@@ -96,10 +105,17 @@ internal fun RoomUpdate.toFfi(): FfiRoomUpdate =
     )
 
 internal fun FfiMemberPage.toApi(): MemberPage =
-    MemberPage(members.map { Member(it.user, it.role.toApi(), it.joinedAtMs) }, next)
+    MemberPage(members.map { Member(it.user, it.role.toApi(), it.joinedAtMs, it.mute?.toApi()) }, next)
 
 internal fun FfiBanPage.toApi(): BanPage =
     BanPage(bans.map { Ban(it.user, it.by, it.atMs, it.reason) }, next)
+
+internal fun FfiMutePage.toApi(): MutePage =
+    MutePage(mutes.map { MutedUser(it.user, it.by, it.atMs, it.mute.toApi(), it.reason) }, next)
+
+private fun FfiMute.toApi(): Mute = Mute(untilMs)
+
+private fun slowModeOf(ms: UInt): Duration? = ms.toLong().milliseconds.takeIf { it.isPositive() }
 
 internal fun FfiReceiptPage.toApi(): ReceiptPage =
     ReceiptPage(
@@ -155,6 +171,8 @@ private fun FfiRoomListRow.toApi(): RoomListRow =
         profile = profile?.toApi(),
         members = members.toLong(),
         role = role.toApi(),
+        mute = mute?.toApi(),
+        slowMode = slowModeOf(slowModeMs),
         settings = settings.toApi(),
         unread = unread.toApi(),
         lastMessage = lastMessage?.toApi(),
