@@ -20,6 +20,7 @@ use crate::presence::Presence;
 use crate::rate::RateLimiter;
 use crate::stop::Stop;
 use crate::store::Store;
+use crate::tls::Tls;
 
 /// What every request and every connection shares.
 pub(crate) struct App {
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) presence: Arc<Presence>,
     pub(crate) limiter: RateLimiter,
     pub(crate) files: Files,
+    /// What greets connections, where they are not plain.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Where sockets and event streams come in.
     pub(crate) door: Door,
     /// Where polls come in, on a budget of their own: they are what a client does whom the other door refuses.

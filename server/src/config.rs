@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use tidewire_protocol::limits;
 
 use crate::auth::{KeySource, TokenRules};
+use crate::tls::TlsFiles;
 
 /// Rooms whose operations one `sync` may bring. Each is a transaction of its own, so that this and
 /// the size of a body bound how long one request keeps the writer.
@@ -135,6 +136,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one. Default `127.0.0.1:0`.
     pub listen: SocketAddr,
+    /// Speaks TLS there, with this certificate; `None`, the default, speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Where `/metrics`, `/healthz` and `/readyz` are answered, for those who watch the server: an address that is
     /// not public. `None`, the default, answers no `/metrics` anywhere.
     pub metrics_listen: Option<SocketAddr>,
@@ -209,6 +212,9 @@ pub struct Config {
     /// Most members of a room in which watching brings presence and typing; above 100 counts as 100.
     /// Default 100.
     pub ephemeral_members: u32,
+    /// Bytes for the newest events of rooms with traffic, which are then not read from the database; 0 keeps none.
+    /// Default 64 MiB: about 2,000 busy rooms with 64 events of 400 bytes each.
+    pub hot_event_bytes: usize,
     /// Threads that read the database. Default 2: SQLite reads are short and mostly from memory.
     pub reader_threads: usize,
     /// Time from the opening of a socket to its `hello`. Default 5 s.
@@ -218,7 +224,8 @@ pub struct Config {
     pub write_timeout: Duration,
     /// Time for the body of a request to arrive. Default 20 s.
     pub body_timeout: Duration,
-    /// Time for the head of a request to arrive, from its first byte on. Default 10 s.
+    /// Time for the head of a request to arrive, from its first byte on, and for a TLS handshake from its beginning.
+    /// Default 10 s.
     pub head_timeout: Duration,
     /// Time for a connection to idle before the first request and between two. Default
     /// 75 s: above the 60 s between the requests of a client in the background.
@@ -231,6 +238,7 @@ impl Config {
         Self {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
             metrics_listen: None,
             postgres_url: None,
             postgres_read_url: None,
@@ -259,6 +267,7 @@ impl Config {
             cursor_max_age: Duration::from_millis(limits::CURSOR_AGE_MS),
             max_members: 10_000,
             ephemeral_members: limits::EPHEMERAL_MEMBERS,
+            hot_event_bytes: 64 * 1024 * 1024,
             reader_threads: 2,
             hello_timeout: Duration::from_millis(limits::HELLO_MS),
             write_timeout: Duration::from_secs(10),

@@ -23,12 +23,14 @@
 //! # Ok(()) }
 //! ```
 
+mod accept;
 mod admission;
 mod app;
 mod applier;
 pub mod auth;
 mod bus;
 mod clock;
+mod commands;
 mod config;
 mod connection;
 mod cursor;
@@ -54,7 +56,10 @@ mod stall;
 mod stop;
 mod store;
 mod sync;
+mod tls;
 mod visitor;
 
+pub use commands::{import, migrate, renew_epoch, revoke};
 pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
-pub use server::{Server, StartError, migrate, renew_epoch, revoke};
+pub use server::{Server, StartError};
+pub use tls::TlsFiles;

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
 use tidewire_server::auth::{KeySource, Keys, Revocation, TokenRules};
-use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server};
+use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server, TlsFiles};
 use tracing_subscriber::EnvFilter;
 
 /// The reference server of Tidewire.
@@ -27,6 +27,9 @@ enum Command {
     /// Brings the tables of a PostgreSQL database to this version, and ends. To be run before the first
     /// server of a new version starts; running it twice does no harm.
     Migrate(Migrate),
+    /// Writes all that a data folder holds into an empty PostgreSQL database, and ends. No server may run on either. Cut
+    /// short it leaves nothing behind.
+    Import(Import),
     /// Takes tokens back before their end: all of a user's, or one by its id. Servers that run follow within a second,
     /// and close the connections that were opened with them.
     Revoke(Revoke),
@@ -40,6 +43,12 @@ struct Serve {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, env = "TIDEWIRE_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Speaks TLS there: the certificate of the server and those by which it is signed, as PEM. Read anew when it changes.
+    #[arg(long, env = "TIDEWIRE_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key that belongs to it, as PEM.
+    #[arg(long, env = "TIDEWIRE_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Where `/metrics`, `/healthz` and `/readyz` are answered for those who watch the server; nowhere without it.
     /// Not for the public.
     #[arg(long, env = "TIDEWIRE_METRICS_LISTEN")]
@@ -76,6 +85,9 @@ struct Serve {
     /// Most members of a room in which watching brings presence and typing, up to 100.
     #[arg(long, env = "TIDEWIRE_EPHEMERAL_MEMBERS", default_value_t = 100)]
     ephemeral_members: u32,
+    /// Bytes of memory for the newest events of rooms with traffic; 0 reads all of them from the database.
+    #[arg(long, env = "TIDEWIRE_HOT_EVENT_BYTES", default_value_t = 64 * 1024 * 1024)]
+    hot_event_bytes: usize,
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
@@ -223,6 +235,15 @@ struct Migrate {
 }
 
 #[derive(Args)]
+struct Import {
+    #[command(flatten)]
+    data: Data,
+    /// The empty database: `postgres://USER:PASSWORD@HOST:5432/DATABASE`.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: String,
+}
+
+#[derive(Args)]
 struct FileFlags {
     /// The largest file of a message, in bytes.
     #[arg(long, env = "TIDEWIRE_MAX_UPLOAD_BYTES", default_value_t = 50 * 1024 * 1024)]
@@ -335,6 +356,9 @@ impl Serve {
     fn config(self) -> Config {
         let mut config = Config::new(self.data.data);
         config.listen = self.listen;
+        if let (Some(certificate), Some(key)) = (self.tls_cert, self.tls_key) {
+            config.tls = Some(TlsFiles { certificate, key });
+        }
         config.metrics_listen = self.metrics_listen;
         config.secret_file = self.data.secret_file;
         config.policy = self.policy;
@@ -346,6 +370,7 @@ impl Serve {
             .then_some(RateLimit { per_second: self.ops_per_second, burst: self.ops_burst });
         config.max_members = self.max_members;
         config.ephemeral_members = self.ephemeral_members;
+        config.hot_event_bytes = self.hot_event_bytes;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
         self.trust.apply(&mut config);
         self.shared.apply(&mut config);
@@ -362,6 +387,7 @@ fn main() -> ExitCode {
         Command::Token(token) => print_token(token),
         Command::Revoke(revoke) => run_revoke(revoke),
         Command::Migrate(migrate) => run_migrate(&migrate),
+        Command::Import(import) => run_import(&import),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -412,6 +438,21 @@ fn run_migrate(migrate: &Migrate) -> Result<(), Failure> {
     Ok(())
 }
 
+fn run_import(Import { data, postgres_url }: &Import) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let import = tidewire_server::import(&data.data, data.secret_file.as_deref(), postgres_url);
+    let rows = runtime.block_on(import)?;
+    let mut stdout = std::io::stdout();
+    for (table, rows) in rows.iter().filter(|(_, rows)| *rows > 0) {
+        writeln!(stdout, "{table}: {rows}")?;
+    }
+    writeln!(
+        stdout,
+        "imported: from now on start servers with --postgres-url, on the same secret and files"
+    )?;
+    Ok(())
+}
+
 fn run(format: LogFormat, config: Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -426,14 +467,39 @@ fn run(format: LogFormat, config: Config) -> Result<(), Failure> {
 async fn serve(config: Config) -> Result<(), Failure> {
     // Listened to before the line is printed: whoever has read it may send a signal.
     let signal = signals()?;
+    let renewed = renewals(config.tls.is_some())?;
     let server = Server::start(config).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on {}", server.url())?;
     stdout.flush()?;
-    signal.await;
+    tokio::select! {
+        () = signal => {}
+        () = renewed(&server) => {}
+    }
     tracing::info!("stopping");
     server.stop().await;
     Ok(())
+}
+
+/// Has the certificate read again at each SIGHUP; never ends. Without one, SIGHUP does what it does to any process.
+#[cfg(unix)]
+fn renewals(wanted: bool) -> std::io::Result<impl AsyncFnOnce(&Server)> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = wanted.then(|| signal(SignalKind::hangup())).transpose()?;
+    Ok(async move |server: &Server| {
+        while let Some(hangups) = &mut hangups {
+            if hangups.recv().await.is_none() {
+                break;
+            }
+            tokio::task::block_in_place(|| server.read_certificate_again());
+        }
+        std::future::pending().await
+    })
+}
+
+#[cfg(not(unix))]
+fn renewals(_wanted: bool) -> std::io::Result<impl AsyncFnOnce(&Server)> {
+    Ok(async |_: &Server| std::future::pending().await)
 }
 
 #[cfg(unix)]

@@ -20,6 +20,7 @@ use tidewire_protocol::{ErrorCode, WireError};
 use crate::app::App;
 use crate::health::{Database, Health};
 use crate::policy::Audience;
+use crate::store::hot::HotCounts;
 
 /// Upper ends of the classes of times, in seconds: from a write that met no queue to the longest poll.
 const TIMES: [f64; 14] =
@@ -71,6 +72,7 @@ macro_rules! one_label {
 
 one_label! {
     Direction, direction;
+    From, from;
     Mode, mode;
     Outcome, outcome;
     Queue, queue;
@@ -95,6 +97,8 @@ pub(crate) struct Metrics {
     fan_out: Histogram,
     overflows: Counter,
     lag: Histogram,
+    bodies: Family<From, Counter>,
+    hot_bytes: Gauge,
     // What is looked at when somebody asks.
     open: Gauge,
     capacity: Gauge,
@@ -122,6 +126,8 @@ impl Metrics {
             fan_out: times(),
             overflows: Counter::default(),
             lag: times(),
+            bodies: Family::default(),
+            hot_bytes: Gauge::default(),
             open: Gauge::default(),
             capacity: Gauge::default(),
             online: Gauge::default(),
@@ -177,6 +183,13 @@ impl Metrics {
             "How late the event loop was",
             seconds,
             self.lag.clone(),
+        );
+        all.register("event_bodies", "Events that were given out", self.bodies.clone());
+        all.register_with_unit(
+            "hot_events",
+            "Memory that the newest events of rooms take",
+            Unit::Bytes,
+            self.hot_bytes.clone(),
         );
         all.register("open_connections", "Sockets and event streams", self.open.clone());
         all.register("connection_capacity", "As many can be carried", self.capacity.clone());
@@ -240,6 +253,13 @@ impl Metrics {
     /// The event loop was so late.
     pub(crate) fn lagged(&self, by: Duration) {
         self.lag.observe(by.as_secs_f64());
+    }
+
+    /// What the newest events of rooms are counted by.
+    pub(crate) fn hot(&self) -> HotCounts {
+        let bodies = |from| self.bodies.get_or_create(&From { from }).clone();
+        let (memory, database) = (bodies("memory"), bodies("database"));
+        HotCounts { memory, database, bytes: self.hot_bytes.clone() }
     }
 
     /// Everything, as text. Waits for the database, at most as long as [`Health`] lets it.

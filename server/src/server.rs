@@ -6,18 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::http::StatusCode;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use sha2::{Digest, Sha256};
 use tidewire_protocol::WireError;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, timeout};
 
+use crate::accept::serve;
 use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
@@ -36,15 +32,14 @@ use crate::monitor;
 use crate::policy::Audience;
 use crate::presence::{self, Presence};
 use crate::rate::RateLimiter;
-use crate::stall::{Requests, Stalling};
 use crate::stop::Stop;
+use crate::store::hot::Hot;
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
-use crate::visitor::{Visitor, Visitors};
+use crate::tls::{self, Tls};
+use crate::visitor::Visitors;
 
-/// Most bytes of the head of a request, and of what is read of a body at once.
-const HEAD_BYTES: usize = 64 * 1024;
 /// How long a stop waits for requests and sockets to end, before it ends them.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often sockets hear of the audience at most.
@@ -113,6 +108,12 @@ pub enum StartError {
         /// What the database says.
         reason: String,
     },
+    /// There is nothing to import.
+    #[error("there is no tidewire.db in {path}: give the data folder of a server with --data", path = path.display())]
+    NoDatabase {
+        /// The folder.
+        path: PathBuf,
+    },
     /// PostgreSQL cannot be used.
     #[error("{reason}")]
     Postgres {
@@ -129,6 +130,12 @@ pub enum StartError {
     #[error("files cannot be kept: {reason}")]
     Files {
         /// What is wrong.
+        reason: String,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("{reason}")]
+    Tls {
+        /// What is wrong and what to do.
         reason: String,
     },
     /// The address of those who watch cannot be listened on.
@@ -186,15 +193,16 @@ impl Server {
             tokio::task::spawn_blocking(move || Opened::open(&config)).await
         };
         // Cancelled only when the runtime is on its way down.
-        let Opened { lock, keys, files } = opened.map_err(|error| StartError::Database {
-            path: config.data_dir.clone(),
-            reason: error.to_string(),
+        let Opened { lock, keys, files, tls } = opened.map_err(|error| {
+            StartError::Database { path: config.data_dir.clone(), reason: error.to_string() }
         })??;
         let jwks = match config.token_keys.clone() {
             Some(source) => Some(Jwks::open(source).await?),
             None => None,
         };
-        let (store, bus) = open_store(&config, &keys).await?;
+        let metrics = Metrics::new();
+        let hot = Arc::new(Hot::new(config.hot_event_bytes, metrics.hot()));
+        let (store, bus) = open_store(&config, &keys, hot).await?;
         let bind = |source| StartError::Bind { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
@@ -219,7 +227,6 @@ impl Server {
         let expected = memory::recall(&config.data_dir);
         let presence =
             Arc::new(Presence::expecting(expected, config.ephemeral_members, Instant::now()));
-        let metrics = Metrics::new();
         let tokens = Tokens::new(keys.clone(), config.token_rules.clone(), jwks);
         // Before anybody comes: what was revoked is never believed again, also after a restart.
         tokens.revoked().follow(store.as_ref()).await.map_err(unreadable)?;
@@ -235,6 +242,7 @@ impl Server {
                 false => RateLimiter::new(config.rate_limit, "operations"),
             },
             files,
+            tls: tls.clone(),
             door: Door::new(config.admission_per_second, config.admission_floor),
             polls: Door::new(config.polls_per_second, config.polls_per_second / POLLS_FLOOR),
             farewell: Farewell::default(),
@@ -255,20 +263,24 @@ impl Server {
         }
         let applier = Applier::new(store.clone(), bus.clone(), hub, presence, metrics);
         let serving = app.clone();
+        let mut tasks = vec![
+            tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
+            tokio::spawn(watch_lag(app.clone())),
+            tokio::spawn(auth::keep(app.clone())),
+            tokio::spawn(keep_doors(app.clone())),
+            tokio::spawn(tell_audience(app.clone())),
+            tokio::spawn(index_messages(app.clone())),
+            tokio::spawn(files::keep_swept(app.clone())),
+            tokio::spawn(presence::share(app.clone(), bus)),
+            tokio::spawn(presence::keep(app.clone())),
+        ];
+        if let Some(tls) = tls {
+            tasks.push(tokio::spawn(tls::keep(tls, stopping.clone())));
+        }
         let running = Running {
             listener,
-            app: app.clone(),
-            tasks: vec![
-                tokio::spawn(applier.run(bus.subscribe(), stopping.clone())),
-                tokio::spawn(watch_lag(app.clone())),
-                tokio::spawn(auth::keep(app.clone())),
-                tokio::spawn(keep_doors(app.clone())),
-                tokio::spawn(tell_audience(app.clone())),
-                tokio::spawn(index_messages(app.clone())),
-                tokio::spawn(files::keep_swept(app.clone())),
-                tokio::spawn(presence::share(app.clone(), bus)),
-                tokio::spawn(presence::keep(app)),
-            ],
+            app,
+            tasks,
             watchers: watchers.map(|(watchers, _)| watchers),
             store,
             lock,
@@ -292,7 +304,16 @@ impl Server {
 
     /// The same as a URL, without a slash at its end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.app.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
+    }
+
+    /// Reads certificate and key again, as it does by itself within seconds. What cannot be used is logged, and changes
+    /// nothing. Waits for the disk.
+    pub fn read_certificate_again(&self) {
+        if let Some(tls) = &self.app.tls {
+            tls.read_again();
+        }
     }
 
     /// The keys that sign its tokens.
@@ -344,6 +365,7 @@ struct Opened {
     lock: File,
     keys: Keys,
     files: Files,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Opened {
@@ -355,17 +377,19 @@ impl Opened {
         };
         let files =
             Files::open(config, keys.secret()).map_err(|reason| StartError::Files { reason })?;
-        Ok(Self { lock, keys, files })
+        let tls = config.tls.clone().map(Tls::open).transpose();
+        let tls = tls.map_err(|reason| StartError::Tls { reason })?.map(Arc::new);
+        Ok(Self { lock, keys, files, tls })
     }
 }
 
 /// The log, and what rings when it grows.
 type Log = (Arc<dyn Store>, Arc<dyn Bus>);
 
-async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
+async fn open_store(config: &Config, keys: &Keys, hot: Arc<Hot>) -> Result<Log, StartError> {
     let Some(url) = &config.postgres_url else {
         let config = config.clone();
-        let opened = tokio::task::spawn_blocking(move || open_sqlite(&config)).await;
+        let opened = tokio::task::spawn_blocking(move || open_sqlite(&config, hot)).await;
         return match opened {
             Ok(opened) => opened,
             // Cancelled only when the runtime is on its way down.
@@ -378,14 +402,14 @@ async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
              PostgreSQL finds them: use a bucket (--s3-bucket), or run only this one"
         );
     }
-    // A digest, so that the database never holds what signs.
-    let mark = Sha256::new_with_prefix(b"tidewire secret\0").chain_update(keys.secret()).finalize();
+    let mark = secret_mark(keys);
     let options = postgres::Options {
         url: url.get(),
         read_url: config.postgres_read_url.as_ref().map(Secret::get),
-        secret: &mark,
+        secret: mark.as_ref(),
         instance: config.instance_id.as_deref(),
         max_members: config.max_members,
+        hot,
     };
     let failed = |error: postgres::OpenError| StartError::Postgres { reason: error.to_string() };
     let ready = postgres::look(&options).await.map_err(failed)?;
@@ -400,63 +424,30 @@ async fn open_store(config: &Config, keys: &Keys) -> Result<Log, StartError> {
     Ok((Arc::new(store), bus))
 }
 
-fn open_sqlite(config: &Config) -> Result<Log, StartError> {
+/// What a database keeps of the secret that signs: a digest, so that it never holds that itself.
+pub(crate) fn secret_mark(keys: &Keys) -> impl AsRef<[u8]> + use<> {
+    Sha256::new_with_prefix(b"tidewire secret\0").chain_update(keys.secret()).finalize()
+}
+
+fn open_sqlite(config: &Config, hot: Arc<Hot>) -> Result<Log, StartError> {
     let bus: Arc<dyn Bus> = Arc::new(InProcess::new(1));
     let path = config.data_dir.join("tidewire.db");
     let store = SqliteStore::open(&path, bus.clone(), config.reader_threads, config.max_members);
-    let store = store.map_err(|error| match error {
+    let store = store.map_err(|error| unopened(path, error))?;
+    Ok((Arc::new(store.keeping(hot)), bus))
+}
+
+/// Why the database of a folder cannot be opened.
+pub(crate) fn unopened(path: PathBuf, error: OpenError) -> StartError {
+    match error {
         OpenError::NotADatabase => StartError::NotADatabase { path },
         OpenError::Newer { found, known } => StartError::NewerSchema { path, found, known },
         other => StartError::Database { path, reason: other.to_string() },
-    })?;
-    Ok((Arc::new(store), bus))
-}
-
-/// Brings the tables of a PostgreSQL database to this version, and says from which version to which: 0 is
-/// an empty database. Whoever does so at the same time waits. Waits for the network.
-///
-/// # Errors
-/// [`StartError::Postgres`], which says what to do.
-pub async fn migrate(postgres_url: &str) -> Result<(usize, usize), StartError> {
-    let migrated = postgres::migrate(postgres_url).await;
-    migrated.map_err(|error| StartError::Postgres { reason: error.to_string() })
-}
-
-/// Gives the log in a PostgreSQL database another epoch, after it was restored to an earlier moment: clients
-/// then drop what they have cached, and keep what they have to send. No server may run on it. Waits for the
-/// network.
-///
-/// # Errors
-/// [`StartError::Postgres`], which says what to do.
-pub async fn renew_epoch(postgres_url: &str) -> Result<(), StartError> {
-    let renewed = postgres::renew_epoch(postgres_url).await;
-    renewed.map_err(|error| StartError::Postgres { reason: error.to_string() })
-}
-
-/// Takes tokens back, in the PostgreSQL given or in the data folder, while servers run on it or not. They follow within
-/// a second, and close what is open. Waits for the disk or the network.
-///
-/// # Errors
-/// [`StartError`], which says what to do.
-pub async fn revoke(
-    data_dir: &Path,
-    postgres_url: Option<&str>,
-    revocation: &Revocation,
-) -> Result<(), StartError> {
-    if let Some(url) = postgres_url {
-        let revoked = postgres::revoke_at(url, revocation).await;
-        return revoked.map_err(|reason| StartError::Postgres { reason });
     }
-    let path = data_dir.join("tidewire.db");
-    let (file, revocation) = (path.clone(), revocation.clone());
-    let revoking = move || crate::store::sqlite::revoke_at(&file, &revocation);
-    let revoked = tokio::task::spawn_blocking(revoking).await;
-    let revoked = revoked.unwrap_or_else(|error| Err(error.to_string()));
-    revoked.map_err(|reason| StartError::Database { path, reason })
 }
 
 /// Makes the folder and takes its lock, which lasts as long as the file is open.
-fn lock(dir: &Path) -> Result<File, StartError> {
+pub(crate) fn lock(dir: &Path) -> Result<File, StartError> {
     let unusable = |source| StartError::DataDir { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(unusable)?;
     let path = dir.join("lock");
@@ -533,57 +524,6 @@ impl Running {
         if let Err(error) = lock.unlock() {
             tracing::warn!(%error, "the data folder could not be unlocked");
         }
-    }
-}
-
-/// One connection.
-async fn serve(stream: TcpStream, visitor: Visitor, router: Router, app: Arc<App>) {
-    // Frames are small and wait for nobody.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone at once");
-        return;
-    }
-    let requests = Arc::new(Requests::default());
-    let stream = Stalling::new(stream, app.config.write_timeout)
-        .with_heads(requests.clone(), app.config.head_timeout);
-    let service = TowerToHyperService::new(router);
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(app.config.idle_timeout)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-                requests.begin();
-                request.extensions_mut().insert(visitor.clone());
-                let (requests, answer) = (requests.clone(), service.call(request));
-                async move {
-                    let answer = answer.await;
-                    let becomes_socket = |answer: &axum::response::Response| {
-                        answer.status() == StatusCode::SWITCHING_PROTOCOLS
-                    };
-                    if !answer.as_ref().is_ok_and(becomes_socket) {
-                        requests.end();
-                    }
-                    answer
-                }
-            }),
-        )
-        .with_upgrades();
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = app.stopping() => {
-            connection.as_mut().graceful_shutdown();
-            // What is idle between two requests ends by itself, not so what never began one.
-            if !requests.any() {
-                return;
-            }
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection broke");
     }
 }
 

@@ -3,11 +3,13 @@
 //!
 //! A service ends with its handle, and also if the test is killed: it hangs on a pipe from this process.
 
+mod authority;
 mod nginx;
 mod postgres;
 mod process;
 mod redis;
 
+pub use authority::Authority;
 pub use nginx::Nginx;
-pub use postgres::Postgres;
+pub use postgres::{Held, Postgres};
 pub use redis::Redis;

@@ -1,8 +1,8 @@
 //! A cluster of PostgreSQL.
 
-use std::io::Result;
+use std::io::{BufRead, BufReader, Error, Result, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
@@ -146,6 +146,30 @@ impl Postgres {
         }
     }
 
+    /// What a query gives: its only value, or its rows one a line.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn ask(&self, database: &str, sql: &str) -> String {
+        let mut psql = self.client("psql");
+        psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-A", "-t", "-d", database, "-c", sql]);
+        let output = psql.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Runs a statement in a transaction that stays open until what this gives is dropped: a lock that somebody else
+    /// stands still at.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn hold(&self, database: &str, sql: &str) -> Held {
+        let mut psql = self.client("psql");
+        psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-d", database]);
+        let held = Held::begin(psql.stdin(Stdio::piped()).stdout(Stdio::piped()), sql);
+        held.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
     /// Writes a backup of a database into a file.
     ///
     /// # Panics
@@ -205,6 +229,34 @@ impl Postgres {
         if let Err(error) = self.run() {
             panic!("PostgreSQL: {error}");
         }
+    }
+}
+
+/// A transaction that is open. Undone when it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    psql: Child,
+}
+
+impl Held {
+    fn begin(psql: &mut Command, sql: &str) -> Result<Self> {
+        let mut psql = psql.spawn()?;
+        if let Some(stdin) = &mut psql.stdin {
+            writeln!(stdin, "BEGIN; {sql};\n\\echo held")?;
+        }
+        let mut line = String::new();
+        if let Some(stdout) = &mut psql.stdout {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        if line.trim() == "held" { Ok(Self { psql }) } else { Err(Error::other("it failed")) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The end of its input is the end of the session.
+        drop(self.psql.stdin.take());
+        let _ = self.psql.wait();
     }
 }
 

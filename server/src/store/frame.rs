@@ -106,11 +106,6 @@ pub(crate) struct Taking {
 }
 
 impl Taking {
-    /// Which message is to be taken next; none if the page has all that it may.
-    pub(crate) fn wanted(&self) -> Option<Seq> {
-        self.order.get(self.taken.len()).map(|(_, seq)| *seq)
-    }
-
     /// All that are still to be taken, in this order.
     pub(crate) fn all_wanted(&self) -> Vec<Seq> {
         self.order.iter().skip(self.taken.len()).map(|(_, seq)| *seq).collect()

@@ -10,6 +10,8 @@ pub(crate) mod checked;
 pub(crate) mod conformance;
 mod error;
 pub(crate) mod frame;
+pub(crate) mod hot;
+pub(crate) mod import;
 pub(crate) mod order;
 pub(crate) mod postgres;
 pub(crate) mod rules;

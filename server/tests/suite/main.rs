@@ -26,4 +26,5 @@ mod socket_feed;
 mod socket_live;
 mod stream;
 mod sync;
+mod tls;
 mod uploads;

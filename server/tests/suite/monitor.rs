@@ -10,7 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::harness::{Answer, PATIENCE, Running, feed_from, live_from, message, start_with, value};
+use crate::harness::{
+    Answer, PATIENCE, Running, feed_from, live_from, message, request, start_with, value,
+};
 
 async fn start() -> Running {
     start_with(|config| config.metrics_listen = Some(([127, 0, 0, 1], 0).into())).await
@@ -183,4 +185,46 @@ async fn a_request_under_way_ends_well_while_the_server_says_that_it_drains() {
     timeout(PATIENCE, async { tokio::join!(stop, client) }).await.unwrap();
     let watchers = TcpStream::connect(server.server.metrics_addr().unwrap()).await;
     assert!(watchers.is_err(), "ended last");
+}
+
+#[tokio::test]
+async fn what_many_read_of_a_busy_room_is_read_from_the_database_once() {
+    let server = start().await;
+    let room = server.group("ada", &["bob"]).await;
+    server.say("ada", room, 30).await;
+    let cursor = server.cursor("bob").await;
+    server.say("ada", room, 20).await;
+    // Whoever follows the log has passed it on, and kept it.
+    let mut first = server.hello("bob", live_from(room, 51)).await;
+    first.until_pong().await;
+    let followed = async {
+        while series(&server.metrics().await, "tidewire_handed_out_total") != "51" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, followed).await.unwrap();
+    let given = async || {
+        let text = server.metrics().await;
+        let of = |from: &str| -> u64 {
+            series(&text, &format!("tidewire_event_bodies_total{{from=\"{from}\"}}"))
+                .parse()
+                .unwrap()
+        };
+        (of("memory"), of("database"))
+    };
+    let before = given().await;
+    // 20 each by a page of the feed, 50 each by a live room, 50 each by a history.
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        server.sync("bob", &request(cursor.clone())).await;
+        let mut live = server.hello("bob", live_from(room, 1)).await;
+        live.until_pong().await;
+        connections.push(live);
+        let page = server.get("bob", &format!("/v1/rooms/{room}/messages?limit=50")).await;
+        assert_eq!(page.status, 200);
+    }
+    let after = given().await;
+    assert_eq!((after.0 - before.0, after.1 - before.1), (10 * (20 + 50 + 50), 0));
+    let text = server.metrics().await;
+    assert!(series(&text, "tidewire_hot_events_bytes").parse::<u64>().unwrap() > 51 * 128);
 }

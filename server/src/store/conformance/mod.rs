@@ -3,6 +3,7 @@
 mod changes;
 mod feed;
 mod folding;
+mod hot;
 mod last_seen;
 mod log;
 mod order;
@@ -82,6 +83,7 @@ pub(crate) async fn suite(open: Opener<'_>) {
         folding::a_message_is_found_by_its_id,
         folding::a_page_of_history_ends_at_its_bytes_and_goes_on,
         folding::a_state_has_the_last_message_folded,
+        hot::what_is_in_memory_is_answered_as_the_database_has_it,
         feed::pages_together_are_the_log,
         feed::whoever_joins_gets_the_state_and_what_follows,
         feed::whoever_leaves_gets_the_leave_and_nothing_after,

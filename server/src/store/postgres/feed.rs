@@ -7,6 +7,7 @@ use tidewire_protocol::{Receipt, RoomId, RoomState, Seq, SettingsNews, UserId, l
 
 use super::connect::{Session, int, number, shard};
 use super::read::{self, json};
+use crate::store::hot::Hot;
 use crate::store::rules::settings_of;
 use crate::store::{
     EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, SETTINGS_BYTES, StoreError,
@@ -32,7 +33,7 @@ struct News {
 
 /// What may go into a page, by the place where it belongs.
 enum Item {
-    Event { rk: i64, seq: Seq },
+    Event { rk: i64, room: RoomId, seq: Seq },
     Limited { rk: i64 },
     Receipt(Receipt),
     Settings(SettingsNews),
@@ -82,7 +83,11 @@ pub(super) const OWN: &str = "SELECT u.n, m.receipt_ord, m.user_id, m.delivered_
      JOIN members m ON m.rk = u.rk AND m.user_id = $3 AND m.receipt_ord > u.after
       AND m.left_ord IS NULL";
 
-pub(super) async fn page(s: &Session, query: &FeedQuery) -> Result<FeedPage, StoreError> {
+pub(super) async fn page(
+    s: &Session,
+    hot: &Hot,
+    query: &FeedQuery,
+) -> Result<FeedPage, StoreError> {
     // One moment: what is committed later is beyond the heads and comes with the next page.
     let (heads, news) = tokio::try_join!(read::heads(s), rooms_with_news(s, query))?;
     if query.from.len() != heads.len() || !heads.covers(&query.from) {
@@ -101,12 +106,13 @@ pub(super) async fn page(s: &Session, query: &FeedQuery) -> Result<FeedPage, Sto
             put(room.shard, ord, Item::Settings(settings));
         }
     }
-    fill(s, query, heads, items).await
+    fill(s, hot, query, heads, items).await
 }
 
 /// Takes what fits.
 async fn fill(
     s: &Session,
+    hot: &Hot,
     query: &FeedQuery,
     heads: Ords,
     items: Vec<Vec<(u64, Item)>>,
@@ -120,7 +126,7 @@ async fn fill(
         more: false,
     };
     let order = in_turns(items, &query.from);
-    let loaded = load(s, &query.user, order.iter().take(query.limit)).await?;
+    let loaded = load(s, hot, &query.user, order.iter().take(query.limit)).await?;
     let (mut bytes, mut taken) = (0, 0);
     for loaded in loaded {
         bytes += loaded.bytes();
@@ -188,15 +194,40 @@ fn room_bytes(room: &RoomState<EventJson>) -> usize {
     256 + events.map(|json| json.get().len()).sum::<usize>() + room.receipts.len() * RECEIPT_BYTES
 }
 
+/// The bodies that need not be read.
+fn in_memory<'a>(
+    hot: &Hot,
+    items: impl Iterator<Item = &'a (usize, u64, Item)>,
+) -> HashMap<(i64, Seq), EventJson> {
+    let mut rooms: HashMap<(i64, RoomId), Vec<Seq>> = HashMap::new();
+    for (_, _, item) in items {
+        if let Item::Event { rk, room, seq } = item {
+            rooms.entry((*rk, *room)).or_default().push(*seq);
+        }
+    }
+    let mut bodies = HashMap::new();
+    for ((rk, room), seqs) in rooms {
+        let found = seqs.iter().zip(hot.bodies(room, &seqs));
+        bodies.extend(found.filter_map(|(seq, body)| Some(((rk, *seq), body?))));
+    }
+    bodies
+}
+
 async fn load(
     s: &Session,
+    hot: &Hot,
     user: &UserId,
     items: impl Iterator<Item = &(usize, u64, Item)> + Clone,
 ) -> Result<Vec<Loaded>, StoreError> {
     let (mut places, mut rks) = (Vec::new(), Vec::new());
+    let mut bodies = in_memory(hot, items.clone());
     for (_, _, item) in items.clone() {
         match item {
-            Item::Event { rk, seq } => places.push((*rk, int(seq.get()))),
+            Item::Event { rk, seq, .. } => {
+                if !bodies.contains_key(&(*rk, *seq)) {
+                    places.push((*rk, int(seq.get())));
+                }
+            }
             Item::Limited { rk } => rks.push(*rk),
             Item::Receipt(_) | Item::Settings(_) => {}
         }
@@ -208,11 +239,16 @@ async fn load(
     let mut loaded = Vec::new();
     for (_, _, item) in items {
         loaded.push(match item {
-            Item::Event { rk, seq } => {
-                let hole = || StoreError::Failed(format!("room {rk} has a hole at {seq}"));
-                let (_, event) = events.next().flatten().ok_or_else(hole)?;
-                Loaded::Event(json(&event)?)
-            }
+            Item::Event { rk, seq, .. } => match bodies.remove(&(*rk, *seq)) {
+                Some(body) => Loaded::Event(body),
+                None => {
+                    let hole = || StoreError::Failed(format!("room {rk} has a hole at {seq}"));
+                    let (_, event) = events.next().flatten().ok_or_else(hole)?;
+                    let json = json(&event)?;
+                    hot.put(&event, &json);
+                    Loaded::Event(json)
+                }
+            },
             Item::Limited { rk } => {
                 let none = || StoreError::Failed(format!("room {rk} has no state"));
                 Loaded::Limited(Box::new(states.next().ok_or_else(none)?))
@@ -290,7 +326,7 @@ async fn events(
             continue;
         }
         for (ord, seq) in found {
-            put(room.shard, ord, Item::Event { rk: room.rk, seq });
+            put(room.shard, ord, Item::Event { rk: room.rk, room: room.room, seq });
         }
     }
     // Such a room stands where its first event stands, so that no page passes it untold.

@@ -7,6 +7,7 @@ use super::connect::{Session, int, number};
 use super::fold::{self, Place};
 use super::read::{self, json, seen_by};
 use crate::store::frame::Frame;
+use crate::store::hot::Hot;
 use crate::store::{EventJson, StoreError};
 
 /// Messages that are folded at once: mostly a page.
@@ -31,6 +32,8 @@ pub(super) const MESSAGE: &str =
 /// What a page is of.
 struct Source<'a> {
     s: &'a Session,
+    hot: &'a Hot,
+    room: RoomId,
     rk: i64,
     head: u64,
     /// Of a thread, the message that it hangs on.
@@ -40,7 +43,13 @@ struct Source<'a> {
 impl Source<'_> {
     /// Up to `count` below `split`, the newest first.
     async fn before(&self, split: u64, count: u64) -> Result<Vec<u64>, StoreError> {
-        let (top, most) = (int(split.min(self.head.saturating_add(1))), int(count));
+        let top = split.min(self.head.saturating_add(1));
+        if self.root.is_none()
+            && let Some(seqs) = self.hot.shown_before(self.room, top, count)
+        {
+            return Ok(seqs);
+        }
+        let (top, most) = (int(top), int(count));
         let rows = match self.root {
             None => self.s.query(SHOWN_BEFORE, &[&self.rk, &top, &most]).await?,
             Some(root) => {
@@ -77,6 +86,7 @@ fn numbers(rows: &[tokio_postgres::Row]) -> Result<Vec<u64>, StoreError> {
 
 pub(super) async fn page(
     s: &Session,
+    hot: &Hot,
     room: RoomId,
     user: &UserId,
     thread: Option<EventId>,
@@ -89,7 +99,7 @@ pub(super) async fn page(
         Some(id) => Some(message_seq(s, row.rk, id, as_of).await?.get()),
         None => None,
     };
-    let source = Source { s, rk: row.rk, head: as_of.get(), root };
+    let source = Source { s, hot, room, rk: row.rk, head: as_of.get(), root };
     let frame = Frame::new(anchor, limit, root.unwrap_or(1), as_of.get());
     // One more than is wanted of each side: what is left out bounds what the page speaks of.
     let older = match frame.wants_older() {
@@ -102,10 +112,17 @@ pub(super) async fn page(
     };
     let mut taking = frame.choose(older, newer, limit).taking();
     'filling: for seqs in taking.all_wanted().chunks(CHUNK) {
+        let here = hot.shown(room, seqs, as_of);
+        let missing = seqs.iter().zip(&here).filter(|(_, body)| body.is_none());
         let places: Vec<Place> =
-            seqs.iter().map(|seq| Place { rk: row.rk, room, seq: *seq, as_of }).collect();
-        for event in fold::events(s, user, &places).await? {
-            if !taking.take(json(&event)?) {
+            missing.map(|(seq, _)| Place { rk: row.rk, room, seq: *seq, as_of }).collect();
+        let mut folded = fold::events(s, user, &places).await?.into_iter();
+        for body in here {
+            let body = match body {
+                Some(body) => Some(body),
+                None => folded.next().map(|event| json(&event)).transpose()?,
+            };
+            if !body.is_some_and(|body| taking.take(body)) {
                 break 'filling;
             }
         }

@@ -10,6 +10,7 @@ mod connect;
 mod feed;
 mod fold;
 mod history;
+mod import;
 mod migrations;
 mod mutes;
 mod open;
@@ -46,6 +47,7 @@ use self::connect::Db;
 use self::worker::{Append, Job, Receipts};
 use self::write::Written;
 use super::checked::Checked;
+use super::hot::Hot;
 use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
     Roster, SearchQuery, Store, StoreError, UploadRow,
@@ -54,9 +56,12 @@ use crate::auth::{Mark, Revocation};
 use crate::bus::Bus;
 use crate::health::Database;
 
+pub(crate) use self::import::Target;
 pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;
 pub(crate) use self::revocations::revoke_at;
+pub(crate) use self::rows::metadata_of;
+pub(crate) use self::search::vector_of;
 
 /// How many shards the log has: as many writers as go side by side.
 pub(crate) const SHARDS: usize = 16;
@@ -64,7 +69,7 @@ pub(crate) const SHARDS: usize = 16;
 const TIDY: Duration = Duration::from_secs(10);
 
 /// The shard that a new room gets. The room keeps it, whatever this says later.
-fn shard_for(room: RoomId) -> usize {
+pub(crate) fn shard_for(room: RoomId) -> usize {
     let digest = room.uuid().as_bytes().iter().fold(0x811c_9dc5_u32, |digest, byte| {
         (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
@@ -81,12 +86,15 @@ pub(crate) struct Options<'a> {
     /// The name of this instance; none for one that nobody else can have.
     pub(crate) instance: Option<&'a str>,
     pub(crate) max_members: u32,
+    /// The newest events of rooms with traffic.
+    pub(crate) hot: Arc<Hot>,
 }
 
 /// The store on PostgreSQL.
 pub(crate) struct PostgresStore {
     epoch: Epoch,
     max_members: u32,
+    hot: Arc<Hot>,
     db: Db,
     /// A standby.
     reader: Option<Db>,
@@ -148,8 +156,8 @@ impl PostgresStore {
         });
         let turns = (0..SHARDS).map(|_| Arc::default()).collect();
         let open = Mutex::new(Some(Open { workers, writing, tidying, _name: client }));
-        let max_members = options.max_members;
-        Ok(Self { epoch, max_members, db, reader, bus, turns, open })
+        let Options { max_members, hot, .. } = options;
+        Ok(Self { epoch, max_members, hot, db, reader, bus, turns, open })
     }
 
     /// Writes one thing of a room, behind what is being written of its shard. It goes on to its end,
@@ -392,7 +400,7 @@ impl Store for PostgresStore {
     }
 
     async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {
-        feed::page(&self.db.snapshot().await?, &query).await
+        feed::page(&self.db.snapshot().await?, &self.hot, &query).await
     }
 
     async fn log_after(
@@ -401,7 +409,7 @@ impl Store for PostgresStore {
         ord: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        read::log_after(&self.db.snapshot().await?, shard, ord, limit).await
+        read::log_after(&self.db.snapshot().await?, &self.hot, shard, ord, limit).await
     }
 
     async fn live_after(
@@ -410,7 +418,7 @@ impl Store for PostgresStore {
         user: UserId,
         after: Seq,
     ) -> Result<LiveRead, StoreError> {
-        read::live_after(&self.db.snapshot().await?, room, &user, after).await
+        read::live_after(&self.db.snapshot().await?, &self.hot, room, &user, after).await
     }
 
     async fn roster(&self, room: RoomId) -> Result<Roster, StoreError> {
@@ -461,12 +469,14 @@ impl Store for PostgresStore {
         let limit = limit.max(1) as u64;
         if let Some(reader) = &self.reader
             && let Ok(snapshot) = reader.snapshot().await
-            && let Ok(page) = history::page(&snapshot, room, &user, thread, anchor, limit).await
+            && let Ok(page) =
+                history::page(&snapshot, &self.hot, room, &user, thread, anchor, limit).await
             && !is_behind(anchor, page.as_of)
         {
             return Ok(page);
         }
-        history::page(&self.db.snapshot().await?, room, &user, thread, anchor, limit).await
+        history::page(&self.db.snapshot().await?, &self.hot, room, &user, thread, anchor, limit)
+            .await
     }
 
     async fn message(

@@ -83,6 +83,18 @@ pub(crate) enum OpenError {
          wait until PostgreSQL has noticed"
     )]
     InUse,
+    #[error(
+        "a server or another import runs on the database: stop it first, and wait until PostgreSQL has \
+         noticed"
+    )]
+    ImportInUse,
+    #[error(
+        "the database is not empty, there are rows in `{table}`: make an empty one with `createdb -E UTF8 \
+         ...` and give it with --postgres-url"
+    )]
+    NotEmpty { table: String },
+    #[error("PostgreSQL does not take an import: {0}")]
+    Import(String),
     #[error("--postgres-read-url is another database than --postgres-url: its epoch differs")]
     OtherEpoch,
     #[error("PostgreSQL does not do what it was asked at the start: {0}")]

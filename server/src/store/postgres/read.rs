@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::connect::{Session, int, number, shard, small};
 use super::fold::{self, Place};
 use crate::clock;
+use crate::store::hot::Hot;
 use crate::store::order::mute_of;
 use crate::store::rules::{change_of, event_json, role_of, settings_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Ords, Roster, StoreError};
@@ -371,6 +372,9 @@ pub(super) async fn plain_events(
     s: &Session,
     places: &[(i64, i64)],
 ) -> Result<Vec<Option<(u64, Event)>>, StoreError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     let (rks, seqs): (Vec<i64>, Vec<i64>) = places.iter().copied().unzip();
     let mut events: Vec<Option<(u64, Event)>> = places.iter().map(|_| None).collect();
     for found in s.query(EVENTS_AT, &[&rks, &seqs]).await? {
@@ -382,8 +386,10 @@ pub(super) async fn plain_events(
     Ok(events)
 }
 
-fn logged(event: &Event) -> Result<Logged, StoreError> {
-    Ok(Logged { seq: event.seq, json: json(event)?, change: change_of(event) })
+fn logged(hot: &Hot, event: &Event) -> Result<Logged, StoreError> {
+    let json = json(event)?;
+    hot.put(event, &json);
+    Ok(Logged { seq: event.seq, json, change: change_of(event) })
 }
 
 /// What of the log comes next in a shard, with its rooms.
@@ -403,6 +409,7 @@ pub(super) const LOG_SETTINGS: &str =
 
 pub(super) async fn log_after(
     s: &Session,
+    hot: &Hot,
     shard: usize,
     ord: u64,
     limit: usize,
@@ -417,7 +424,7 @@ pub(super) async fn log_after(
     for found in &events {
         let room = room_id(found, 0)?;
         let (ord, event) = event_from(found, 1, room)?;
-        entries.push(Entry { shard, ord, room, news: News::Event(logged(&event)?) });
+        entries.push(Entry { shard, ord, room, news: News::Event(logged(hot, &event)?) });
     }
     for found in &receipts {
         let room = room_id(found, 0)?;
@@ -448,8 +455,29 @@ pub(super) const EVENTS_BETWEEN: &str =
     "SELECT e.ord, e.seq, e.id, e.sender, e.at, e.kind, e.content FROM events e
      WHERE e.rk = $1 AND e.seq BETWEEN $2 AND $3 ORDER BY e.seq";
 
+/// Events of a room without a hole, as they were written: from memory if all of them are there.
+async fn bodies(
+    s: &Session,
+    hot: &Hot,
+    rk: i64,
+    room: RoomId,
+    seqs: &[Seq],
+) -> Result<Vec<EventJson>, StoreError> {
+    if let Some(bodies) = hot.bodies(room, seqs).into_iter().collect() {
+        return Ok(bodies);
+    }
+    let end = |seq: Option<&Seq>| int(seq.map_or(0, |seq| seq.get()));
+    let (first, last) = (end(seqs.first()), end(seqs.last()));
+    let mut bodies = Vec::with_capacity(seqs.len());
+    for found in s.query(EVENTS_BETWEEN, &[&rk, &first, &last]).await? {
+        bodies.push(logged(hot, &event_from(&found, 0, room)?.1)?.json);
+    }
+    Ok(bodies)
+}
+
 pub(super) async fn live_after(
     s: &Session,
+    hot: &Hot,
     room: RoomId,
     user: &UserId,
     after: Seq,
@@ -462,9 +490,8 @@ pub(super) async fn live_after(
     }
     let (mut events, mut bytes, mut more) = (Vec::new(), 0, false);
     if prev < head {
-        let (first, last) = (int(prev.next().get()), int(head.get()));
-        for found in s.query(EVENTS_BETWEEN, &[&row.rk, &first, &last]).await? {
-            let json = json(&event_from(&found, 0, row.id)?.1)?;
+        let seqs: Vec<Seq> = (prev.next().get()..=head.get()).map(Seq::new).collect();
+        for json in bodies(s, hot, row.rk, row.id, &seqs).await? {
             bytes += json.get().len();
             more = bytes > limits::PAGE_BYTES;
             if more {

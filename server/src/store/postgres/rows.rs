@@ -339,7 +339,7 @@ impl Rows {
 }
 
 /// What a message carries for the app, as PostgreSQL can look into it: see the index on it.
-fn metadata_of(content: &Content) -> Option<serde_json::Value> {
+pub(crate) fn metadata_of(content: &Content) -> Option<serde_json::Value> {
     #[derive(serde::Deserialize)]
     struct Carried {
         metadata: Option<serde_json::Value>,

@@ -47,6 +47,13 @@ pub(super) fn terms_of(rk: i64, sender: &UserId, content: &Content) -> String {
     terms.join(" ")
 }
 
+/// The same as PostgreSQL reads a `tsvector`.
+pub(crate) fn vector_of(rk: i64, sender: &UserId, content: &Content) -> String {
+    let terms = terms_of(rk, sender, content);
+    let terms = terms.split(' ').filter(|term| !term.is_empty()).map(quoted);
+    terms.collect::<Vec<_>>().join(" ")
+}
+
 /// Ids may hold anything: a digest has only digits. Whoever reads compares the ids.
 fn sender_term(sender: &UserId) -> String {
     format!("{SENDER}{:016x}", sender_digest(sender))
@@ -133,7 +140,7 @@ fn expression(rooms: &Rooms, SearchQuery { terms, sender, .. }: &SearchQuery) ->
     parts.join("&")
 }
 
-/// A term as `tsquery` reads it, whatever it holds.
+/// A term as `tsquery` and `tsvector` read it, whatever it holds.
 fn quoted(term: &str) -> String {
     format!("'{}'", term.replace('\\', "\\\\").replace('\'', "''"))
 }

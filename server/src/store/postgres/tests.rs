@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{OpenError, Options, PostgresStore, look, migrate, renew_epoch};
 use crate::bus::{Bus, InProcess};
+use crate::store::hot::{Hot, HotCounts};
 use crate::store::{Store, StoreError, conformance};
 
 /// What never takes so long unless something is broken.
@@ -56,9 +57,14 @@ impl Cluster {
         bus: Arc<dyn Bus>,
     ) -> Result<PostgresStore, OpenError> {
         let url = self.database(folder);
-        let options = Options { url: &url, read_url: None, secret, instance, max_members: 20 };
+        let options =
+            Options { url: &url, read_url: None, secret, instance, max_members: 20, hot: hot() };
         open(options, bus).await
     }
+}
+
+fn hot() -> Arc<Hot> {
+    Arc::new(Hot::new(1 << 20, HotCounts::default()))
 }
 
 async fn open(options: Options<'_>, bus: Arc<dyn Bus>) -> Result<PostgresStore, OpenError> {
@@ -229,6 +235,7 @@ async fn a_standby_that_lags_is_not_asked_for_what_it_lacks() {
         secret: b"secret",
         instance: None,
         max_members: 20,
+        hot: hot(),
     };
     let bus = || Arc::new(InProcess::new(super::SHARDS));
     let store = open(options(Some(&behind)), bus()).await.unwrap();
@@ -255,7 +262,8 @@ async fn what_is_wrong_at_the_start_is_said() {
     let Some(cluster) = cluster().await else { return };
     let opened = async |url: &str| {
         let secret = b"secret";
-        let options = Options { url, read_url: None, secret, instance: None, max_members: 20 };
+        let options =
+            Options { url, read_url: None, secret, instance: None, max_members: 20, hot: hot() };
         open(options, Arc::new(InProcess::new(super::SHARDS))).await.err().unwrap()
     };
     let server = &cluster.server;

@@ -7,6 +7,7 @@ use tidewire_protocol::{
 };
 
 use super::{int, read, receipts, settings};
+use crate::store::hot::Hot;
 use crate::store::{
     EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, SETTINGS_BYTES, StoreError,
 };
@@ -33,7 +34,11 @@ enum Item {
     Settings(SettingsNews),
 }
 
-pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, StoreError> {
+pub(super) fn page(
+    conn: &Connection,
+    hot: &Hot,
+    query: &FeedQuery,
+) -> Result<FeedPage, StoreError> {
     // The head first: what is committed later is beyond it and comes with the next page.
     let head = read::head(conn)?;
     let from = query.from.get(0);
@@ -64,7 +69,7 @@ pub(super) fn page(conn: &Connection, query: &FeedQuery) -> Result<FeedPage, Sto
     };
     let mut bytes = 0;
     for (taken, (ord, item)) in items.iter().enumerate() {
-        let size = match (taken < query.limit).then(|| load(conn, &query.user, item)) {
+        let size = match (taken < query.limit).then(|| load(conn, hot, &query.user, item)) {
             None => None,
             Some(loaded) => {
                 let loaded = loaded?;
@@ -119,16 +124,16 @@ impl Loaded {
     }
 }
 
-fn load(conn: &Connection, user: &UserId, item: &Item) -> Result<Loaded, StoreError> {
+fn load(conn: &Connection, hot: &Hot, user: &UserId, item: &Item) -> Result<Loaded, StoreError> {
     match item {
         Item::Event { rk, seq } => {
             let room = conn
                 .prepare_cached("SELECT id FROM rooms WHERE rk = ?1")?
                 .query_row([rk], |row| read::room_id(row, 0))?;
-            let event = read::events(conn, *rk, room, *seq, *seq)?.pop();
+            let event = read::events(conn, hot, *rk, room, (*seq, *seq))?.pop();
             let event = event
                 .ok_or_else(|| StoreError::Failed(format!("room {room} has a hole at {seq}")))?;
-            Ok(Loaded::Event(event.json))
+            Ok(Loaded::Event(event))
         }
         Item::Limited { rk } => {
             let row = read::room_of_key(conn, *rk)?;

@@ -8,6 +8,7 @@ use super::fold::View;
 use super::int;
 use super::read::{self, seen_by};
 use crate::store::frame::Frame;
+use crate::store::hot::Hot;
 use crate::store::{EventJson, StoreError};
 
 /// What is shown of a room before a seq, and from one on.
@@ -26,6 +27,8 @@ pub(super) const REPLIES_FROM: &str = "SELECT seq FROM replies
 /// What a page is of.
 struct Source<'a> {
     conn: &'a Connection,
+    hot: &'a Hot,
+    room: RoomId,
     rk: i64,
     head: u64,
     /// Of a thread, the message that it hangs on.
@@ -35,7 +38,13 @@ struct Source<'a> {
 impl Source<'_> {
     /// Up to `count` below `split`, the newest first.
     fn before(&self, split: u64, count: u64) -> Result<Vec<u64>, StoreError> {
-        let (split, count) = (split.min(self.head.saturating_add(1)), int(count));
+        let split = split.min(self.head.saturating_add(1));
+        if self.root.is_none()
+            && let Some(seqs) = self.hot.shown_before(self.room, split, count)
+        {
+            return Ok(seqs);
+        }
+        let count = int(count);
         let seqs: Result<Vec<u64>, rusqlite::Error> = match self.root {
             None => self
                 .conn
@@ -80,6 +89,7 @@ impl Source<'_> {
 
 pub(super) fn page(
     conn: &Connection,
+    hot: &Hot,
     room: RoomId,
     user: &UserId,
     thread: Option<EventId>,
@@ -92,7 +102,7 @@ pub(super) fn page(
         Some(id) => Some(message_seq(conn, row.rk, id, as_of)?.get()),
         None => None,
     };
-    let source = Source { conn, rk: row.rk, head: as_of.get(), root };
+    let source = Source { conn, hot, room, rk: row.rk, head: as_of.get(), root };
     let frame = Frame::new(anchor, limit, root.unwrap_or(1), as_of.get());
     // One more than is wanted of each side: what is left out bounds what the page speaks of.
     let older = match frame.wants_older() {
@@ -106,8 +116,13 @@ pub(super) fn page(
     let choice = frame.choose(older, newer, limit);
     let view = View { rk: row.rk, room, as_of, reader: user };
     let mut taking = choice.taking();
-    while let Some(seq) = taking.wanted() {
-        if !taking.take(view.event(conn, seq)?) {
+    let wanted = taking.all_wanted();
+    for (seq, here) in wanted.iter().zip(hot.shown(room, &wanted, as_of)) {
+        let body = match here {
+            Some(body) => body,
+            None => view.event(conn, *seq)?,
+        };
+        if !taking.take(body) {
             break;
         }
     }

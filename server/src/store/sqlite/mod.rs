@@ -3,6 +3,7 @@
 mod append;
 mod bans;
 mod changes;
+mod export;
 mod feed;
 mod fold;
 mod history;
@@ -45,8 +46,10 @@ use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
 
+pub(crate) use self::export::Source;
 pub(crate) use self::revocations::revoke_at;
 use super::checked::Checked;
+use super::hot::{Hot, HotCounts};
 use super::{
     Appended, Entry, EventJson, FeedPage, FeedQuery, Found, LiveRead, NewUpload, Ords, Pressure,
     Roster, SearchQuery, Store, StoreError, UploadRow,
@@ -102,6 +105,7 @@ impl From<MigrateError> for OpenError {
 pub(crate) struct SqliteStore {
     epoch: Epoch,
     max_members: u32,
+    hot: Arc<Hot>,
     open: Mutex<Option<Open>>,
 }
 
@@ -137,7 +141,14 @@ impl SqliteStore {
         let (writer, writing) = Writer::start(conn, bus).map_err(OpenError::Thread)?;
         let (readers, reading) = Readers::start(connections).map_err(OpenError::Thread)?;
         let open = Mutex::new(Some(Open { writer, writing, readers, reading }));
-        Ok(Self { epoch: Epoch::new(epoch), max_members, open })
+        let hot = Arc::new(Hot::new(0, HotCounts::default()));
+        Ok(Self { epoch: Epoch::new(epoch), max_members, hot, open })
+    }
+
+    /// With the newest events of rooms with traffic in memory.
+    pub(crate) fn keeping(mut self, hot: Arc<Hot>) -> Self {
+        self.hot = hot;
+        self
     }
 
     async fn write<T: Send + 'static>(
@@ -347,7 +358,8 @@ impl Store for SqliteStore {
     }
 
     async fn feed_page(&self, query: FeedQuery) -> Result<FeedPage, StoreError> {
-        self.read(move |conn| feed::page(conn, &query)).await
+        let hot = self.hot.clone();
+        self.read(move |conn| feed::page(conn, &hot, &query)).await
     }
 
     async fn log_after(
@@ -356,7 +368,8 @@ impl Store for SqliteStore {
         ord: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.read(move |conn| read::log_after(conn, ord, limit)).await
+        let hot = self.hot.clone();
+        self.read(move |conn| read::log_after(conn, &hot, ord, limit)).await
     }
 
     async fn live_after(
@@ -365,7 +378,8 @@ impl Store for SqliteStore {
         user: UserId,
         after: Seq,
     ) -> Result<LiveRead, StoreError> {
-        self.read(move |conn| read::live_after(conn, room, &user, after)).await
+        let hot = self.hot.clone();
+        self.read(move |conn| read::live_after(conn, &hot, room, &user, after)).await
     }
 
     async fn roster(&self, room: RoomId) -> Result<Roster, StoreError> {
@@ -412,7 +426,8 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<History<EventJson>, StoreError> {
         let limit = limit.max(1) as u64;
-        self.read(move |conn| history::page(conn, room, &user, thread, anchor, limit)).await
+        let hot = self.hot.clone();
+        self.read(move |conn| history::page(conn, &hot, room, &user, thread, anchor, limit)).await
     }
 
     async fn message(

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::fold::View;
 use super::{int, receipts, settings};
 use crate::clock;
+use crate::store::hot::Hot;
 use crate::store::order::mute_of;
 use crate::store::rules::{change_of, event_json, role_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
@@ -202,7 +203,7 @@ fn state_of(
     let head_seq = member.last_seq(row);
     let peer =
         row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
-    let last = events(conn, row.rk, row.id, head_seq, head_seq)?.pop();
+    let last = event(conn, row.rk, row.id, head_seq)?.map(|event| json(&event)).transpose()?;
     let (name, avatar_url, members) = match &member.left_looks {
         Some(Looks { name, avatar_url, members }) => (name, avatar_url, *members),
         None => (&row.name, &row.avatar_url, row.members),
@@ -237,7 +238,7 @@ fn state_of(
             None => receipts::of_room(conn, row)?,
             Some(_) => Vec::new(),
         },
-        last_event: last.map(|event| event.json),
+        last_event: last,
         last_message: last_message(conn, row, user, head_seq)?,
     })
 }
@@ -313,29 +314,37 @@ pub(super) fn event(conn: &Connection, rk: i64, room: RoomId, seq: Seq) -> Read<
 }
 
 /// An event and its place from the columns of [`EVENT`].
-fn event_from(row: &Row<'_>, room: RoomId) -> Read<(u64, Logged)> {
+fn event_from(row: &Row<'_>, hot: &Hot, room: RoomId) -> Read<(u64, Logged)> {
     let event = plain_event(row, room)?;
-    let change = change_of(&event);
-    Ok((number(row, 0)?, Logged { seq: event.seq, json: json(&event)?, change }))
+    let (change, json) = (change_of(&event), json(&event)?);
+    hot.put(&event, &json);
+    Ok((number(row, 0)?, Logged { seq: event.seq, json, change }))
 }
 
-/// The events of a room from `first` to `last`, both included.
+/// The events of a room from `first` to `last`, both included: from memory if all of them are there.
 pub(super) fn events(
     conn: &Connection,
+    hot: &Hot,
     rk: i64,
     room: RoomId,
-    first: Seq,
-    last: Seq,
-) -> Read<Vec<Logged>> {
+    (first, last): (Seq, Seq),
+) -> Read<Vec<EventJson>> {
+    let seqs: Vec<Seq> = (first.get()..=last.get()).map(Seq::new).collect();
+    if let Some(bodies) = hot.bodies(room, &seqs).into_iter().collect() {
+        return Ok(bodies);
+    }
     conn.prepare_cached(&format!(
         "SELECT {EVENT} FROM events e WHERE e.rk = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq"
     ))?
-    .query_map((rk, int(first.get()), int(last.get())), |row| Ok(event_from(row, room)?.1))?
+    .query_map((rk, int(first.get()), int(last.get())), |row| {
+        Ok(event_from(row, hot, room)?.1.json)
+    })?
     .collect()
 }
 
 pub(super) fn log_after(
     conn: &Connection,
+    hot: &Hot,
     ord: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
@@ -346,7 +355,7 @@ pub(super) fn log_after(
         ))?
         .query_map((int(ord), int(limit as u64)), |row| {
             let room = room_id(row, 7)?;
-            let (ord, event) = event_from(row, room)?;
+            let (ord, event) = event_from(row, hot, room)?;
             Ok(Entry { shard: 0, ord, room, news: News::Event(event) })
         })?
         .collect();
@@ -366,6 +375,7 @@ pub(super) fn head(conn: &Connection) -> Read<u64> {
 
 pub(super) fn live_after(
     conn: &Connection,
+    hot: &Hot,
     room: RoomId,
     user: &UserId,
     after: Seq,
@@ -376,10 +386,7 @@ pub(super) fn live_after(
     if head.get() - prev.get() > limits::PAGE_EVENTS as u64 {
         return Ok(LiveRead::Limited(state_of(conn, &row, user, &member)?));
     }
-    let mut events: Vec<EventJson> = self::events(conn, row.rk, row.id, prev.next(), head)?
-        .into_iter()
-        .map(|e| e.json)
-        .collect();
+    let mut events = self::events(conn, hot, row.rk, row.id, (prev.next(), head))?;
     let mut bytes = 0;
     let fits = events
         .iter()

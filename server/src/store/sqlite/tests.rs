@@ -11,10 +11,13 @@ use uuid::Uuid;
 
 use super::{OpenError, SqliteStore};
 use crate::bus::{Bus, InProcess};
+use crate::store::hot::{Hot, HotCounts};
 use crate::store::{Store, StoreError, conformance};
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&folder.join("tidewire.db"), Arc::new(InProcess::new(1)), 2, 20)
+    let hot = Arc::new(Hot::new(1 << 20, HotCounts::default()));
+    let store = SqliteStore::open(&folder.join("tidewire.db"), Arc::new(InProcess::new(1)), 2, 20);
+    Ok(store?.keeping(hot))
 }
 
 fn message(bytes: usize) -> Op {
