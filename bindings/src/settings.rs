@@ -76,6 +76,9 @@ pub struct Settings {
     /// What the client may spend in any hour (without limits).
     #[uniffi(default = None)]
     pub budget: Option<Budget>,
+    /// Certificates, as PEM, by which the server's own may be signed besides those that Mozilla trusts (none).
+    #[uniffi(default = None)]
+    pub root_certificates: Option<String>,
     /// A file into which the client writes what it is given and what it decides, to be gone through
     /// again elsewhere; one that is there already is replaced. Tokens are never in it.
     #[uniffi(default = None)]
@@ -97,6 +100,9 @@ impl Settings {
         }
         if let Some(budget) = self.budget {
             builder = builder.budget(budget.into());
+        }
+        if let Some(pem) = self.root_certificates {
+            builder = builder.root_certificates(pem);
         }
         if let Some(file) = self.record_into {
             let verbatim = self.record_verbatim;

@@ -77,6 +77,9 @@ struct Args {
     cache_bytes: u64,
     #[arg(long, default_value_t = 256 * 1024 * 1024)]
     file_cache_bytes: u64,
+    /// A file with certificates (PEM) by which the server's own may be signed besides those that Mozilla trusts.
+    #[arg(long)]
+    root_certificates: Option<PathBuf>,
     /// Begins although pending sends can not be read any more.
     #[arg(long)]
     accept_loss: bool,
@@ -127,6 +130,15 @@ async fn main() -> ExitCode {
     }
     if let Some(folder) = args.data {
         builder = builder.data_dir(folder);
+    }
+    if let Some(file) = args.root_certificates {
+        match std::fs::read(&file) {
+            Ok(pem) => builder = builder.root_certificates(pem),
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                return ExitCode::from(2);
+            }
+        }
     }
     if let Some(file) = args.record {
         let verbatim = args.record_verbatim;

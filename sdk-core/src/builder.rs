@@ -9,8 +9,8 @@ use tidewire_protocol::{AppState, Mode, UserId};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::client::Client;
-use crate::config::Config;
-use crate::driver::{self, Address, Parts, Recorder};
+use crate::config::{Config, InvalidConfig};
+use crate::driver::{self, Address, Parts, Recorder, Trust};
 use crate::engine::{Budget, ModeReport, Reason, TokenError};
 use crate::error::Error;
 use crate::files::FileFolder;
@@ -29,6 +29,7 @@ pub struct ClientBuilder {
     data_dir: Option<PathBuf>,
     recording: Option<(PathBuf, Recording)>,
     accept_loss: bool,
+    roots: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for ClientBuilder {
@@ -60,6 +61,7 @@ impl ClientBuilder {
             data_dir: None,
             recording: None,
             accept_loss: false,
+            roots: None,
         }
     }
 
@@ -92,6 +94,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn accept_loss(mut self, accept: bool) -> Self {
         self.accept_loss = accept;
+        self
+    }
+
+    /// Certificates, as PEM, by which the server's own may be signed besides those that Mozilla trusts: for servers
+    /// whose certificates come from an authority of one's own. Unless told, there are none.
+    /// [`ClientBuilder::open`] fails with [`Error::InvalidConfig`] where it holds none that can be used.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
         self
     }
 
@@ -155,7 +166,13 @@ impl ClientBuilder {
     pub async fn open(self) -> Result<Client, Error> {
         let opened = tokio::time::Instant::now();
         self.config.validate()?;
-        let address = Address::parse(&self.url)?;
+        let mut address = Address::parse(&self.url)?;
+        if let Some(pem) = &self.roots {
+            address.trust = Trust::with(pem).map_err(|reason| {
+                tracing::warn!(%reason, "the root certificates cannot be used");
+                InvalidConfig { knob: "root_certificates", bounds: "certificates as PEM" }
+            })?;
+        }
         let store = match &self.data_dir {
             Some(folder) => Store::open(&folder.join(self.account()), self.accept_loss).await?,
             None => Store::in_memory().await?,

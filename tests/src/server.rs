@@ -107,7 +107,8 @@ impl ServerProcess {
         let Ok(Ok(Some(line))) = first else {
             panic!("the server does not listen: {first:?}\n{}", self.log());
         };
-        let addr = line.strip_prefix("listening on http://").and_then(|addr| addr.parse().ok());
+        let addr = line.strip_prefix("listening on ").and_then(|url| url.split_once("://"));
+        let addr = addr.and_then(|(_, addr)| addr.parse().ok());
         let addr = addr.unwrap_or_else(|| panic!("the server's first line is `{line}`"));
         self.running = Some(Running { child, addr });
     }

@@ -1,11 +1,14 @@
 //! The server's address, as the app gave it.
 
+use super::tls::Trust;
 use crate::error::Error;
 
 /// `http` or `https`, a host, a port, and maybe a path before `/v1`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Address {
     pub(crate) tls: bool,
+    /// By whom its certificate may be signed.
+    pub(crate) trust: Trust,
     pub(crate) host: String,
     pub(crate) port: u16,
     prefix: String,
@@ -29,6 +32,7 @@ impl Address {
         }
         Ok(Self {
             tls,
+            trust: Trust::default(),
             host: url.host_str().ok_or_else(|| invalid("it has no host"))?.to_owned(),
             port: url.port_or_known_default().ok_or_else(|| invalid("it has no port"))?,
             prefix: url.path().trim_end_matches('/').to_owned(),

@@ -13,7 +13,7 @@ use tidewire_protocol::{
 };
 
 use super::address::Address;
-use super::tls;
+use super::tls::Trust;
 use super::traffic::Traffic;
 use crate::defaults;
 use crate::engine::{Request, RequestError, Response};
@@ -32,8 +32,8 @@ pub(crate) struct Http {
 /// that polls share one, and a client with a socket soon has nothing else open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-fn client(unpacks: bool) -> Result<Client, String> {
-    let tls = (*tls::config()?).clone();
+fn client(trust: &Trust, unpacks: bool) -> Result<Client, String> {
+    let tls = (*trust.config()?).clone();
     Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(defaults::CONNECT_TIMEOUT)
@@ -48,13 +48,14 @@ fn client(unpacks: bool) -> Result<Client, String> {
 
 impl Http {
     pub(crate) fn new(address: Address, traffic: Arc<Traffic>) -> Result<Self, String> {
-        let client = client(true)?;
+        let client = client(&address.trust, true)?;
         Ok(Self { client, files: OnceLock::new(), address, traffic })
     }
 
     /// The connections to where files are.
     pub(super) fn files(&self) -> Result<&Client, String> {
-        self.files.get_or_init(|| client(false)).as_ref().map_err(Clone::clone)
+        let made = || client(&self.address.trust, false);
+        self.files.get_or_init(made).as_ref().map_err(Clone::clone)
     }
 
     /// The whole of an address of a file: one that begins with `/` is on the server itself.

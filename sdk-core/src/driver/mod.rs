@@ -47,6 +47,7 @@ use stored::Stored;
 use traffic::Traffic;
 
 pub(crate) use address::Address;
+pub(crate) use tls::Trust;
 
 /// What comes back from what the engine asked for.
 enum Outcome {

@@ -1,7 +1,5 @@
 //! One WebSocket: opened, read, written, closed. Frames that nobody takes stay in the socket.
 
-use std::sync::Arc;
-
 use futures::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tidewire_protocol::{ClientFrame, ErrorBody, ServerFrame, WireError, limits};
@@ -16,7 +14,6 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::address::Address;
-use super::tls;
 use super::traffic::Traffic;
 use crate::defaults;
 
@@ -80,7 +77,7 @@ async fn connect(address: &Address) -> Result<Connection, NotOpened> {
     let stream: Box<dyn Stream> = if address.tls {
         let name = ServerName::try_from(address.resolvable_host().to_owned())
             .map_err(|error| error.to_string())?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls::config()?));
+        let connector = tokio_rustls::TlsConnector::from(address.trust.config()?);
         Box::new(connector.connect(name, tcp).await.map_err(|error| error.to_string())?)
     } else {
         Box::new(tcp)
@@ -164,6 +161,8 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
