@@ -141,6 +141,8 @@ impl Postgres {
     pub fn run_sql(&self, database: &str, sql: &str) {
         let mut psql = self.client("psql");
         psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-d", database, "-c", sql]);
+        // Also where a test has made the server read-only.
+        psql.env("PGOPTIONS", "-c default_transaction_read_only=off");
         if let Err(error) = run(&mut psql) {
             panic!("{error}");
         }

@@ -11,6 +11,7 @@ mod events;
 mod events_watch;
 mod harness;
 mod http;
+mod jwks;
 mod lifecycle;
 mod monitor;
 mod objects;

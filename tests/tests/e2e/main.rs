@@ -39,6 +39,7 @@ mod streams;
 mod timelines;
 mod tls;
 mod tokens;
+mod trouble;
 mod unread;
 mod why;
 mod wire;
