@@ -56,13 +56,16 @@ impl Figure {
 
 /// All figures of a benchmark, in the order in which they are told.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(Vec<Figure>);
+pub struct Figures {
+    figures: Vec<Figure>,
+    notes: Vec<String>,
+}
 
 impl Figures {
     /// Adds one.
     pub fn put(&mut self, name: impl Into<String>, value: f64, unit: &'static str, goal: Goal) {
         let name = name.into();
-        self.0.push(Figure { name, value, unit, goal, table: None });
+        self.figures.push(Figure { name, value, unit, goal, table: None });
     }
 
     /// Adds one that the design's table speaks of.
@@ -75,17 +78,32 @@ impl Figures {
         table: &'static str,
     ) {
         let name = name.into();
-        self.0.push(Figure { name, value, unit, goal, table: Some(table) });
+        self.figures.push(Figure { name, value, unit, goal, table: Some(table) });
+    }
+
+    /// Says something for people below the table: what bound a measurement.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Puts those of these names behind another's, with something before their names.
+    pub(crate) fn copy_into(&self, other: &mut Self, before: &str, names: &[&str]) {
+        for name in names {
+            let found = self.figures.iter().find(|figure| figure.name == *name);
+            other.figures.extend(
+                found.map(|figure| Figure { name: format!("{before}.{name}"), ..figure.clone() }),
+            );
+        }
     }
 
     /// A table, one figure a line.
     pub fn table(&self) -> String {
-        let width = self.0.iter().map(|figure| figure.name.len()).max().unwrap_or_default();
+        let width = self.figures.iter().map(|figure| figure.name.len()).max().unwrap_or_default();
         let mut lines = vec![format!(
             "{:<width$}  {:>12} {:<12} {:<14} {:<8} design's table",
             "figure", "value", "unit", "goal", "verdict"
         )];
-        for figure in &self.0 {
+        for figure in &self.figures {
             let goal = figure.goal.text();
             let verdict = match (&goal, figure.holds()) {
                 (None, _) => "",
@@ -103,13 +121,14 @@ impl Figures {
             );
             lines.push(line.trim_end().to_owned());
         }
+        lines.extend(self.notes.iter().map(|note| format!("\n{note}.")));
         lines.join("\n")
     }
 
     /// One JSON object: `{"figure": {"value": …, "unit": …, "goal": …, "holds": …}}`. A figure
     /// without a goal holds.
     pub fn to_json(&self) -> Value {
-        let figures = self.0.iter().map(|figure| {
+        let figures = self.figures.iter().map(|figure| {
             let value = json!({
                 "value": rounded(figure.value),
                 "unit": figure.unit,
@@ -168,5 +187,7 @@ mod tests {
         );
         assert!(figures.table().contains("MISSED"));
         assert!(figures.table().contains("25,000"));
+        figures.note("the machine was full");
+        assert!(figures.table().ends_with("\n\nthe machine was full."));
     }
 }

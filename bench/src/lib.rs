@@ -4,6 +4,7 @@
 pub mod crash;
 pub mod demo;
 pub mod figures;
+pub mod load;
 pub mod modes;
 pub mod proxy;
 pub mod send;

@@ -42,6 +42,8 @@ mod http;
 mod hub;
 mod inbox;
 mod load;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod memory;
 mod metrics;
 mod monitor;

@@ -17,6 +17,8 @@ const USER: &str = "tidewire";
 #[derive(Debug)]
 pub struct Postgres {
     port: u16,
+    /// Settings beside those that every cluster here has, which they replace.
+    settings: &'static [&'static str],
     wrapper: Vec<String>,
     bin: PathBuf,
     running: Mutex<Option<Tethered>>,
@@ -47,17 +49,25 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::shared`].
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of one's own, as `fsync=on`: nothing here waits for the disk unless told.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let Some(program) = find(&["initdb"]) else {
             missing("PostgreSQL");
             return None;
         };
-        match Self::try_start(program) {
+        match Self::try_start(program, settings) {
             Ok(cluster) => Some(cluster),
             Err(error) => panic!("PostgreSQL: {error}"),
         }
     }
 
-    fn try_start(initdb: PathBuf) -> Result<Self> {
+    fn try_start(initdb: PathBuf, settings: &'static [&'static str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("tidewire-postgres-").tempdir()?;
         // A link may stand elsewhere than the programs that belong to it.
         let initdb = initdb.canonicalize()?;
@@ -68,7 +78,8 @@ impl Postgres {
         make.args(["-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
         make.args(["--no-sync", "--no-instructions"]);
         run(&mut make)?;
-        let cluster = Self { port: free_port()?, wrapper, bin, running: Mutex::new(None), folder };
+        let (port, running) = (free_port()?, Mutex::new(None));
+        let cluster = Self { port, settings, wrapper, bin, running, folder };
         cluster.run()?;
         Ok(cluster)
     }
@@ -88,7 +99,8 @@ impl Postgres {
             "wal_level=replica",
         ];
         let mut command = vec![program, "-D".into(), "data".into(), "-p".into(), port.clone()];
-        command.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).into()]));
+        let settings = settings.iter().chain(self.settings);
+        command.extend(settings.flat_map(|setting| ["-c".to_owned(), (*setting).into()]));
         let mut running = Tethered::start(folder, &self.wrapper, &command)?;
         let ready = self.bin.join("pg_isready");
         wait_for(&mut running, folder, || {

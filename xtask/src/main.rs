@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay | bench`. Only the
+//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay | bench | load`. Only the
 //! standard library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
@@ -35,8 +35,11 @@ The project's commands.
       `modes`: what each mode costs, counted in a simulation of 5,000 users, and how fast it is over real
       sockets. `store`: the client's store beside bare SQLite with the same tables. `send`: from `send` to the
       screen beside a bare commit, and how a queue leaves. `crash`: clients killed at every step. And `server`:
-      what one server carries, beside a bare axum.
+      what one server carries, beside a bare axum and beside one event a transaction.
       `bench modes --help` has every flag.
+  cargo xtask load [SCENARIO] [--users N] [--duration S] [--url URL --secret-file FILE] [--out FOLDER] [--json]
+      tidewire-load, built with all optimisations: users by the thousand against a server, by a scenario of
+      bench/scenarios/ or a file of one's own, with everything that they say held against the log. See docs/load.md.
   cargo xtask help
       This text.
 ";
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
             wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server")
         }
         ["bench", rest @ ..] => replace_by(suites::bench(rest)),
+        ["load", rest @ ..] => replace_by(suites::load(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),
     }
 }

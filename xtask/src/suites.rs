@@ -86,8 +86,17 @@ fn run_demo(packages: &[&str], args: &[&str]) -> Command {
 
 /// A benchmark, with these arguments.
 pub(crate) fn bench(args: &[&str]) -> Command {
+    measured("bench", args)
+}
+
+/// The load generator, with these arguments.
+pub(crate) fn load(args: &[&str]) -> Command {
+    measured("tidewire-load", args)
+}
+
+fn measured(program: &str, args: &[&str]) -> Command {
     let mut command = cargo(&["run", "--quiet", "--profile", "measure", "-p", "tidewire-bench"]);
-    command.args(["--bin", "bench", "--"]).args(args);
+    command.args(["--bin", program, "--"]).args(args);
     command
 }
 

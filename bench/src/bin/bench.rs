@@ -82,6 +82,9 @@ enum Bench {
         /// Sockets that stay open.
         #[arg(long)]
         connections: Option<usize>,
+        /// Nothing but this: appends, real-time, fan-out, or idle, which the storm comes after.
+        #[arg(long)]
+        only: Option<server::Part>,
     },
     /// The server of `server`, in a process of its own.
     #[command(hide = true)]
@@ -131,9 +134,10 @@ async fn main() -> ExitCode {
             let plan = crash::Plan { seeds, thin: thin.max(1) };
             tell(json, &crash::setting(plan), crash::run(plan))
         }
-        Bench::Server { json, quick, connections } => {
+        Bench::Server { json, quick, connections, only } => {
             let mut plan = if quick { server::Plan::quick() } else { server::Plan::full() };
             plan.connections = connections.unwrap_or(plan.connections);
+            plan.only = only;
             tell(json, &server::setting(plan), server::run(plan).await)
         }
         Bench::ServerChild { data, listen, admission } => {

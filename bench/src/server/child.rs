@@ -12,7 +12,7 @@ use super::Error;
 
 /// What a child is to be.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     /// The reference server on this folder.
     Tidewire { data: &'a Path, admission: u32 },
     /// The bare one.
@@ -21,19 +21,19 @@ pub(super) enum Kind<'a> {
 
 /// A child. Killed when dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub(super) addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Process {
     /// Starts one, at any port.
-    pub(super) async fn start(kind: Kind<'_>) -> Result<Self, Error> {
+    pub(crate) async fn start(kind: Kind<'_>) -> Result<Self, Error> {
         Self::start_at(kind, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
     }
 
     /// Starts one here.
-    pub(super) async fn start_at(kind: Kind<'_>, listen: SocketAddr) -> Result<Self, Error> {
+    pub(crate) async fn start_at(kind: Kind<'_>, listen: SocketAddr) -> Result<Self, Error> {
         let mut command = Command::new(std::env::current_exe()?);
         match kind {
             Kind::Tidewire { data, admission } => {
@@ -53,13 +53,18 @@ impl Process {
         Ok(Self { child, addr })
     }
 
+    /// Its process id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// SIGKILL, and waits until it is gone.
-    pub(super) async fn kill(&mut self) -> Result<(), Error> {
+    pub(crate) async fn kill(&mut self) -> Result<(), Error> {
         Ok(self.child.kill().await?)
     }
 
     /// What it keeps in memory, in bytes.
-    pub(super) fn resident(&self) -> Result<u64, Error> {
+    pub(crate) fn resident(&self) -> Result<u64, Error> {
         let pid = self.child.id().ok_or("the child is gone")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

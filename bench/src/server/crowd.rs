@@ -9,25 +9,25 @@ use tidewire_server::auth::Keys;
 use super::Error;
 
 /// Members of a room with its maker: as many as one call may name, and one.
-pub(super) const ROOM: usize = 100;
+pub(crate) const ROOM: usize = 100;
 
 /// Whose token holds for longer than any benchmark.
-pub(super) fn token(keys: &Keys, user: &UserId) -> Result<String, Error> {
+pub(crate) fn token(keys: &Keys, user: &UserId) -> Result<String, Error> {
     Ok(keys.mint(user, Duration::from_secs(24 * 3_600))?)
 }
 
-pub(super) fn user(number: usize) -> Result<UserId, Error> {
+pub(crate) fn user(number: usize) -> Result<UserId, Error> {
     Ok(UserId::new(format!("user-{number:05}"))?)
 }
 
 /// The keys of the server on this folder, which runs or has run.
-pub(super) fn keys(data: &Path) -> Result<Keys, Error> {
+pub(crate) fn keys(data: &Path) -> Result<Keys, Error> {
     Ok(Keys::load_or_create(data)?)
 }
 
 /// Makes rooms of [`ROOM`] users each, one after the other; of the last whatever is left. Each room is
 /// made by its first user.
-pub(super) async fn rooms(url: &str, keys: &Keys, users: usize) -> Result<Vec<RoomId>, Error> {
+pub(crate) async fn rooms(url: &str, keys: &Keys, users: usize) -> Result<Vec<RoomId>, Error> {
     let mut rooms = Vec::new();
     for first in (0..users).step_by(ROOM) {
         let maker = maker(url, keys, first).await?;
@@ -39,7 +39,7 @@ pub(super) async fn rooms(url: &str, keys: &Keys, users: usize) -> Result<Vec<Ro
 }
 
 /// One room of the first `users` users.
-pub(super) async fn one_room(url: &str, keys: &Keys, users: usize) -> Result<RoomId, Error> {
+pub(crate) async fn one_room(url: &str, keys: &Keys, users: usize) -> Result<RoomId, Error> {
     let maker = maker(url, keys, 0).await?;
     let room = maker.create_group("the room", Vec::new()).await?;
     let others = (1..users).map(user).collect::<Result<Vec<_>, _>>()?;

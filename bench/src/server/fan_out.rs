@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::Error;
 use super::child::{Kind, Process};
 use super::crowd;
-use super::light::{Greeting, Heard, Light, bootstrap};
+use super::light::{Greeting, Heard, Light, Seen, bootstrap};
 
 /// Messages that are on their way at once. Who has sent so many waits until his own come back.
 const ON_THEIR_WAY: usize = 8;
@@ -95,21 +95,20 @@ async fn deliveries(
             ready.wait().await;
             let mut heard = 0;
             while heard < messages {
-                let news = match socket.hear().await? {
+                let news = match socket.hear::<Seen>().await? {
                     Heard::Page(page) => {
-                        let news = page.events.len();
-                        socket.say(&ClientFrame::Credit { cursor: page.to }).await?;
-                        news
+                        socket.took(&page).await?;
+                        page.events.len()
                     }
                     Heard::Text(text) => {
-                        serde_json::from_str::<super::light::Seen>(&text)?;
+                        serde_json::from_str::<Seen>(&text)?;
                         1
                     }
                     Heard::Ping => {
                         socket.say(&ClientFrame::Pong).await?;
                         0
                     }
-                    Heard::Else => 0,
+                    Heard::Sent(_) | Heard::Refused(_) | Heard::Else => 0,
                     Heard::Gone => return Err("the server is gone".into()),
                 };
                 heard += news;

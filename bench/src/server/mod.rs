@@ -1,17 +1,50 @@
 //! `bench server`: what one server carries on one machine, beside a bare axum in the same run: idle
-//! connections, the fan-out of a room, and the return of everybody after it was killed.
+//! connections, the fan-out of a room, and the return of everybody after it was killed. Beside that what its log on
+//! PostgreSQL takes.
 
+mod appends;
 mod bare;
-mod child;
-mod crowd;
+pub(crate) mod child;
+pub(crate) mod crowd;
 mod fan_out;
 mod idle;
-mod light;
+pub(crate) mod light;
+mod real_time;
 mod storm;
 
+use tidewire::Mode;
+
 use crate::figures::{Figures, Goal};
+use crate::load::shared::By;
 pub use bare::serve as serve_bare;
 pub use child::serve;
+
+/// A part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What the log on PostgreSQL takes.
+    Appends,
+    /// SDK clients that stay in real-time.
+    RealTime,
+    /// One room of many.
+    FanOut,
+    /// Sockets that say nothing, and their return after the server was killed.
+    Idle,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "appends" => Ok(Self::Appends),
+            "real-time" => Ok(Self::RealTime),
+            "fan-out" => Ok(Self::FanOut),
+            "idle" => Ok(Self::Idle),
+            other => Err(format!("`{other}` is no part: appends, real-time, fan-out or idle")),
+        }
+    }
+}
 
 /// How large.
 #[derive(Debug, Clone, Copy)]
@@ -26,17 +59,49 @@ pub struct Plan {
     pub repeats: usize,
     /// Clients a second that the server lets in.
     pub admission: u32,
+    /// Users who write into the log on PostgreSQL.
+    pub writers: usize,
+    /// Seconds for which they do, on each side, as often as `repeats`.
+    pub append_seconds: u64,
+    /// SDK clients in real-time.
+    pub clients: usize,
+    /// Seconds for which they talk.
+    pub client_seconds: u64,
+    /// Nothing but this.
+    pub only: Option<Part>,
 }
 
 impl Plan {
     /// What the goals speak of.
     pub fn full() -> Self {
-        Self { connections: 10_000, listeners: 1_000, messages: 300, repeats: 3, admission: 1_000 }
+        Self {
+            connections: 10_000,
+            listeners: 1_000,
+            messages: 300,
+            repeats: 3,
+            admission: 1_000,
+            writers: 512,
+            append_seconds: 5,
+            clients: 5_000,
+            client_seconds: 60,
+            only: None,
+        }
     }
 
     /// Some seconds long: it runs, and says nothing of the goals.
     pub fn quick() -> Self {
-        Self { connections: 300, listeners: 50, messages: 20, repeats: 1, admission: 100 }
+        Self {
+            connections: 300,
+            listeners: 50,
+            messages: 20,
+            repeats: 1,
+            admission: 100,
+            writers: 64,
+            append_seconds: 1,
+            clients: 100,
+            client_seconds: 3,
+            only: None,
+        }
     }
 }
 
@@ -45,7 +110,9 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the figures are of.
 pub fn setting(plan: Plan) -> String {
-    let Plan { connections, listeners, messages, repeats, admission } = plan;
+    let Plan { connections, listeners, messages, repeats, admission, writers, .. } = plan;
+    let Plan { append_seconds, clients, client_seconds, .. } = plan;
+    let postgres = appends::SETTING;
     format!(
         "One server in a process of its own, on SQLite, and light clients of the protocol in this one, over 127.0.0.1: \
          both share the machine's cores. Bare: a WebSocket route of axum as it comes, and a broadcast channel.\n\
@@ -53,7 +120,12 @@ pub fn setting(plan: Plan) -> String {
          server's resident set, a socket.\nFan-out: {messages} messages of 300 bytes into a room of {listeners}, all connected, \
          at most 8 on their way; medians of {repeats} alternating repeats.\nStorm: SIGKILL, and a new process on the same \
          folder and port; {admission} are let in a second. Time from its first word to the last `welcome`; then each \
-         room says something, and every member has to hear all of it once."
+         room says something, and every member has to hear all of it once.\nAppends: {writers} users write into the log on PostgreSQL \
+         ({postgres}), one message at a time each, in rooms of their own over 16 shards, for {append_seconds} s; beside it the \
+         same rows, one event a transaction and one statement each, over 32 connections. Client and database share the \
+         machine's cores; medians of {repeats} alternating repeats.\nReal-time: {clients} SDK clients with their stores in memory, in this \
+         process, in rooms of 10, each of which hears a message in 10 s, for {client_seconds} s; all of it is held against \
+         the log, by seq."
     )
 }
 
@@ -63,7 +135,26 @@ pub fn setting(plan: Plan) -> String {
 /// When something cannot be started, or the system's limits do not allow so many connections.
 pub async fn run(plan: Plan) -> Result<Figures, Error> {
     let mut figures = Figures::default();
-    eprintln!("fan-out to {} listeners", plan.listeners);
+    let wanted = |part| plan.only.is_none_or(|only| only == part);
+    if wanted(Part::Appends) {
+        eprintln!("appends of {} writers", plan.writers);
+        append(plan, &mut figures).await?;
+    }
+    if wanted(Part::RealTime) {
+        eprintln!("{} SDK clients", plan.clients);
+        stay_real_time(plan, &mut figures).await?;
+    }
+    if wanted(Part::FanOut) {
+        eprintln!("fan-out to {} listeners", plan.listeners);
+        fan_out(plan, &mut figures).await?;
+    }
+    if wanted(Part::Idle) {
+        idle_and_storm(plan, &mut figures).await?;
+    }
+    Ok(figures)
+}
+
+async fn fan_out(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..plan.repeats.max(1) {
         ours.push(fan_out::ours(plan.listeners, plan.messages).await?);
@@ -73,7 +164,10 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
     figures.put("fan_out.deliveries_per_second", ours, "1/s", Goal::None);
     figures.put("fan_out.bare_deliveries_per_second", theirs, "1/s", Goal::None);
     figures.put("fan_out.share_of_bare", ours / theirs, "", Goal::AtLeast(0.7));
+    Ok(())
+}
 
+async fn idle_and_storm(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     eprintln!("{} idle sockets, bare", plan.connections);
     let bare = idle::bare(plan.connections).await?;
     eprintln!("{} idle sockets", plan.connections);
@@ -90,7 +184,54 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
     figures.put("storm.refusals_per_client", storm.refusals, "", Goal::AtMost(2.0));
     figures.put("storm.lost", storm.lost as f64, "messages", Goal::AtMost(0.0));
     figures.put("storm.repeated", storm.repeated as f64, "messages", Goal::AtMost(0.0));
-    Ok(figures)
+    Ok(())
+}
+
+async fn append(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    let time = std::time::Duration::from_secs(plan.append_seconds);
+    let plan = appends::Plan { writers: plan.writers, time, repeats: plan.repeats };
+    // Where PostgreSQL is missing, that has been said, and nothing is told of it here.
+    let Some(found) = appends::run(plan).await? else { return Ok(()) };
+    let times = found.ours / found.one_a_transaction;
+    figures.put("append.events_per_second", found.ours, "1/s", Goal::None);
+    figures.put("append.one_a_transaction", found.one_a_transaction, "1/s", Goal::None);
+    figures.put("append.times_one_a_transaction", times, "", Goal::AtLeast(8.0));
+    Ok(())
+}
+
+async fn stay_real_time(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
+    let report = real_time::run(plan.clients, plan.client_seconds, plan.admission).await?;
+    let found = report.figures();
+    let all = plan.clients as f64;
+    figures.put("real_time.clients", all, "clients", Goal::None);
+    let fewest = report.fewest(By::Sdk(Mode::RealTime)) as f64;
+    figures.put_beside("real_time.fewest", fewest, "clients", Goal::AtLeast(all), "50 users");
+    for (mode, count) in report.by_mode() {
+        figures.put(format!("real_time.in_the_end.{mode}"), count as f64, "clients", Goal::None);
+    }
+    found.copy_into(
+        figures,
+        "real_time",
+        &[
+            "sent",
+            "heard_per_second",
+            "latency.real_time.p50",
+            "latency.real_time.p99",
+            "check.deliveries",
+            "check.lost",
+            "check.repeated",
+            "check.in_no_log",
+            "check.twice_in_the_log",
+            "check.unknown",
+            "server.mb_most",
+            "server.cores",
+            "load.cores",
+            "machine.cores_used",
+            "machine.cores",
+        ],
+    );
+    report.binds().iter().for_each(|bind| figures.note(format!("Real-time: {bind}")));
+    Ok(())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -10,4 +10,11 @@ fn a_small_run_ends_with_success_and_loses_nothing_in_a_storm() {
     }
     assert_eq!(figures["storm.lost"]["value"], 0.0);
     assert_eq!(figures["storm.repeated"]["value"], 0.0);
+    assert!(figures["real_time.check.deliveries"]["value"].as_f64() > Some(0.0));
+    assert_eq!(figures["real_time.check.lost"]["value"], 0.0);
+    assert_eq!(figures["real_time.check.repeated"]["value"], 0.0);
+    // Where PostgreSQL is missing, the services have said so, or panicked where nothing may be skipped.
+    if let Some(appends) = figures.get("append.times_one_a_transaction") {
+        assert!(appends["value"].as_f64() > Some(0.0));
+    }
 }
