@@ -11,7 +11,8 @@ use tidewire_protocol::{
 use tidewire_server::measure::Log;
 use tidewire_services::Postgres;
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
 use super::{Error, median};
@@ -43,6 +44,17 @@ pub(super) struct Plan {
 pub(super) struct Appends {
     pub(super) ours: f64,
     pub(super) one_a_transaction: f64,
+    pub(super) one_a_statement: f64,
+}
+
+/// How those write who write one event a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As a server does that groups nothing: it asks whether the user may and whether the id is new, takes a place in
+    /// the room and in the log, writes, commits; each step when the one before it is answered.
+    Transaction,
+    /// Asks nothing, and does all else in one statement and one trip: nobody can do with less.
+    Statement,
 }
 
 /// Somebody who writes.
@@ -67,12 +79,13 @@ pub(super) async fn run(plan: Plan) -> Result<Option<Appends>, Error> {
     let log = Arc::new(Log::open(&url).await?);
     let bare = Arc::new(connections(&url).await?);
     let writers = Arc::new(writers(&log, bare.first().ok_or("no connection")?, plan).await?);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut least) = (Vec::new(), Vec::new(), Vec::new());
     let mut answered = 0;
     for _ in 0..plan.repeats.max(1) {
         for (rates, events) in [
             (&mut ours, grouped(&log, &writers, plan.time).await?),
-            (&mut theirs, one_by_one(&bare, &writers, plan.time).await?),
+            (&mut theirs, one_by_one(&bare, &writers, plan.time, Way::Transaction).await?),
+            (&mut least, one_by_one(&bare, &writers, plan.time, Way::Statement).await?),
         ] {
             answered += events;
             rates.push(events as f64 / plan.time.as_secs_f64());
@@ -87,7 +100,11 @@ pub(super) async fn run(plan: Plan) -> Result<Option<Appends>, Error> {
     log.close().await;
     drop(bare);
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
-    Ok(Some(Appends { ours: median(ours), one_a_transaction: median(theirs) }))
+    Ok(Some(Appends {
+        ours: median(ours),
+        one_a_transaction: median(theirs),
+        one_a_statement: median(least),
+    }))
 }
 
 async fn connections(url: &str) -> Result<Vec<Client>, Error> {
@@ -155,8 +172,21 @@ async fn grouped(log: &Arc<Log>, writers: &Arc<Vec<Writer>>, time: Duration) -> 
     Ok(answered.load(Ordering::Relaxed))
 }
 
-/// One event with all that our store writes of a message, in one statement and one trip: nobody who writes one
-/// event a transaction can do with less.
+/// What is asked first: the room, locked, with whether the user is in it and the id is new.
+const ASK: &str = "SELECT r.head_seq,
+         EXISTS(SELECT 1 FROM members m WHERE m.rk = r.rk AND m.user_id = $2 AND m.left_ord IS NULL),
+         EXISTS(SELECT 1 FROM events e WHERE e.rk = r.rk AND e.id = $3)
+     FROM rooms r WHERE r.rk = $1 FOR NO KEY UPDATE OF r";
+const PLACE: &str = "UPDATE shards SET head_ord = head_ord + 1 WHERE shard = $1 RETURNING head_ord";
+const EVENT: &str = "INSERT INTO events(shard, ord, rk, seq, id, sender, at, kind, content, hash)
+     VALUES($1, $2, $3, $4, $5, $6, $7, 'message', $8, $9)";
+const ROOM: &str =
+    "UPDATE rooms SET head_seq = $2, head_ord = $3, active_at = greatest(active_at, $4)
+     WHERE rk = $1";
+const SEARCH: &str = "INSERT INTO search(rk, seq, terms)
+     VALUES($1, $2, array_to_tsvector(string_to_array($3, ' ')))";
+
+/// All that our store writes of a message, in one statement.
 const ONE: &str = "WITH
      s AS (UPDATE shards SET head_ord = head_ord + 1 WHERE shard = $1 RETURNING head_ord),
      r AS (UPDATE rooms SET head_seq = head_seq + 1, head_ord = s.head_ord,
@@ -167,11 +197,71 @@ const ONE: &str = "WITH
      INSERT INTO search(rk, seq, terms)
      SELECT $2, r.head_seq, array_to_tsvector(string_to_array($8, ' ')) FROM r";
 
+/// A connection with what it has prepared.
+struct Bare<'a> {
+    connection: &'a Client,
+    ask: Statement,
+    place: Statement,
+    event: Statement,
+    room: Statement,
+    search: Statement,
+    one: Statement,
+}
+
+impl<'a> Bare<'a> {
+    async fn new(connection: &'a Client) -> Result<Self, Error> {
+        Ok(Self {
+            connection,
+            ask: connection.prepare(ASK).await?,
+            place: connection.prepare(PLACE).await?,
+            event: connection.prepare(EVENT).await?,
+            room: connection.prepare(ROOM).await?,
+            search: connection.prepare(SEARCH).await?,
+            one: connection.prepare(ONE).await?,
+        })
+    }
+
+    /// Writes one message, and it is on the disk.
+    async fn write(&self, writer: &Writer, op: &Op, text: &str, way: Way) -> Result<(), Error> {
+        let Writer { user, rk, shard, .. } = writer;
+        // A term for the room and one for the sender, as our store has them.
+        let terms = format!("{} \u{e000}{rk} \u{e001}{rk:016x}", index_text(text));
+        let at = i64::try_from(op.id.uuid().get_timestamp().map_or(0, |t| t.to_unix().0))?;
+        let (id, sender, content) = (op.id.uuid(), user.as_str(), op.content.as_json());
+        let hash = [7_u8; 32].as_slice();
+        let connection = self.connection;
+        if way == Way::Statement {
+            let params: [&(dyn ToSql + Sync); 8] =
+                [shard, rk, &id, &sender, &at, &content, &hash, &terms];
+            if connection.execute(&self.one, &params).await? != 1 {
+                return Err("a transaction wrote no message".into());
+            }
+            return Ok(());
+        }
+        connection.batch_execute("BEGIN").await?;
+        let row = connection.query_one(&self.ask, &[rk, &sender, &id]).await?;
+        let (head, may, known): (i64, bool, bool) = (row.get(0), row.get(1), row.get(2));
+        if !may || known {
+            return Err("a member may write a new message".into());
+        }
+        let seq = head + 1;
+        let ord: i64 = connection.query_one(&self.place, &[shard]).await?.get(0);
+        let event: [&(dyn ToSql + Sync); 9] =
+            [shard, &ord, rk, &seq, &id, &sender, &at, &content, &hash];
+        connection.execute(&self.event, &event).await?;
+        connection.execute(&self.room, &[rk, &seq, &ord, &at]).await?;
+        connection.execute(&self.search, &[rk, &seq, &terms]).await?;
+        connection.batch_execute("COMMIT").await?;
+        Ok(())
+    }
+}
+
 /// The same writers, one event a transaction, as many at a time as there are connections.
 async fn one_by_one(
     connections: &Arc<Vec<Client>>,
     writers: &Arc<Vec<Writer>>,
     time: Duration,
+    way: Way,
 ) -> Result<u64, Error> {
     let answered = Arc::new(AtomicU64::new(0));
     let until = Instant::now() + time;
@@ -181,30 +271,19 @@ async fn one_by_one(
         let answered = answered.clone();
         tasks.spawn(async move {
             let mut rng = fastrand::Rng::with_seed(number as u64);
-            let connection = connections.get(number).ok_or("no connection")?;
-            let statement = connection.prepare(ONE).await?;
+            let bare = Bare::new(connections.get(number).ok_or("no connection")?).await?;
             // Each writer is one connection's, and writes when his turn comes.
             for writer in writers.iter().skip(number).step_by(CONNECTIONS).cycle() {
                 if Instant::now() >= until {
                     break;
                 }
                 let (op, text) = message(&mut rng)?;
-                let terms =
-                    format!("{} \u{e000}{} \u{e001}{number:016x}", index_text(&text), writer.rk);
-                let at = i64::try_from(op.id.uuid().get_timestamp().map_or(0, |t| t.to_unix().0))?;
-                let (id, sender, content) =
-                    (op.id.uuid(), writer.user.as_str(), op.content.as_json());
-                let hash = [7_u8; 32].as_slice();
-                let params: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-                    [&writer.shard, &writer.rk, &id, &sender, &at, &content, &hash, &terms];
-                if connection.execute(&statement, &params).await? != 1 {
-                    return Err(Error::from("a transaction wrote no message"));
-                }
+                bare.write(writer, &op, &text, way).await?;
                 if Instant::now() < until {
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Ok(())
+            Ok::<(), Error>(())
         });
     }
     while let Some(ended) = tasks.join_next().await {

@@ -67,6 +67,8 @@ pub struct Plan {
     pub clients: usize,
     /// Seconds for which they talk.
     pub client_seconds: u64,
+    /// Messages a second in each of their rooms of ten.
+    pub client_rate: f64,
     /// Nothing but this.
     pub only: Option<Part>,
 }
@@ -80,10 +82,11 @@ impl Plan {
             messages: 300,
             repeats: 3,
             admission: 1_000,
-            writers: 512,
+            writers: 1_024,
             append_seconds: 5,
             clients: 5_000,
             client_seconds: 60,
+            client_rate: 0.1,
             only: None,
         }
     }
@@ -100,6 +103,7 @@ impl Plan {
             append_seconds: 1,
             clients: 100,
             client_seconds: 3,
+            client_rate: 2.0,
             only: None,
         }
     }
@@ -111,7 +115,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// What the figures are of.
 pub fn setting(plan: Plan) -> String {
     let Plan { connections, listeners, messages, repeats, admission, writers, .. } = plan;
-    let Plan { append_seconds, clients, client_seconds, .. } = plan;
+    let Plan { append_seconds, clients, client_seconds, client_rate, .. } = plan;
     let postgres = appends::SETTING;
     format!(
         "One server in a process of its own, on SQLite, and light clients of the protocol in this one, over 127.0.0.1: \
@@ -122,9 +126,10 @@ pub fn setting(plan: Plan) -> String {
          folder and port; {admission} are let in a second. Time from its first word to the last `welcome`; then each \
          room says something, and every member has to hear all of it once.\nAppends: {writers} users write into the log on PostgreSQL \
          ({postgres}), one message at a time each, in rooms of their own over 16 shards, for {append_seconds} s; beside it the \
-         same rows, one event a transaction and one statement each, over 32 connections. Client and database share the \
+         same rows, one event a transaction, over 32 connections: with the questions that a server asks, each step when \
+         the one before is answered, and without any, in one statement. Client and database share the \
          machine's cores; medians of {repeats} alternating repeats.\nReal-time: {clients} SDK clients with their stores in memory, in this \
-         process, in rooms of 10, each of which hears a message in 10 s, for {client_seconds} s; all of it is held against \
+         process, in rooms of 10 with {client_rate} messages a second each, for {client_seconds} s; all of it is held against \
          the log, by seq."
     )
 }
@@ -195,12 +200,15 @@ async fn append(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     let times = found.ours / found.one_a_transaction;
     figures.put("append.events_per_second", found.ours, "1/s", Goal::None);
     figures.put("append.one_a_transaction", found.one_a_transaction, "1/s", Goal::None);
+    figures.put("append.one_a_statement", found.one_a_statement, "1/s", Goal::None);
     figures.put("append.times_one_a_transaction", times, "", Goal::AtLeast(8.0));
+    let times = found.ours / found.one_a_statement;
+    figures.put("append.times_one_a_statement", times, "", Goal::None);
     Ok(())
 }
 
 async fn stay_real_time(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
-    let report = real_time::run(plan.clients, plan.client_seconds, plan.admission).await?;
+    let report = real_time::run(plan).await?;
     let found = report.figures();
     let all = plan.clients as f64;
     figures.put("real_time.clients", all, "clients", Goal::None);
