@@ -125,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_twice_makes_up_for_no_loss() {
+        let mut reader = Reader::new(0);
+        for seq in [1, 1, 3] {
+            reader.hears(seq);
+        }
+        assert_eq!(reader.verdict(3).lost, 1);
+    }
+
+    #[test]
     fn what_was_there_before_is_no_news_and_what_comes_again_is_told() {
         let mut reader = Reader::new(5);
         assert!(!reader.hears(5));
