@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 use tidewire_protocol::{Checksum, FileKey, UploadPart};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ObjectError, ObjectStore, StoredPart, URL_LASTS, hex};
 use crate::clock;
@@ -29,7 +30,7 @@ const TOKEN_DIGITS: usize = 32;
 pub(crate) struct Folder {
     root: PathBuf,
     mac: Hmac<Sha256>,
-    writers: Semaphore,
+    writers: Arc<Semaphore>,
 }
 
 /// What a signed address lets its holder put.
@@ -52,18 +53,18 @@ impl PartPermit {
 }
 
 /// A part on its way to the disk. Dropped, it leaves nothing behind.
-pub(crate) struct Receiving<'a> {
+pub(crate) struct Receiving {
     file: tokio::fs::File,
     path: PathBuf,
     md5: Md5,
     bytes: u64,
     kept: bool,
-    _turn: SemaphorePermit<'a>,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// A part that is wholly on the disk, under a name that nobody knows yet.
-pub(crate) struct Received<'a> {
-    part: Receiving<'a>,
+pub(crate) struct Received {
+    part: Receiving,
     /// The MD5 of its bytes.
     pub(crate) md5: [u8; 16],
 }
@@ -71,7 +72,8 @@ pub(crate) struct Received<'a> {
 impl Folder {
     /// Opens or makes the folder, and clears away what was on its way when the server ended. Waits for the disk.
     pub(crate) fn open(root: &Path, mac: Hmac<Sha256>) -> io::Result<Self> {
-        let folder = Self { root: root.to_owned(), mac, writers: Semaphore::new(WRITERS) };
+        let folder =
+            Self { root: root.to_owned(), mac, writers: Arc::new(Semaphore::new(WRITERS)) };
         match fs::remove_dir_all(folder.aside()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -131,9 +133,9 @@ impl Folder {
     ///
     /// # Errors
     /// Too many are being written, or the disk cannot take one.
-    pub(crate) async fn receive(&self) -> Result<Receiving<'_>, ObjectError> {
+    pub(crate) async fn receive(&self) -> Result<Receiving, ObjectError> {
         let busy = |_| ObjectError::Unavailable("too many parts are being written".into());
-        let turn = self.writers.try_acquire().map_err(busy)?;
+        let turn = self.writers.clone().try_acquire_owned().map_err(busy)?;
         let path = self.aside().join(random()?);
         let file = tokio::fs::File::options().write(true).create_new(true).open(&path).await?;
         Ok(Receiving { file, path, md5: Md5::new(), bytes: 0, kept: false, _turn: turn })
@@ -143,7 +145,7 @@ impl Folder {
     pub(crate) async fn keep(
         &self,
         permit: &PartPermit,
-        mut received: Received<'_>,
+        mut received: Received,
     ) -> Result<(), ObjectError> {
         let folder = self.parts_of(&permit.token)?;
         let to = folder.join(permit.number.to_string());
@@ -183,7 +185,7 @@ fn signed_get(key: &FileKey, expires: u64) -> String {
     format!("tidewire get\0{key}\0{expires}")
 }
 
-impl<'a> Receiving<'a> {
+impl Receiving {
     /// Takes some bytes. Gives how many there are by now.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<u64, ObjectError> {
         self.file.write_all(bytes).await?;
@@ -193,7 +195,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// All bytes are there: waits until they are on the disk.
-    pub(crate) async fn finish(mut self) -> Result<Received<'a>, ObjectError> {
+    pub(crate) async fn finish(mut self) -> Result<Received, ObjectError> {
         self.file.flush().await?;
         self.file.sync_all().await?;
         let md5 = self.md5.clone().finalize().into();
@@ -201,7 +203,7 @@ impl<'a> Receiving<'a> {
     }
 }
 
-impl Drop for Receiving<'_> {
+impl Drop for Receiving {
     fn drop(&mut self) {
         if !self.kept {
             // What cannot be removed now is cleared away at the next start.

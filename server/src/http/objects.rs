@@ -68,6 +68,22 @@ pub(super) async fn put(
         return Err(wrong_size(bytes));
     }
     let checksum = content_md5(&parts.headers)?;
+    // Whatever becomes of the connection: what has come whole need not come again.
+    let taken = tokio::spawn(take(app.clone(), permit, body, checksum)).await;
+    let gone = |_| Refusal::new(ErrorCode::Internal, "the server failed");
+    let md5 = taken.map_err(gone)??;
+    let digits: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((StatusCode::OK, [(header::ETAG, format!("\"{digits}\""))]).into_response())
+}
+
+/// Takes a part and keeps it, unless it is not what was declared. Gives its MD5.
+async fn take(
+    app: Arc<App>,
+    permit: PartPermit,
+    body: Body,
+    checksum: Option<[u8; 16]>,
+) -> Result<[u8; 16], Refusal> {
+    let (folder, bytes) = (folder(&app)?, permit.bytes);
     let mut part = folder.receive().await.map_err(WireError::from)?;
     let mut body = body.into_data_stream();
     let mut got = 0;
@@ -99,8 +115,7 @@ pub(super) async fn put(
     still_begun(&app, &permit).await?;
     folder.keep(&permit, received).await.map_err(WireError::from)?;
     drop(held);
-    let digits: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((StatusCode::OK, [(header::ETAG, format!("\"{digits}\""))]).into_response())
+    Ok(md5)
 }
 
 /// The upload that the address is of, while its parts are being put.

@@ -7,8 +7,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tidewire_protocol::{ErrorBody, ErrorCode, FileAccess, RoomState, Upload, UploadRequest};
 use tidewire_server::{Config, RateLimit};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Running, start, start_with};
+use crate::harness::{Answer, PATIENCE, Running, start, start_with};
 use crate::objects::{asked, attachment, bytes, exchange, is_refused, slice};
 use crate::s3::S3Server;
 
@@ -419,6 +421,24 @@ async fn a_part_that_comes_to_nothing_gives_its_place_back() {
     assert_eq!(std::fs::read_dir(aside).unwrap().count(), 0);
     server.put_all(&begun, &file).await;
     assert!(server.complete("ada", asked.id).await.parse::<Upload>().complete);
+}
+
+#[tokio::test]
+async fn a_part_that_came_whole_is_kept_though_its_sender_is_gone() {
+    let server = start().await;
+    let file = bytes(MIB);
+    for _ in 0..5 {
+        let asked = asked(&file);
+        let begun = server.begin("ada", &asked).await;
+        let mut cut = TcpStream::connect(server.server.addr()).await.unwrap();
+        let url = &begun.parts[0].url;
+        let head = format!("PUT {url} HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB}\r\n\r\n");
+        cut.write_all(head.as_bytes()).await.unwrap();
+        cut.write_all(&file).await.unwrap();
+        drop(cut);
+        let kept = async { while server.begin("ada", &asked).await.stored != [1] {} };
+        tokio::time::timeout(PATIENCE, kept).await.expect("it has to be sent again");
+    }
 }
 
 #[tokio::test]
