@@ -8,6 +8,7 @@ use tidewire_protocol::{NewRoom, Op, OpResult, RoomId, UserId, WireError};
 use crate::bus::{Bus, InProcess};
 use crate::server::StartError;
 use crate::store::Store;
+use crate::store::hot::{Hot, HotCounts};
 use crate::store::postgres::{self, PostgresStore};
 
 /// Digest of a secret that nobody signs with.
@@ -39,6 +40,7 @@ impl Log {
             secret: MARK,
             instance: None,
             max_members: MEMBERS,
+            hot: Arc::new(Hot::new(0, HotCounts::default())),
         };
         let bus: Arc<dyn Bus> = Arc::new(InProcess::new(postgres::SHARDS));
         let ready = postgres::look(&options).await.map_err(failed)?;

@@ -1,5 +1,7 @@
 //! An authority of one's own, and what it signs.
 
+#![allow(clippy::expect_used, reason = "for tests, in which a panic is the report")]
+
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};

@@ -44,11 +44,11 @@ const TABLES: &[Table] = &[
     table(
         "rooms",
         "rk, id, kind, name, avatar_url, pair, created_by, created_at, active_at, shard, head_seq, head_ord, \
-         receipt_ord, members",
+         receipt_ord, members, slow_mode_ms",
         Rows::As(
             "SELECT r.rk, hex(r.id), r.kind, r.name, r.avatar_url, r.pair, r.created_by, r.created_at,
                  coalesce((SELECT e.at FROM events e WHERE e.rk = r.rk AND e.seq = r.head_seq), r.created_at),
-                 p.shard, r.head_seq, r.head_ord, r.receipt_ord, r.members
+                 p.shard, r.head_seq, r.head_ord, r.receipt_ord, r.members, r.slow_mode_ms
              FROM rooms r LEFT JOIN placed p ON p.rk = r.rk ORDER BY r.rk",
         ),
     ),
@@ -121,6 +121,12 @@ const TABLES: &[Table] = &[
         "rk, user_id, by_user, at, reason",
         Rows::As("SELECT rk, user, by, at, reason FROM bans"),
     ),
+    table(
+        "mutes",
+        "rk, user_id, by_user, at, until, reason",
+        Rows::As("SELECT rk, user, by, at, until, reason FROM mutes"),
+    ),
+    table("slow_writes", "rk, user_id, at", Rows::As("SELECT rk, user, at FROM slow_writes")),
 ];
 
 /// Why nothing was imported.

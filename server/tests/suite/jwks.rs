@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tidewire_protocol::ErrorCode;
@@ -31,7 +33,8 @@ fn token(id: &str, key: (&str, &str)) -> String {
     let mut header = Header::new(Algorithm::RS256);
     header.kid = Some(id.into());
     let claims = json!({ "sub": "ada", "exp": 4_000_000_000_u64 });
-    let key = EncodingKey::from_rsa_pem(key.0.as_bytes()).unwrap();
+    let der: String = key.0.lines().filter(|line| !line.starts_with('-')).collect();
+    let key = EncodingKey::from_rsa_der(&STANDARD.decode(der).unwrap());
     jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }
 
@@ -59,7 +62,8 @@ impl SignIn {
                 };
                 let length = body.len();
                 let answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n                     connection: close\r\n\r\n{body}"
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+                     connection: close\r\n\r\n{body}"
                 );
                 let _ = stream.write_all(answer.as_bytes()).await;
             }

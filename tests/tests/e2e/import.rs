@@ -111,6 +111,8 @@ async fn eventful(world: &World) -> (Vec<String>, Vec<Value>) {
     put("ada", of("members/moe"), json!({"role": "moderator"})).await;
     put("bob", of("settings"), json!({"muted": true, "pinned": true})).await;
     put("moe", of("bans/dan"), json!({"reason": "spam"})).await;
+    put("moe", of("mutes/bob"), json!({"reason": "loud"})).await;
+    put("moe", of("slow_mode"), json!({"interval_ms": 1_000})).await;
     put("ada", "/v1/profile".into(), json!({"name": "Ada L."})).await;
     world.call("cyd", "DELETE", &of("members/cyd"), None).await.ok();
     let boot = world.call("bob", "GET", "/v1/bootstrap", None).await.ok();
@@ -136,7 +138,14 @@ async fn asked(world: &World, rooms: &[String]) -> Vec<(String, Value)> {
         .map(Into::into)
         .to_vec();
         for room in rooms {
-            for end in ["", "/members", "/receipts?seq=2", "/bans", "/messages?after=0&limit=200"] {
+            for end in [
+                "",
+                "/members",
+                "/receipts?seq=2",
+                "/bans",
+                "/mutes",
+                "/messages?after=0&limit=200",
+            ] {
                 paths.push(format!("/v1/rooms/{room}{end}"));
             }
         }
@@ -197,7 +206,7 @@ async fn after_an_import_everybody_is_answered_as_before() {
     });
     world.call("bob", "POST", "/v1/sync", Some(&sync)).await.refusal(410, "cursor_expired");
     let eve = http::call(world.server.addr(), &revoked, "GET", "/v1/bootstrap", None).await;
-    eve.refusal(401, "unauthenticated");
+    eve.refusal(401, "token_invalid");
     // The log goes on where it ended, in rooms of then and of now.
     for room in &rooms {
         send(&world, "ada", room, &[&message("after all that")]).await;
