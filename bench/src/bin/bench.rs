@@ -57,6 +57,9 @@ enum Bench {
         /// Some seconds, for tests: the figures say nothing of the goals.
         #[arg(long)]
         quick: bool,
+        /// Nothing but this: echo, queue or upload.
+        #[arg(long)]
+        only: Option<send::Part>,
     },
     /// Whether anything is lost, repeated, out of order or stuck, wherever a client is killed and
     /// whatever becomes of the answers.
@@ -126,8 +129,9 @@ async fn main() -> ExitCode {
             let plan = store::Plan { only, ..plan };
             tell(json, &store::setting(plan), store::run(plan).await)
         }
-        Bench::Send { json, quick } => {
+        Bench::Send { json, quick, only } => {
             let plan = if quick { send::Plan::quick() } else { send::Plan::full() };
+            let plan = send::Plan { only, ..plan };
             tell(json, &send::setting(plan), send::run(plan).await)
         }
         Bench::Crash { json, seeds, thin } => {

@@ -57,6 +57,8 @@ pub enum Fault {
     },
     /// Each piece of data takes this long, both ways.
     Delay(Duration),
+    /// A line that carries so many bytes a second, each way of each connection.
+    Rate(u32),
     /// A network that loses packets, as it looks from above TCP: nothing is missing, but what
     /// follows a loss waits until it was sent again. Each piece of data that is read (at most
     /// 16 KiB) stands for a packet; with this probability it is lost and sent again after

@@ -40,6 +40,11 @@ pub(super) fn lateness(losses: u32) -> Duration {
     RETRANSMISSION * (2u32.pow(losses) - 1)
 }
 
+/// How long a line takes for so many bytes that carries `rate` of them a second.
+fn taking(bytes: usize, rate: u32) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1)))
+}
+
 pub(super) async fn pump(
     way: Way,
     mut from: ReadHalf<'_>,
@@ -53,6 +58,8 @@ pub(super) async fn pump(
     let mut rng = fastrand::Rng::new();
     let mut bytes_kept = 0;
     let mut ended = false;
+    // When the line has carried what it took.
+    let mut free_at = Instant::now();
     // Whether an event stream has begun that is kept back.
     let mut held = false;
     loop {
@@ -65,6 +72,7 @@ pub(super) async fn pump(
             Fault::HoldAnswers if way == Way::Down => None,
             Fault::NoStreams if held => None,
             Fault::Delay(time) => Some(piece.came + piece.late + time),
+            Fault::Rate(bytes) => Some(free_at.max(piece.came) + taking(piece.data.len(), bytes)),
             _ => Some(piece.came + piece.late),
         });
         let wait = async move {
@@ -79,6 +87,7 @@ pub(super) async fn pump(
                 if let Some(Piece { data, .. }) = kept.pop_front() {
                     to.write_all(&data).await?;
                     bytes_kept -= data.len();
+                    free_at = Instant::now();
                     let sent = data.len() as u64;
                     shared.count(|counters| match way {
                         Way::Up => counters.bytes_up += sent,

@@ -91,6 +91,19 @@ async fn a_delay_is_paid_both_ways_and_not_for_each_piece_anew() {
 }
 
 #[tokio::test]
+async fn a_line_carries_no_more_than_it_is_said_to() {
+    let proxy = Proxy::start(echo().await).await.unwrap();
+    proxy.set(Fault::Rate(100_000));
+    let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+    let start = Instant::now();
+    stream.write_all(&[7; 20_000]).await.unwrap();
+    let mut answer = vec![0; 20_000];
+    stream.read_exact(&mut answer).await.unwrap();
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(200) && answer == [7; 20_000], "{took:?}");
+}
+
+#[tokio::test]
 async fn lost_packets_come_late_and_in_order_and_nothing_is_missing() {
     let proxy = Proxy::start(echo().await).await.unwrap();
     proxy.set(Fault::Loss { percent: 20 });

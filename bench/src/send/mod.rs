@@ -5,6 +5,8 @@ mod drain;
 mod echo;
 mod upload;
 
+use std::path::Path;
+
 use tidewire_server::{Config, Server};
 
 use crate::figures::{Figures, Goal};
@@ -12,9 +14,35 @@ use crate::figures::{Figures, Goal};
 /// What went wrong before anything could be measured.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// From `send` to the screen.
+    Echo,
+    /// How a queue leaves.
+    Queue,
+    /// A file over a network that is cut.
+    Upload,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "echo" => Part::Echo,
+            "queue" => Part::Queue,
+            "upload" => Part::Upload,
+            other => return Err(format!("{other} is none of echo, queue and upload")),
+        })
+    }
+}
+
 /// How much.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// Nothing but this.
+    pub only: Option<Part>,
     /// Sends of each repeat, and as many bare commits.
     pub sends: usize,
     /// Repeats, alternating with the bare ones.
@@ -28,18 +56,18 @@ pub struct Plan {
 impl Plan {
     /// What the goals speak of.
     pub fn full() -> Self {
-        Self { sends: 500, repeats: 7, queued: 1_000, upload: (20 * upload::PART, 5) }
+        Self { only: None, sends: 500, repeats: 7, queued: 1_000, upload: (20 * upload::PART, 5) }
     }
 
     /// Some seconds long: it runs, and says nothing of the goals.
     pub fn quick() -> Self {
-        Self { sends: 20, repeats: 3, queued: 120, upload: (3 * upload::PART, 1) }
+        Self { only: None, sends: 20, repeats: 3, queued: 120, upload: (3 * upload::PART, 1) }
     }
 }
 
 /// What the figures are of.
 pub fn setting(plan: Plan) -> String {
-    let Plan { sends, repeats, queued, upload: (bytes, cuts) } = plan;
+    let Plan { only: _, sends, repeats, queued, upload: (bytes, cuts) } = plan;
     format!(
         "A client through its public face, with its store on disk and a room open. Echo: from the call of `send` to the \
          first update of the timeline, {sends} times in each of {repeats} repeats, without a network, so that nothing else \
@@ -61,8 +89,28 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
     let mut config = Config::new(folder.path().join("server"));
     config.rate_limit = None;
     let server = Server::start(config).await?;
+    let wants = |part| plan.only.is_none_or(|only| only == part);
+    if wants(Part::Echo) {
+        echo_figures(&server, folder.path(), plan, &mut figures).await?;
+    }
+    if wants(Part::Queue) {
+        queue_figures(&server, folder.path(), plan, &mut figures).await?;
+    }
+    if wants(Part::Upload) {
+        upload_figures(&server, folder.path(), plan, &mut figures).await?;
+    }
+    server.stop().await;
+    Ok(figures)
+}
+
+async fn echo_figures(
+    server: &Server,
+    folder: &Path,
+    plan: Plan,
+    figures: &mut Figures,
+) -> Result<(), Error> {
     eprintln!("echoes");
-    let (here, task) = echo::measure(&server, folder.path(), plan).await?;
+    let (here, task) = echo::measure(server, folder, plan).await?;
     let us = |ns: f64| ns / 1_000.0;
     for (whence, echo) in [("echo", here), ("echo_in_task", task)] {
         for (name, client, bare) in
@@ -75,12 +123,21 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
         figures.put(format!("{whence}.online_p50_us"), us(echo.online.0), "µs", Goal::None);
         figures.put(format!("{whence}.online_p99_us"), us(echo.online.1), "µs", Goal::None);
     }
+    Ok(())
+}
+
+async fn queue_figures(
+    server: &Server,
+    folder: &Path,
+    plan: Plan,
+    figures: &mut Figures,
+) -> Result<(), Error> {
     for mode in [tidewire::Mode::RealTime, tidewire::Mode::Polling] {
         eprintln!("a queue that leaves in {}", mode.as_str());
         let mut drains = Vec::new();
         for repeat in 0..plan.repeats.min(3) {
-            let data = folder.path().join(format!("drain-{}-{repeat}", mode.as_str()));
-            drains.push(drain::measure(&server, &data, mode, plan.queued).await?);
+            let data = folder.join(format!("drain-{}-{repeat}", mode.as_str()));
+            drains.push(drain::measure(server, &data, mode, plan.queued).await?);
         }
         let of = |value: fn(&drain::Drain) -> f64| median(drains.iter().map(value).collect());
         let name = |figure: &str| format!("queue.{}.{figure}", mode.as_str());
@@ -89,9 +146,18 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
         figures.put(name("leave_per_second"), of(|drain| drain.rate), "1/s", Goal::None);
         figures.put(name("queue_per_second"), of(|drain| drain.queueing), "1/s", Goal::None);
     }
+    Ok(())
+}
+
+async fn upload_figures(
+    server: &Server,
+    folder: &Path,
+    plan: Plan,
+    figures: &mut Figures,
+) -> Result<(), Error> {
     eprintln!("a file over a network that is cut");
     let (size, cuts) = plan.upload;
-    let upload = upload::measure(&server, folder.path(), plan.upload).await?;
+    let upload = upload::measure(server, folder, plan.upload).await?;
     let (file, part) = (size as f64, upload::PART as f64);
     let most = file + cuts as f64 * part;
     figures.put("upload.file_bytes", file, "B", Goal::None);
@@ -104,8 +170,7 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
         Goal::AtMost(cuts as f64),
     );
     figures.put("upload.seconds", upload.seconds, "s", Goal::None);
-    server.stop().await;
-    Ok(figures)
+    Ok(())
 }
 
 /// The middle one.

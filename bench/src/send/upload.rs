@@ -12,8 +12,9 @@ use crate::proxy::{Fault, Proxy};
 /// What the server's own store makes parts of, in bytes.
 pub(super) const PART: u64 = 1024 * 1024;
 
-/// So much that a cut comes in the middle of something.
-const SLOW: Fault = Fault::Delay(Duration::from_millis(2));
+/// Bytes a second: a part takes long enough that a cut comes in the middle of it. Without it a part is in the kernel's
+/// buffers as soon as it begins, and each cut loses all of it.
+const SLOW: Fault = Fault::Rate(16 * 1024 * 1024);
 
 /// What one upload took.
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub(super) async fn measure(
     let files = vec![NewFile::at(&path)];
     let id = room.send_files(MessageContent::default(), files, SendOptions::default()).await?;
     for cut in 1..=cuts {
-        // Somewhere in a part, and not at the end.
-        let far = before + cut * (size / (cuts + 1)) + PART / 3;
+        // At another place of a part each time.
+        let far = before + cut * (size / (cuts + 1)) + cut * PART / (cuts + 1);
         proxy.until(|counters| counters.bytes_up >= far).await;
         proxy.cut().await;
         proxy.set(SLOW);
