@@ -6,8 +6,9 @@
 //! messages in a window, one more costs as much as one more in an empty one.
 
 mod derive;
+mod messages;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidewire_protocol::{EventId, Reactions, Seq, UserId};
@@ -21,6 +22,7 @@ use crate::engine::effect::{CommandId, TimelineId};
 use crate::engine::feed::ranges::RangeSet;
 use crate::engine::people::receipts::Others;
 pub(crate) use derive::{Flushed, Sources};
+use messages::Messages;
 
 use crate::defaults;
 
@@ -61,7 +63,7 @@ pub(crate) struct Window {
     pub(crate) start: Start,
     /// By seq: what makes a row of the room itself, or of the thread. All that is on disk between
     /// `from` and `to`.
-    messages: BTreeMap<Seq, Arc<Message>>,
+    messages: Messages,
     /// What they take, in bytes, reckoned.
     bytes: usize,
     /// Of a thread, the message that it hangs on.
@@ -161,7 +163,7 @@ impl Window {
             timelines: Vec::new(),
             waiting: Vec::new(),
             start,
-            messages: BTreeMap::new(),
+            messages: Messages::default(),
             bytes: 0,
             root: None,
             lost_root: false,
@@ -229,8 +231,8 @@ impl Window {
 
     /// The message of this id, if it is here.
     pub(crate) fn message(&self, id: EventId) -> Option<&Arc<Message>> {
-        let root = self.root.iter();
-        self.messages.values().chain(root).find(|message| message.id == id)
+        let root = || self.root.as_ref().filter(|root| root.id == id);
+        self.messages.by_id(id).or_else(root)
     }
 
     /// What it keeps in memory, in bytes, reckoned.
@@ -295,7 +297,7 @@ impl Window {
 
     fn quote_of_root(&mut self) {
         if let Some(quote) = self.root.as_ref().and_then(|root| root.reply_to.as_ref()) {
-            let find = || self.messages.values().find(|other| other.id == quote.id).cloned();
+            let find = || self.messages.by_id(quote.id).cloned();
             self.quotes.add(quote.id, ROOT, find);
         }
     }
@@ -384,7 +386,8 @@ impl Window {
         self.bytes += cost(&message);
         if let Some(quote) = &message.reply_to {
             let (messages, root) = (&self.messages, &self.root);
-            let find = || messages.values().chain(root).find(|other| other.id == quote.id).cloned();
+            let root = || root.as_ref().filter(|root| root.id == quote.id);
+            let find = || messages.by_id(quote.id).or_else(root).cloned();
             self.quotes.add(quote.id, seq, find);
         }
         if message.sender == self.user && !message.kind.is_reserved() {

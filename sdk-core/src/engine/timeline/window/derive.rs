@@ -49,7 +49,7 @@ impl Window {
         };
         let mut first = None;
         for seq in &self.own {
-            if self.messages.get_mut(seq).is_some_and(&derive) {
+            if self.messages.change(*seq, derive) {
                 first.get_or_insert(*seq);
             }
         }
