@@ -13,6 +13,7 @@ mod folder;
 mod migration_tests;
 mod migrations;
 pub(crate) mod outgoing;
+mod pace;
 mod query;
 mod repair;
 mod search;
@@ -35,6 +36,7 @@ pub(crate) use execute::Database;
 use files::Opening;
 use folder::Folder;
 use outgoing::Outgoing;
+use pace::Pace;
 #[cfg(test)]
 pub(crate) use threads::lane;
 pub(crate) use threads::{Lane, files as files_lane};
@@ -56,6 +58,9 @@ struct Shared {
     reader: Mutex<Reader>,
     /// Jobs given to the lane that are not done.
     jobs: AtomicUsize,
+    /// How long commits that somebody waits for take, and pages.
+    commits: Pace,
+    pages: Pace,
     /// Where the files are; nowhere if everything is in memory.
     folder: Option<PathBuf>,
     /// Copies of files that are to be sent.
@@ -119,6 +124,8 @@ impl Store {
             state: Mutex::new(State::Released),
             reader: Mutex::new(Reader::Off),
             jobs: AtomicUsize::new(0),
+            commits: Pace::new(),
+            pages: Pace::new(),
             folder,
             outgoing,
             accept_loss,
@@ -141,15 +148,18 @@ impl Store {
     }
 
     /// Does a short job that somebody waits for: where it would be next, at once on this thread, because
-    /// each change of threads on the way there and back takes as long as the job. Only where other
-    /// tasks do not wait for this thread meanwhile.
-    fn run_soon(&self, job: impl FnOnce(&Shared) + Send + 'static) {
+    /// each change of threads on the way there and back takes as long as the job. As long as such jobs are short
+    /// here the thread just does it; where they are not, other tasks do not wait for the thread meanwhile.
+    fn run_soon(&self, pace: fn(&Shared) -> &Pace, job: impl FnOnce(&Shared) + Send + 'static) {
+        let job = move |shared: &Shared| pace(shared).note(|| job(shared));
         let idle = self.shared.jobs.load(Ordering::Acquire) == 0;
         let moves = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        if idle && Handle::try_current().is_ok_and(moves) {
-            tokio::task::block_in_place(|| job(&self.shared));
-        } else {
+        if !idle || !Handle::try_current().is_ok_and(moves) {
             self.run(job);
+        } else if pace(&self.shared).is_short() {
+            job(&self.shared);
+        } else {
+            tokio::task::block_in_place(|| job(&self.shared));
         }
     }
 
@@ -174,7 +184,7 @@ impl Store {
         let job = move |shared: &Shared| {
             done(shared.with(false, |database| database.execute(&transaction)));
         };
-        if awaited { self.run_soon(job) } else { self.run(job) }
+        if awaited { self.run_soon(|shared| &shared.commits, job) } else { self.run(job) }
     }
 
     /// Answers a query, then calls `done` on the thread that did.
@@ -193,7 +203,7 @@ impl Store {
                 }),
             });
         } else if query.is_a_page() {
-            self.run_soon(move |shared| done(shared.load(&query)));
+            self.run_soon(|shared| &shared.pages, move |shared| done(shared.load(&query)));
         } else {
             self.run(move |shared| done(shared.load(&query)));
         }
