@@ -195,7 +195,11 @@ impl Writer<'_> {
     pub(super) fn put_folded(&mut self, event: &Event, as_of: Seq) -> rusqlite::Result<()> {
         let rk = self.key(event.room)?;
         let as_of = as_of.max(event.seq);
-        if let Some(stored) = self.stored(rk, event.id)?
+        let stored = self.stored(rk, event.id)?;
+        // It is found by what it says already: most of what is read again says the same.
+        let says = stored.as_ref().map(|stored| &stored.folded.content);
+        let indexed = says.is_some_and(|content| *content == event.content);
+        if let Some(stored) = stored
             && stored.as_of >= as_of
         {
             // What is here knows of more.
@@ -237,7 +241,9 @@ impl Writer<'_> {
         if event.kind != EventKind::Message {
             return Ok(());
         }
-        self.index(&Said::of(rk, event));
+        if !indexed {
+            self.index(&Said::of(rk, event));
+        }
         self.wait_no_longer(rk, event.id)?;
         self.run(
             "DELETE FROM mutations WHERE rk = ?1 AND target = ?2 AND seq <= ?3",
