@@ -16,6 +16,7 @@ use crate::engine::disk::commit::After;
 use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::disk::transaction::{Transaction, Write};
 use crate::engine::effect::{CommandId, Notice, Request, RequestError, Response};
+use crate::engine::life::auth::TokenState;
 use crate::engine::query::Query;
 use crate::engine::stats::Tier;
 use crate::engine::time::Timer;
@@ -204,7 +205,9 @@ impl Engine {
             self.load(Query::Profiles(users.into_iter().collect()), LoadPurpose::Profiles);
         }
         self.fetch_profiles(online);
-        self.answer_lookups(online);
+        // A token that is on its way mostly comes in a moment, as at the start.
+        let soon = matches!(self.auth.state(), TokenState::Ready | TokenState::Fetching);
+        self.answer_lookups(self.online() && soon);
         if !self.profiles.changed.is_empty() {
             let changed = std::mem::take(&mut self.profiles.changed);
             self.heads.touch_peers(&changed);
