@@ -16,6 +16,8 @@ pub enum Query {
     /// Everything that the engine holds for all rooms, and what is unread of them by this user.
     /// Answered by [`Rows::Start`].
     Start(UserId),
+    /// How far the members of all rooms are. Answered by [`Rows::Receipts`].
+    Receipts,
     /// All that is unread of these rooms by this user, of what is stored. Answered by [`Rows::Tails`].
     Tails {
         /// Whose.
@@ -124,6 +126,7 @@ impl Query {
             | Query::Event(..)
             | Query::Messages { .. } => true,
             Query::Start(_)
+            | Query::Receipts
             | Query::Tails { .. }
             | Query::Search(_)
             | Query::Unindexed
@@ -142,6 +145,8 @@ pub enum Rows {
     /// To [`Query::Newest`], [`Query::Before`], [`Query::Event`], [`Query::Messages`],
     /// [`Query::Thread`], [`Query::After`] and [`Query::Around`], folded, ascending.
     Events(Vec<Event>),
+    /// To [`Query::Receipts`], by room.
+    Receipts(Vec<(RoomId, Vec<Receipt>)>),
     /// To [`Query::Tails`]: of rooms that are here.
     Tails(Vec<(RoomId, TailRow)>),
     /// To [`Query::Search`].
@@ -219,8 +224,8 @@ pub struct RoomRow {
     pub held: Vec<(u64, u64)>,
     /// Those of them that may have changed on the server.
     pub stale: Vec<(u64, u64)>,
-    /// How far its members are.
-    pub receipts: Vec<Receipt>,
+    /// How far the user is; the other members come later.
+    pub own: Option<Receipt>,
     /// Up to where the user has read, as marked on this device.
     pub marked: Seq,
     /// When the room was last opened here: wall clock, ms; 0 if it never was.

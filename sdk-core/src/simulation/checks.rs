@@ -1,8 +1,9 @@
 //! What must be true of a client at every moment, and what in the end.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use tidewire_protocol::{Event, EventId, EventKind, MessageContent, RoomId, Seq};
+use tidewire_protocol::{Event, EventId, EventKind, MessageContent, Receipt, RoomId, Seq};
 
 use super::client::SimClient;
 use super::server::ModelServer;
@@ -31,13 +32,15 @@ macro_rules! hold {
 /// The first that is not so.
 pub fn check_store(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
     let stored = client.stored();
-    check_rows_of_store(client, server, &stored)
+    let receipts = client.stored_receipts();
+    check_rows_of_store(client, server, &stored, &receipts)
 }
 
 fn check_rows_of_store(
     client: &SimClient,
     server: &ModelServer,
     stored: &StartRows,
+    receipts: &BTreeMap<RoomId, Vec<Receipt>>,
 ) -> Result<(), Broken> {
     let Some(cursor) = &stored.cursor else { return Ok(()) };
     if stored.epoch.as_ref() != Some(&server.epoch) {
@@ -63,7 +66,8 @@ fn check_rows_of_store(
             && log.shares_receipts()
         {
             for (receipt, place) in log.receipts.values() {
-                let known = room.receipts.iter().find(|known| known.user == receipt.user);
+                let known = receipts.get(&id).into_iter().flatten();
+                let known = { known }.find(|known| known.user == receipt.user);
                 if let Some(known) = known.filter(|_| *place > 0 && *place <= ord) {
                     hold!(
                         (known.delivered, known.read) == (receipt.delivered, receipt.read),
@@ -207,6 +211,7 @@ fn same_fold(stored: &Event, told: &Event) -> bool {
 /// What must be true once nothing is in the way any more and time has passed.
 pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Result<(), Broken> {
     let stored = client.stored();
+    let receipts = client.stored_receipts();
     let cursor = client.engine.cursor().map_or(0, |cursor| server.ord(cursor));
     for id in server.rooms_of(&client.user) {
         let (log, member) = match server.seen_by(&client.user, id) {
@@ -230,10 +235,11 @@ pub(super) fn check_settled(client: &mut SimClient, server: &ModelServer) -> Res
         hold!(room.state.members > 0, "of {id} only events are known");
         // Who is in a room that nobody looks at may be in doubt: then nobody else's is stored.
         let looked_at = client.timelines.values().any(|open| *open == id);
-        let alone = room.receipts.iter().all(|receipt| receipt.user == client.user);
+        let known = receipts.get(&id).map_or(&[][..], Vec::as_slice);
+        let alone = known.iter().all(|receipt| receipt.user == client.user);
         if log.shares_receipts() && (looked_at || !alone) {
             for (receipt, _) in log.receipts.values() {
-                hold!(room.receipts.contains(receipt), "{receipt:?} of {id} is not known");
+                hold!(known.contains(receipt), "{receipt:?} of {id} is not known");
             }
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tidewire_protocol::{
-    Checksum, ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, RoomId,
-    Seq, UploadId, UserId,
+    Checksum, ClientFrame, Content, EventId, EventKind, EventsQuery, MessageContent, Op, Receipt,
+    RoomId, Seq, UploadId, UserId,
 };
 use uuid::Uuid;
 
@@ -601,6 +601,14 @@ impl SimClient {
         match self.disk.peek(&Query::Start(self.user.clone())) {
             Ok(Rows::Start(rows)) => *rows,
             other => panic!("a start is not answered by {other:?}"),
+        }
+    }
+
+    /// How far the members of each room are, as it is stored.
+    pub fn stored_receipts(&mut self) -> BTreeMap<RoomId, Vec<Receipt>> {
+        match self.disk.peek(&Query::Receipts) {
+            Ok(Rows::Receipts(all)) => all.into_iter().collect(),
+            other => panic!("receipts are not answered by {other:?}"),
         }
     }
 }

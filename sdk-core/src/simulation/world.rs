@@ -1,7 +1,7 @@
 //! One engine against the model server, with the real executor and a network between them that
 //! does what the test says, step by step.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{
     AppState, ClientFrame, Content, DeleteContent, EditContent, Event, EventId, EventKind,
@@ -557,6 +557,10 @@ impl World {
 
     pub(crate) fn start(&mut self) -> StartRows {
         self.client.stored()
+    }
+
+    pub(crate) fn stored_receipts(&mut self) -> BTreeMap<RoomId, Vec<Receipt>> {
+        self.client.stored_receipts()
     }
 
     pub(crate) fn check_store(&mut self) {

@@ -1,9 +1,9 @@
-//! What a client starts from: its rooms with their last events, how far their members are, and what is
-//! unread of them. A first screen waits for it, so it takes few searches a room.
+//! What a client starts from: its rooms with their last events, and what is unread of them. A first screen
+//! waits for it, so it takes few searches a room; how far the other members are comes behind it.
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Rows, params};
+use rusqlite::params;
 use tidewire_protocol::{
     Cursor, Epoch, Event, EventKind, Receipt, RoomId, RoomState, Seq, UserId, limits,
 };
@@ -15,49 +15,6 @@ use crate::engine::{References, RoomRow, StartRows, TailRow};
 
 /// How far below a room's head its newest message is looked for.
 const SAID_WITHIN: u64 = 500;
-
-/// All receipts, read in one go beside the rooms, both by the key of the room: room by room that would
-/// be a search each.
-struct Receipts<'a> {
-    rows: Rows<'a>,
-    /// The key of a room that has not been asked for yet, and the first of its receipts: whose, up to where
-    /// delivered, up to where read.
-    next: Option<(i64, UserId, Seq, Seq)>,
-}
-
-impl<'a> Receipts<'a> {
-    const ALL: &'static str = "SELECT rk, user, delivered, read FROM receipts ORDER BY rk, user";
-
-    fn read(rows: Rows<'a>) -> rusqlite::Result<Self> {
-        let mut receipts = Self { rows, next: None };
-        receipts.step()?;
-        Ok(receipts)
-    }
-
-    fn step(&mut self) -> rusqlite::Result<()> {
-        self.next = match self.rows.next()? {
-            Some(row) => {
-                let user = row.get_ref(1)?.as_str()?;
-                let user = UserId::new(user).map_err(|error| damaged(1, error))?;
-                Some((row.get(0)?, user, unsigned(row, 2)?, unsigned(row, 3)?))
-            }
-            None => None,
-        };
-        Ok(())
-    }
-
-    /// Those of a room, by user. Rooms are asked for in the order of their keys.
-    fn of(&mut self, rk: i64, room: RoomId) -> rusqlite::Result<Vec<Receipt>> {
-        let mut receipts = Vec::new();
-        while let Some((of, user, delivered, read)) = self.next.take_if(|(of, ..)| *of <= rk) {
-            if of == rk {
-                receipts.push(Receipt { room, user, delivered, read });
-            }
-            self.step()?;
-        }
-        Ok(receipts)
-    }
-}
 
 impl Database {
     pub(super) fn start(&self, user: &UserId) -> rusqlite::Result<StartRows> {
@@ -78,15 +35,15 @@ impl Database {
         let stale = self.ranges("SELECT rk, start, end FROM stale ORDER BY rk, start")?;
         let mut rooms = connection.prepare_cached(
             "SELECT r.rk, r.id, r.state, r.head_seq, r.feed_seq, r.as_of, r.marked,
-                    e.seq, e.id, e.sender, e.at, e.kind, e.content, e.fold, r.opened
+                    e.seq, e.id, e.sender, e.at, e.kind, e.content, e.fold, r.opened,
+                    o.delivered, o.read
              FROM rooms r LEFT JOIN events e ON e.rk = r.rk AND e.seq = r.head_seq
+             LEFT JOIN receipts o ON o.rk = r.rk AND o.user = ?1
              ORDER BY r.rk",
         )?;
-        let mut receipts = connection.prepare_cached(Receipts::ALL)?;
-        let mut receipts = Receipts::read(receipts.query([])?)?;
         let mentioning = self.mentioning()?;
         let mut keys = Vec::new();
-        let mut found = rooms.query([])?;
+        let mut found = rooms.query([user.as_str()])?;
         while let Some(row) = found.next()? {
             let rk: i64 = row.get(0)?;
             let id = RoomId::from_uuid(uuid(row, 1)?);
@@ -102,10 +59,17 @@ impl Database {
                 None => self.last_below(rk, id, state.head_seq)?,
             };
             let marked = unsigned(row, 6)?;
-            let receipts = receipts.of(rk, id)?;
             keys.push(rk);
-            let own = receipts.iter().find(|receipt| receipt.user == *user);
-            let read = own.map_or(Seq::ZERO, |own| own.read).max(marked);
+            let own = match row.get::<_, Option<i64>>(15)? {
+                Some(_) => Some(Receipt {
+                    room: id,
+                    user: user.clone(),
+                    delivered: unsigned(row, 15)?,
+                    read: unsigned(row, 16)?,
+                }),
+                None => None,
+            };
+            let read = own.as_ref().map_or(Seq::ZERO, |own| own.read).max(marked);
             rows.rooms.push(RoomRow {
                 tail: self.first_tail(rk, user, read, &state, mentioning.contains(&rk))?,
                 said: self.said(rk, id, &state)?,
@@ -114,7 +78,7 @@ impl Database {
                 as_of: unsigned(row, 5)?,
                 marked,
                 opened: row.get(14)?,
-                receipts,
+                own,
                 held: held.get(&rk).cloned().unwrap_or_default(),
                 stale: stale.get(&rk).cloned().unwrap_or_default(),
             });
@@ -125,6 +89,30 @@ impl Database {
         rows.outbox = read_outbox(connection)?;
         rows.unindexed = !self.unindexed()?.is_empty();
         Ok(rows)
+    }
+
+    /// How far the members of all rooms are, by room.
+    pub(super) fn receipts(&self) -> rusqlite::Result<Vec<(RoomId, Vec<Receipt>)>> {
+        let mut all = self.connection.prepare_cached(
+            "SELECT o.rk, r.id, o.user, o.delivered, o.read
+             FROM receipts o CROSS JOIN rooms r ON r.rk = o.rk ORDER BY o.rk",
+        )?;
+        let mut found = all.query([])?;
+        let mut rooms = Vec::<(RoomId, Vec<Receipt>)>::new();
+        let mut last = None;
+        while let Some(row) = found.next()? {
+            let rk: i64 = row.get(0)?;
+            if last.replace(rk) != Some(rk) {
+                rooms.push((RoomId::from_uuid(uuid(row, 1)?), Vec::new()));
+            }
+            let user = row.get_ref(2)?.as_str()?;
+            let user = UserId::new(user).map_err(|error| damaged(2, error))?;
+            if let Some((room, receipts)) = rooms.last_mut() {
+                let (delivered, read) = (unsigned(row, 3)?, unsigned(row, 4)?);
+                receipts.push(Receipt { room: *room, user, delivered, read });
+            }
+        }
+        Ok(rooms)
     }
 
     /// The newest event that is here of a room whose head is not.
@@ -249,8 +237,8 @@ impl Database {
         for at in order.into_iter().take(defaults::FIRST_ROOMS) {
             let row = &mut rooms[at];
             if row.tail.partial {
-                let own = row.receipts.iter().find(|receipt| receipt.user == *user);
-                let read = own.map_or(Seq::ZERO, |own| own.read).max(row.marked);
+                let own = row.own.as_ref().map_or(Seq::ZERO, |own| own.read);
+                let read = own.max(row.marked);
                 let place = (read, row.state.head_seq);
                 row.tail = self.tail(keys[at], user, place, defaults::TAIL_AT_START)?;
             }

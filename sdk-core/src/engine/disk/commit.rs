@@ -164,7 +164,7 @@ impl Engine {
 
     /// Reading stops until what is committed has been loaded again.
     pub(crate) fn store_failed(&mut self, error: StoreError) {
-        if self.phase == Phase::Ready {
+        if self.shows() {
             self.close_link("the store failed");
             self.close_stream("the store failed");
             self.sync = None;

@@ -27,6 +27,8 @@ use crate::error::{Error, StoreError};
 #[derive(Debug)]
 pub(crate) enum LoadPurpose {
     Start,
+    /// How far the members of all rooms are, behind it.
+    Receipts,
     /// The first messages of a window: from where on and up to where they are whole.
     Window {
         key: WindowKey,
@@ -95,6 +97,7 @@ impl Engine {
         self.now = now;
         match (self.loads.remove(&token), rows) {
             (Some(LoadPurpose::Start), Rows::Start(rows)) => self.started(*rows),
+            (Some(LoadPurpose::Receipts), Rows::Receipts(all)) => self.receipts_loaded(all),
             (Some(LoadPurpose::Window { key, from, through, since }), Rows::Events(events)) => {
                 // With nothing there the server is asked next.
                 if !events.is_empty() {
@@ -178,6 +181,8 @@ impl Engine {
                 }
                 self.store_failed(error);
             }
+            // The next start asks for them again.
+            Some(LoadPurpose::Receipts) => self.store_failed(error),
             // Mended at the next start, which loads all windows too.
             Some(LoadPurpose::Window { .. } | LoadPurpose::Again { .. })
                 if matches!(error, StoreError::Damaged { .. } | StoreError::Superseded) =>
@@ -262,7 +267,7 @@ impl Engine {
 
     /// Goes on from what is committed, at the start or after the store failed.
     fn started(&mut self, rows: StartRows) {
-        self.phase = Phase::Ready;
+        self.phase = Phase::Shown;
         self.loaded_once = true;
         self.rooms_known = rows.cursor.is_some();
         self.fetches.begin_anew();
@@ -305,9 +310,31 @@ impl Engine {
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
+        // Before the pages of windows, so that they are shown with it.
+        self.load_receipts();
         self.reload_windows();
-        for (id, command) in std::mem::take(&mut self.deferred) {
+        self.run_deferred();
+    }
+
+    /// Does what was asked before enough was loaded for it, in its order.
+    pub(crate) fn run_deferred(&mut self) {
+        let mut deferred = std::mem::take(&mut self.deferred).into_iter();
+        for (id, command) in deferred.by_ref() {
+            if self.waits(&command) {
+                self.deferred.push((id, command));
+                break;
+            }
             self.command(id, command);
+        }
+        self.deferred.extend(deferred);
+    }
+
+    /// Whether a command is of what has not been loaded yet.
+    pub(crate) fn waits(&self, command: &Command) -> bool {
+        match self.phase {
+            Phase::Loading => true,
+            Phase::Shown => matches!(command, Command::Rooms | Command::Receipts(..)),
+            Phase::Ready | Phase::Failed => false,
         }
     }
 
@@ -330,6 +357,7 @@ impl Engine {
                 false
             }
             LoadPurpose::Start
+            | LoadPurpose::Receipts
             | LoadPurpose::Tails
             | LoadPurpose::Profiles
             | LoadPurpose::Search(_)

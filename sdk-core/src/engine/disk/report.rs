@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::Engine;
 use crate::engine::command::Reply;
 use crate::engine::effect::CommandId;
 use crate::engine::files::DownloadReport;
 use crate::engine::query::{Repair, Sizes};
 use crate::engine::stats::Tier;
-use crate::engine::{Engine, Phase};
 
 /// What one tier did since the client was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,7 +162,7 @@ impl Engine {
         if self.stats.bytes_received > 0 {
             self.tiers.first_byte_ms.get_or_insert(since);
         }
-        if self.phase == Phase::Ready && (self.cursor.is_some() || !self.rooms.is_empty()) {
+        if self.shows() && (self.cursor.is_some() || !self.rooms.is_empty()) {
             self.tiers.first_list_ms.get_or_insert(since);
         }
         if self.tiers.interactive_ms.is_none() && self.windows.values().any(|window| window.loaded)

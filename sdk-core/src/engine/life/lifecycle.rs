@@ -99,6 +99,7 @@ impl Engine {
         self.forget_typing();
         // What is on disk may be another process's by the time of waking.
         self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Start));
+        self.forget_receipts_asked();
         for (command, deferred) in std::mem::take(&mut self.deferred) {
             self.command_at_rest(command, deferred);
         }

@@ -12,14 +12,16 @@ use tidewire_protocol::{
 
 use crate::config::millis;
 use crate::defaults;
-use crate::engine::Engine;
 use crate::engine::command::Reply;
 use crate::engine::disk::commit::After;
+use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::disk::transaction::{Transaction, Write};
 use crate::engine::effect::CommandId;
+use crate::engine::query::Query;
 use crate::engine::rooms::room::Room;
 use crate::engine::time::Timer;
 use crate::engine::timeline::message::Reach;
+use crate::engine::{Engine, Phase};
 use crate::error::Error;
 
 /// Whether so many receipts are those of all members. A room whose state is not known has none.
@@ -38,8 +40,13 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
+    /// At first only the user's own is here.
+    pub(crate) fn of_user(own: Option<Receipt>) -> Self {
+        Self { known: own.into_iter().collect(), whole: false }
+    }
+
     /// As stored: whole if there are as many as members.
-    pub(crate) fn load(mut known: Vec<Receipt>, members: u32) -> Self {
+    fn load(mut known: Vec<Receipt>, members: u32) -> Self {
         known.sort_by(|one, other| one.user.cmp(&other.user));
         Self { whole: are_all(known.len(), members), known }
     }
@@ -261,6 +268,42 @@ impl Room {
 }
 
 impl Engine {
+    /// Asks for those of all members. A first screen does not wait for them: of many rooms they are by far the most
+    /// that a client starts from.
+    pub(crate) fn load_receipts(&mut self) {
+        self.forget_receipts_asked();
+        self.load(Query::Receipts, LoadPurpose::Receipts);
+    }
+
+    /// An answer to what was asked before would be of another life.
+    pub(crate) fn forget_receipts_asked(&mut self) {
+        self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Receipts));
+    }
+
+    /// They are here: what comes from the server can be judged from now on.
+    pub(crate) fn receipts_loaded(&mut self, all: Vec<(RoomId, Vec<Receipt>)>) {
+        if self.phase != Phase::Shown {
+            return;
+        }
+        for (id, receipts) in all {
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.receipts = Receipts::load(receipts, room.state.members);
+            }
+        }
+        for room in self.rooms.values_mut() {
+            let small = room.state.members <= limits::RECEIPT_MEMBERS;
+            room.wants_state = small && !room.receipts.is_whole();
+        }
+        for key in self.windows.keys() {
+            let others = self.rooms.get(&key.room).and_then(|room| room.others(&self.config.user));
+            if let Some(window) = self.windows.get_mut(key) {
+                window.set_others(others);
+            }
+        }
+        self.phase = Phase::Ready;
+        self.run_deferred();
+    }
+
     /// The user has read everything up to `seq`. The app hears of it once it is on disk; the server
     /// is told as soon as the mode allows, until the feed brings it back.
     pub(crate) fn mark_read(&mut self, command: CommandId, room: RoomId, seq: Seq) {

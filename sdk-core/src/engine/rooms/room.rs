@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidewire_protocol::{
     Body, Event, HistoryAnchor, MemberChange, MuteChange, Role, RoleChange, RoomId, RoomKind,
-    RoomState, RoomUpdate, Seq, SlowMode, UserId, limits,
+    RoomState, RoomUpdate, Seq, SlowMode, UserId,
 };
 
 use crate::defaults;
@@ -91,9 +91,7 @@ impl RoomRow {
 
 impl Room {
     pub(crate) fn load(row: RoomRow, user: &UserId) -> Self {
-        let receipts = Receipts::load(row.receipts, row.state.members);
         let said = row.said.map(|event| Arc::new(Message::of_event(event)));
-        let small = row.state.members <= limits::RECEIPT_MEMBERS;
         let mut room = Self {
             as_of: row.as_of,
             feed_seq: row.feed_seq,
@@ -101,8 +99,7 @@ impl Room {
             stale: RangeSet::from_ranges(row.stale),
             // Which of the events since `as_of` were such changes is not stored.
             changed_at: row.state.head_seq,
-            wants_state: small && !receipts.is_whole(),
-            receipts,
+            receipts: Receipts::of_user(row.own),
             marked: row.marked,
             opened: row.opened,
             ..Self::told(row.state)

@@ -305,3 +305,41 @@ fn in_a_large_room_nothing_is_told_but_what_is_read_and_states_stay_at_sent() {
     assert_eq!(reach, Some(Reach { delivered_to: 99, read_by: 99, of: 99 }));
     assert_eq!(state(&world, timeline, id), MessageState::Read);
 }
+
+#[test]
+fn a_first_screen_does_not_wait_for_how_far_the_members_are_and_shows_it_all_the_same() {
+    for fails in [false, true] {
+        let (mut world, room) = world_with_room();
+        ceiling(&mut world, Mode::RealTime);
+        let before = world.open(room);
+        let id = world.send(room, "hello");
+        world.settle();
+        let seq = shown(&world, before, id).seq.unwrap().get();
+        world.server.put_receipt("bob", update(room, seq, seq));
+        world.run(6_000);
+        assert_eq!(state(&world, before, id), MessageState::Read);
+        world.restart(7);
+        assert!(world.store_step());
+        // The rooms are here.
+        assert!(world.engine.heads.rooms.contains_key(&room));
+        world.failing_loads = u32::from(fails);
+        let timeline = world.open(room);
+        let rooms = world.command(Command::Rooms);
+        world.signal(Signal::Ceiling(Mode::RealTime));
+        world.grant_token();
+        assert!(world.requests.is_empty() && !world.is_opening(), "nothing of the server fits yet");
+        if fails {
+            assert!(world.store_step());
+            assert!(world.requests.is_empty() && !world.is_opening());
+            world.run(60_000);
+        }
+        while !world.rows.contains_key(&timeline) || !world.replies.contains_key(&rooms) {
+            assert!(world.store_step());
+        }
+        assert_eq!(state(&world, timeline, id), MessageState::Read, "at once, not a moment later");
+        let Ok(Reply::Rooms(rooms)) = &world.replies[&rooms] else { panic!() };
+        assert_eq!(rooms[0].state.receipts.len(), 2);
+        world.run(6_000);
+        assert!(world.has_socket());
+    }
+}

@@ -226,7 +226,7 @@ impl Engine {
     /// is anything.
     fn opens_here(&mut self, goal: Goal, command: CommandId) -> bool {
         let Goal::Open(key, timeline) = goal else { return false };
-        let ready = !self.rests() && self.phase == Phase::Ready;
+        let ready = !self.rests() && self.shows();
         let Some(room) = self.rooms.get(&key.room).filter(|_| ready) else { return false };
         let Some(window) = self.windows.get_mut(key) else { return false };
         let Start::Server(seq) = window.start else { return false };

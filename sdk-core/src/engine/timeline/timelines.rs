@@ -6,12 +6,12 @@ use super::rows::TimelineUpdate;
 use super::window::{Flushed, Sources};
 use super::windows::WindowKey;
 use crate::config::millis;
+use crate::engine::Engine;
 use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::effect::{Effect, Notice, RequestError};
 use crate::engine::query::Query;
 use crate::engine::rooms::room::Room;
 use crate::engine::time::Timer;
-use crate::engine::{Engine, Phase};
 use crate::error::Error;
 
 impl Engine {
@@ -98,7 +98,7 @@ impl Engine {
     /// Asks the disk for messages that a window quotes and does not show, one question at a time: the
     /// answer brings the next one.
     fn look_for_quotes(&mut self, key: WindowKey) {
-        if self.phase != Phase::Ready || self.rests() {
+        if !self.shows() || self.rests() {
             return;
         }
         let of_window = |purpose: &LoadPurpose| matches!(purpose, LoadPurpose::Quotes(other, _) if *other == key);

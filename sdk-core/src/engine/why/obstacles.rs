@@ -26,7 +26,7 @@ impl Engine {
         }
         match self.phase {
             Phase::Ready => {}
-            Phase::Loading => {
+            Phase::Loading | Phase::Shown => {
                 facts.push(Fact::Store { stage: StoreStage::Loading, retry_in_ms: None });
             }
             Phase::Failed => {
