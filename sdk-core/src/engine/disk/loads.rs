@@ -333,7 +333,19 @@ impl Engine {
     pub(crate) fn waits(&self, command: &Command) -> bool {
         match self.phase {
             Phase::Loading => true,
-            Phase::Shown => matches!(command, Command::Rooms | Command::Receipts(..)),
+            // What a first screen is made of does not. Anything else may ask the server, whose answer would come too
+            // early.
+            Phase::Shown => !matches!(
+                command,
+                Command::OpenTimeline(..)
+                    | Command::ResetTimeline(_)
+                    | Command::CloseTimeline(_)
+                    | Command::OpenRoomList(..)
+                    | Command::ShowRooms { .. }
+                    | Command::ResetRoomList(_)
+                    | Command::CloseRoomList(_)
+                    | Command::Send { .. }
+            ),
             Phase::Ready | Phase::Failed => false,
         }
     }
