@@ -79,6 +79,7 @@ async fn a_certificate_of_somebody_else_is_no_answer_of_the_server() {
         ..stage.client("bob")
     };
     let fatal = Agent::try_start(&setup).await.err().unwrap();
-    assert_eq!(fatal["error"], "invalid_config");
-    assert!(fatal["message"].as_str().unwrap().contains("`root_certificates`"), "{fatal}");
+    let error = &fatal["error"];
+    assert_eq!(error["error"], "invalid_config");
+    assert!(error["message"].as_str().unwrap().contains("`root_certificates`"), "{fatal}");
 }

@@ -25,7 +25,8 @@ struct RoomListFoldTests {
     private func row(_ room: String, unread: UInt32 = 0) -> RoomListRow {
         RoomListRow(
             room: room, kind: .group, name: room, avatarUrl: nil, peer: nil, profile: nil, members: 1,
-            role: .owner, settings: RoomSettings(), unread: Unread(messages: unread, mentions: 0, exact: true),
+            role: .owner, mute: nil, slowModeMs: 0, settings: RoomSettings(),
+            unread: Unread(messages: unread, mentions: 0, exact: true),
             lastMessage: nil, draft: nil, pending: 0, failed: false, atMs: 0)
     }
 }

@@ -16,6 +16,8 @@ class RoomListStateTest {
             profile = null,
             members = 1,
             role = Role.OWNER,
+            mute = null,
+            slowMode = null,
             settings = RoomSettings(),
             unread = Unread(messages, 0, exact = true),
             lastMessage = null,
