@@ -48,6 +48,12 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no such file, where one is needed.
+    #[error("there is no secret file {path}: give the one of the server, or none", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -152,6 +158,14 @@ impl Keys {
         written.map_err(io)?;
         removed.map_err(io)?;
         Self::load(path)?.ok_or_else(|| KeyError::Malformed { path: path.to_owned() })
+    }
+
+    /// The keys of a file that has to be there: where a new secret would be one that nobody else knows.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn load_file(path: &Path) -> Result<Self, KeyError> {
+        Self::load(path)?.ok_or_else(|| KeyError::Missing { path: path.to_owned() })
     }
 
     fn load(path: &Path) -> Result<Option<Self>, KeyError> {

@@ -68,7 +68,7 @@ pub async fn import(
     }
     let lock = lock(data_dir)?;
     let keys = match secret_file {
-        Some(file) => Some(Keys::load_or_create_file(file)?),
+        Some(file) => Some(Keys::load_file(file)?),
         // Without one, the first server that comes leaves its own.
         None if data_dir.join("secret.key").is_file() => Some(Keys::load_or_create(data_dir)?),
         None => None,

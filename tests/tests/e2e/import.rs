@@ -340,6 +340,11 @@ async fn what_keeps_an_import_from_beginning_is_said_and_changes_nothing() {
     let url = postgres.url("tidewire");
     let said = refused(&parent.path().join("elsewhere"), &url);
     assert!(said.contains("there is no tidewire.db") && said.contains("--data"), "{said}");
+    let wrong = parent.path().join("wrong.key");
+    let with = command(&folder, &url).arg("--secret-file").arg(&wrong).output().unwrap();
+    let told = String::from_utf8_lossy(&with.stderr);
+    assert!(!with.status.success() && told.contains("there is no secret file"), "{told}");
+    assert!(!wrong.exists(), "a secret that nobody knows");
     let said = refused(&folder, &postgres.url("missing"));
     assert!(said.contains("check the user, the password and the database"), "{said}");
     let server = ServerProcess::start(&folder).await;
