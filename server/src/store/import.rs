@@ -297,6 +297,39 @@ impl Lines {
 mod tests {
     use super::*;
 
+    /// What stays behind: the life of the log, which begins anew, and the head of its one shard, which is told to all.
+    const LEFT: &[&str] = &["meta", "shards"];
+
+    #[test]
+    fn everything_that_a_folder_keeps_is_brought_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidewire.db");
+        std::fs::write(&path, []).unwrap();
+        let source = Source::open(&path, shard_for).unwrap();
+        // The index of messages is made anew.
+        let names = "SELECT m.name, c.name FROM main.sqlite_schema m, pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'search%'";
+        let mut columns = 0;
+        let each = |row: &[ValueRef<'_>]| {
+            let (of, column) = (text(&row[0])?, text(&row[1])?);
+            columns += 1;
+            if LEFT.contains(&of.as_str()) {
+                return Ok(());
+            }
+            let table = TABLES.iter().find(|table| table.name == of);
+            let table = table.unwrap_or_else(|| panic!("the table {of} is left behind"));
+            let (Rows::As(select) | Rows::WithMetadata(select)) = table.rows else { return Ok(()) };
+            let between = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+            assert!(
+                select.split(between).any(|part| part == column),
+                "{of}.{column} is left behind"
+            );
+            Ok(())
+        };
+        source.rows(names, each).unwrap();
+        assert!(columns > 60, "{columns} columns are looked at");
+    }
+
     #[test]
     fn a_row_stays_one_whatever_it_holds() {
         let (chunks, mut lines) = mpsc::channel(1);
