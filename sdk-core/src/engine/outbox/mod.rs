@@ -5,8 +5,8 @@ mod expiry;
 mod files;
 mod mutate;
 mod options;
-mod pace;
 pub(super) mod send;
+mod slow_mode;
 mod upload;
 pub(super) mod uploads;
 mod withdraw;
@@ -143,7 +143,7 @@ pub(crate) struct Outbox {
     /// Rows with files that are not uploaded. They do not leave.
     uploading: BTreeSet<EventId>,
     /// Rooms in slow mode: nothing of them leaves for a time.
-    paced: BTreeMap<RoomId, pace::Pace>,
+    paced: BTreeMap<RoomId, slow_mode::Pace>,
 }
 
 impl Outbox {
