@@ -189,10 +189,15 @@ impl Agent {
         });
         let stdin = Mutex::new(child.stdin.take());
         let user = setup.user.clone();
-        let agent = Self { user, child, stdin, view, questions: AtomicU64::new(1) };
+        let mut agent = Self { user, child, stdin, view, questions: AtomicU64::new(1) };
         agent.until_ended_or("it starts", |view| !view.lines.is_empty()).await;
         let first = agent.view().lines.first().cloned().unwrap_or_default();
-        if first["event"] == "ready" { Ok(agent) } else { Err(first) }
+        if first["event"] == "ready" {
+            return Ok(agent);
+        }
+        // Its folder is free only once it is gone.
+        agent.child.kill().await.expect("the agent ends");
+        Err(first)
     }
 
     /// What it has told so far.
