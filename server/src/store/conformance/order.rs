@@ -53,11 +53,11 @@ impl Fixture<'_> {
     /// Sends once the clock lets it.
     async fn sends_in_the_end(&self, room: RoomId, sender: &str, op: Op) {
         loop {
-            let result = &self.append(room, sender, vec![op.clone()]).await.results[0];
-            if matches!(result.outcome, OpOutcome::Accepted { .. }) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            let result = self.append(room, sender, vec![op.clone()]).await.results.remove(0);
+            let OpOutcome::Refused { error } = result.outcome else { return };
+            // As long as it says itself.
+            let wait = error.retry_after_ms.expect("a time to come back");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
         }
     }
 }
