@@ -39,9 +39,12 @@ pub(crate) enum StoreError {
     /// The cursor lies beyond the head of the log.
     #[error("the cursor lies beyond the log: bootstrap")]
     CursorBeyondHead,
-    /// The disk is full, or the store is closing.
+    /// The disk does not take it now, or the store is closing.
     #[error("the store cannot serve right now: {0}")]
     Unavailable(String),
+    /// There is no room left where the store writes.
+    #[error("the disk is full: make room there ({0})")]
+    DiskFull(String),
     /// A fault of the server.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -58,9 +61,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::DiskFull(error.to_string()),
             Some(
-                Code::DiskFull
-                | Code::SystemIoFailure
+                Code::SystemIoFailure
                 | Code::ReadOnly
                 | Code::CannotOpen
                 | Code::DatabaseBusy
@@ -87,8 +90,8 @@ impl From<StoreError> for WireError {
             StoreError::BadPageToken => ErrorCode::BadRequest,
             StoreError::CursorBeyondHead => ErrorCode::CursorInvalid,
             // What the disk says is for the log of the server, not for its clients.
-            StoreError::Unavailable(reason) => {
-                tracing::warn!(%reason, "the store cannot serve");
+            StoreError::Unavailable(_) | StoreError::DiskFull(_) => {
+                tracing::warn!(reason = %error, "the store cannot serve");
                 let slot = RETRY_MS / 4 + fastrand::u64(0..RETRY_MS);
                 return WireError::new(
                     ErrorCode::Unavailable,

@@ -168,10 +168,10 @@ impl PostgresStore {
         write: impl Future<Output = Written<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turns.get(shard_for(room)).cloned().unwrap_or_default();
-        let bus = self.bus.clone();
+        let (db, bus) = (self.db.clone(), self.bus.clone());
         let task = tokio::spawn(async move {
             let _turn = turn.lock_owned().await;
-            let (value, heads) = write.await?;
+            let (value, heads) = write.await.inspect_err(|error| db.note(error))?;
             heads.iter().for_each(|(shard, head)| bus.ring(*shard, *head));
             Ok(value)
         });
