@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey,
-    History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest,
-    Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, RoleUpdate, RoomId, RoomPage,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SlowMode,
-    SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
+    BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery,
+    FileAccess, FileKey, History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers,
+    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage,
+    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq,
+    SettingsUpdate, SlowMode, SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId,
+    WireError,
 };
 
 use super::command::Reply;

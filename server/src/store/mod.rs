@@ -24,8 +24,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
     ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews,
     SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
 };
