@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use crate::checks::{arrows, readme, skips};
 use crate::foreign;
+use crate::package;
 use crate::scenarios;
 use crate::setup;
 use crate::steps::{Outcome, Steps};
@@ -138,6 +139,8 @@ pub(crate) fn test(part: Part) -> ExitCode {
     }
     if matches!(part, Part::All | Part::Kotlin) {
         steps.check("kotlin", foreign::kotlin::test);
+        // Of what the suite has compiled.
+        steps.check("aar", package::aar::test);
     }
     if matches!(part, Part::All | Part::Swift) {
         steps.check("swift", foreign::swift::test);
