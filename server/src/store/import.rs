@@ -126,6 +126,20 @@ const TABLES: &[Table] = &[
         "rk, user_id, by_user, at, until, reason",
         Rows::As("SELECT rk, user, by, at, until, reason FROM mutes"),
     ),
+    table(
+        "accounts",
+        "user_id, password, version, created_at",
+        Rows::As("SELECT user, password, version, created_at FROM accounts"),
+    ),
+    table(
+        "sessions",
+        "id, user_id, device, created_at, used_at, given_at, generation, shown, hash, tokens_until, expires_at, \
+         ended_at",
+        Rows::As(
+            "SELECT hex(id), user, device, created_at, used_at, given_at, generation, shown, '\\x' || hex(hash),
+                 tokens_until, expires_at, ended_at FROM sessions",
+        ),
+    ),
     table("slow_writes", "rk, user_id, at", Rows::As("SELECT rk, user, at FROM slow_writes")),
 ];
 
