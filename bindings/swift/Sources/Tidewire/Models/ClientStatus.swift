@@ -101,9 +101,8 @@ public final class ClientStatus: ScreenModel {
         case .storeFailed(let reason): storeTrouble = reason
         case .storeRecovered: storeTrouble = nil
         case .repaired(let repair): self.repair = repair
-        case .roomsChanged, .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged,
-            .sendFailed:
-            break
+        // Other events are of rooms, messages and users.
+        default: break
         }
     }
 }
