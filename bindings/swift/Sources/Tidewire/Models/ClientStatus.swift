@@ -101,8 +101,9 @@ public final class ClientStatus: ScreenModel {
         case .storeFailed(let reason): storeTrouble = reason
         case .storeRecovered: storeTrouble = nil
         case .repaired(let repair): self.repair = repair
-        // Other events are of rooms, messages and users.
-        default: break
+        case .roomsChanged, .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged,
+            .sendFailed:
+            break
         }
     }
 }
