@@ -126,7 +126,7 @@ import Testing
         try await shows("the newest") { model.messages.last?.text == "120" && model.hasOlder }
         let (shown, oldest) = (model.messages.count, model.messages.first?.seq)
         #expect(shown < 120)
-        // Twice at once is once.
+        // Twice at once does no harm; how many come of it is the page's affair.
         async let one: Void = model.loadOlder(20)
         async let two: Void = model.loadOlder(20)
         _ = await (one, two)
