@@ -33,6 +33,7 @@ impl Client {
     /// `Closed`, those of the store.
     pub async fn blocked(&self) -> Result<Vec<String>, TidewireError> {
         let client = self.inner.clone();
-        run(async move { Ok(client.blocked().await?.iter().map(ToString::to_string).collect()) }).await
+        run(async move { Ok(client.blocked().await?.iter().map(ToString::to_string).collect()) })
+            .await
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, BlockList, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy, Profile,
-    ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId,
-    Watch, ephemeral, limits, upload,
+    AppState, BlockList, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy,
+    Profile, ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate,
+    UserId, Watch, ephemeral, limits, upload,
 };
 
 /// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts

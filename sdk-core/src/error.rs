@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    ErrorCode, EventId, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
+    ErrorCode, EventId, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, RoomId,
+    WireError,
 };
 
 use crate::config::InvalidConfig;

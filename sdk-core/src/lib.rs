@@ -87,8 +87,9 @@ pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Attachment, Ban, BanPage, Body, Checksum, Content, ErrorCode, Event, EventId,
-    EventKind, FileKey, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent,
-    Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate, Reactions, Receipt,
-    ReceiptPage, Report, ReportId, ReportPage, ReportReason, ReportTaken, Resolved, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase,
+    EventKind, FileKey, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member,
+    MessageContent, Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate,
+    Reactions, Receipt, ReceiptPage, Report, ReportId, ReportPage, ReportReason, ReportTaken,
+    Resolved, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase,
     UploadId, UserId, WireError,
 };

@@ -253,7 +253,8 @@ mod tests {
             let members = Members::of(Roster { as_of: 1, members });
             let room = RoomId::from_uuid(Uuid::nil());
             let receipt = Receipt::at(room, user(7), Seq::new(1));
-            let receipt = Entry { shard: 0, ord: 2, room: Some(room), news: News::Receipt(receipt) };
+            let receipt =
+                Entry { shard: 0, ord: 2, room: Some(room), news: News::Receipt(receipt) };
             assert_eq!(members.concerned(&receipt).count(), heard);
             assert!(members.concerned(&receipt).any(|concerned| *concerned == user(7)));
             assert_eq!(members.concerned(&entry(3, None)).count(), count);

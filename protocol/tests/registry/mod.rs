@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, BanPage, BanRequest, BlockList, BlockQuery, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event,
-    EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode, MutePage, MuteRequest,
-    NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy, Profile, ProfileUpdate, Profiles,
-    ProfilesRequest, Receipt, ReceiptPage, Report, ReportPage, ReportReason, ReportRequest,
-    ReportTaken, ReportsQuery, RoleUpdate, RoomPage, RoomState, RoomUpdate,
-    SearchRequest, SearchResults, Sent, ServerFrame, SettingsUpdate, SlowMode, SyncRequest,
-    SyncResponse, Upload, UploadRequest,
+    AppState, BanPage, BanRequest, BlockList, BlockQuery, Body, Bootstrap, ClientFrame, Cursor,
+    Epoch, ErrorBody, Event, EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode,
+    MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy, Profile,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, ReceiptPage, Report, ReportPage,
+    ReportReason, ReportRequest, ReportTaken, ReportsQuery, RoleUpdate, RoomPage, RoomState,
+    RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SettingsUpdate, SlowMode,
+    SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
     AppState, Attachment, EventId, FileKey, GapSide, Mode, NetworkKind, NewFile, OnFailure,
-    Preview, ReportId, ReportReason, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, TimelineStart, UserId,
+    Preview, ReportId, ReportReason, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq,
+    TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, BanPage, EventId, FileKey, Member, Mode, MutePage, NewRoom, Profile, ProfileUpdate,
-    ReceiptPage, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    ReceiptPage, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role,
+    RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey,
-    History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest,
-    Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, Report, ReportId, ReportPage,
-    ReportRequest, ReportTaken, ReportsQuery, RoleUpdate, RoomId, RoomPage,
+    BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery,
+    FileAccess, FileKey, History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers,
+    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, RoleUpdate, RoomId, RoomPage,
     RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SlowMode,
     SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
 };

@@ -215,9 +215,7 @@ impl ModelServer {
                 Response::Settings(self.set_settings(user, room, settings)?)
             }
             Request::Report(report) => Response::ReportTaken(self.take_report(user, report)?),
-            Request::Reports(room, query) => {
-                Response::Reports(self.reports_of(user, room, query)?)
-            }
+            Request::Reports(room, query) => Response::Reports(self.reports_of(user, room, query)?),
             Request::ResolveReport(id) => {
                 Response::Report(Box::new(self.resolve_report(user, id)?))
             }

@@ -219,6 +219,7 @@ impl SimClient {
         self.listed.clear();
         self.lists.clear();
         self.unread_told = None;
+        self.blocked_told.clear();
         self.resting = false;
         self.stores = false;
         self.collect();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tidewire_protocol::{
-    BlockList, Bootstrap, Cursor, ErrorCode, Event, Page, Receipt, RoomId, RoomState, Seq, SettingsNews,
-    UserId, WireError, limits,
+    BlockList, Bootstrap, Cursor, ErrorCode, Event, Page, Receipt, RoomId, RoomState, Seq,
+    SettingsNews, UserId, WireError, limits,
 };
 
 use super::server::{ModelRoom, ModelServer, cursor_at, ord_of};

@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
-    Ban, BlockList, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
-    MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Report,
-    ReportRequest, Role,
-    RoleChange, RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest,
-    UnreadBase, UploadId, UserId, WireError, limits,
+    Ban, BlockList, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId,
+    EventKind, MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt,
+    ReceiptUpdate, Report, ReportRequest, Role, RoleChange, RoomCreated, RoomId, RoomKind,
+    RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UploadId, UserId, WireError, limits,
 };
 use uuid::Uuid;
 

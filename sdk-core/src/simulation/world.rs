@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{
-    AppState, BlockList, ClientFrame, Content, DeleteContent, EditContent, Event, EventId, EventKind,
-    EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq, ServerFrame,
-    UserId,
+    AppState, BlockList, ClientFrame, Content, DeleteContent, EditContent, Event, EventId,
+    EventKind, EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq,
+    ServerFrame, UserId,
 };
 
 use super::checks;

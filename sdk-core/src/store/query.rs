@@ -12,7 +12,8 @@ use super::execute::{Database, int, seq};
 use super::folder::with_suffix;
 use super::uploads;
 use crate::engine::{
-    BlockWish, Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, Rows, SendOptions, Sizes, Wish,
+    BlockWish, Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, Rows, SendOptions,
+    Sizes, Wish,
 };
 use crate::error::StoreError;
 

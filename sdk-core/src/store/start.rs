@@ -9,7 +9,9 @@ use tidewire_protocol::{
 };
 
 use super::execute::{BLOCKS, CURSOR, Database, EPOCH, int, seq};
-use super::query::{damaged, event, parse, read_block_wishes, read_drafts, read_outbox, read_wishes, unsigned, uuid};
+use super::query::{
+    damaged, event, parse, read_block_wishes, read_drafts, read_outbox, read_wishes, unsigned, uuid,
+};
 use crate::defaults;
 use crate::engine::{References, RoomRow, StartRows, TailRow};
 

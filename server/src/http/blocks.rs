@@ -9,10 +9,7 @@ use super::extract::{Caller, Ids, Params};
 use super::{Answer, rated};
 use crate::app::App;
 
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    Caller(user): Caller,
-) -> Answer<BlockList> {
+pub(super) async fn list(State(app): State<Arc<App>>, Caller(user): Caller) -> Answer<BlockList> {
     let lists = app.store.block_lists(vec![user]).await?;
     Ok(axum::Json(lists.into_iter().next().unwrap_or_default()))
 }

@@ -443,7 +443,8 @@ impl Watched {
             let Some(room) = self.rooms.get_mut(id) else { continue };
             room.version = version;
             if let Some(members) = room.small(most) {
-                room.hearers(members, &self.peers, &news.user).for_each(|inbox| inbox.push_presence(news));
+                room.hearers(members, &self.peers, &news.user)
+                    .for_each(|inbox| inbox.push_presence(news));
             }
         }
     }
@@ -465,7 +466,8 @@ impl Watched {
         room.typing.retain(|_, typed| typed.until + TYPED > now);
         room.typing.insert(user.clone(), Typed { until, version });
         if let Some(members) = room.small(most) {
-            room.hearers(members, &self.peers, user).for_each(|inbox| inbox.push_typing(id, user, until));
+            room.hearers(members, &self.peers, user)
+                .for_each(|inbox| inbox.push_typing(id, user, until));
         }
     }
 

@@ -1,6 +1,8 @@
 //! Who has blocked whom, as far as no database is needed. The same for every store.
 
-use tidewire_protocol::{BlockList, ErrorCode, EventKind, InvalidBlock, RoomKind, UserId, WireError, limits};
+use tidewire_protocol::{
+    BlockList, ErrorCode, EventKind, InvalidBlock, RoomKind, UserId, WireError, limits,
+};
 
 use super::StoreError;
 use super::checked::Checked;
@@ -98,7 +100,12 @@ pub(crate) fn change_of_list(
 }
 
 /// The list after that.
-pub(crate) fn changed(mut list: BlockList, other: UserId, blocked: bool, version: u64) -> BlockList {
+pub(crate) fn changed(
+    mut list: BlockList,
+    other: UserId,
+    blocked: bool,
+    version: u64,
+) -> BlockList {
     list.version = version;
     match (list.users.binary_search(&other), blocked) {
         (Err(at), true) => list.users.insert(at, other),

@@ -25,10 +25,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
-    ReceiptUpdate, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews,
-    SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
+    ReceiptUpdate, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role,
+    RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate,
+    SlowMode, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use error::StoreError;

@@ -157,10 +157,11 @@ async fn who_comes_into_a_watched_room_is_kept_apart_from_the_beginning() {
     let server = start().await;
     let room = server.group("ada", &["cyd"]).await;
     block(&server, "bob", "ada").await;
+    let (online, offline) = (PresenceState::Online, PresenceState::Offline);
     let mut ada = server.hello("ada", watching(room)).await;
-    stands(&mut ada, "cyd", PresenceState::Offline).await;
-    let cursor = server.cursor("bob").await;
-    server.sync("bob", &request(cursor)).await;
+    let mut cyd = server.hello("cyd", watching(room)).await;
+    stands(&mut ada, "cyd", online).await;
+    stands(&mut cyd, "ada", online).await;
     // He is not to be added by her; he may come by others.
     let body = json!({ "users": ["bob"] }).to_string();
     let path = format!("/v1/rooms/{room}/members");
@@ -171,8 +172,18 @@ async fn who_comes_into_a_watched_room_is_kept_apart_from_the_beginning() {
     server.call("PUT", &role, Some(&server.token("ada")), Some(&moderator)).await;
     let added = server.call("POST", &path, Some(&server.token("cyd")), Some(&body)).await;
     assert_eq!(added.status, 200);
-    let news = stands(&mut ada, "bob", PresenceState::Offline).await;
-    assert!(states(&news).contains(&("bob", PresenceState::Offline, false)), "{news:?}");
+    let mut bob = server.hello("bob", watching(room)).await;
+    stands(&mut cyd, "bob", online).await;
+    let heard = ada.until_pong().await;
+    let of_bob = |frame: &ServerFrame| match frame {
+        ServerFrame::Ephemeral(news) => {
+            states(news).iter().any(|(name, state, _)| *name == "bob" && *state != offline)
+        }
+        _ => false,
+    };
+    assert!(!heard.iter().any(of_bob), "{heard:?}");
+    let news = stands(&mut bob, "cyd", online).await;
+    assert!(states(&news).contains(&("ada", offline, false)), "{news:?}");
     server.server.stop().await;
 }
 

@@ -273,12 +273,13 @@ async fn a_block_shows_at_once_offline_too_and_ends_a_direct_room_until_it_is_en
     assert_eq!(bob.must(json!({"cmd": "blocked"})).await["users"], json!([]));
     for (agent, code) in [(&bob, "blocked"), (&laptop, "unblock_first")] {
         let id = agent.send(&direct, "to the two of us").await;
-        agent.until("it has failed, and says why", |view| {
-            view.timeline(&direct).message(&id).is_some_and(|message| {
-                message.state == "failed" && message.json["code"] == code
+        agent
+            .until("it has failed, and says why", |view| {
+                view.timeline(&direct).message(&id).is_some_and(|message| {
+                    message.state == "failed" && message.json["code"] == code
+                })
             })
-        })
-        .await;
+            .await;
     }
     let refused = bob.ask(json!({"cmd": "create_room", "members": ["ada"]})).await.unwrap_err();
     assert_eq!(refused["error"], "blocked", "{refused}");
@@ -287,10 +288,11 @@ async fn a_block_shows_at_once_offline_too_and_ends_a_direct_room_until_it_is_en
     laptop.sees(&group, std::slice::from_ref(&more)).await;
     // And it ends.
     laptop.must(json!({"cmd": "unblock", "user": "bob"})).await;
-    phone.until("it is not marked any more", |view| {
-        view.timeline(&group).message(&said).is_some_and(|one| one.json["blocked"].is_null())
-    })
-    .await;
+    phone
+        .until("it is not marked any more", |view| {
+            view.timeline(&group).message(&said).is_some_and(|one| one.json["blocked"].is_null())
+        })
+        .await;
     let again = bob.send(&group, "thanks").await;
     phone.sees(&group, &[again]).await;
 }

@@ -1,8 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
 use tidewire_protocol::{
-    BlockList, Content, Cursor, Epoch, Event, EventId, FileKey, Profile, Receipt, RoomId, RoomSettings,
-    RoomState, Seq, UploadId, UserId,
+    BlockList, Content, Cursor, Epoch, Event, EventId, FileKey, Profile, Receipt, RoomId,
+    RoomSettings, RoomState, Seq, UploadId, UserId,
 };
 
 use crate::engine::outbox::OutboxRow;

@@ -7,8 +7,8 @@ use tidewire_protocol::{
 use super::scenarios::world_with_room;
 use super::world::World;
 use crate::engine::{
-    Command, ListId, Network, NetworkKind, Reply, Request, RequestError, RoomListQuery,
-    Row, Signal, TimelineId,
+    Command, ListId, Network, NetworkKind, Reply, Request, RequestError, RoomListQuery, Row,
+    Signal, TimelineId,
 };
 use crate::error::Error;
 

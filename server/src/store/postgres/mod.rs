@@ -38,9 +38,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId,
-    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomPage,
+    RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;

@@ -99,9 +99,16 @@ async fn hot_queries_go_by_their_indexes() {
         for index in indexes {
             assert!(plan.contains(index), "{name} without {index}:\n{plan}");
         }
-        for table in
-            ["events", "members", "mentions", "revisions", "replies", "reactions", "search", "block"]
-        {
+        for table in [
+            "events",
+            "members",
+            "mentions",
+            "revisions",
+            "replies",
+            "reactions",
+            "search",
+            "block",
+        ] {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name}:\n{plan}");
         }
     }

@@ -423,7 +423,12 @@ pub(super) async fn log_after(
     for found in &events {
         let room = room_id(found, 0)?;
         let (ord, event) = event_from(found, 1, room)?;
-        entries.push(Entry { shard, ord, room: Some(room), news: News::Event(logged(hot, &event)?) });
+        entries.push(Entry {
+            shard,
+            ord,
+            room: Some(room),
+            news: News::Event(logged(hot, &event)?),
+        });
     }
     for found in &receipts {
         let room = room_id(found, 0)?;

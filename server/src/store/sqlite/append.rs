@@ -16,8 +16,8 @@ use super::uploads;
 use super::writer::Tx;
 use crate::store::blocks::{Apart, judge_block};
 use crate::store::checked::{Checked, Effect, id_taken, payload_hash, refuse};
-use crate::store::rules::peer_of;
 use crate::store::order::{is_paced, judge_mute, judge_pace};
+use crate::store::rules::peer_of;
 use crate::store::{Appended, StoreError};
 
 pub(super) fn append(

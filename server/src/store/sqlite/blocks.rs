@@ -25,7 +25,9 @@ pub(super) fn set(
         return Ok(list);
     };
     tx.conn
-        .prepare_cached("INSERT OR REPLACE INTO block_lists(user, ord, version) VALUES(?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO block_lists(user, ord, version) VALUES(?1, ?2, ?3)",
+        )?
         .execute((user.as_str(), int(tx.next_ord()), int(version)))?;
     if changes {
         let sql = match blocked {

@@ -39,10 +39,10 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report, ReportId,
-    ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId,
-    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomPage,
+    RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 
 use self::migrations::MigrateError;

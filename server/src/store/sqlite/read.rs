@@ -14,7 +14,7 @@ use super::{blocks, int, receipts, settings};
 use crate::clock;
 use crate::store::hot::Hot;
 use crate::store::order::mute_of;
-use crate::store::rules::{peer_of, change_of, event_json, role_of};
+use crate::store::rules::{change_of, event_json, peer_of, role_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.

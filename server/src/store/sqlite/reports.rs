@@ -17,7 +17,8 @@ use crate::store::reports::{ReportRow, check_report, hash_of, reported};
 use crate::store::rules::require_moderator;
 
 /// What [`row`] reads.
-const COLUMNS: &str = "p.id, r.id, p.by, p.at, p.user, p.event, p.reason, p.note, p.resolved_by, p.resolved_at";
+const COLUMNS: &str =
+    "p.id, r.id, p.by, p.at, p.user, p.event, p.reason, p.note, p.resolved_by, p.resolved_at";
 
 fn row(found: &Row<'_>) -> rusqlite::Result<ReportRow> {
     let resolved_at: Option<i64> = found.get(9)?;
@@ -108,10 +109,8 @@ pub(super) fn page(
          WHERE p.rk = ?1 AND p.n > ?2 {open} ORDER BY p.n LIMIT ?3"
     );
     let most = limits::REPORTS_PAGE;
-    let rows: rusqlite::Result<Vec<ReportRow>> = conn
-        .prepare_cached(&sql)?
-        .query_map((of.rk, after, int(most as u64 + 1)), row)?
-        .collect();
+    let rows: rusqlite::Result<Vec<ReportRow>> =
+        conn.prepare_cached(&sql)?.query_map((of.rk, after, int(most as u64 + 1)), row)?.collect();
     let mut reports = Vec::new();
     for row in rows? {
         reports.push(row.report()?);
@@ -156,9 +155,8 @@ pub(crate) fn reports_at(path: &Path) -> Result<Vec<Report>, String> {
     let all = || -> Result<Vec<Report>, StoreError> {
         let conn = Connection::open_with_flags(path, flags)?;
         super::prepare(&conn)?;
-        let sql = format!(
-            "SELECT {COLUMNS} FROM reports p JOIN rooms r ON r.rk = p.rk ORDER BY p.n"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM reports p JOIN rooms r ON r.rk = p.rk ORDER BY p.n");
         let mut statement = conn.prepare(&sql)?;
         let rows: rusqlite::Result<Vec<ReportRow>> = statement.query_map([], row)?.collect();
         rows?.into_iter().map(ReportRow::report).collect()

@@ -85,12 +85,7 @@ pub(super) fn create_room(
 
 /// Whether `by` may bring these into a room: nobody comes where he would have to hear of somebody whom he has blocked
 /// by that one's will, and nobody begins a direct room with whom he has blocked.
-fn may_add(
-    tx: &Tx<'_>,
-    kind: RoomKind,
-    by: &UserId,
-    users: &[UserId],
-) -> Result<(), StoreError> {
+fn may_add(tx: &Tx<'_>, kind: RoomKind, by: &UserId, users: &[UserId]) -> Result<(), StoreError> {
     for user in users.iter().filter(|user| *user != by) {
         let apart = blocks::apart(tx.conn, by, user)?;
         apart.may_add(kind)?;

@@ -49,11 +49,7 @@ async fn open(server: &mut impl Served, by: &str, room: RoomId) -> Vec<Report> {
     page(server, by, room, ReportsQuery::default()).await.unwrap().reports
 }
 
-async fn resolve(
-    server: &mut impl Served,
-    by: &str,
-    id: ReportId,
-) -> Result<Report, RequestError> {
+async fn resolve(server: &mut impl Served, by: &str, id: ReportId) -> Result<Report, RequestError> {
     match server.request(by, Request::ResolveReport(id)).await? {
         Response::Report(report) => Ok(*report),
         other => panic!("{other:?}"),
@@ -91,9 +87,7 @@ pub(super) async fn a_report_keeps_what_was_said_whatever_becomes_of_it(server: 
     assert_eq!(code(take(server, "ada", &first).await), ErrorCode::IdTaken);
 }
 
-pub(super) async fn only_members_report_and_only_who_keeps_order_sees_it(
-    server: &mut impl Served,
-) {
+pub(super) async fn only_members_report_and_only_who_keeps_order_sees_it(server: &mut impl Served) {
     let room = group(server, "ada", &["bob", "cyd"]).await;
     let said = talk(server, "bob", room, 1).await[0];
     assert_eq!(code(take(server, "eve", &report(room, None)).await), ErrorCode::NotAMember);
@@ -108,12 +102,17 @@ pub(super) async fn only_members_report_and_only_who_keeps_order_sees_it(
     ] {
         assert_eq!(code(take(server, "cyd", &wrong).await), ErrorCode::InvalidContent);
     }
-    assert_eq!(code(take(server, "bob", &report(room, Some(said))).await), ErrorCode::InvalidContent);
+    assert_eq!(
+        code(take(server, "bob", &report(room, Some(said))).await),
+        ErrorCode::InvalidContent
+    );
     let made = report(room, Some(said));
     take(server, "cyd", &made).await.unwrap();
-    for (name, expected) in
-        [("bob", ErrorCode::Forbidden), ("cyd", ErrorCode::Forbidden), ("eve", ErrorCode::NotAMember)]
-    {
+    for (name, expected) in [
+        ("bob", ErrorCode::Forbidden),
+        ("cyd", ErrorCode::Forbidden),
+        ("eve", ErrorCode::NotAMember),
+    ] {
         let query = ReportsQuery::default();
         assert_eq!(code(page(server, name, room, query).await), expected);
         assert_eq!(code(resolve(server, name, made.id).await), ErrorCode::UnknownReport);
