@@ -64,10 +64,7 @@ async fn whom_somebody_has_blocked_is_told_to_nobody_else() {
     block(&server, "ada", "bob").await;
     assert_eq!(socket.until_pong().await, []);
     assert_eq!(bob.until_pong().await, []);
-    let mine = |name: &'static str| async {
-        let lists = server.call("GET", "/v1/blocks", Some(&server.token(name)), None).await;
-        lists.parse::<BlockList>()
-    };
+    let mine = async |name: &str| server.get(name, "/v1/blocks").await.parse::<BlockList>();
     assert_eq!(mine("ada").await, told);
     assert_eq!(mine("bob").await, list(0, &[]));
     assert_eq!(unblock(&server, "ada", "bob").await, list(2, &[]));
