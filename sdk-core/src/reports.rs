@@ -85,10 +85,11 @@ impl Room {
 /// An id that the same report always has: its digest, as a UUID of version 8.
 fn id_of(by: &UserId, report: &ReportRequest) -> ReportId {
     let mut hash = Sha256::new();
+    let room = report.room.to_string();
     let event = report.event.map(|event| event.to_string()).unwrap_or_default();
     let user = report.user.as_ref().map_or("", UserId::as_str);
     let note = report.note.as_deref().unwrap_or_default();
-    let parts = [by.as_str(), &report.room.to_string(), &event, user, report.reason.as_str(), note];
+    let parts = [by.as_str(), &room, &event, user, report.reason.as_str(), note];
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);

@@ -48,10 +48,11 @@ fn reason_of(text: &str) -> ReportReason {
 /// What the same report has in common, beside its id and who has made it.
 pub(crate) fn hash_of(request: &ReportRequest) -> [u8; 32] {
     let mut hash = Sha256::new();
+    let room = request.room.to_string();
     let event = request.event.map(|event| event.to_string()).unwrap_or_default();
     let user = request.user.as_ref().map_or("", UserId::as_str);
     let note = request.note.as_deref().unwrap_or_default();
-    for part in [&request.room.to_string(), &event, user, request.reason.as_str(), note] {
+    for part in [room.as_str(), &event, user, request.reason.as_str(), note] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
