@@ -9,7 +9,7 @@ use tidewire_protocol::{DeleteContent, EditContent, ReportRequest, ReportsQuery,
 use uuid::Uuid;
 
 use super::changes::of;
-use super::{Served, code, group, op, remove, room, talk, try_create, try_send, user};
+use super::{Served, code, group, op, remove, talk, try_create, try_send, user};
 
 fn report(room: RoomId, event: Option<EventId>) -> ReportRequest {
     ReportRequest {
