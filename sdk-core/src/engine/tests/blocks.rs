@@ -138,7 +138,7 @@ fn a_wish_that_the_server_refuses_goes_and_is_told() {
     let (mut world, _) = world_with_room();
     set(&mut world, "bob", true);
     assert_eq!(blocked(&mut world), ["bob"]);
-    let (request, _) = world.take_request(0);
+    let (request, _) = world.requests.remove(0);
     let no = WireError::new(ErrorCode::NotFound, "an older server");
     world.respond(request, Err(RequestError::Refused(no)));
     world.run(1_000);
