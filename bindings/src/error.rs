@@ -60,6 +60,12 @@ pub enum TidewireError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody who may not be blocked: the user himself, or more than 1,000.
+    #[error("{reason}")]
+    InvalidBlock {
+        /// Which of the two.
+        reason: String,
+    },
     /// An identifier is none.
     #[error("{reason}")]
     InvalidId {
@@ -240,6 +246,7 @@ impl From<Error> for TidewireError {
             Error::InvalidOp(error) => Self::InvalidMessage { reason: error.to_string() },
             Error::File { path, error } => unusable(path.to_string_lossy().into_owned(), &error),
             Error::InvalidSearch(error) => Self::InvalidSearch { reason: error.to_string() },
+            Error::InvalidBlock(error) => Self::InvalidBlock { reason: error.to_string() },
             Error::InvalidId(error) => Self::InvalidId { reason: error.to_string() },
             Error::InvalidConfig(error) => {
                 Self::InvalidSetting { setting: error.knob.into(), bounds: error.bounds.into() }

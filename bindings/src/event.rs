@@ -32,6 +32,11 @@ pub enum ClientEvent {
         /// Whose.
         users: Vec<String>,
     },
+    /// Whom the user has blocked now: all of them, by user id.
+    BlockedChanged {
+        /// Who.
+        users: Vec<String>,
+    },
     /// Where these users stand now, of those whose place has changed: members of watched rooms.
     PresenceChanged {
         /// Who, and where.
@@ -173,6 +178,9 @@ fn take(events: &mut Vec<ClientEvent>, event: tidewire::ClientEvent) {
         tidewire::ClientEvent::RoomsChanged => ClientEvent::RoomsChanged,
         tidewire::ClientEvent::ProfilesChanged(users) => {
             ClientEvent::ProfilesChanged { users: users.iter().map(ToString::to_string).collect() }
+        }
+        tidewire::ClientEvent::BlockedChanged(users) => {
+            ClientEvent::BlockedChanged { users: users.iter().map(ToString::to_string).collect() }
         }
         tidewire::ClientEvent::PresenceChanged(changes) => {
             let peer = |(user, presence): (tidewire::UserId, tidewire::Presence)| PeerPresence {

@@ -9,6 +9,7 @@
 //!
 //! Apps use the hand-written layers in `swift/` and `kotlin/`, not this.
 
+mod blocks;
 mod budget;
 mod cancel;
 mod changes;

@@ -50,6 +50,8 @@ pub struct Message {
     /// Whether an edit, a deletion or a reaction of the user's is shown here that is still on its
     /// way. If the server refuses it, it goes again.
     pub changing: bool,
+    /// Whether the user has blocked its sender: to be shown folded away.
+    pub blocked: bool,
     /// The files that it lists, in its sender's order.
     pub attachments: Vec<Attachment>,
     /// The files of one that waits for their uploads, and how far each is.
@@ -96,6 +98,8 @@ pub struct Quoted {
     pub text: Option<String>,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// Whether the user has blocked its sender.
+    pub blocked: bool,
 }
 
 /// The messages in the thread of another one, the user's own that are on their way among them.
@@ -263,6 +267,7 @@ impl From<&tidewire::Message> for Message {
             thread: message.thread.map(|root| root.to_string()),
             replies: message.replies.map(Replies::from),
             changing: message.changing,
+            blocked: message.blocked,
             attachments: content.attachments.iter().map(Attachment::from).collect(),
             outgoing: message.outgoing.iter().map(OutgoingFile::from).collect(),
         }
@@ -292,6 +297,7 @@ impl From<&tidewire::Quote> for Quote {
             sender: quoted.sender.to_string(),
             text: quoted.text.clone(),
             deleted: quoted.deleted,
+            blocked: quoted.blocked,
         };
         Self { id: quote.id.to_string(), message: quote.message.as_ref().map(quoted) }
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppState, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy, Profile,
-    ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate, UserId,
-    Watch, ephemeral, limits, upload,
+    AppState, BlockList, Cursor, Ephemeral, Epoch, Event, EventId, Member, Op, Page, Policy,
+    Profile, ReceiptUpdate, Role, RoomId, RoomKind, RoomOps, RoomState, Sent, Seq, TypingUpdate,
+    UserId, Watch, ephemeral, limits, upload,
 };
 
 /// `POST /v1/sync`, and the frame `sync`: one wake-up, one request. Operations and receipts
@@ -135,6 +135,9 @@ pub struct Bootstrap<E = Event> {
     /// How to get the next page, for `GET /v1/rooms?after=`; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Whom the user has blocked; absent while that has never changed.
+    #[serde(default, skip_serializing_if = "BlockList::is_default")]
+    pub blocks: BlockList,
     /// How many users are online on this deployment.
     pub online: u32,
     /// What the server can carry; absent when it leaves the choice to the audience.

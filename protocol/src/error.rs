@@ -134,6 +134,11 @@ codes! {
     Muted = "muted", 403;
     /// A user who was to be added is banned from the room: nobody was added.
     Banned = "banned", 403;
+    /// What was to be sent cannot be delivered to this person, and who was to be added cannot be added. Why is not
+    /// told.
+    Blocked = "blocked", 403;
+    /// The user has blocked this person: unblock first.
+    UnblockFirst = "unblock_first", 403;
     /// There is no such call.
     NotFound = "not_found", 404;
     /// The room has no message of this id that the user can see.

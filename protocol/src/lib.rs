@@ -15,6 +15,7 @@
 //! ```
 
 mod attachment;
+mod block;
 mod calls;
 mod cursor;
 mod ephemeral;
@@ -37,6 +38,7 @@ pub use attachment::{
     Attachment, Checksum, FileKey, InvalidFile, Preview, check_content_type, check_file_name,
     clean_file_name,
 };
+pub use block::{BlockList, BlockQuery, InvalidBlock};
 pub use calls::{
     Bootstrap, EventsQuery, History, HistoryAnchor, HistoryQuery, MemberPage, NewMembers, NewRoom,
     OpsRequest, ProfileUpdate, Profiles, ProfilesRequest, RoleUpdate, RoomPage, SyncRequest,

@@ -75,6 +75,9 @@ pub const MUTE_MS: u64 = 366 * 24 * 3_600 * 1_000;
 /// muted).
 pub const SLOW_MODE_MS: u32 = 6 * 3_600 * 1_000;
 
+/// Most users whom one user may block: the whole list goes with each change of it, 130 KiB of the longest ids.
+pub const BLOCKED_USERS: usize = 1_000;
+
 /// Longest avatar URL, in bytes.
 pub const URL_BYTES: usize = 1024;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Event, Receipt, RoomState, SettingsNews};
+use crate::{BlockList, Cursor, Event, Receipt, RoomState, SettingsNews};
 
 /// A page of the feed of one user: all events of all the user's rooms between two cursors, in the
 /// order of the log, those of one room in the order of their `seq`.
@@ -32,4 +32,7 @@ pub struct Page<E = Event> {
     /// once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<SettingsNews>,
+    /// Whom the user has blocked, if that has changed since `from`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockList>,
 }

@@ -429,6 +429,15 @@ impl Agent {
             }
             Command::Unban { room, user } => room_json(client.room(room).unban(user).await?),
             Command::Bans { room, after } => json!(client.room(room).bans(after).await?),
+            Command::Block { user } => {
+                client.block(user).await?;
+                json!({})
+            }
+            Command::Unblock { user } => {
+                client.unblock(user).await?;
+                json!({})
+            }
+            Command::Blocked => json!({ "users": client.blocked().await? }),
             Command::MuteMember { room, user, for_ms, reason } => {
                 let time = for_ms.map(Duration::from_millis);
                 room_json(client.room(room).mute_member(user, time, reason).await?)
@@ -659,6 +668,9 @@ async fn tell_events(mut events: broadcast::Receiver<ClientEvent>) {
             }
             Ok(ClientEvent::ProfilesChanged(users)) => {
                 say(json!({"event": "profiles", "users": users}));
+            }
+            Ok(ClientEvent::BlockedChanged(users)) => {
+                say(json!({"event": "blocked", "users": users}));
             }
             Ok(ClientEvent::PresenceChanged(changes)) => {
                 let changes: Vec<Value> =

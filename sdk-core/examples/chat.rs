@@ -142,7 +142,7 @@ impl Chat {
                     Ok(ClientEvent::TypingChanged { room, users }) => self.say_typing(room, &users),
                     Ok(ClientEvent::Problem(problem)) => say_problem(&problem),
                     Ok(ClientEvent::UnreadTotalChanged(total)) => say_total(total),
-                    Ok(ClientEvent::RoomsChanged | ClientEvent::ProfilesChanged(_)) | Err(RecvError::Lagged(_)) => {}
+                    Ok(ClientEvent::RoomsChanged | ClientEvent::ProfilesChanged(_) | ClientEvent::BlockedChanged(_)) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },
                 listed = next_of_list(&mut self.list) => if let Err(error) = listed {
@@ -466,6 +466,7 @@ fn describe(row: &Row) -> String {
         MessageState::Read => "✓✓ read",
     };
     let text = match (&message.kind, message.text()) {
+        _ if message.blocked => "(from somebody who is blocked)".into(),
         _ if message.deleted.is_some() => "(deleted)".into(),
         (_, Some(text)) => printable(&text),
         (EventKind::RoomCreated, _) => "made this room".into(),

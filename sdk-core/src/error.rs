@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    ErrorCode, EventId, InvalidFile, InvalidId, InvalidOp, InvalidSearch, RoomId, WireError,
+    ErrorCode, EventId, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, RoomId,
+    WireError,
 };
 
 use crate::config::InvalidConfig;
@@ -29,6 +30,9 @@ pub enum Error {
     /// A search that can find nothing, whatever there is: change the query.
     #[error("nothing can be searched for: {0}")]
     InvalidSearch(#[from] InvalidSearch),
+    /// Somebody who may not be blocked.
+    #[error(transparent)]
+    InvalidBlock(#[from] InvalidBlock),
     /// An identifier is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),

@@ -18,6 +18,9 @@ pub enum ClientEvent {
     /// The profiles of these users are others than before, or known for the first time: what
     /// [`crate::Client::profiles`] gives of them now is new.
     ProfilesChanged(Vec<UserId>),
+    /// Whom the user has blocked now, by user id: all of them. It was changed here or on another device, or the
+    /// server would not have it so.
+    BlockedChanged(Vec<UserId>),
     /// Where these users stand now, of those whose place has changed. They are members of the rooms
     /// that the client watches: the 20 nearest to the eye, see
     /// [`crate::Client::set_visible_rooms`].

@@ -34,6 +34,7 @@
 //! [`Timeline`] and [`RoomList`].
 
 mod ask;
+mod blocks;
 mod builder;
 mod client;
 mod config;
@@ -85,8 +86,8 @@ pub use trace::Recording;
 
 pub use tidewire_protocol::{
     AppState, Attachment, Ban, BanPage, Body, Checksum, Content, ErrorCode, Event, EventId,
-    EventKind, FileKey, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member, MessageContent,
-    Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate, Reactions, Receipt,
-    ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase,
-    UploadId, UserId, WireError,
+    EventKind, FileKey, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member,
+    MessageContent, Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate,
+    Reactions, Receipt, ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate,
+    Seq, UnreadBase, UploadId, UserId, WireError,
 };

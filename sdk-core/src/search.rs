@@ -195,8 +195,21 @@ pub(crate) fn snippet(text: &str, terms: &SearchTerms) -> Vec<SnippetPart> {
     parts
 }
 
-/// Looks on the device, and on the server where that is asked for and could bring more.
+/// Looks on the device, and on the server where that is asked for and could bring more. What those say whom the user
+/// has blocked is marked, as in a timeline.
 pub(crate) async fn search(asker: &Asker, query: SearchQuery) -> Result<SearchPage, Error> {
+    let mut page = find(asker, query).await?;
+    let blocked = match asker.ask(Command::Blocked).await? {
+        Reply::Blocked(users) => users,
+        other => return Err(asker.unexpected(&other)),
+    };
+    for hit in &mut page.hits {
+        hit.message.blocked = blocked.contains(&hit.message.sender);
+    }
+    Ok(page)
+}
+
+async fn find(asker: &Asker, query: SearchQuery) -> Result<SearchPage, Error> {
     let terms = SearchTerms::parse(&query.text)?;
     let limit = query.limit.clamp(1, limits::SEARCH_MAX);
     let request = |after| SearchRequest {

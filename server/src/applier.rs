@@ -169,17 +169,30 @@ impl Applier {
     }
 
     async fn hand_out(&mut self, entry: Arc<Entry>) -> Result<(), StoreError> {
-        if !self.rosters.contains_key(&entry.room) {
+        let Some(room) = entry.room else {
+            if let News::Blocks(user, list) = &entry.news {
+                self.presence.blocks_changed(user, list);
+                self.hub.dispatch(&entry, std::iter::once(user));
+            }
+            return Ok(());
+        };
+        if !self.rosters.contains_key(&room) {
             if self.rosters.len() >= ROSTERS {
                 // Rooms with traffic come back by themselves, at one read each.
                 self.rosters.clear();
             }
-            let roster = self.store.roster(entry.room).await?;
-            self.rosters.insert(entry.room, Members::of(roster));
+            let roster = self.store.roster(room).await?;
+            self.rosters.insert(room, Members::of(roster));
         }
-        if let Some(members) = self.rosters.get_mut(&entry.room) {
+        // Of whoever comes it has to be known from whom he is kept apart before anybody hears of him.
+        let comes = self.presence.comes(&entry);
+        let blocks = match &comes {
+            Some(user) => self.store.block_lists(vec![user.clone()]).await?.pop(),
+            None => None,
+        };
+        if let Some(members) = self.rosters.get_mut(&room) {
             members.follow(&entry);
-            self.presence.follow(&entry);
+            self.presence.follow(&entry, blocks.unwrap_or_default());
             self.hub.dispatch(&entry, members.concerned(&entry));
             members.forget(&entry);
         }
@@ -200,7 +213,7 @@ mod tests {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
         let event = Logged { seq: Seq::new(ord), json, change };
-        Entry { shard: 0, ord, room, news: News::Event(event) }
+        Entry { shard: 0, ord, room: Some(room), news: News::Event(event) }
     }
 
     fn concerned(members: &Members, ord: u64) -> Vec<&str> {
@@ -240,14 +253,15 @@ mod tests {
             let members = Members::of(Roster { as_of: 1, members });
             let room = RoomId::from_uuid(Uuid::nil());
             let receipt = Receipt::at(room, user(7), Seq::new(1));
-            let receipt = Entry { shard: 0, ord: 2, room, news: News::Receipt(receipt) };
+            let receipt =
+                Entry { shard: 0, ord: 2, room: Some(room), news: News::Receipt(receipt) };
             assert_eq!(members.concerned(&receipt).count(), heard);
             assert!(members.concerned(&receipt).any(|concerned| *concerned == user(7)));
             assert_eq!(members.concerned(&entry(3, None)).count(), count);
             let settings = SettingsNews { room, settings: RoomSettings::default(), version: 0 };
             for (of, heard) in [(user(7), vec![user(7)]), (user(count), vec![])] {
                 let news = News::Settings(of, settings);
-                let entry = Entry { shard: 0, ord: 2, room, news };
+                let entry = Entry { shard: 0, ord: 2, room: Some(room), news };
                 assert_eq!(members.concerned(&entry).cloned().collect::<Vec<_>>(), heard);
             }
         }

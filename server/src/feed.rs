@@ -173,6 +173,7 @@ impl Feed {
             now.iter().for_each(|entry| to.raise(entry.shard, entry.ord));
             let (mut events, mut receipts) = (Vec::new(), Vec::<Receipt>::new());
             let mut settings = Vec::<SettingsNews>::new();
+            let mut blocks = None;
             for entry in now {
                 match &entry.news {
                     News::Event(event) => events.push(event.json.clone()),
@@ -185,10 +186,11 @@ impl Feed {
                         settings.retain(|older| older.room != news.room);
                         settings.push(*news);
                     }
+                    News::Blocks(_, list) => blocks = Some((**list).clone()),
                 }
             }
-            let page =
-                FeedPage { events, limited: Vec::new(), receipts, settings, to, more: false };
+            let limited = Vec::new();
+            let page = FeedPage { events, limited, receipts, settings, blocks, to, more: false };
             pages.push(self.page(page));
         }
         pages
@@ -196,7 +198,7 @@ impl Feed {
 
     fn page(&mut self, page: FeedPage) -> Page<EventJson> {
         let weight = page.weight();
-        let FeedPage { events, limited, receipts, settings, to, more } = page;
+        let FeedPage { events, limited, receipts, settings, blocks, to, more } = page;
         let next = if to == self.position {
             self.cursor.clone()
         } else {
@@ -212,7 +214,7 @@ impl Feed {
             self.inbox.set_feed(false);
             self.behind = true;
         }
-        Page { from, events, to: next, more, limited, receipts, settings }
+        Page { from, events, to: next, more, limited, receipts, settings, blocks }
     }
 }
 

@@ -80,8 +80,8 @@ impl Hub {
             }
         }
         // Receipts come by the feed alone.
-        if matches!(entry.news, News::Event(_)) {
-            for inbox in listeners.live.get(&entry.room).into_iter().flatten() {
+        if let (News::Event(_), Some(room)) = (&entry.news, entry.room) {
+            for inbox in listeners.live.get(&room).into_iter().flatten() {
                 inbox.push_live(entry);
             }
         }
@@ -189,7 +189,7 @@ mod tests {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
         let event = Logged { seq: Seq::new(ord), json, change: None };
-        Arc::new(Entry { shard: 0, ord, room, news: News::Event(event) })
+        Arc::new(Entry { shard: 0, ord, room: Some(room), news: News::Event(event) })
     }
 
     fn at(ord: u64) -> Ords {

@@ -204,7 +204,7 @@ mod tests {
         let json = RawValue::from_string("{}".into()).unwrap().into();
         let room = RoomId::from_uuid(Uuid::nil());
         let event = Logged { seq: Seq::new(ord), json, change: None };
-        Arc::new(Entry { shard: 0, ord, room, news: News::Event(event) })
+        Arc::new(Entry { shard: 0, ord, room: Some(room), news: News::Event(event) })
     }
 
     fn ords(taken: Taken) -> Vec<u64> {

@@ -166,7 +166,8 @@ impl Reading<'_> {
             let quiet = page.events.is_empty()
                 && page.limited.is_empty()
                 && page.receipts.is_empty()
-                && page.settings.is_empty();
+                && page.settings.is_empty()
+                && page.blocks.is_none();
             if page.more || !quiet {
                 return Ok(page);
             }
@@ -183,8 +184,9 @@ impl Reading<'_> {
         if app.hub.nothing_after(user, &position.ords) {
             let old = clock::now_ms().saturating_sub(position.issued_at) > RENEW_MS;
             let to = if old { app.cursors.encode(user, &position.ords) } else { from.clone() };
-            let (events, limited, receipts, settings) = Default::default();
-            return Ok(Page { from, events, to, more: false, limited, receipts, settings });
+            let (events, limited, receipts, settings, blocks) = Default::default();
+            let more = false;
+            return Ok(Page { from, events, to, more, limited, receipts, settings, blocks });
         }
         let query = FeedQuery {
             user: (*user).clone(),
@@ -199,7 +201,7 @@ impl Reading<'_> {
         } else {
             app.cursors.encode(user, &page.to)
         };
-        let FeedPage { events, limited, receipts, settings, more, .. } = page;
-        Ok(Page { from, events, to, more, limited, receipts, settings })
+        let FeedPage { events, limited, receipts, settings, blocks, more, .. } = page;
+        Ok(Page { from, events, to, more, limited, receipts, settings, blocks })
     }
 }

@@ -423,6 +423,7 @@ fn test_row(id: tidewire::EventId, room: tidewire::RoomId, seq: Option<u64>) -> 
         thread: None,
         replies: None,
         changing: false,
+        blocked: false,
         outgoing: Vec::new(),
     }))
 }

@@ -145,6 +145,7 @@ fn the_table_of_limits_is_complete_and_right() {
         REASON_BYTES,
         MUTE_MS,
         SLOW_MODE_MS,
+        BLOCKED_USERS,
         URL_BYTES,
         OPS_PER_REQUEST,
         FRAME_BYTES,

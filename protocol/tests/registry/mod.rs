@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    AppState, BanPage, BanRequest, Body, Bootstrap, ClientFrame, Cursor, Epoch, ErrorBody, Event,
-    EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode, MutePage, MuteRequest,
-    NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy, Profile, ProfileUpdate, Profiles,
-    ProfilesRequest, Receipt, ReceiptPage, RoleUpdate, RoomPage, RoomState, RoomUpdate,
-    SearchRequest, SearchResults, Sent, ServerFrame, SettingsUpdate, SlowMode, SyncRequest,
-    SyncResponse, Upload, UploadRequest,
+    AppState, BanPage, BanRequest, BlockList, BlockQuery, Body, Bootstrap, ClientFrame, Cursor,
+    Epoch, ErrorBody, Event, EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode,
+    MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy, Profile,
+    ProfileUpdate, Profiles, ProfilesRequest, Receipt, ReceiptPage, RoleUpdate, RoomPage,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SettingsUpdate,
+    SlowMode, SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
 /// Checks the text of the golden file of this name; panics when it does not hold.
@@ -25,7 +25,12 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.ban.request", json::<BanRequest>),
     ("call.ban.request.silent", json::<BanRequest>),
     ("call.bans.response", json::<BanPage>),
+    ("call.block.query", json::<BlockQuery>),
+    ("call.block.query.least", json::<BlockQuery>),
+    ("call.blocks.response", json::<BlockList>),
+    ("call.blocks.response.none", json::<BlockList>),
     ("call.bootstrap.response", json::<Bootstrap>),
+    ("call.bootstrap.response.blocks", json::<Bootstrap>),
     ("call.bootstrap.response.least", json::<Bootstrap>),
     ("call.events.query", json::<EventsQuery>),
     ("call.events.query.watch", json::<EventsQuery>),
@@ -98,6 +103,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("epoch", json::<Epoch>),
     ("error.body", json::<ErrorBody>),
     ("error.body.incomplete", json::<ErrorBody>),
+    ("error.body.blocked", json::<ErrorBody>),
     ("error.body.muted", json::<ErrorBody>),
     ("error.body.slot", json::<ErrorBody>),
     ("error.body.too_large", json::<ErrorBody>),
@@ -177,6 +183,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("page", json::<Page>),
     ("page.limited", json::<Page>),
     ("page.receipts", json::<Page>),
+    ("page.blocks", json::<Page>),
     ("page.settings", json::<Page>),
     ("policy", valid_policy),
     ("policy.unrestricted", valid_policy),

@@ -212,6 +212,13 @@ pub(crate) enum Command {
         room: RoomId,
         after: Option<UserId>,
     },
+    Block {
+        user: UserId,
+    },
+    Unblock {
+        user: UserId,
+    },
+    Blocked,
     MuteMember {
         room: RoomId,
         user: UserId,

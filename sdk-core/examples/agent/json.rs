@@ -118,6 +118,9 @@ pub(crate) fn message_json(message: &Message) -> Value {
     if let Some(edited) = message.edited {
         json["edited"] = changed(edited);
     }
+    if message.blocked {
+        json["blocked"] = true.into();
+    }
     if let Some(deleted) = message.deleted {
         json["deleted"] = changed(deleted);
     }
@@ -127,7 +130,12 @@ pub(crate) fn message_json(message: &Message) -> Value {
     }
     if let Some(quote) = &message.reply_to {
         let quoted = quote.message.as_ref().map(|quoted| {
-            json!({"sender": quoted.sender, "text": quoted.text, "deleted": quoted.deleted})
+            json!({
+                "sender": quoted.sender,
+                "text": quoted.text,
+                "deleted": quoted.deleted,
+                "blocked": quoted.blocked,
+            })
         });
         json["reply_to"] = json!({"id": quote.id, "message": quoted});
     }
@@ -357,6 +365,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
         Error::NotAMember(_) => "not_a_member",
         Error::UnknownMessage(_) => "unknown_message",
         Error::NotYours(_) => "not_yours",
+        Error::InvalidBlock(_) => "invalid_block",
         Error::MessageDeleted(_) => "message_deleted",
         Error::OutboxFull { .. } => "outbox_full",
         Error::Offline => "offline",

@@ -262,6 +262,9 @@ impl Driver {
             Notice::ProfilesChanged(users) => {
                 let _ = self.events.send(ClientEvent::ProfilesChanged(users));
             }
+            Notice::BlockedChanged(users) => {
+                let _ = self.events.send(ClientEvent::BlockedChanged(users));
+            }
             Notice::Presence(changes) => {
                 let _ = self.events.send(ClientEvent::PresenceChanged(changes));
             }

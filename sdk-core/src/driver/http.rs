@@ -9,7 +9,8 @@ use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidewire_protocol::{
-    ErrorBody, ErrorCode, EventsQuery, HistoryQuery, SearchRequest, WireError, limits,
+    BlockQuery, ErrorBody, ErrorCode, EventsQuery, HistoryQuery, SearchRequest, UserId, WireError,
+    limits,
 };
 
 use super::address::Address;
@@ -154,6 +155,13 @@ impl Http {
             Request::SetSettings(room, settings) => {
                 let path = format!("/v1/rooms/{room}/settings");
                 call.make(Method::PUT, &path, Some(settings)).await.map(R::Settings)
+            }
+            Request::Blocks => call.make(Method::GET, "/v1/blocks", none).await.map(R::Blocks),
+            Request::Block(user, query) => {
+                call.make(Method::PUT, &block_path(user, *query), none).await.map(R::Blocks)
+            }
+            Request::Unblock(user, query) => {
+                call.make(Method::DELETE, &block_path(user, *query), none).await.map(R::Blocks)
             }
             Request::Message(room, event) => {
                 let path = format!("/v1/rooms/{room}/messages/{event}");
@@ -321,6 +329,11 @@ pub(super) fn trouble(error: &dyn std::error::Error) -> RequestError {
         cause = inner.source();
     }
     RequestError::Network(text)
+}
+
+fn block_path(user: &UserId, query: BlockQuery) -> String {
+    let version = query.version.map_or_else(String::new, |version| format!("?version={version}"));
+    format!("/v1/blocks/{}{version}", escape(user.as_str()))
 }
 
 fn history_query(query: &HistoryQuery) -> String {

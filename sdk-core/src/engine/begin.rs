@@ -81,6 +81,7 @@ impl Engine {
             profiles: ProfileCache::new(millis(config.cache_ttl)),
             indexing: disk::search::Indexing::Done,
             files: files::Files::default(),
+            blocks: people::blocks::Blocks::default(),
             watching: people::watch::Watching::default(),
             peers: people::peers::Peers::default(),
             typing: people::typing::OwnTyping::default(),

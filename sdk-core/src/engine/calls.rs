@@ -59,6 +59,11 @@ impl Engine {
                 self.reply(id, Ok(Reply::Draft(draft)));
             }
             Command::SetSettings(room, change) => self.set_settings(id, room, change),
+            Command::SetBlocked { user, blocked } => self.set_blocked(id, user, blocked),
+            Command::Blocked => {
+                let blocked = self.blocked();
+                self.reply(id, Ok(Reply::Blocked(blocked)));
+            }
             Command::UpdateRoom(room, update) => {
                 self.call(id, Request::UpdateRoom(room, update), false);
             }

@@ -138,6 +138,15 @@ pub enum Command {
     Draft(RoomId),
     /// Change the user's settings of a room; answered once the wish is on disk.
     SetSettings(RoomId, SettingsChange),
+    /// Block somebody, or do so no more; answered once the wish is on disk.
+    SetBlocked {
+        /// Whom.
+        user: UserId,
+        /// Whether he is to be blocked.
+        blocked: bool,
+    },
+    /// Whom the user has blocked, from memory.
+    Blocked,
     /// Change how a room looks.
     UpdateRoom(RoomId, RoomUpdate),
     /// Give a member another role.
@@ -261,6 +270,8 @@ pub enum Reply {
     Presence(Vec<Presence>),
     /// Who types.
     Typists(Vec<UserId>),
+    /// Who is blocked, by user id.
+    Blocked(Vec<UserId>),
     /// Counters, in all and by mode.
     Stats(Box<Stats>, BTreeMap<Mode, Stats>),
     /// What was spent in the last hour.

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    BanPage, BanRequest, Bootstrap, ClientFrame, EventId, EventsQuery, FileAccess, FileKey,
-    History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest,
-    Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, RoleUpdate, RoomId, RoomPage,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SlowMode,
-    SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
+    BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery,
+    FileAccess, FileKey, History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers,
+    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage,
+    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq,
+    SettingsUpdate, SlowMode, SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId,
+    WireError,
 };
 
 use super::command::Reply;
@@ -142,6 +143,12 @@ pub enum Request {
     UpdateRoom(RoomId, RoomUpdate),
     /// `PUT /v1/rooms/{room}/settings`
     SetSettings(RoomId, SettingsUpdate),
+    /// `GET /v1/blocks`
+    Blocks,
+    /// `PUT /v1/blocks/{user}?version=`
+    Block(UserId, BlockQuery),
+    /// `DELETE /v1/blocks/{user}?version=`
+    Unblock(UserId, BlockQuery),
     /// `GET /v1/rooms/{room}/messages`
     History(RoomId, HistoryQuery),
     /// `GET /v1/rooms/{room}/messages/{event}`
@@ -180,6 +187,8 @@ pub enum Response {
     Room(RoomState),
     /// To [`Request::SetSettings`].
     Settings(SettingsUpdate),
+    /// To [`Request::Blocks`], [`Request::Block`], [`Request::Unblock`].
+    Blocks(BlockList),
     /// To [`Request::Members`].
     Members(MemberPage),
     /// To [`Request::Bans`].
@@ -248,6 +257,8 @@ pub enum Notice {
     RoomsChanged,
     /// The profiles of these users are others than before.
     ProfilesChanged(Vec<UserId>),
+    /// All whom the user has blocked now.
+    BlockedChanged(Vec<UserId>),
     /// Where these users stand now.
     Presence(Vec<(UserId, Presence)>),
     /// All who type in the room now.

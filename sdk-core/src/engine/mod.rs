@@ -86,6 +86,7 @@ pub use mode::ceilings::{ModeReport, Network, NetworkKind, Reason};
 pub use outbox::{
     CopyTrouble, FailReason, OnFailure, OutboxRow, OutgoingFile, PartNews, PartPut, SendOptions,
 };
+pub use people::blocks::BlockWish;
 pub use people::peers::Presence;
 pub use query::{Query, Repair, RoomRow, Rows, Sizes, StartRows};
 pub use rooms::heads::{Draft, Wish};
@@ -119,6 +120,8 @@ pub(crate) enum Purpose {
     File,
     /// The user's settings of a room, as they were told.
     Settings(RoomId, tidewire_protocol::SettingsUpdate),
+    /// Whom the user has blocked, and the change that was told with it.
+    Blocks(Option<people::blocks::Told>),
     /// Where an upload stands.
     Upload(tidewire_protocol::UploadId),
     /// What the server is told, whatever it answers.
@@ -265,6 +268,8 @@ pub struct Engine {
     /// Files on their way to this device, and what is kept of them.
     files: files::Files,
 
+    /// Whom the user has blocked.
+    blocks: people::blocks::Blocks,
     /// What of others is known, and of the user's own typing is told.
     watching: people::watch::Watching,
     peers: people::peers::Peers,
@@ -533,6 +538,7 @@ impl Engine {
             self.advance_peers();
             self.advance_windows();
             self.advance_settings();
+            self.advance_blocks();
             self.advance_files();
             // After what somebody waits for.
             self.advance_background();

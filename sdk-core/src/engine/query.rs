@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
-    Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq, UserId,
+    BlockList, Cursor, Epoch, Event, EventId, Profile, Receipt, RoomId, RoomState, Seq, UserId,
 };
 
 use super::disk::search::{SearchLookup, SearchRows};
 use super::outbox::OutboxRow;
+use super::people::blocks::BlockWish;
 use super::rooms::heads::{Draft, Wish};
 use super::rooms::unread::TailRow;
 
@@ -206,6 +207,12 @@ pub struct StartRows {
     /// What the user has set for rooms and the server has not confirmed.
     #[serde(default)]
     pub wishes: Vec<Wish>,
+    /// Whom the user has blocked, as the server last told it; nothing before it was heard.
+    #[serde(default)]
+    pub blocks: Option<BlockList>,
+    /// Whom the user blocks, or does so no more, without the server's having confirmed it.
+    #[serde(default)]
+    pub block_wishes: Vec<BlockWish>,
     /// Whether the search index has not taken in everything that is stored.
     #[serde(default)]
     pub unindexed: bool,

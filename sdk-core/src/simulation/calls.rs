@@ -92,6 +92,7 @@ impl ModelServer {
         let clock = self.clock;
         let log = &self.rooms[&room];
         log.judge_mute(user, op, clock)?;
+        self.judge_block(log, user, op)?;
         log.judge(user, role, op)?;
         self.judge_files(user, op)?;
         let log = self.rooms.get_mut(&room).ok_or_else(not_a_member)?;
@@ -177,6 +178,9 @@ impl ModelServer {
                 if new.users.iter().any(|new| kept_out(&new)) {
                     return Err(WireError::new(ErrorCode::Banned, "lift the ban first").into());
                 }
+                for new in new.users.iter().filter(|new| !log.has(new)) {
+                    self.may_bring(log.kind, user, new)?;
+                }
                 new.users.iter().for_each(|new| self.add_member(room, user, new));
                 Response::Room(self.state_for(user, room)?)
             }
@@ -209,6 +213,13 @@ impl ModelServer {
             }
             Request::SetSettings(room, settings) => {
                 Response::Settings(self.set_settings(user, room, settings)?)
+            }
+            Request::Blocks => Response::Blocks(self.blocked_by(user)),
+            Request::Block(other, query) => {
+                Response::Blocks(self.set_blocked(user, &other, true, query)?)
+            }
+            Request::Unblock(other, query) => {
+                Response::Blocks(self.set_blocked(user, &other, false, query)?)
             }
             Request::Message(room, event) => Response::History(self.message(user, room, event)?),
             Request::History(room, query) => Response::History(self.history(user, room, query)?),

@@ -286,6 +286,11 @@ fn check_unread(client: &SimClient, server: &ModelServer) -> Result<(), Broken> 
     hold!(known == total, "{known:?} of all rooms together: it is {total:?}");
     let told = client.unread_told;
     hold!(told == Some(total), "the app was told {told:?} of {total:?}");
+    let blocked = server.blocked_by(&client.user).users;
+    let known = client.engine.blocked();
+    hold!(known == blocked, "{blocked:?} are blocked, known are {known:?}");
+    let told = client.blocked_told.last().map_or(&[][..], |told| told);
+    hold!(told == blocked, "the app was told that {told:?} are blocked, it is {blocked:?}");
     for (list, query) in &client.lists {
         check_list(client, server, *list, query)?;
     }

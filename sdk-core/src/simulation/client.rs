@@ -94,6 +94,8 @@ pub struct SimClient {
     pub updates: u64,
     /// Problems that the app was told.
     pub problems: Vec<Problem>,
+    /// Whom the user has blocked, as it was told each time.
+    pub blocked_told: Vec<Vec<UserId>>,
     /// How often the mode changed.
     pub switches: u64,
     /// Inputs that the engine was given.
@@ -169,6 +171,7 @@ impl SimClient {
             updated: BTreeSet::new(),
             updates: 0,
             problems: Vec::new(),
+            blocked_told: Vec::new(),
             switches: 0,
             inputs: 0,
             engine_time: Duration::ZERO,
@@ -216,6 +219,7 @@ impl SimClient {
         self.listed.clear();
         self.lists.clear();
         self.unread_told = None;
+        self.blocked_told.clear();
         self.resting = false;
         self.stores = false;
         self.collect();
@@ -379,6 +383,7 @@ impl SimClient {
             }
             Notice::UnreadTotal(total) => self.unread_told = Some(total),
             Notice::Problem(problem) => self.problems.push(problem),
+            Notice::BlockedChanged(users) => self.blocked_told.push(users),
             Notice::ProfilesChanged(users) => self.profiles_changed.extend(users),
             _ => {}
         }

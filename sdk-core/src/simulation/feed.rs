@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tidewire_protocol::{
-    Bootstrap, Cursor, ErrorCode, Event, Page, Receipt, RoomId, RoomState, Seq, SettingsNews,
-    UserId, WireError, limits,
+    BlockList, Bootstrap, Cursor, ErrorCode, Event, Page, Receipt, RoomId, RoomState, Seq,
+    SettingsNews, UserId, WireError, limits,
 };
 
 use super::server::{ModelRoom, ModelServer, cursor_at, ord_of};
@@ -14,6 +14,7 @@ enum Item {
     Limited(RoomId),
     Receipt(Receipt),
     Settings(SettingsNews),
+    Blocks(BlockList),
 }
 
 impl ModelServer {
@@ -60,22 +61,27 @@ impl ModelServer {
                 &mut items,
             );
         }
+        let (list, ord) = self.blocks_of(user);
+        if ord > start && ord <= horizon {
+            items.push((ord, Item::Blocks(list)));
+        }
         items.sort_by_key(|(ord, _)| *ord);
         let more = items.len() > limit;
         let to = if more { items[limit].0 - 1 } else { horizon };
         items.truncate(limit);
         let (mut events, mut limited) = (Vec::new(), Vec::new());
-        let (mut receipts, mut settings) = (Vec::new(), Vec::new());
+        let (mut receipts, mut settings, mut blocks) = (Vec::new(), Vec::new(), None);
         for (_, item) in items {
             match item {
                 Item::Event(event) => events.push(event),
                 Item::Limited(id) => limited.push(self.limited(user, id)?),
                 Item::Receipt(receipt) => receipts.push(receipt),
                 Item::Settings(news) => settings.push(news),
+                Item::Blocks(list) => blocks = Some(list),
             }
         }
         let to = if to == start { from.clone() } else { cursor_at(to) };
-        Ok(Page { from: from.clone(), events, to, more, limited, receipts, settings })
+        Ok(Page { from: from.clone(), events, to, more, limited, receipts, settings, blocks })
     }
 
     /// The state of a room as the feed tells it: gaps are allowed up to its head.
@@ -103,6 +109,7 @@ impl ModelServer {
             cursor,
             rooms: rooms?,
             next: None,
+            blocks: self.blocked_by(user),
             online: self.online,
             policy: self.policy,
             ephemeral_members: self.ephemeral_members,

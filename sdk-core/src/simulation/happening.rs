@@ -691,6 +691,9 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Room(_)
         | Request::Members(..)
         | Request::Receipts(..)
+        | Request::Blocks
+        | Request::Block(..)
+        | Request::Unblock(..)
         | Request::RemoveMember(..)
         | Request::Unban(..)
         | Request::Bans(..)
@@ -721,6 +724,7 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Profile(body) => json_bytes(body),
         Response::Search(body) => json_bytes(body),
         Response::Settings(body) => json_bytes(body),
+        Response::Blocks(body) => json_bytes(body),
         Response::Upload(body) => json_bytes(body),
         Response::Done => 2,
         Response::File(body) => json_bytes(body),

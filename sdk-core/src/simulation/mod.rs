@@ -34,6 +34,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audience;
+mod blocks;
 mod calls;
 mod changes;
 mod checks;

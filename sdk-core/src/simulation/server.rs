@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidewire_protocol::{
-    Ban, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId, EventKind,
-    MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt, ReceiptUpdate, Role,
-    RoleChange, RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq, SyncRequest,
-    UnreadBase, UploadId, UserId, WireError, limits,
+    Ban, BlockList, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId,
+    EventKind, MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt,
+    ReceiptUpdate, Role, RoleChange, RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq,
+    SyncRequest, UnreadBase, UploadId, UserId, WireError, limits,
 };
 use uuid::Uuid;
 
@@ -163,6 +163,8 @@ pub struct ModelServer {
     /// The rooms that a user is or was in.
     pub(super) memberships: HashMap<UserId, BTreeSet<RoomId>>,
     pub(super) head: u64,
+    /// Whom users have blocked, each with its place in the delivery log.
+    pub(super) blocks: BTreeMap<UserId, (BlockList, u64)>,
     /// The profiles that users have set.
     pub profiles: BTreeMap<UserId, tidewire_protocol::Profile>,
     /// The uploads and the files that they have become.
@@ -230,6 +232,7 @@ impl ModelServer {
     pub fn new() -> Self {
         Self {
             epoch: Epoch::new("e1"),
+            blocks: BTreeMap::new(),
             profiles: BTreeMap::new(),
             rooms: BTreeMap::new(),
             memberships: HashMap::new(),
@@ -310,6 +313,9 @@ impl ModelServer {
             && let Some((id, _)) = self.rooms.iter().find(|(_, room)| same_pair(room))
         {
             return self.state_for(by, *id);
+        }
+        for user in members.iter().filter(|user| *user != by) {
+            self.may_bring(new.kind, by, user)?;
         }
         let created =
             RoomCreated { kind: new.kind, name: new.name.clone(), members: members.clone() };

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_protocol::{
-    AppState, ClientFrame, Content, DeleteContent, EditContent, Event, EventId, EventKind,
-    EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq, ServerFrame,
-    UserId,
+    AppState, BlockList, ClientFrame, Content, DeleteContent, EditContent, Event, EventId,
+    EventKind, EventsQuery, MessageContent, Receipt, ReceiptUpdate, Role, RoomId, RoomState, Seq,
+    ServerFrame, UserId,
 };
 
 use super::checks;
@@ -633,6 +633,11 @@ impl ModelServer {
     }
 
     /// Somebody tells how far he is.
+    /// A backup has another list.
+    pub(crate) fn restore_blocks(&mut self, list: BlockList) {
+        self.blocks.insert(ada(), (list, 0));
+    }
+
     pub(crate) fn put_receipt(&mut self, name: &str, update: ReceiptUpdate) {
         self.take_receipt(&UserId::new(name).unwrap(), update);
     }

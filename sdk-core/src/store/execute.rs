@@ -15,6 +15,7 @@ use crate::error::StoreError;
 /// The cursor's row of `meta`.
 pub(super) const CURSOR: &str = "cursor";
 /// The epoch's row of `meta`.
+pub(super) const BLOCKS: &str = "blocks";
 pub(super) const EPOCH: &str = "epoch";
 
 /// An open database: outbox and cache.
@@ -272,6 +273,14 @@ impl Writer<'_> {
             ),
             Write::Wish { room, settings: None } => {
                 self.run("DELETE FROM wishes WHERE room = ?1", params![room.uuid().as_bytes()])
+            }
+            Write::Blocks(list) => self.put_meta(BLOCKS, &json(list)?),
+            Write::BlockWish { user, blocked: Some(blocked) } => self.run(
+                "INSERT OR REPLACE INTO block_wishes (user, blocked) VALUES (?1, ?2)",
+                params![user.as_str(), blocked],
+            ),
+            Write::BlockWish { user, blocked: None } => {
+                self.run("DELETE FROM block_wishes WHERE user = ?1", params![user.as_str()])
             }
             Write::Enqueue(row) => {
                 self.put_uploads(row)?;

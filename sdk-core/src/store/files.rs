@@ -154,6 +154,7 @@ fn open_own(paths: &Paths) -> Result<Connection, Unusable> {
     query::read_outbox(&own).map_err(of)?;
     query::read_drafts(&own).map_err(of)?;
     query::read_wishes(&own).map_err(of)?;
+    query::read_block_wishes(&own).map_err(of)?;
     Ok(own)
 }
 

@@ -211,6 +211,16 @@ pub(super) const STEPS: &[Step] = &[
     ",
         cache: "",
     },
+    // 5. Whom the user has blocked, or does so no more, without the server's having confirmed it.
+    Step {
+        own: "
+    CREATE TABLE block_wishes (
+        user    TEXT PRIMARY KEY,
+        blocked INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    ",
+        cache: "",
+    },
 ];
 
 /// The step whose cache part drops the outbox that the own part has taken over.

@@ -12,7 +12,8 @@ use super::execute::{Database, int, seq};
 use super::folder::with_suffix;
 use super::uploads;
 use crate::engine::{
-    Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, Rows, SendOptions, Sizes, Wish,
+    BlockWish, Draft, FailReason, OnFailure, OutboxRow, OutgoingFile, Query, Rows, SendOptions,
+    Sizes, Wish,
 };
 use crate::error::StoreError;
 
@@ -251,6 +252,17 @@ pub(super) fn read_wishes(connection: &Connection) -> rusqlite::Result<Vec<Wish>
         Ok(Wish { room: RoomId::from_uuid(uuid(row, 0)?), settings: parse(1, &settings)? })
     };
     connection.prepare_cached("SELECT room, settings FROM wishes")?.query_map([], wish)?.collect()
+}
+
+/// Whom the user has blocked, or does so no more, without the server's having confirmed it.
+pub(super) fn read_block_wishes(connection: &Connection) -> rusqlite::Result<Vec<BlockWish>> {
+    let wish = |row: &Row<'_>| {
+        let user = row.get_ref(0)?.as_str()?;
+        let user = UserId::new(user).map_err(|error| damaged(0, error))?;
+        Ok(BlockWish { user, blocked: row.get(1)? })
+    };
+    let mut statement = connection.prepare_cached("SELECT user, blocked FROM block_wishes")?;
+    statement.query_map([], wish)?.collect()
 }
 
 /// One row of the outbox.

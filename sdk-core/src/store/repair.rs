@@ -91,6 +91,9 @@ fn rescue(paths: &Paths, fresh: &mut Connection) -> rusqlite::Result<bool> {
         // The settings are again what the server has.
         fresh.execute("DELETE FROM wishes", [])?;
     }
+    if query::read_block_wishes(fresh).is_err() {
+        fresh.execute("DELETE FROM block_wishes", [])?;
+    }
     Ok(whole)
 }
 

@@ -8,8 +8,10 @@ use tidewire_protocol::{
     Cursor, Epoch, Event, EventKind, Receipt, RoomId, RoomState, Seq, UserId, limits,
 };
 
-use super::execute::{CURSOR, Database, EPOCH, int, seq};
-use super::query::{damaged, event, parse, read_drafts, read_outbox, read_wishes, unsigned, uuid};
+use super::execute::{BLOCKS, CURSOR, Database, EPOCH, int, seq};
+use super::query::{
+    damaged, event, parse, read_block_wishes, read_drafts, read_outbox, read_wishes, unsigned, uuid,
+};
 use crate::defaults;
 use crate::engine::{References, RoomRow, StartRows, TailRow};
 
@@ -28,6 +30,7 @@ impl Database {
             match key.as_str() {
                 CURSOR => rows.cursor = Some(Cursor::new(value)),
                 EPOCH => rows.epoch = Some(Epoch::new(value)),
+                BLOCKS => rows.blocks = Some(parse(1, &value)?),
                 _ => {}
             }
         }
@@ -86,6 +89,7 @@ impl Database {
         self.first_tails(user, &keys, &mut rows.rooms)?;
         rows.drafts = read_drafts(connection)?;
         rows.wishes = read_wishes(connection)?;
+        rows.block_wishes = read_block_wishes(connection)?;
         rows.outbox = read_outbox(connection)?;
         rows.unindexed = !self.unindexed()?.is_empty();
         Ok(rows)

@@ -108,6 +108,9 @@ fn of_request(request: &Request) -> String {
         Request::CompleteUpload(id) | Request::CancelUpload(id) => {
             format!("{} {id}", name(request))
         }
+        Request::Block(_, query) | Request::Unblock(_, query) => {
+            format!("{} after {:?}", name(request), query.version)
+        }
         Request::Profiles(wanted) => format!("Profiles {}", wanted.users.len()),
         other => name(other),
     }
@@ -214,6 +217,8 @@ fn of_write(write: &Write) -> String {
             format!("Draft {room} {} bytes", text.as_ref().map_or(0, String::len))
         }
         Write::Mention { .. } => String::new(),
+        Write::Blocks(list) => format!("Blocks {}: {}", list.version, list.users.len()),
+        Write::BlockWish { user: _, blocked } => format!("BlockWish {blocked:?}"),
         Write::Wish { .. }
         | Write::Head { .. }
         | Write::Range { .. }
@@ -247,6 +252,7 @@ fn of_notice(notice: &Notice) -> String {
         Notice::RoomList(..) | Notice::UnreadTotal(_) => String::new(),
         Notice::RoomsChanged => "rooms changed".into(),
         Notice::ProfilesChanged(users) => format!("profiles of {}", users.len()),
+        Notice::BlockedChanged(users) => format!("blocked: {}", users.len()),
         Notice::Presence(changes) => format!("presence of {}", changes.len()),
         Notice::Typing(room, users) => format!("typing {room}: {}", users.len()),
     }

@@ -20,12 +20,14 @@ pub(super) async fn bootstrap(
     // The cursor before the rooms: reading on from it misses nothing.
     let heads = app.store.heads().await?;
     let page = app.store.rooms(user.clone(), None).await?;
+    let blocks = app.store.block_lists(vec![user.clone()]).await?.pop().unwrap_or_default();
     let audience = app.audience_now();
     Ok(axum::Json(Bootstrap {
         epoch: app.store.epoch().clone(),
         cursor: app.cursors.encode(&user, &heads),
         rooms: page.rooms,
         next: page.next,
+        blocks,
         online: audience.online,
         policy: audience.policy,
         ephemeral_members: app.presence.members(),

@@ -1,6 +1,7 @@
 //! The HTTP face: one handler a call, in a file a subject. Every answer of 400 or above has the
 //! typed body, whatever went wrong: only that is the server's "no" to a client.
 
+mod blocks;
 mod bootstrap;
 pub(crate) mod extract;
 mod messages;
@@ -123,6 +124,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/rooms/{room}/mutes", get(rooms::mutes))
         .route("/v1/rooms/{room}/mutes/{user}", put(rooms::mute).delete(rooms::unmute))
         .route("/v1/rooms/{room}/slow_mode", put(rooms::set_slow_mode))
+        .route("/v1/blocks", get(blocks::list))
+        .route("/v1/blocks/{user}", put(blocks::block).delete(blocks::unblock))
         .route("/v1/rooms/{room}/messages", get(messages::history))
         .route("/v1/rooms/{room}/messages/{event}", get(messages::message))
         .route("/v1/rooms/{room}/ops", post(messages::ops))

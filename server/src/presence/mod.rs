@@ -10,17 +10,17 @@ mod watched;
 mod watching;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
-    AppState, PeerPresence, PresenceState, RoomId, TypingUpdate, UserId, limits,
+    AppState, BlockList, PeerPresence, PresenceState, RoomId, TypingUpdate, UserId, limits,
 };
 
 use crate::clock;
 use crate::config::RateLimit;
 use crate::rate::RateLimiter;
-use crate::store::Entry;
+use crate::store::{Change as Membership, Entry};
 use ledger::Ledger;
 use users::{Change, Device, Users};
 use watched::Watched;
@@ -229,12 +229,23 @@ impl Presence {
         u32::try_from(state.users.len()).unwrap_or(u32::MAX)
     }
 
+    /// Who comes into a watched room by an entry of the log.
+    pub(crate) fn comes(&self, entry: &Entry) -> Option<UserId> {
+        let Some(Membership::Joined(user)) = entry.change() else { return None };
+        entry.room.filter(|room| self.lock().watched.follows(*room)).map(|_| user.clone())
+    }
+
+    /// A user has blocked somebody, or does so no more: the two hear nothing of each other, or hear it again.
+    pub(crate) fn blocks_changed(&self, user: &UserId, list: &Arc<BlockList>) {
+        self.lock().watched.blocks_changed(user, list);
+    }
+
     /// Follows what an entry of the log does to the members of a watched room. Called before anybody
-    /// hears of the entry, so that whoever acts on it finds it here.
-    pub(crate) fn follow(&self, entry: &Entry) {
-        let Some(change) = entry.change() else { return };
+    /// hears of the entry, so that whoever acts on it finds it here. `blocks` is whom the one has blocked who comes.
+    pub(crate) fn follow(&self, entry: &Entry, blocks: BlockList) {
+        let (Some(change), Some(room)) = (entry.change(), entry.room) else { return };
         let mut state = self.lock();
-        for user in state.watched.follow(entry.room, entry.ord, change) {
+        for user in state.watched.follow(room, entry.ord, change, blocks) {
             let standing = state.users.state(&user);
             let known = state.ledger.last(&user).max(state.watched.known_of(&user));
             let last_seen = known.filter(|_| standing == PresenceState::Offline);

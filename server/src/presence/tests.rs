@@ -32,7 +32,7 @@ fn entry(ord: u64, change: Membership) -> Entry {
     let json = serde_json::value::RawValue::from_string("{}".into()).unwrap().into();
     let seq = tidewire_protocol::Seq::new(ord);
     let news = News::Event(Logged { seq, json, change: Some(change) });
-    Entry { shard: 0, ord, room: room(), news }
+    Entry { shard: 0, ord, room: Some(room()), news }
 }
 
 /// A room that is watched by the first of its members, read at place 10 of the log.
@@ -41,7 +41,7 @@ fn watched(presence: &Presence, members: &[&str]) -> Arc<Inbox> {
     let mut state = presence.lock();
     state.watched.add(room(), &user(members[0]), &inbox);
     let members = members.iter().map(|name| (user(name), 1, None)).collect();
-    state.watched.loaded(room(), Roster { as_of: 10, members });
+    state.watched.loaded(room(), Roster { as_of: 10, members }, Vec::new(), 0);
     inbox
 }
 
@@ -200,17 +200,17 @@ fn strangers_and_former_members_neither_hear_nor_are_heard() {
     };
     assert!(types("bob") && !types("eve") && !types("ada"));
     assert_eq!(told(&presence, "eve", None, start).presence, []);
-    presence.follow(&entry(11, Membership::Left(user("bob"))));
+    presence.follow(&entry(11, Membership::Left(user("bob"))), BlockList::default());
     assert!(!types("bob"));
     presence.seen(&user("bob"), beat(1_000), start);
     assert!(!inbox.has_moments());
-    presence.follow(&entry(12, Membership::Joined(user("eve"))));
+    presence.follow(&entry(12, Membership::Joined(user("eve"))), BlockList::default());
     assert_eq!(states(&inbox), [("eve".into(), PresenceState::Offline)]);
     assert!(types("eve"));
     // A change that was read with the roster is none.
-    presence.follow(&entry(9, Membership::Left(user("eve"))));
+    presence.follow(&entry(9, Membership::Left(user("eve"))), BlockList::default());
     assert!(types("eve"));
-    presence.follow(&entry(13, Membership::Left(user("ada"))));
+    presence.follow(&entry(13, Membership::Left(user("ada"))), BlockList::default());
     assert!(!types("eve"), "the watcher is out");
 }
 
@@ -220,11 +220,11 @@ fn who_comes_into_a_watched_room_hears_of_everybody_in_it() {
     let inbox = watched(&presence, &["ada", "bob"]);
     let start = Instant::now();
     let mark = told(&presence, "ada", None, start).to.unwrap();
-    presence.follow(&entry(11, Membership::Left(user("ada"))));
+    presence.follow(&entry(11, Membership::Left(user("ada"))), BlockList::default());
     presence.seen(&user("bob"), beat(1_000), start);
     assert!(!inbox.has_moments());
     let since = told(&presence, "ada", Some(&mark), start).to.unwrap_or(mark);
-    presence.follow(&entry(12, Membership::Joined(user("ada"))));
+    presence.follow(&entry(12, Membership::Joined(user("ada"))), BlockList::default());
     assert!(inbox.take_moments().shed, "the connection is told everything again");
     let news = told(&presence, "ada", Some(&since), start).presence;
     assert_eq!((news.len(), news[0].state), (1, PresenceState::Online));
@@ -237,7 +237,7 @@ fn who_joins_is_told_with_the_last_sign_of_life_that_is_known() {
     let start = Instant::now();
     presence.seen(&user("bob"), beat(1_000), start);
     presence.expire(start + Duration::from_secs(3));
-    presence.follow(&entry(11, Membership::Joined(user("bob"))));
+    presence.follow(&entry(11, Membership::Joined(user("bob"))), BlockList::default());
     let news = inbox.take_moments().presence.into_values().next().unwrap();
     assert_eq!(news.state, PresenceState::Offline);
     assert!(news.last_seen.is_some());
@@ -258,11 +258,11 @@ fn what_happens_while_the_members_are_read_is_not_lost() {
     let inbox = Arc::new(Inbox::default());
     let start = Instant::now();
     presence.lock().watched.add(room(), &user("ada"), &inbox);
-    presence.follow(&entry(9, Membership::Joined(user("bob"))));
-    presence.follow(&entry(11, Membership::Joined(user("cyd"))));
-    presence.follow(&entry(12, Membership::Left(user("bob"))));
+    presence.follow(&entry(9, Membership::Joined(user("bob"))), BlockList::default());
+    presence.follow(&entry(11, Membership::Joined(user("cyd"))), BlockList::default());
+    presence.follow(&entry(12, Membership::Left(user("bob"))), BlockList::default());
     let members = vec![(user("ada"), 1, None), (user("bob"), 9, None), (user("old"), 1, Some(5))];
-    presence.lock().watched.loaded(room(), Roster { as_of: 10, members });
+    presence.lock().watched.loaded(room(), Roster { as_of: 10, members }, Vec::new(), 0);
     let here = told(&presence, "ada", None, start).presence;
     assert_eq!(here.iter().map(|p| p.user.as_str()).collect::<Vec<_>>(), ["cyd"]);
 }
@@ -273,12 +273,12 @@ fn a_room_above_the_limit_brings_nothing_until_it_is_small_again() {
     assert_eq!(presence.members(), 3);
     let inbox = watched(&presence, &["ada", "bob", "cyd"]);
     let start = Instant::now();
-    presence.follow(&entry(11, Membership::Joined(user("dan"))));
+    presence.follow(&entry(11, Membership::Joined(user("dan"))), BlockList::default());
     presence.seen(&user("bob"), beat(1_000), start);
     presence.typing(&user("bob"), &[TypingUpdate { room: room(), typing: true }], start);
     assert!(!inbox.has_moments());
     assert_eq!(told(&presence, "ada", None, start).presence, []);
-    presence.follow(&entry(12, Membership::Left(user("dan"))));
+    presence.follow(&entry(12, Membership::Left(user("dan"))), BlockList::default());
     let expected = [("bob".into(), PresenceState::Online), ("cyd".into(), PresenceState::Offline)];
     assert_eq!(states(&inbox), expected);
     assert_eq!(Presence::expecting(None, u32::MAX, start).members(), 100);

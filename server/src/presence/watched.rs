@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::{
-    Ephemeral, PeerPresence, PeerTyping, PresenceState, RoomId, UserId, limits,
+    BlockList, Ephemeral, PeerPresence, PeerTyping, PresenceState, RoomId, UserId, limits,
 };
 
 use super::users::Users;
@@ -84,10 +84,12 @@ impl Room {
     fn hearers<'a>(
         &'a self,
         members: &'a HashSet<UserId>,
+        peers: &'a HashMap<UserId, Peer>,
         user: &'a UserId,
     ) -> impl Iterator<Item = &'a Inbox> {
         let others = self.watchers.iter().filter(move |watcher| watcher.user != *user);
         let inside = others.filter(|watcher| members.contains(&watcher.user));
+        let inside = inside.filter(move |watcher| !are_apart(peers, &watcher.user, user));
         inside.map(|watcher| watcher.inbox.as_ref())
     }
 }
@@ -99,6 +101,14 @@ struct Peer {
     version: u64,
     /// As far as is known here.
     last_seen: Option<i64>,
+    /// Whom he has blocked.
+    blocks: Arc<BlockList>,
+}
+
+/// Whether one of the two has blocked the other: then neither hears of the other.
+fn are_apart(peers: &HashMap<UserId, Peer>, a: &UserId, b: &UserId) -> bool {
+    let has = |of: &UserId, other| peers.get(of).is_some_and(|peer| peer.blocks.has(other));
+    has(a, b) || has(b, a)
 }
 
 /// The rooms that somebody watches.
@@ -107,6 +117,8 @@ pub(super) struct Watched {
     peers: HashMap<UserId, Peer>,
     leases: BTreeSet<(Instant, RoomId)>,
     version: u64,
+    /// Counts the changes of lists of who is blocked.
+    block_news: u64,
     /// Tells the numbers of this instance from those of any other.
     nonce: u32,
     /// Most members of a room that brings anything.
@@ -131,6 +143,7 @@ impl Watched {
             peers: HashMap::new(),
             leases: BTreeSet::new(),
             version: 0,
+            block_news: 0,
             nonce,
             most: most as usize,
             early_until,
@@ -243,8 +256,58 @@ impl Watched {
         self.rooms.get(&id).is_some_and(|room| matches!(room.members, Members::Loading(_)))
     }
 
-    /// The members of a room have been read.
-    pub(super) fn loaded(&mut self, id: RoomId, roster: Roster) {
+    pub(super) fn follows(&self, id: RoomId) -> bool {
+        self.rooms.contains_key(&id)
+    }
+
+    /// How many changes of lists of who is blocked were heard of.
+    pub(super) fn block_news(&self) -> u64 {
+        self.block_news
+    }
+
+    /// Takes a list of somebody who is in no other room that is followed: else it is here, and news of it come.
+    fn take_list(&mut self, user: &UserId, list: Arc<BlockList>) {
+        if let Some(peer) = self.peers.get_mut(user).filter(|peer| peer.rooms.len() == 1) {
+            peer.blocks = list;
+        }
+    }
+
+    /// A user has blocked somebody, or does so no more. Whom it concerns is told everything anew.
+    pub(super) fn blocks_changed(&mut self, user: &UserId, list: &Arc<BlockList>) {
+        self.block_news += 1;
+        let Some(peer) = self.peers.get_mut(user) else { return };
+        if list.version <= peer.blocks.version {
+            return;
+        }
+        let before = std::mem::replace(&mut peer.blocks, list.clone());
+        for id in peer.rooms.clone() {
+            let Some(members) = self.rooms.get(&id).and_then(|room| room.small(self.most)) else {
+                continue;
+            };
+            let differs = |other: &&UserId| before.has(other) != list.has(other);
+            let concerned: Vec<UserId> = members.iter().filter(differs).cloned().collect();
+            for other in &concerned {
+                self.tell_again(id, other);
+            }
+            if !concerned.is_empty() {
+                self.tell_again(id, user);
+            }
+        }
+    }
+
+    /// The members of a room have been read, and whom they have blocked, when as many changes of that were heard of as
+    /// `mark` says.
+    pub(super) fn loaded(
+        &mut self,
+        id: RoomId,
+        roster: Roster,
+        blocks: Vec<(UserId, BlockList)>,
+        mark: u64,
+    ) {
+        if mark != self.block_news {
+            // What was read of it may be older than what was heard: it stays to be read.
+            return;
+        }
         // A number of its own: of a room that is new, everybody is news to all who hold an older one.
         let version = self.next();
         let most = self.most;
@@ -268,6 +331,9 @@ impl Watched {
         (room.since, room.version) = (version, version);
         let members: Vec<UserId> = room.small(most).into_iter().flatten().cloned().collect();
         members.iter().for_each(|user| self.index(user, id));
+        for (user, list) in blocks {
+            self.take_list(&user, Arc::new(list));
+        }
     }
 
     fn index(&mut self, user: &UserId, room: RoomId) {
@@ -287,7 +353,13 @@ impl Watched {
     }
 
     /// Follows a change of a room's members. Gives those whose presence is news by it.
-    pub(super) fn follow(&mut self, id: RoomId, ord: u64, change: &Change) -> Vec<UserId> {
+    pub(super) fn follow(
+        &mut self,
+        id: RoomId,
+        ord: u64,
+        change: &Change,
+        blocks: BlockList,
+    ) -> Vec<UserId> {
         let most = self.most;
         let Some(room) = self.rooms.get_mut(&id) else { return Vec::new() };
         let (as_of, users) = match &mut room.members {
@@ -324,6 +396,7 @@ impl Watched {
         match (was_small, is_small, change) {
             (true, true, Change::Joined(_)) => {
                 self.index(&member, id);
+                self.take_list(&member, Arc::new(blocks));
                 self.tell_again(id, &member);
                 vec![member]
             }
@@ -337,8 +410,10 @@ impl Watched {
                 Vec::new()
             }
             (false, true, _) => {
-                all.iter().for_each(|user| self.index(user, id));
-                all
+                // Whom they have blocked is to be read.
+                room.members = Members::Loading(Vec::new());
+                room.watchers.iter().for_each(|watcher| watcher.inbox.tell_again());
+                Vec::new()
             }
             (false, false, _) => Vec::new(),
         }
@@ -363,11 +438,13 @@ impl Watched {
         if news.last_seen.is_some() {
             peer.last_seen = news.last_seen;
         }
+        let Some(peer) = self.peers.get(&news.user) else { return };
         for id in &peer.rooms {
             let Some(room) = self.rooms.get_mut(id) else { continue };
             room.version = version;
             if let Some(members) = room.small(most) {
-                room.hearers(members, &news.user).for_each(|inbox| inbox.push_presence(news));
+                room.hearers(members, &self.peers, &news.user)
+                    .for_each(|inbox| inbox.push_presence(news));
             }
         }
     }
@@ -389,7 +466,8 @@ impl Watched {
         room.typing.retain(|_, typed| typed.until + TYPED > now);
         room.typing.insert(user.clone(), Typed { until, version });
         if let Some(members) = room.small(most) {
-            room.hearers(members, user).for_each(|inbox| inbox.push_typing(id, user, until));
+            room.hearers(members, &self.peers, user)
+                .for_each(|inbox| inbox.push_typing(id, user, until));
         }
     }
 
@@ -428,6 +506,12 @@ impl Watched {
                 if !seen.insert(user) {
                     continue;
                 }
+                if are_apart(&self.peers, reader, user) {
+                    // The same as of somebody who was never here.
+                    let (user, state) = (user.clone(), PresenceState::Offline);
+                    told.ephemeral.presence.push(PeerPresence { user, state, last_seen: None });
+                    continue;
+                }
                 let state = users.state(user);
                 let offline = state == PresenceState::Offline;
                 let last_seen = peer.last_seen.filter(|_| offline);
@@ -440,6 +524,9 @@ impl Watched {
                 told.ephemeral.presence.push(PeerPresence { user: user.clone(), state, last_seen });
             }
             for (user, typed) in room.typing.iter().filter(|(user, _)| *user != reader) {
+                if are_apart(&self.peers, reader, user) {
+                    continue;
+                }
                 let ttl_ms = left_ms(typed.until, now);
                 if is_news(typed.version) && (ttl_ms > 0 || since.is_some()) {
                     told.ephemeral.typing.push(PeerTyping { room: id, user: user.clone(), ttl_ms });

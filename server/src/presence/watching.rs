@@ -167,8 +167,16 @@ impl Presence {
             if self.reading.take(user, 1, Instant::now()).is_err() {
                 break;
             }
+            let mark = self.lock().watched.block_news();
             let roster = store.roster(room).await?;
-            self.lock().watched.loaded(room, roster);
+            let present = roster.members.iter().filter(|(_, _, left)| left.is_none());
+            let present: Vec<UserId> = present.map(|(user, ..)| user.clone()).collect();
+            let lists = match present.len() <= self.members as usize {
+                true => store.block_lists(present.clone()).await?,
+                false => Vec::new(),
+            };
+            let blocks = present.into_iter().zip(lists).collect();
+            self.lock().watched.loaded(room, roster, blocks, mark);
         }
         Ok(())
     }

@@ -107,9 +107,10 @@ impl Session {
         let mut order = Vec::new();
         let mut by_room: HashMap<RoomId, Vec<Arc<Entry>>> = HashMap::new();
         for entry in entries {
-            let entries = by_room.entry(entry.room).or_default();
+            let Some(room) = entry.room else { continue };
+            let entries = by_room.entry(room).or_default();
             if entries.is_empty() {
-                order.push(entry.room);
+                order.push(room);
             }
             entries.push(entry);
         }

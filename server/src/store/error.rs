@@ -18,6 +18,12 @@ pub(crate) enum StoreError {
     /// Somebody who was to be added is kept out.
     #[error("{0} is banned from the room: lift the ban first")]
     Banned(tidewire_protocol::UserId),
+    /// The other one, or one of those who were to be added, has blocked the user. Who is not told.
+    #[error("this person cannot be reached")]
+    Blocked,
+    /// The user has blocked the other one.
+    #[error("you have blocked this person: unblock first")]
+    UnblockFirst,
     /// The room has no such message, or not one that the user may see.
     #[error("the room has no message of this id")]
     UnknownMessage,
@@ -82,6 +88,8 @@ impl From<StoreError> for WireError {
             StoreError::NotAMember => ErrorCode::NotAMember,
             StoreError::Forbidden(_) => ErrorCode::Forbidden,
             StoreError::Banned(_) => ErrorCode::Banned,
+            StoreError::Blocked => ErrorCode::Blocked,
+            StoreError::UnblockFirst => ErrorCode::UnblockFirst,
             StoreError::UnknownMessage => ErrorCode::UnknownMessage,
             StoreError::UnknownUpload => ErrorCode::UnknownUpload,
             StoreError::UnknownFile => ErrorCode::UnknownFile,

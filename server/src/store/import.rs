@@ -10,7 +10,7 @@ use tidewire_protocol::Content;
 use tokio::sync::mpsc;
 
 use super::StoreError;
-use super::postgres::{Target, metadata_of, shard_for, vector_of};
+use super::postgres::{Target, metadata_of, shard_for, shard_of_user, vector_of};
 use super::sqlite::Source;
 use crate::store::postgres::OpenError as TargetError;
 use crate::store::sqlite::OpenError as SourceError;
@@ -126,6 +126,15 @@ const TABLES: &[Table] = &[
         "rk, user_id, by_user, at, until, reason",
         Rows::As("SELECT rk, user, by, at, until, reason FROM mutes"),
     ),
+    table(
+        "block_lists",
+        "user_id, shard, ord, version",
+        Rows::As(
+            "SELECT l.user, p.shard, l.ord, l.version
+             FROM block_lists l LEFT JOIN placed_lists p ON p.user = l.user",
+        ),
+    ),
+    table("blocks", "user_id, blocked", Rows::As("SELECT user, blocked FROM blocks")),
     table("slow_writes", "rk, user_id, at", Rows::As("SELECT rk, user, at FROM slow_writes")),
 ];
 
@@ -150,7 +159,7 @@ pub(crate) async fn import(
     let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let mut target = Target::open(url, &tables).await?;
     let file = path.to_owned();
-    let source = blocking(move || Source::open(&file, shard_for)).await??;
+    let source = blocking(move || Source::open(&file, shard_for, shard_of_user)).await??;
     let head = source.head()?;
     // Read by one thread at a time, of those that may wait.
     let source = Arc::new(Mutex::new(source));
@@ -306,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tidewire.db");
         std::fs::write(&path, []).unwrap();
-        let source = Source::open(&path, shard_for).unwrap();
+        let source = Source::open(&path, shard_for, shard_of_user).unwrap();
         // The index of messages is made anew.
         let names = "SELECT m.name, c.name FROM main.sqlite_schema m, pragma_table_info(m.name) c
              WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'search%'";

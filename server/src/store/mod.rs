@@ -5,6 +5,7 @@
 //! `ord` grows within its shard in the order of commits, whatever was answered is on the disk, and
 //! each read sees one moment.
 
+pub(crate) mod blocks;
 pub(crate) mod checked;
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
     ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews,
     SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
 };
@@ -91,7 +92,8 @@ impl FromIterator<u64> for Ords {
 pub(crate) struct Entry {
     pub(crate) shard: usize,
     pub(crate) ord: u64,
-    pub(crate) room: RoomId,
+    /// None of what is of a user and of no room.
+    pub(crate) room: Option<RoomId>,
     pub(crate) news: News,
 }
 
@@ -103,6 +105,9 @@ pub(crate) enum News {
     Receipt(Receipt),
     /// The user has set something else for a room. It stands where it changed last, and nowhere else.
     Settings(UserId, SettingsNews),
+    /// The user has blocked somebody, or does so no more. It stands where that changed last, with all whom the user
+    /// has blocked by then.
+    Blocks(UserId, Arc<BlockList>),
 }
 
 /// An event of a room.
@@ -119,7 +124,7 @@ impl Entry {
     pub(crate) fn change(&self) -> Option<&Change> {
         match &self.news {
             News::Event(event) => event.change.as_ref(),
-            News::Receipt(_) | News::Settings(..) => None,
+            News::Receipt(_) | News::Settings(..) | News::Blocks(..) => None,
         }
     }
 
@@ -129,6 +134,7 @@ impl Entry {
             News::Event(event) => event.json.get().len(),
             News::Receipt(_) => RECEIPT_BYTES,
             News::Settings(..) => SETTINGS_BYTES,
+            News::Blocks(_, list) => list.wire_bytes(),
         }
     }
 }
@@ -171,14 +177,16 @@ pub(crate) struct FeedPage {
     pub(crate) limited: Vec<RoomState<EventJson>>,
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) settings: Vec<SettingsNews>,
+    pub(crate) blocks: Option<BlockList>,
     pub(crate) to: Ords,
     pub(crate) more: bool,
 }
 
 impl FeedPage {
-    /// How many events, limited rooms, receipts and settings it has.
+    /// How many events, limited rooms, receipts, settings and lists it has.
     pub(crate) fn weight(&self) -> usize {
-        self.events.len() + self.limited.len() + self.receipts.len() + self.settings.len()
+        let rooms = self.limited.len() + self.receipts.len() + self.settings.len();
+        self.events.len() + rooms + usize::from(self.blocks.is_some())
     }
 }
 
@@ -421,6 +429,19 @@ pub(crate) trait Store: Send + Sync + 'static {
         user: UserId,
         update: SettingsUpdate,
     ) -> Result<SettingsUpdate, StoreError>;
+
+    /// Blocks somebody, or ends that, unless it was to follow another version of the list than the one that there is.
+    /// Gives the list as it is afterwards.
+    async fn set_blocked(
+        &self,
+        user: UserId,
+        other: UserId,
+        blocked: bool,
+        version: Option<u64>,
+    ) -> Result<BlockList, StoreError>;
+
+    /// Whom each of these users has blocked, in the order asked.
+    async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError>;
 
     /// Applies operations in order, as one: up to the first refusal.
     async fn append(

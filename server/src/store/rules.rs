@@ -58,6 +58,12 @@ pub(crate) fn pair_of(kind: RoomKind, members: &[UserId]) -> Option<String> {
     }
 }
 
+/// The other one of a pair.
+pub(crate) fn peer_of(pair: Option<&str>, user: &UserId) -> Option<UserId> {
+    let peer = pair?.split('\n').find(|name| *name != user.as_str())?;
+    UserId::new(peer).ok()
+}
+
 /// Whether a group may look so.
 pub(crate) fn check_looks(RoomUpdate { name, avatar_url }: &RoomUpdate) -> Result<(), StoreError> {
     let long = |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);

@@ -182,6 +182,8 @@ async fn rooms_members_and_profiles_count_as_well_unless_they_are_refused() {
         ("POST", base.clone(), Some(r#"{"users":["bob"]}"#)),
         ("DELETE", format!("{base}/u1"), None),
         ("PUT", "/v1/profile".into(), Some(r#"{"name":"Ada"}"#)),
+        ("PUT", "/v1/blocks/u1".into(), None),
+        ("DELETE", "/v1/blocks/u1".into(), None),
     ];
     for (method, path, body) in &cases {
         let answer = server.call(method, path, Some(&ada), *body).await;

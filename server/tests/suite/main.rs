@@ -6,6 +6,7 @@
 mod admission;
 mod attacks;
 mod binary;
+mod blocks;
 mod changes;
 mod events;
 mod events_watch;

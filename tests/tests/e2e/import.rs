@@ -113,6 +113,7 @@ async fn eventful(world: &World) -> (Vec<String>, Vec<Value>) {
     put("moe", of("bans/dan"), json!({"reason": "spam"})).await;
     put("moe", of("mutes/bob"), json!({"reason": "loud"})).await;
     put("moe", of("slow_mode"), json!({"interval_ms": 1_000})).await;
+    put("moe", "/v1/blocks/eve".into(), json!({})).await;
     put("ada", "/v1/profile".into(), json!({"name": "Ada L."})).await;
     world.call("cyd", "DELETE", &of("members/cyd"), None).await.ok();
     let boot = world.call("bob", "GET", "/v1/bootstrap", None).await.ok();
@@ -134,6 +135,7 @@ async fn asked(world: &World, rooms: &[String]) -> Vec<(String, Value)> {
             "/v1/search?q=lighthouse",
             "/v1/search?q=harbour",
             "/v1/search?q=gr%C3%BCsse",
+            "/v1/blocks",
         ]
         .map(Into::into)
         .to_vec();

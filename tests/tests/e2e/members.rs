@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidewire_tests::agent::Agent;
+use tidewire_tests::view::View;
 use tidewire_tests::world::World;
 
 async fn join_in_mid_stream(mode: &str) {
@@ -236,6 +237,64 @@ async fn a_muted_member_reads_on_hears_until_when_and_writes_again_once_it_ends(
     has(&bob, &room, "mute", Value::Null).await;
     bob.must(json!({"cmd": "retry", "room": room, "message": id})).await;
     ada.sees(&room, &[id]).await;
+}
+
+// scenario: block
+#[tokio::test]
+async fn a_block_shows_at_once_offline_too_and_ends_a_direct_room_until_it_is_ended() {
+    let world = World::start().await;
+    let phone = Agent::start(&world.client("ada")).await;
+    let laptop = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let made = phone.must(json!({"cmd": "create_room", "peer": "bob"})).await;
+    let direct = made["room"].as_str().unwrap().to_owned();
+    let group = phone.create_room(&["bob"]).await;
+    for agent in [&phone, &laptop, &bob] {
+        agent.open(&direct).await;
+        agent.open(&group).await;
+        agent.in_mode("real_time").await;
+    }
+    let said = bob.send(&group, "hello, all").await;
+    phone.sees(&group, std::slice::from_ref(&said)).await;
+    laptop.sees(&group, std::slice::from_ref(&said)).await;
+    // Without a network it shows at once, on this device.
+    phone.ceiling("offline").await;
+    phone.must(json!({"cmd": "block", "user": "bob"})).await;
+    let is_marked = |view: &View| {
+        let message = view.timeline(&group).message(&said).map(|one| one.json["blocked"].clone());
+        message == Some(true.into())
+    };
+    phone.until("it is marked", is_marked).await;
+    assert_eq!(laptop.must(json!({"cmd": "blocked"})).await["users"], json!([]));
+    phone.ceiling("real_time").await;
+    // The other device hears of it, and he does not: what he sends cannot be delivered.
+    laptop.until("it is marked there too", is_marked).await;
+    assert_eq!(laptop.must(json!({"cmd": "blocked"})).await["users"], json!(["bob"]));
+    assert_eq!(bob.must(json!({"cmd": "blocked"})).await["users"], json!([]));
+    for (agent, code) in [(&bob, "blocked"), (&laptop, "unblock_first")] {
+        let id = agent.send(&direct, "to the two of us").await;
+        agent
+            .until("it has failed, and says why", |view| {
+                view.timeline(&direct).message(&id).is_some_and(|message| {
+                    message.state == "failed" && message.json["code"] == code
+                })
+            })
+            .await;
+    }
+    let refused = bob.ask(json!({"cmd": "create_room", "members": ["ada"]})).await.unwrap_err();
+    assert_eq!(refused["error"], "blocked", "{refused}");
+    // In the group all goes on.
+    let more = bob.send(&group, "still here").await;
+    laptop.sees(&group, std::slice::from_ref(&more)).await;
+    // And it ends.
+    laptop.must(json!({"cmd": "unblock", "user": "bob"})).await;
+    phone
+        .until("it is not marked any more", |view| {
+            view.timeline(&group).message(&said).is_some_and(|one| one.json["blocked"].is_null())
+        })
+        .await;
+    let again = bob.send(&group, "thanks").await;
+    phone.sees(&group, &[again]).await;
 }
 
 // scenario: slow-mode

@@ -291,6 +291,20 @@ impl Life {
             35..37 => open_somewhere(rng, simulation, number, room),
             37..40 => read_somewhere(rng, simulation, number, room),
             40..42 => scroll(rng, simulation, number),
+            42 if rng.bool() => {
+                let user = self.others[rng.usize(..self.others.len())].clone();
+                let blocked = rng.bool();
+                if rng.u8(0..3) > 0 {
+                    simulation.client(number).command(Command::SetBlocked { user, blocked });
+                } else {
+                    // On another device.
+                    let by = simulation.client(number).user();
+                    let query = tidewire_protocol::BlockQuery::default();
+                    if by != user {
+                        simulation.server.set_blocked(&by, &user, blocked, query).unwrap();
+                    }
+                }
+            }
             42 => {
                 let change = SettingsChange {
                     muted: rng.bool().then(|| rng.bool()),

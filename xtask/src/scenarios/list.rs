@@ -111,6 +111,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "block",
+        promise: "Who is blocked is marked at once, offline too, on all devices, and reaches nobody in a direct room",
+        not_in: &[],
+    },
+    Scenario {
         id: "slow-mode",
         promise: "In slow mode messages wait for their turn in order, fail never, and hold no other room up",
         not_in: &[],

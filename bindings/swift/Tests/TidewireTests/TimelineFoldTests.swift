@@ -84,7 +84,7 @@ struct TimelineFoldTests {
             id: id, room: "room", sender: "ada", seq: nil, atMs: 0, kind: "message", text: id,
             mentions: [], metadataJson: nil, contentJson: nil, state: state, reach: nil,
             edited: nil, deleted: nil, reactions: [], replyTo: nil, thread: nil, replies: nil,
-            changing: false, attachments: [], outgoing: []))
+            changing: false, blocked: false, attachments: [], outgoing: []))
     }
 }
 

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewire_protocol::{ClientFrame, Content, Cursor, Event, EventId, RoomId, RoomSettings, Seq};
+use tidewire_protocol::{
+    ClientFrame, Content, Cursor, Event, EventId, RoomId, RoomSettings, Seq, UserId,
+};
 
 use super::transaction::Transaction;
 use crate::config::millis;
@@ -51,6 +53,11 @@ impl Pending {
         self.after.wish.filter(|(of, _)| *of == room).map(|(_, settings)| settings)
     }
 
+    /// What becomes of the wish to block somebody with it, if anything does.
+    pub(crate) fn block_wish(&self, user: &UserId) -> Option<Option<bool>> {
+        self.after.block_wish.as_ref().filter(|(of, _)| of == user).map(|(_, blocked)| *blocked)
+    }
+
     pub(crate) fn forget_cached(&mut self) {
         self.after.arrived.clear();
         self.after.history = None;
@@ -60,6 +67,7 @@ impl Pending {
         self.after.heads.clear();
         self.after.counted.clear();
         self.after.wiped = false;
+        self.after.blocks = None;
     }
 }
 
@@ -104,6 +112,10 @@ pub(crate) struct After {
     pub(crate) draft: Option<(RoomId, Option<String>)>,
     /// What the user wishes for a room then; nothing once the server has confirmed it.
     pub(crate) wish: Option<(RoomId, Option<RoomSettings>)>,
+    /// All whom the user has blocked then, as the server says.
+    pub(crate) blocks: Option<BTreeSet<UserId>>,
+    /// Whether the user wishes then to have somebody blocked; nothing once the server has confirmed it.
+    pub(crate) block_wish: Option<(UserId, Option<bool>)>,
     pub(crate) reply: Option<(CommandId, Reply)>,
     /// Whether messages went because space is short.
     pub(crate) dropped: bool,
@@ -212,6 +224,12 @@ impl Engine {
         }
         if let Some((room, settings)) = after.wish {
             self.heads.set_wish(room, settings);
+        }
+        if let Some(users) = after.blocks {
+            self.blocks_stored(users);
+        }
+        if let Some((user, blocked)) = after.block_wish {
+            self.block_wish_stored(user, blocked);
         }
         self.outbox.marked(&after.marked_sent);
         // What the user does himself never waits for a burst to end.

@@ -295,6 +295,8 @@ impl Engine {
         self.heads.drafts = rows.drafts.into_iter().map(|draft| (draft.room, draft.text)).collect();
         self.heads.wishes =
             rows.wishes.into_iter().map(|wish| (wish.room, wish.settings)).collect();
+        self.blocks.load(rows.blocks, rows.block_wishes);
+        self.show_blocks();
         self.watching.again = true;
         let before = std::mem::take(&mut self.outbox);
         self.outbox = Outbox::load(rows.outbox).keep_pace(before);

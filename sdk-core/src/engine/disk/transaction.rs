@@ -1,8 +1,8 @@
 //! What the engine asks the store to write, all of it or nothing.
 
 use tidewire_protocol::{
-    Content, Cursor, Epoch, Event, EventId, FileKey, Profile, Receipt, RoomId, RoomSettings,
-    RoomState, Seq, UploadId, UserId,
+    BlockList, Content, Cursor, Epoch, Event, EventId, FileKey, Profile, Receipt, RoomId,
+    RoomSettings, RoomState, Seq, UploadId, UserId,
 };
 
 use crate::engine::outbox::OutboxRow;
@@ -134,6 +134,15 @@ pub enum Write {
         room: RoomId,
         /// The settings.
         settings: Option<RoomSettings>,
+    },
+    /// All whom the user has blocked, as the server says.
+    Blocks(BlockList),
+    /// That the user blocks somebody, or does so no more, and the server has not confirmed it; `None` once it has.
+    BlockWish {
+        /// Whom it is about.
+        user: UserId,
+        /// Whether he is to be blocked.
+        blocked: Option<bool>,
     },
     /// A new operation in the outbox, with its files.
     Enqueue(Box<OutboxRow>),

@@ -54,8 +54,8 @@ impl Engine {
         self.stats.pages += 1;
         let mut transaction = Transaction::default();
         let mut after = After { page: true, ..After::default() };
-        let count =
-            page.events.len() + page.limited.len() + page.receipts.len() + page.settings.len();
+        let lists = page.settings.len() + usize::from(page.blocks.is_some());
+        let count = page.events.len() + page.limited.len() + page.receipts.len() + lists;
         let quiet = count == 0;
         self.merge(&mut transaction, &mut after, page.events, Source::Feed);
         for state in page.limited {
@@ -67,6 +67,9 @@ impl Engine {
         }
         for news in page.settings {
             self.merge_settings(&mut transaction, &mut after, news);
+        }
+        if let Some(list) = page.blocks {
+            self.take_blocks(&mut transaction, &mut after, list);
         }
         for (room, seq) in have {
             // Bodies up to here were left out because they are held: the feed has passed them.
@@ -379,12 +382,16 @@ impl Engine {
             if wiped {
                 self.rooms.clear();
                 self.owing.clear();
+                self.blocks.wipe();
                 self.cache_life += 1;
                 after.wiped = true;
                 transaction.push(Write::WipeCache(first.epoch.clone()));
             } else {
                 transaction.push(Write::Epoch(first.epoch.clone()));
             }
+        }
+        if let Some(first) = first {
+            self.take_blocks(&mut transaction, &mut after, first.blocks.clone());
         }
         for state in rooms {
             self.merge_state(&mut transaction, &mut after, state, Source::Feed);

@@ -79,6 +79,7 @@ impl Engine {
             Some(Purpose::History(fetch)) => self.history_answered(fetch, answer),
             Some(Purpose::Profiles) => self.profiles_answered(answer),
             Some(Purpose::File) => self.file_told(id, answer),
+            Some(Purpose::Blocks(told)) => self.blocks_answered(told, answer),
             Some(Purpose::Settings(room, told)) => self.settings_answered(room, told, answer),
             Some(Purpose::Upload(upload)) => self.upload_answered(upload, id, answer),
             Some(Purpose::Told) => {}
@@ -279,7 +280,11 @@ impl Engine {
         let again = |asked: &Asked| {
             matches!(
                 asked.purpose,
-                Purpose::Sync | Purpose::Boot | Purpose::Ops(_) | Purpose::Settings(..)
+                Purpose::Sync
+                    | Purpose::Boot
+                    | Purpose::Ops(_)
+                    | Purpose::Settings(..)
+                    | Purpose::Blocks(_)
             )
         };
         let mut lost: Vec<RequestId> =
@@ -294,6 +299,7 @@ impl Engine {
         self.sync = None;
         self.boot = None;
         self.settings_told = None;
+        self.blocks.forget_asked();
         self.forget_told();
         self.files_leave_network();
     }

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::engine::command::Reply;
 use crate::engine::effect::{CommandId, ListId, Notice};
 use crate::engine::outbox::Outbox;
+use crate::engine::people::blocks::Blocked;
 use crate::engine::people::profiles::ProfileCache;
 use crate::engine::time::Timer;
 use crate::engine::timeline::message::Message;
@@ -22,6 +23,7 @@ struct Shelf<'a> {
     heads: &'a Heads,
     outbox: &'a Outbox,
     profiles: &'a ProfileCache,
+    blocked: &'a Blocked,
     user: &'a UserId,
 }
 
@@ -45,6 +47,15 @@ impl<'a> Shelf<'a> {
             message.is_said().then_some(message)
         };
         rows.iter().rev().find_map(message)
+    }
+
+    /// The newest message, with whether its sender is blocked.
+    fn said(&self, head: &Head) -> Option<Arc<Message>> {
+        let said = head.said.as_ref()?;
+        Some(match said.is_by(self.blocked) {
+            true => Arc::new(Message { blocked: true, ..(**said).clone() }),
+            false => said.clone(),
+        })
     }
 
     fn at(&self, room: RoomId, entry: &Entry) -> i64 {
@@ -88,7 +99,7 @@ impl Source for Shelf<'_> {
             slow_mode_ms: head.slow_mode_ms,
             settings: self.heads.settings(room, head),
             unread: entry.unread(),
-            last_message: self.own(room).map(Arc::new).or_else(|| head.said.clone()),
+            last_message: self.own(room).map(Arc::new).or_else(|| self.said(head)),
             draft: self.heads.drafts.get(&room).cloned(),
             pending: self.outbox.pending(room),
             failed,
@@ -100,7 +111,7 @@ impl Source for Shelf<'_> {
 impl Engine {
     fn shelf(&self) -> Shelf<'_> {
         let (heads, outbox, profiles) = (&self.heads, &self.outbox, &self.profiles);
-        Shelf { heads, outbox, profiles, user: &self.config.user }
+        Shelf { heads, outbox, profiles, blocked: self.blocks.shown(), user: &self.config.user }
     }
 
     pub(crate) fn open_list(&mut self, command: CommandId, id: ListId, query: RoomListQuery) {

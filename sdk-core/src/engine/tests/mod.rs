@@ -1,6 +1,7 @@
 //! The engine under a virtual clock, against a model of the server and the real transaction
 //! executor.
 
+mod blocks;
 mod budget;
 mod changes;
 mod ephemeral;

@@ -474,8 +474,16 @@ fn a_page_that_does_not_go_on_from_the_cursor_is_dropped_whole_and_asked_for_ane
     let events = vec![world.server.rooms[&room].log[4].clone()];
     let (from, to) = (super::model::cursor_at(4), world.server.head());
     let (more, limited, receipts) = Default::default();
-    let page =
-        tidewire_protocol::Page { from, events, to, more, limited, receipts, settings: Vec::new() };
+    let page = tidewire_protocol::Page {
+        from,
+        events,
+        to,
+        more,
+        limited,
+        receipts,
+        settings: Vec::new(),
+        blocks: None,
+    };
     let (frames, dropped) = (world.engine.stats().frames_sent, world.engine.stats().pages_dropped);
     world.inject(ServerFrame::Batch(page));
     assert_eq!(world.engine.cursor(), Some(&cursor));

@@ -207,6 +207,7 @@ fn a_page_that_does_not_go_on_from_the_cursor_is_dropped_and_the_stream_opened_a
         limited: Vec::new(),
         receipts: Vec::new(),
         settings: Vec::new(),
+        blocks: None,
     };
     world.inject_into_stream(ServerFrame::Batch(wrong));
     assert!(!world.has_stream());

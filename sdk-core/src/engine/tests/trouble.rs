@@ -36,6 +36,7 @@ fn a_window_that_opens_while_a_late_page_is_written_hides_nothing_that_is_held()
         limited: Vec::new(),
         receipts: Vec::new(),
         settings: Vec::new(),
+        blocks: None,
     };
     world.inject(ServerFrame::Batch(page));
     let timeline = world.open(room);

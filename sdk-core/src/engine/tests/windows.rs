@@ -423,7 +423,7 @@ fn reactions_and_what_is_quoted_count_for_the_memory() {
     };
     let quoted = Arc::new(Message::of_event(event(1, "x".repeat(8_000))));
     let mut message = Message::of_event(event(2, "hello".into()));
-    let mut window = Window::new(Of::Room, config().user, Start::Newest, 1);
+    let mut window = Window::new(Of::Room, config().user, Default::default(), Start::Newest, 1);
     window.begin(&[Arc::new(message.clone())], Seq::new(2), END);
     let plain = window.bytes();
     let name = |n: u32| UserId::new(format!("somebody-{n}")).unwrap();

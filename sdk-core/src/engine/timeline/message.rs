@@ -50,6 +50,8 @@ pub struct Message {
     /// Whether an edit, a deletion or a reaction of the user's is shown here that is still on its
     /// way. If the server refuses it, it goes again.
     pub changing: bool,
+    /// Whether the user has blocked its sender: shown folded away. Derived each time, stored nowhere.
+    pub blocked: bool,
     /// While it waits in the outbox: its files, which the client has copies of, and how far they are
     /// uploaded. Once it is in the log its content lists them.
     pub outgoing: Vec<OutgoingFile>,
@@ -82,6 +84,8 @@ pub struct Quoted {
     pub text: Option<String>,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// Whether the user has blocked its sender.
+    pub blocked: bool,
 }
 
 /// The messages in the thread of another one, the user's own that are on their way among them.
@@ -138,6 +142,7 @@ impl Message {
             thread: references.thread,
             replies: fold.thread.map(|thread| Replies::of(&thread)),
             changing: false,
+            blocked: false,
             outgoing: Vec::new(),
         }
     }
@@ -190,7 +195,8 @@ impl Message {
 
     /// What somebody who quotes it shows of it.
     pub(crate) fn quoted(&self) -> Quoted {
-        Quoted { sender: self.sender.clone(), text: self.text(), deleted: self.deleted.is_some() }
+        let (sender, text) = (self.sender.clone(), self.text());
+        Quoted { sender, text, deleted: self.deleted.is_some(), blocked: self.blocked }
     }
 
     /// The files that it lists, if this is a `message` in the log, or about to leave for it; those of one

@@ -150,7 +150,8 @@ impl Engine {
 
     fn new_window(&mut self, room: RoomId, of: Of, start: Start) -> WindowKey {
         let used = self.windows.next_use();
-        self.windows.insert(room, Window::new(of, self.config.user.clone(), start, used))
+        let (user, blocked) = (self.config.user.clone(), self.blocks.shown().clone());
+        self.windows.insert(room, Window::new(of, user, blocked, start, used))
     }
 
     /// A timeline shows this window from now on, or as soon as that has its first messages.

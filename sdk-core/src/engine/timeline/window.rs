@@ -20,6 +20,7 @@ pub(crate) use super::rows::END;
 use super::rows::Row;
 use crate::engine::effect::{CommandId, TimelineId};
 use crate::engine::feed::ranges::RangeSet;
+use crate::engine::people::blocks::Blocked;
 use crate::engine::people::receipts::Others;
 pub(crate) use derive::{Flushed, Sources};
 use messages::Messages;
@@ -75,6 +76,8 @@ pub(crate) struct Window {
     /// Places of the user's own messages.
     own: BTreeSet<Seq>,
     quotes: Quotes,
+    /// Whom the user has blocked.
+    blocked: Blocked,
     /// How far the other members are, if it is known.
     others: Option<Arc<Others>>,
     /// The first place shown; [`END`] in an empty window. What lies below is older history.
@@ -156,7 +159,7 @@ pub(crate) fn cost(message: &Message) -> usize {
 }
 
 impl Window {
-    pub(crate) fn new(of: Of, user: UserId, start: Start, used: u64) -> Self {
+    pub(crate) fn new(of: Of, user: UserId, blocked: Blocked, start: Start, used: u64) -> Self {
         Self {
             of,
             user,
@@ -170,6 +173,7 @@ impl Window {
             told: RangeSet::default(),
             own: BTreeSet::new(),
             quotes: Quotes::default(),
+            blocked,
             others: None,
             from: END,
             to: if start == Start::Newest { END } else { Seq::ZERO },
@@ -218,6 +222,12 @@ impl Window {
     fn change(&mut self, at: Seq) {
         self.changed_from = self.changed_from.min(at);
         self.dirty = true;
+    }
+
+    /// Takes whom the user has blocked.
+    pub(crate) fn set_blocked(&mut self, blocked: Blocked) {
+        self.blocked = blocked;
+        self.change(Seq::ZERO);
     }
 
     /// Takes how far the other members are.

@@ -165,7 +165,8 @@ async fn a_damaged_draft_or_wish_keeps_nobody_from_the_rest() {
     file.execute_batch(
         "INSERT OR REPLACE INTO drafts VALUES (zeroblob(16), CAST(x'48ff69' AS TEXT));
          INSERT OR REPLACE INTO drafts VALUES (x'00', 'of no room');
-         INSERT OR REPLACE INTO wishes VALUES (zeroblob(16), '{');",
+         INSERT OR REPLACE INTO wishes VALUES (zeroblob(16), '{');
+         INSERT OR REPLACE INTO block_wishes VALUES ('', 'perhaps');",
     )
     .unwrap();
     drop(file);
@@ -177,7 +178,7 @@ async fn a_damaged_draft_or_wish_keeps_nobody_from_the_rest() {
     let draft = rows.drafts.iter().find(|draft| draft.room == nobodys).unwrap();
     assert_eq!(draft.text, "H\u{fffd}i", "all of it that is text");
     assert_eq!(rows.drafts.len(), before.drafts.len() + 1);
-    assert!(rows.wishes.is_empty());
+    assert!(rows.wishes.is_empty() && rows.block_wishes.is_empty());
     store.close().await;
 }
 

@@ -24,6 +24,11 @@ const FIXTURES: &[Fixture] = &[
         cache: include_str!("../fixtures/3.sql"),
         own: Some(include_str!("../fixtures/3-outbox.sql")),
     },
+    Fixture {
+        version: 4,
+        cache: include_str!("../fixtures/4.sql"),
+        own: Some(include_str!("../fixtures/4-outbox.sql")),
+    },
 ];
 
 impl Fixture {

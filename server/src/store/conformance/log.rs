@@ -140,7 +140,8 @@ pub(super) async fn concurrent_writers_leave_no_gap_and_no_repeat(f: &Fixture<'_
     let place = |entry: &Entry| (entry.shard, entry.ord);
     assert!(log.windows(2).all(|pair| place(&pair[0]) < place(&pair[1])));
     for room in rooms {
-        let seqs: Vec<u64> = log.iter().filter(|entry| entry.room == room).map(seq_of).collect();
+        let seqs: Vec<u64> =
+            log.iter().filter(|entry| entry.room == Some(room)).map(seq_of).collect();
         let all: Vec<u64> = (1..=(WRITERS * EACH / 2 + 1) as u64).collect();
         assert_eq!(seqs, all);
     }

@@ -1,5 +1,6 @@
 //! What every store must do, as one suite: each promise is a function named after it.
 
+mod blocks;
 mod changes;
 mod feed;
 mod folding;
@@ -125,6 +126,13 @@ pub(crate) async fn suite(open: Opener<'_>) {
         settings::only_members_set_anything_and_come_back_without_it,
         settings::settings_that_follow_others_than_there_are_change_nothing,
         settings::pages_of_settings_together_are_all_of_them,
+        blocks::between_two_of_whom_one_has_blocked_the_other_nothing_is_written,
+        blocks::nobody_brings_those_into_a_room_who_have_blocked_him,
+        blocks::in_a_group_everything_goes_on,
+        blocks::a_list_that_changes_is_news_for_its_user_once,
+        blocks::a_change_that_follows_another_list_changes_nothing,
+        blocks::a_list_has_an_end,
+        blocks::a_send_beside_a_block_is_before_it_or_refused,
         search::what_is_said_is_found_the_newest_first_by_members_alone,
         search::what_is_found_is_folded_and_what_is_deleted_is_not_found,
         search::a_former_member_finds_what_was_there_at_the_leave,
@@ -246,7 +254,7 @@ impl Fixture<'_> {
 
     /// In which shard each room stands.
     async fn shards(&self) -> HashMap<RoomId, usize> {
-        self.log().await.iter().map(|entry| (entry.room, entry.shard)).collect()
+        self.log().await.iter().filter_map(|entry| Some((entry.room?, entry.shard))).collect()
     }
 
     /// What stands in the log of a room's shard after a place.

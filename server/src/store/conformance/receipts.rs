@@ -207,7 +207,7 @@ pub(super) async fn whoever_follows_the_log_sees_each_receipt_where_it_moved_las
             log.extend(entries.into_iter().map(|entry| match entry.news {
                 News::Event(event) => event.seq.to_string(),
                 News::Receipt(receipt) => receipt.user.to_string(),
-                News::Settings(..) => panic!("nobody has set anything"),
+                News::Settings(..) | News::Blocks(..) => panic!("nobody has set anything"),
             }));
         }
         assert_eq!(log, ["1", "2", "3", "4", "ada", "bob"]);

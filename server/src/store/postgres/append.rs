@@ -19,6 +19,7 @@ use super::read::{self, MEMBER, MEMBER_COLUMNS, Membership, ROOM, RoomRow};
 use super::rows::Rows;
 use super::search;
 use super::uploads;
+use crate::store::blocks::{Apart, judge_block};
 use crate::store::checked::{Checked, Concern, Effect, Facts, Named, STANDING};
 use crate::store::checked::{id_taken, judge_file, refuse};
 use crate::store::order::{is_paced, judge_mute, judge_pace};
@@ -38,6 +39,8 @@ pub(super) type Outcome = Result<(Vec<OpResult>, usize), StoreError>;
 struct Known<'a> {
     rooms: HashMap<RoomId, RoomRow>,
     members: HashMap<(i64, &'a str), Membership>,
+    /// Of direct rooms: whether one of the two has blocked the other, as the sender may know it.
+    apart: HashMap<(i64, &'a str), Apart>,
     /// When the senders last wrote in rooms that are slow.
     last_writes: HashMap<(i64, &'a str), i64>,
     /// By room and id.
@@ -76,9 +79,15 @@ fn members_sql() -> String {
         "SELECT m.rk, u.n, ",
         MEMBER,
         ", CASE WHEN r.slow_mode_ms > 0 THEN (SELECT w.at FROM slow_writes w
-               WHERE w.rk = r.rk AND w.user_id = m.user_id) END
+               WHERE w.rk = r.rk AND w.user_id = m.user_id) END,
+           r.pair IS NOT NULL AND EXISTS(SELECT 1 FROM blocks b
+               WHERE b.user_id = m.user_id AND b.blocked = p.peer),
+           r.pair IS NOT NULL AND EXISTS(SELECT 1 FROM blocks b
+               WHERE b.user_id = p.peer AND b.blocked = m.user_id)
           FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY u(id, user_id, n)
-          JOIN rooms r ON r.id = u.id JOIN members m ON m.rk = r.rk AND m.user_id = u.user_id",
+          JOIN rooms r ON r.id = u.id JOIN members m ON m.rk = r.rk AND m.user_id = u.user_id
+          CROSS JOIN LATERAL (SELECT CASE WHEN split_part(r.pair, E'\\n', 1) = m.user_id
+              THEN split_part(r.pair, E'\\n', 2) ELSE split_part(r.pair, E'\\n', 1) END AS peer) p",
     ]
     .concat()
 }
@@ -189,6 +198,7 @@ async fn look<'a>(tx: &Tx, segments: &[Segment<'a>]) -> Result<Known<'a>, StoreE
     let mut read = Known {
         rooms: HashMap::new(),
         members: HashMap::new(),
+        apart: HashMap::new(),
         last_writes: HashMap::new(),
         ids: HashMap::new(),
         named: HashMap::new(),
@@ -205,6 +215,8 @@ async fn look<'a>(tx: &Tx, segments: &[Segment<'a>]) -> Result<Known<'a>, StoreE
         if let Some(at) = row.try_get(2 + MEMBER_COLUMNS)? {
             read.last_writes.insert(key, at);
         }
+        let blocked = |at| row.try_get(2 + MEMBER_COLUMNS + at);
+        read.apart.insert(key, Apart::of(blocked(1)?, blocked(2)?));
     }
     for row in &known? {
         let key = (row.try_get(0)?, EventId::from_uuid(row.try_get(1)?));
@@ -329,6 +341,8 @@ fn write(
         return Err(tidewire_protocol::WireError::new(ErrorCode::InvalidContent, text).into());
     }
     judge_mute(checked, member.mute_until, now)?;
+    let apart = known.apart.get(&(row.rk, sender.as_str())).copied().unwrap_or_default();
+    judge_block(checked, apart)?;
     let target = known.named.get(&(number, place, true));
     let facts = Facts {
         quoted: known.named.get(&(number, place, false)).map(|found| found.named.clone()),

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use tidewire_protocol::{Receipt, RoomId, RoomState, Seq, SettingsNews, UserId, limits};
+use tidewire_protocol::{BlockList, Receipt, RoomId, RoomState, Seq, SettingsNews, UserId, limits};
 
+use super::blocks;
 use super::connect::{Session, int, number, shard};
 use super::read::{self, json};
 use crate::store::hot::Hot;
@@ -37,6 +38,7 @@ enum Item {
     Limited { rk: i64 },
     Receipt(Receipt),
     Settings(SettingsNews),
+    Blocks(BlockList),
 }
 
 /// The user's rooms in which something stands after the place in their shard.
@@ -89,7 +91,11 @@ pub(super) async fn page(
     query: &FeedQuery,
 ) -> Result<FeedPage, StoreError> {
     // One moment: what is committed later is beyond the heads and comes with the next page.
-    let (heads, news) = tokio::try_join!(read::heads(s), rooms_with_news(s, query))?;
+    let (heads, news, list) = tokio::try_join!(
+        read::heads(s),
+        rooms_with_news(s, query),
+        blocks::news(s, &query.user, &query.from),
+    )?;
     if query.from.len() != heads.len() || !heads.covers(&query.from) {
         return Err(StoreError::CursorBeyondHead);
     }
@@ -105,6 +111,9 @@ pub(super) async fn page(
         if let Some((ord, settings)) = room.settings {
             put(room.shard, ord, Item::Settings(settings));
         }
+    }
+    if let Some((shard, ord, list)) = list {
+        put(shard, ord, Item::Blocks(list));
     }
     fill(s, hot, query, heads, items).await
 }
@@ -122,6 +131,7 @@ async fn fill(
         limited: Vec::new(),
         receipts: Vec::new(),
         settings: Vec::new(),
+        blocks: None,
         to: heads,
         more: false,
     };
@@ -165,6 +175,7 @@ enum Loaded {
     Limited(Box<RoomState<EventJson>>),
     Receipt(Receipt),
     Settings(SettingsNews),
+    Blocks(BlockList),
 }
 
 impl Loaded {
@@ -174,6 +185,7 @@ impl Loaded {
             Self::Limited(room) => room_bytes(room),
             Self::Receipt(_) => RECEIPT_BYTES,
             Self::Settings(_) => SETTINGS_BYTES,
+            Self::Blocks(list) => list.wire_bytes(),
         }
     }
 
@@ -183,6 +195,7 @@ impl Loaded {
             Self::Limited(room) => page.limited.push(*room),
             Self::Receipt(receipt) => page.receipts.push(receipt),
             Self::Settings(news) => page.settings.push(news),
+            Self::Blocks(list) => page.blocks = Some(list),
         }
     }
 }
@@ -229,7 +242,7 @@ async fn load(
                 }
             }
             Item::Limited { rk } => rks.push(*rk),
-            Item::Receipt(_) | Item::Settings(_) => {}
+            Item::Receipt(_) | Item::Settings(_) | Item::Blocks(_) => {}
         }
     }
     let (events, rooms) =
@@ -255,6 +268,7 @@ async fn load(
             }
             Item::Receipt(receipt) => Loaded::Receipt(receipt.clone()),
             Item::Settings(news) => Loaded::Settings(*news),
+            Item::Blocks(list) => Loaded::Blocks(list.clone()),
         });
     }
     Ok(loaded)

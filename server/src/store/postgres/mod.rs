@@ -6,6 +6,7 @@
 
 mod append;
 mod bans;
+mod blocks;
 mod connect;
 mod feed;
 mod fold;
@@ -36,9 +37,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId,
-    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role,
+    RoomId, RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -74,6 +75,12 @@ pub(crate) fn shard_for(room: RoomId) -> usize {
         (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
     (digest >> 16) as usize % SHARDS
+}
+
+/// The shard that what is of a user alone gets. It stays there, whatever this says later.
+pub(crate) fn shard_of_user(user: &UserId) -> usize {
+    let digest = crate::store::rules::sender_digest(user);
+    (digest >> 32) as usize % SHARDS
 }
 
 /// Where the database is, and who comes to it.
@@ -167,7 +174,16 @@ impl PostgresStore {
         room: RoomId,
         write: impl Future<Output = Written<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = self.turns.get(shard_for(room)).cloned().unwrap_or_default();
+        self.in_turn(shard_for(room), write).await
+    }
+
+    /// The same of what is of no room.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        shard: usize,
+        write: impl Future<Output = Written<T>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.turns.get(shard).cloned().unwrap_or_default();
         let (db, bus) = (self.db.clone(), self.bus.clone());
         let task = tokio::spawn(async move {
             let _turn = turn.lock_owned().await;
@@ -359,6 +375,23 @@ impl Store for PostgresStore {
     ) -> Result<SettingsUpdate, StoreError> {
         let db = self.db.clone();
         self.one(room, async move { write::set_settings(&db, room, &user, update).await }).await
+    }
+
+    async fn set_blocked(
+        &self,
+        user: UserId,
+        other: UserId,
+        blocked: bool,
+        version: Option<u64>,
+    ) -> Result<BlockList, StoreError> {
+        let db = self.db.clone();
+        let shard = shard_of_user(&user);
+        let write = async move { blocks::set(&db, &user, other, blocked, version).await };
+        self.in_turn(shard, write).await
+    }
+
+    async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError> {
+        blocks::lists(&self.db.plain().await?, &users).await
     }
 
     async fn append(

@@ -2,7 +2,7 @@
 
 use tidewire_services::Postgres;
 
-use super::{append, feed, fold, history, migrate, read, uploads};
+use super::{append, blocks, feed, fold, history, migrate, read, uploads};
 
 /// 40 rooms with 1,000 events each, in all kinds, and everything that hangs on them. All of it is counted, so
 /// that the plans are the same each time.
@@ -27,6 +27,8 @@ const FILL: &str = "
         FROM events, generate_series(1, 3) u WHERE seq % 3 = 0;
     INSERT INTO reaction_counts SELECT rk, seq, 9223372036854775807, '+', seq, seq, 3
         FROM events WHERE seq % 3 = 0;
+    INSERT INTO block_lists SELECT 'u' || u, u % 16, u, 1 FROM generate_series(1, 3000) u;
+    INSERT INTO blocks SELECT 'u' || u, 'v' || v FROM generate_series(1, 3000) u, generate_series(1, 5) v;
     INSERT INTO uploads SELECT gen_random_uuid(), 'u1', 'k' || n, '', '', 1, '', 1, NULL, 1, NULL
         FROM generate_series(1, 5000) n;
     INSERT INTO attachments SELECT u.id, 1 + n % 40, 1 + n % 1000
@@ -67,6 +69,13 @@ async fn hot_queries_go_by_their_indexes() {
         ("log of receipts", read::LOG_RECEIPTS, "1, 30000, 512".into(), &["members_receipts"]),
         ("log of settings", read::LOG_SETTINGS, "1, 0, 512".into(), &["members_settings"]),
         ("news", feed::NEWS, format!("'u1', {from}"), &["members_user"]),
+        (
+            "list of who is blocked",
+            blocks::NEWS,
+            format!("'u1', {from}"),
+            &["block_lists_pkey", "blocks_pkey"],
+        ),
+        ("log of lists", blocks::LOG, "1, 0, 512".into(), &["block_lists_ord", "blocks_pkey"]),
         ("newest", feed::NEWEST, format!("{at}, 51"), &["events_seq"]),
         ("first", feed::FIRST, at.into(), &["events_seq"]),
         ("moved", feed::MOVED, format!("{rooms}, 51"), &["members_receipt"]),
@@ -90,9 +99,16 @@ async fn hot_queries_go_by_their_indexes() {
         for index in indexes {
             assert!(plan.contains(index), "{name} without {index}:\n{plan}");
         }
-        for table in
-            ["events", "members", "mentions", "revisions", "replies", "reactions", "search"]
-        {
+        for table in [
+            "events",
+            "members",
+            "mentions",
+            "revisions",
+            "replies",
+            "reactions",
+            "search",
+            "block",
+        ] {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{name}:\n{plan}");
         }
     }

@@ -10,12 +10,13 @@ use tidewire_protocol::{
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::blocks;
 use super::connect::{Session, int, number, shard, small};
 use super::fold::{self, Place};
 use crate::clock;
 use crate::store::hot::Hot;
 use crate::store::order::mute_of;
-use crate::store::rules::{change_of, event_json, role_of, settings_of};
+use crate::store::rules::{change_of, event_json, peer_of, role_of, settings_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Ords, Roster, StoreError};
 
 /// A row of `rooms`.
@@ -268,10 +269,7 @@ pub(super) async fn states(
         let message = of_room.get(at).copied().flatten().and_then(|place| folded.get(place));
         let (unread, mentions) = counts.get(at).copied().unwrap_or_default();
         let read = member.read_seq;
-        let peer = row
-            .pair
-            .as_deref()
-            .and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
+        let peer = peer_of(row.pair.as_deref(), user);
         let (name, avatar_url, members) = match &member.left_looks {
             Some((name, avatar_url, members)) => (name, avatar_url, *members),
             None => (&row.name, &row.avatar_url, row.members),
@@ -283,7 +281,7 @@ pub(super) async fn states(
             avatar_url: avatar_url.clone(),
             settings: if member.is_in() { member.settings } else { RoomSettings::default() },
             settings_version: member.settings_version,
-            peer: peer.and_then(|name| UserId::new(name).ok()),
+            peer,
             created_at: row.created_at,
             members,
             role: member.role,
@@ -415,30 +413,39 @@ pub(super) async fn log_after(
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
     let (place, after, most) = (small(shard), int(ord), int(limit as u64));
-    let (events, receipts, settings) = tokio::try_join!(
+    let (events, receipts, settings, lists) = tokio::try_join!(
         async { s.query(LOG_EVENTS, &[&place, &after, &most]).await },
         async { s.query(LOG_RECEIPTS, &[&place, &after, &most]).await },
         async { s.query(LOG_SETTINGS, &[&place, &after, &most]).await },
+        async { s.query(blocks::LOG, &[&place, &after, &most]).await },
     )?;
     let mut entries = Vec::with_capacity(events.len());
     for found in &events {
         let room = room_id(found, 0)?;
         let (ord, event) = event_from(found, 1, room)?;
-        entries.push(Entry { shard, ord, room, news: News::Event(logged(hot, &event)?) });
+        entries.push(Entry {
+            shard,
+            ord,
+            room: Some(room),
+            news: News::Event(logged(hot, &event)?),
+        });
     }
     for found in &receipts {
         let room = room_id(found, 0)?;
         let news = News::Receipt(receipt_from(found, 1, room)?);
-        entries.push(Entry { shard, ord: number(found, 4)?, room, news });
+        entries.push(Entry { shard, ord: number(found, 4)?, room: Some(room), news });
     }
     for found in &settings {
         let room = room_id(found, 0)?;
         let settings = settings_of(found.try_get(2)?);
         let news = tidewire_protocol::SettingsNews { room, settings, version: number(found, 4)? };
         let news = News::Settings(user(found, 1)?, news);
-        entries.push(Entry { shard, ord: number(found, 3)?, room, news });
+        entries.push(Entry { shard, ord: number(found, 3)?, room: Some(room), news });
     }
-    // Each of the three has all up to its own end, so that the first `limit` of all are whole.
+    for found in &lists {
+        entries.push(blocks::entry(found, shard)?);
+    }
+    // Each of the four has all up to its own end, so that the first `limit` of all are whole.
     entries.sort_unstable_by_key(|entry| entry.ord);
     entries.truncate(limit);
     Ok(entries)

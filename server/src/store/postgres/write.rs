@@ -7,6 +7,7 @@ use tidewire_protocol::{
 };
 
 use super::bans;
+use super::blocks;
 use super::connect::{Db, Tx, int, small};
 use super::read::{self, MEMBER, Membership, ROOM, RoomRow};
 use super::shard_for;
@@ -139,6 +140,9 @@ pub(super) async fn create_room(
     storable(&[&room.name])?;
     let pair = pair_of(room.kind, &members);
     let mut tx = db.begin().await?;
+    if let Some(pair) = &pair {
+        blocks::lock_pair(&tx, pair).await?;
+    }
     // Whoever begins the same room or the same pair at the same time waits here for the other.
     let sql = [
         "INSERT INTO rooms AS r(id, kind, name, pair, created_by, created_at, active_at, shard,
@@ -157,6 +161,7 @@ pub(super) async fn create_room(
         return done(tx, existing, creator).await;
     };
     let mut row = read::room_from(&made, 0)?;
+    may_add(&tx, row.kind, creator, members.iter().filter(|user| *user != creator)).await?;
     let content =
         RoomCreated { kind: room.kind, name: room.name.clone(), members: members.clone() };
     insert(&mut tx, &mut row, creator, EventKind::RoomCreated, &content).await?;
@@ -173,6 +178,24 @@ pub(super) async fn create_room(
     row.members = u32::try_from(members.len()).unwrap_or(u32::MAX);
     save_head(&tx, &row).await?;
     done(tx, row, creator).await
+}
+
+/// Whether `by` may bring these into a room: nobody comes where he would have to hear of somebody whom he has blocked
+/// by that one's will, and nobody begins a direct room with whom he has blocked.
+async fn may_add(
+    tx: &Tx,
+    kind: RoomKind,
+    by: &UserId,
+    users: impl Iterator<Item = &UserId>,
+) -> Result<(), StoreError> {
+    let users: Vec<&UserId> = users.collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    for apart in blocks::apart(tx, by, &users).await? {
+        apart.may_add(kind)?;
+    }
+    Ok(())
 }
 
 /// The room that this request has created before, or the pair's.
@@ -217,6 +240,7 @@ pub(super) async fn add_members(
         if is_in || new.contains(&user) {
             continue;
         }
+        may_add(&tx, row.kind, by, std::iter::once(user)).await?;
         if bans::is_banned(&tx, row.rk, user).await? {
             return Err(StoreError::Banned(user.clone()));
         }

@@ -6,6 +6,7 @@ use tidewire_protocol::{
     Content, ErrorCode, EventId, EventKind, Op, OpOutcome, OpResult, RoomId, Seq, UserId,
 };
 
+use super::blocks;
 use super::changes;
 use super::int;
 use super::mutes;
@@ -13,8 +14,10 @@ use super::read::{self, Membership, RoomRow};
 use super::search;
 use super::uploads;
 use super::writer::Tx;
+use crate::store::blocks::{Apart, judge_block};
 use crate::store::checked::{Checked, Effect, id_taken, payload_hash, refuse};
 use crate::store::order::{is_paced, judge_mute, judge_pace};
+use crate::store::rules::peer_of;
 use crate::store::{Appended, StoreError};
 
 pub(super) fn append(
@@ -26,6 +29,10 @@ pub(super) fn append(
     let mut row = read::room_row(tx.conn, room)?.ok_or(StoreError::NotAMember)?;
     let member = read::membership(tx.conn, row.rk, sender)?.ok_or(StoreError::NotAMember)?;
     let joined = member.left_ord.is_none();
+    let apart = match peer_of(row.pair.as_deref(), sender) {
+        Some(peer) => blocks::apart(tx.conn, sender, &peer)?,
+        None => Apart::No,
+    };
     let mut results = Vec::with_capacity(ops.len());
     let mut fresh = 0;
     let mut refused = false;
@@ -33,7 +40,7 @@ pub(super) fn append(
         let outcome = if refused {
             OpOutcome::NotTried
         } else if joined {
-            append_one(tx, &mut row, (sender, &member), checked, &mut fresh)?
+            append_one(tx, &mut row, (sender, &member, apart), checked, &mut fresh)?
         } else {
             repeat_of_former(tx, &row, sender, checked)?
         };
@@ -87,7 +94,7 @@ fn look_up(
 fn append_one(
     tx: &Tx<'_>,
     row: &mut RoomRow,
-    (sender, member): (&UserId, &Membership),
+    (sender, member, apart): (&UserId, &Membership, Apart),
     checked: &Checked,
     fresh: &mut usize,
 ) -> Result<OpOutcome, StoreError> {
@@ -97,6 +104,9 @@ fn append_one(
         (Known::Nothing, Some(invalid)) => refuse(ErrorCode::InvalidContent, invalid.to_string()),
         (Known::Nothing, None) => {
             if let Err(error) = judge_mute(checked, member.mute_until, tx.now) {
+                return Ok(OpOutcome::Refused { error });
+            }
+            if let Err(error) = judge_block(checked, apart) {
                 return Ok(OpOutcome::Refused { error });
             }
             let role = member.role;

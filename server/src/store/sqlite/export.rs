@@ -31,8 +31,12 @@ const MESSAGES: &str = "SELECT e.rk, r.id, e.seq, e.sender, e.content,
 
 impl Source {
     /// Opens the database at `path`, brings it to this version as `serve` does, and holds its present state. The table
-    /// `placed` says in which shard a room is to be. Waits for the disk.
-    pub(crate) fn open(path: &Path, shard_for: fn(RoomId) -> usize) -> Result<Self, OpenError> {
+    /// `placed` says in which shard a room is to be, `placed_lists` in which what is of a user alone. Waits for the disk.
+    pub(crate) fn open(
+        path: &Path,
+        shard_for: fn(RoomId) -> usize,
+        shard_of_user: fn(&UserId) -> usize,
+    ) -> Result<Self, OpenError> {
         // It is never made here.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags)?;
@@ -41,7 +45,8 @@ impl Source {
         migrations::migrate(&mut conn, clock::now_ms())?;
         // On the disk, as the rooms may be many.
         conn.execute_batch(
-            "BEGIN; CREATE TEMP TABLE placed(rk INTEGER PRIMARY KEY, shard INTEGER NOT NULL)",
+            "BEGIN; CREATE TEMP TABLE placed(rk INTEGER PRIMARY KEY, shard INTEGER NOT NULL);
+             CREATE TEMP TABLE placed_lists(user TEXT PRIMARY KEY, shard INTEGER NOT NULL)",
         )?;
         {
             let mut rooms = conn.prepare("SELECT rk, id FROM rooms")?;
@@ -50,6 +55,15 @@ impl Source {
             while let Some(row) = rows.next()? {
                 let shard = shard_for(read::room_id(row, 1)?);
                 place.execute((row.get::<_, i64>(0)?, int(shard as u64)))?;
+            }
+        }
+        {
+            let mut users = conn.prepare("SELECT user FROM block_lists")?;
+            let mut place = conn.prepare("INSERT INTO placed_lists VALUES(?1, ?2)")?;
+            let mut rows = users.query([])?;
+            while let Some(row) = rows.next()? {
+                let user = read::user(row, 0)?;
+                place.execute((user.as_str(), int(shard_of_user(&user) as u64)))?;
             }
         }
         Ok(Self { conn })

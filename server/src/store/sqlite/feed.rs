@@ -3,10 +3,10 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use tidewire_protocol::{
-    Receipt, RoomPage, RoomSettings, RoomState, Seq, SettingsNews, UserId, limits,
+    BlockList, Receipt, RoomPage, RoomSettings, RoomState, Seq, SettingsNews, UserId, limits,
 };
 
-use super::{int, read, receipts, settings};
+use super::{blocks, int, read, receipts, settings};
 use crate::store::hot::Hot;
 use crate::store::{
     EventJson, FeedPage, FeedQuery, Ords, RECEIPT_BYTES, SETTINGS_BYTES, StoreError,
@@ -32,6 +32,7 @@ enum Item {
     Limited { rk: i64 },
     Receipt(Receipt),
     Settings(SettingsNews),
+    Blocks(BlockList),
 }
 
 pub(super) fn page(
@@ -58,12 +59,15 @@ pub(super) fn page(
             items.push((ord, Item::Settings(SettingsNews { room, settings, version })));
         }
     }
+    let blocks = blocks::news(conn, &query.user, from)?;
+    items.extend(blocks.map(|(ord, list)| (ord, Item::Blocks(list))));
     items.sort_unstable_by_key(|(ord, _)| *ord);
     let mut page = FeedPage {
         events: Vec::new(),
         limited: Vec::new(),
         receipts: Vec::new(),
         settings: Vec::new(),
+        blocks: None,
         to: Ords::zero(1),
         more: false,
     };
@@ -97,6 +101,7 @@ enum Loaded {
     Limited(Box<RoomState<EventJson>>),
     Receipt(Receipt),
     Settings(SettingsNews),
+    Blocks(BlockList),
 }
 
 impl Loaded {
@@ -111,6 +116,7 @@ impl Loaded {
             }
             Self::Receipt(_) => RECEIPT_BYTES,
             Self::Settings(_) => SETTINGS_BYTES,
+            Self::Blocks(list) => list.wire_bytes(),
         }
     }
 
@@ -120,6 +126,7 @@ impl Loaded {
             Self::Limited(room) => page.limited.push(*room),
             Self::Receipt(receipt) => page.receipts.push(receipt),
             Self::Settings(news) => page.settings.push(news),
+            Self::Blocks(list) => page.blocks = Some(list),
         }
     }
 }
@@ -141,6 +148,7 @@ fn load(conn: &Connection, hot: &Hot, user: &UserId, item: &Item) -> Result<Load
         }
         Item::Receipt(receipt) => Ok(Loaded::Receipt(receipt.clone())),
         Item::Settings(news) => Ok(Loaded::Settings(*news)),
+        Item::Blocks(list) => Ok(Loaded::Blocks(list.clone())),
     }
 }
 

@@ -254,6 +254,20 @@ CREATE TABLE slow_writes(
     PRIMARY KEY(rk, user)
 ) WITHOUT ROWID;
 ",
+    // Whom users have blocked. `ord` of a list is the one place of the delivery log where it stands.
+    "
+CREATE TABLE block_lists(
+    user TEXT PRIMARY KEY,
+    ord INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX block_lists_ord ON block_lists(ord);
+CREATE TABLE blocks(
+    user TEXT NOT NULL,
+    blocked TEXT NOT NULL,
+    PRIMARY KEY(user, blocked)
+) WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -2,6 +2,7 @@
 
 mod append;
 mod bans;
+mod blocks;
 mod changes;
 mod export;
 mod feed;
@@ -37,9 +38,9 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
-    BanPage, BanRequest, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage, MutePage,
-    MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role, RoomId,
-    RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role,
+    RoomId, RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 
 use self::migrations::MigrateError;
@@ -336,6 +337,20 @@ impl Store for SqliteStore {
         update: SettingsUpdate,
     ) -> Result<SettingsUpdate, StoreError> {
         self.write(move |tx| settings::put(tx, room, &user, update)).await
+    }
+
+    async fn set_blocked(
+        &self,
+        user: UserId,
+        other: UserId,
+        blocked: bool,
+        version: Option<u64>,
+    ) -> Result<BlockList, StoreError> {
+        self.write(move |tx| blocks::set(tx, &user, other, blocked, version)).await
+    }
+
+    async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError> {
+        self.read(move |conn| blocks::lists(conn, &users)).await
     }
 
     async fn append(

@@ -10,11 +10,11 @@ use tidewire_protocol::{
 use uuid::Uuid;
 
 use super::fold::View;
-use super::{int, receipts, settings};
+use super::{blocks, int, receipts, settings};
 use crate::clock;
 use crate::store::hot::Hot;
 use crate::store::order::mute_of;
-use crate::store::rules::{change_of, event_json, role_of};
+use crate::store::rules::{change_of, event_json, peer_of, role_of};
 use crate::store::{Entry, EventJson, LiveRead, Logged, News, Roster, StoreError};
 
 /// A row of `rooms`.
@@ -201,8 +201,6 @@ fn state_of(
     member: &Membership,
 ) -> Result<RoomState<EventJson>, StoreError> {
     let head_seq = member.last_seq(row);
-    let peer =
-        row.pair.as_deref().and_then(|pair| pair.split('\n').find(|name| *name != user.as_str()));
     let last = event(conn, row.rk, row.id, head_seq)?.map(|event| json(&event)).transpose()?;
     let (name, avatar_url, members) = match &member.left_looks {
         Some(Looks { name, avatar_url, members }) => (name, avatar_url, *members),
@@ -218,7 +216,7 @@ fn state_of(
             Some(_) => RoomSettings::default(),
         },
         settings_version: member.settings_version,
-        peer: peer.and_then(|name| UserId::new(name).ok()),
+        peer: peer_of(row.pair.as_deref(), user),
         created_at: row.created_at,
         members,
         role: member.role,
@@ -356,13 +354,14 @@ pub(super) fn log_after(
         .query_map((int(ord), int(limit as u64)), |row| {
             let room = room_id(row, 7)?;
             let (ord, event) = event_from(row, hot, room)?;
-            Ok(Entry { shard: 0, ord, room, news: News::Event(event) })
+            Ok(Entry { shard: 0, ord, room: Some(room), news: News::Event(event) })
         })?
         .collect();
     let mut entries = events?;
     entries.extend(receipts::log_after(conn, ord, limit)?);
     entries.extend(settings::log_after(conn, ord, limit)?);
-    // Each of the three has all up to its own end, so that the first `limit` of all are whole.
+    entries.extend(blocks::log_after(conn, ord, limit)?);
+    // Each of the four has all up to its own end, so that the first `limit` of all are whole.
     entries.sort_unstable_by_key(|entry| entry.ord);
     entries.truncate(limit);
     Ok(entries)

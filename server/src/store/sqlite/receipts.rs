@@ -178,7 +178,7 @@ pub(super) fn log_after(
     .query_map((int(ord), int(limit as u64)), |found| {
         let room = read::room_id(found, 4)?;
         let (ord, receipt) = receipt_from(found, room)?;
-        Ok(Entry { shard: 0, ord, room, news: News::Receipt(receipt) })
+        Ok(Entry { shard: 0, ord, room: Some(room), news: News::Receipt(receipt) })
     })?
     .collect()
 }

@@ -63,7 +63,7 @@ pub(super) fn log_after(
         let room = read::room_id(row, 3)?;
         let news = SettingsNews { room, settings: settings(row, 2)?, version: read::number(row, 4)? };
         let news = News::Settings(read::user(row, 1)?, news);
-        Ok(Entry { shard: 0, ord: read::number(row, 0)?, room, news })
+        Ok(Entry { shard: 0, ord: read::number(row, 0)?, room: Some(room), news })
     })?
     .collect()
 }

@@ -8,6 +8,7 @@ use tidewire_protocol::{
 
 use super::append::{insert_own, save_head};
 use super::bans;
+use super::blocks;
 use super::int;
 use super::read::{self, Membership, RoomRow};
 use super::roles::give_role;
@@ -53,6 +54,7 @@ pub(super) fn create_room(
     {
         return read::state(tx.conn, &existing, creator);
     }
+    may_add(tx, room.kind, creator, &members)?;
     tx.conn
         .prepare_cached(
             "INSERT INTO rooms(id, kind, name, pair, created_by, created_at, shard, head_seq,
@@ -79,6 +81,16 @@ pub(super) fn create_room(
     row.members = u32::try_from(members.len()).unwrap_or(u32::MAX);
     save_head(tx, &row)?;
     read::state(tx.conn, &row, creator)
+}
+
+/// Whether `by` may bring these into a room: nobody comes where he would have to hear of somebody whom he has blocked
+/// by that one's will, and nobody begins a direct room with whom he has blocked.
+fn may_add(tx: &Tx<'_>, kind: RoomKind, by: &UserId, users: &[UserId]) -> Result<(), StoreError> {
+    for user in users.iter().filter(|user| *user != by) {
+        let apart = blocks::apart(tx.conn, by, user)?;
+        apart.may_add(kind)?;
+    }
+    Ok(())
 }
 
 /// Makes `user` a member from the room's head on.
@@ -121,6 +133,7 @@ pub(super) fn add_members(
         {
             continue;
         }
+        may_add(tx, row.kind, by, std::slice::from_ref(user))?;
         if bans::is_banned(tx, row.rk, user)? {
             return Err(StoreError::Banned(user.clone()));
         }

@@ -18,7 +18,7 @@ use super::{
     try_send, user,
 };
 
-fn of<T: Serialize>(kind: EventKind, content: &T) -> Op {
+pub(super) fn of<T: Serialize>(kind: EventKind, content: &T) -> Op {
     Op { id: EventId::from_uuid(Uuid::now_v7()), kind, content: Content::of(content).unwrap() }
 }
 

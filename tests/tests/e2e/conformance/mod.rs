@@ -1,6 +1,7 @@
 //! What a server answers, written once and held against both: the real one over its sockets, and
 //! the model that the simulation believes in. So the model is held to the truth.
 
+mod blocks;
 mod changes;
 mod feed;
 mod files;
@@ -108,6 +109,9 @@ scenarios! {
     order::who_is_muted_reads_on_and_hears_until_when;
     order::only_who_keeps_order_mutes_and_only_those_below;
     order::in_slow_mode_what_comes_too_early_is_put_off_on_every_way;
+    blocks::a_block_list_comes_by_the_feed_to_its_user_alone;
+    blocks::a_change_of_a_list_that_comes_too_late_takes_back_no_later_one;
+    blocks::between_two_of_whom_one_has_blocked_the_other_nothing_is_written;
     files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
     files::what_breaks_a_rule_is_refused_with_what_would_do;
     files::what_is_not_what_was_declared_begins_anew;

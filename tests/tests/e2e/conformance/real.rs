@@ -7,7 +7,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tidewire::engine::{Request, RequestError, Response};
 use tidewire_protocol::{
-    ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest, ServerFrame, WireError,
+    BlockQuery, ClientFrame, Cursor, ErrorBody, ErrorCode, HistoryQuery, SearchRequest,
+    ServerFrame, UserId, WireError,
 };
 use tidewire_tests::http;
 use tidewire_tests::server::ServerProcess;
@@ -166,6 +167,9 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::SetSettings(room, body) => {
             ("PUT", format!("/v1/rooms/{room}/settings"), Some(json(body)))
         }
+        Request::Blocks => ("GET", "/v1/blocks".into(), None),
+        Request::Block(user, query) => ("PUT", block(user, *query), None),
+        Request::Unblock(user, query) => ("DELETE", block(user, *query), None),
         Request::Message(room, event) => {
             ("GET", format!("/v1/rooms/{room}/messages/{event}"), None)
         }
@@ -181,6 +185,11 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::CompleteUpload(id) => ("POST", format!("/v1/uploads/{id}/complete"), None),
         Request::CancelUpload(id) => ("DELETE", format!("/v1/uploads/{id}"), None),
     }
+}
+
+fn block(user: &UserId, query: BlockQuery) -> String {
+    let version = query.version.map_or(String::new(), |version| format!("?version={version}"));
+    format!("/v1/blocks/{user}{version}")
 }
 
 fn history(query: &HistoryQuery) -> String {
@@ -224,6 +233,9 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         Request::Bans(..) => Response::Bans(serde_json::from_str(text)?),
         Request::Mutes(..) => Response::Mutes(serde_json::from_str(text)?),
         Request::Receipts(..) => Response::Receipts(serde_json::from_str(text)?),
+        Request::Blocks | Request::Block(..) | Request::Unblock(..) => {
+            Response::Blocks(serde_json::from_str(text)?)
+        }
         Request::SetSettings(..) => Response::Settings(serde_json::from_str(text)?),
         Request::History(..) | Request::Message(..) => {
             Response::History(serde_json::from_str(text)?)

@@ -344,7 +344,7 @@ func listen(_ client: TidewireClient, signIn: @Sendable (String) async -> Void) 
             case .storeFailed(let reason): print("nothing new is read: \(reason)")
             case .storeRecovered: print("the store works again")
             case .roomsChanged: print(try await client.rooms().count, "rooms")
-            case .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged: break
+            case .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged, .blockedChanged: break
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Of, Window};
 use crate::engine::feed::ranges::RangeSet;
 use crate::engine::outbox::OutboxRow;
 use crate::engine::timeline::fold::{Act, Mutation, is_mutation};
-use crate::engine::timeline::message::{Message, MessageState, Quote};
+use crate::engine::timeline::message::{Message, MessageState, Quote, Quoted};
 use crate::engine::timeline::rows::{Change, END, Row, diff};
 
 /// What a window is derived from besides its own messages.
@@ -128,7 +128,7 @@ impl Window {
         let mut rows = Vec::new();
         let message = |message: &Arc<Message>| {
             let message = self.overlay(message, pending);
-            Row::Message(self.with_quote(message, waiting, pending))
+            Row::Message(self.marked(self.with_quote(message, waiting, pending)))
         };
         if let Some(root) = self.root.as_ref().filter(|root| root.seq >= Some(start)) {
             rows.push(message(root));
@@ -156,9 +156,20 @@ impl Window {
         let Some(Quote { id, .. }) = message.reply_to else { return message };
         let of_waiting = || waiting.iter().find(|other| other.id == id);
         let quoted = of_waiting().or_else(|| self.quotes.get(id));
-        let quoted = quoted.map(|quoted| self.overlay(quoted, pending).quoted());
+        let quoted = quoted.map(|quoted| {
+            let quoted = self.overlay(quoted, pending);
+            Quoted { blocked: quoted.is_by(&self.blocked), ..quoted.quoted() }
+        });
         let quote = Quote { id, message: quoted };
         Arc::new(Message { reply_to: Some(quote), ..(*message).clone() })
+    }
+
+    /// The message with whether its sender is blocked.
+    fn marked(&self, message: Arc<Message>) -> Arc<Message> {
+        if !message.is_by(&self.blocked) {
+            return message;
+        }
+        Arc::new(Message { blocked: true, ..(*message).clone() })
     }
 
     /// What waits in the outbox to be sent, as far as it is to be shown here.

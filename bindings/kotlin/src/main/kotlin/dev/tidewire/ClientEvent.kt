@@ -17,6 +17,9 @@ public sealed interface ClientEvent {
      */
     public data class ProfilesChanged(val users: List<String>) : ClientEvent
 
+    /** Whom the user has blocked now: all of these [users], by their ids. See [TidewireClient.blocked]. */
+    public data class BlockedChanged(val users: List<String>) : ClientEvent
+
     /**
      * Where these users stand now, of those whose place has changed: members of watched rooms. See
      * [TidewireClient.presence].

@@ -26,6 +26,7 @@ package dev.tidewire
  * @property replies what stands in its own thread.
  * @property changing whether an edit, a deletion or a reaction of the user's is shown here that is
  *   still on its way. If the server refuses it, it goes again.
+ * @property blocked whether the user has blocked its sender: to be shown folded away.
  * @property attachments the files that it lists, in its sender's order.
  * @property outgoing the files of one that waits for their uploads, and how far each is.
  */
@@ -49,6 +50,7 @@ public data class Message(
     val thread: String? = null,
     val replies: Replies? = null,
     val changing: Boolean = false,
+    val blocked: Boolean = false,
     val attachments: List<Attachment> = emptyList(),
     val outgoing: List<OutgoingFile> = emptyList(),
 )
@@ -97,11 +99,13 @@ public data class Quote(
  * @property sender the id of who sent it.
  * @property text its text; none if it was deleted or has none.
  * @property deleted whether it was deleted.
+ * @property blocked whether the user has blocked its sender.
  */
 public data class Quoted(
     val sender: String,
     val text: String?,
     val deleted: Boolean,
+    val blocked: Boolean = false,
 )
 
 /**

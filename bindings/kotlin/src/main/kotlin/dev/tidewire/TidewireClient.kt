@@ -205,6 +205,46 @@ public class TidewireClient private constructor(
         )
 
     /**
+     * Blocks the [user] with this id. Shows at once, also without a network and after a restart; the server is told as
+     * soon as there is a network, and tells the user's other devices. Of several wishes the newest counts.
+     *
+     * In the direct room of the two nothing is written any more, by neither: what the blocked one sends fails with the
+     * code `blocked`, which does not say why, what this user sends with `unblock_first`. The blocked one can neither
+     * begin a direct room with the user nor add him to a group, and neither hears of the other whether he is here or
+     * types. In groups that both are in everything goes on: [Message.blocked] marks what the blocked one says, so that
+     * an app shows it folded away. What is unread counts it, and so do mentions. Goes on if the caller is cancelled.
+     * Waits for the disk only.
+     *
+     * @throws TidewireException `InvalidBlock`, `InvalidText`, `InvalidId`, `Suspended`, `Closed`, those of the store.
+     */
+    public suspend fun block(user: String) {
+        valid("user", user)
+        scope.deciding { live().block(user) }
+    }
+
+    /**
+     * Ends that, in the same way. For somebody who is not blocked it does nothing.
+     *
+     * @throws TidewireException as for [block].
+     */
+    public suspend fun unblock(user: String) {
+        valid("user", user)
+        scope.deciding { live().unblock(user) }
+    }
+
+    /**
+     * Whom the user has blocked, by user id: at first as it is, then each newer state, without those that were passed
+     * meanwhile. From memory, with what the server does not know yet. Ends when the client is closed. Fails with
+     * [TidewireException] `Closed` if it was closed before.
+     */
+    public fun blocked(): Flow<List<String>> =
+        latest(
+            subscribe = { live().events() },
+            concerns = { it is FfiClientEvent.BlockedChanged },
+            read = { live().blocked() },
+        )
+
+    /**
      * Replaces the user's own profile, and gives it as it is now. Goes on if the caller is cancelled.
      * Waits for the network.
      *

@@ -69,6 +69,12 @@ public sealed class TidewireException(
         public val reason: String,
     ) : TidewireException(told)
 
+    /** Somebody who may not be blocked: the user himself, or more than 1,000. */
+    public class InvalidBlock internal constructor(
+        told: Told,
+        public val reason: String,
+    ) : TidewireException(told)
+
     /** An identifier is none. */
     public class InvalidId internal constructor(
         told: Told,

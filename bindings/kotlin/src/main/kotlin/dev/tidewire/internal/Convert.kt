@@ -164,6 +164,7 @@ internal fun FfiClientEvent.toApi(): ClientEvent =
         FfiClientEvent.RoomsChanged -> ClientEvent.RoomsChanged
         is FfiClientEvent.UnreadTotalChanged -> ClientEvent.UnreadTotalChanged(total.toApi())
         is FfiClientEvent.ProfilesChanged -> ClientEvent.ProfilesChanged(users)
+        is FfiClientEvent.BlockedChanged -> ClientEvent.BlockedChanged(users)
         is FfiClientEvent.PresenceChanged ->
             ClientEvent.PresenceChanged(changes.associate { it.user to it.presence.toApi() })
         is FfiClientEvent.TypingChanged -> ClientEvent.TypingChanged(room, users)

@@ -52,10 +52,11 @@ internal fun FfiMessage.toApi(): Message =
         edited = edited?.toApi(),
         deleted = deleted?.toApi(),
         reactions = reactions.map { Reactions(it.key, it.count.toLong(), it.mine, it.by) },
-        replyTo = replyTo?.run { Quote(id, message?.run { Quoted(sender, text, deleted) }) },
+        replyTo = replyTo?.run { Quote(id, message?.run { Quoted(sender, text, deleted, blocked) }) },
         thread = thread,
         replies = replies?.run { Replies(count.toLong(), lastAtMs) },
         changing = changing,
+        blocked = blocked,
         attachments = attachments.map { it.toApi() },
         outgoing = outgoing.map { it.toApi() },
     )

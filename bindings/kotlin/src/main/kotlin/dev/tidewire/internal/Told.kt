@@ -23,6 +23,7 @@ internal fun FfiException.toApi(): TidewireException {
         is FfiException.StoreFailed -> TidewireException.StoreFailed(told, reason)
         is FfiException.InvalidMessage -> TidewireException.InvalidMessage(told, reason)
         is FfiException.InvalidSearch -> TidewireException.InvalidSearch(told, reason)
+        is FfiException.InvalidBlock -> TidewireException.InvalidBlock(told, reason)
         is FfiException.InvalidId -> TidewireException.InvalidId(told, reason)
         is FfiException.InvalidSetting -> TidewireException.InvalidSetting(told, setting, bounds)
         is FfiException.InvalidUrl -> TidewireException.InvalidUrl(told, url, reason)
