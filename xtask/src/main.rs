@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay | bench | load`. Only the
+//! The project's commands: `cargo xtask demo | test | bindings | xcframework | scenarios | replay | bench | load`. Only the
 //! standard library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
 mod checks;
 mod foreign;
+mod package;
 mod scenarios;
 mod setup;
 mod steps;
@@ -25,6 +26,9 @@ The project's commands.
   cargo xtask bindings [swift] [kotlin] [--release]
       Builds the library and generates the sources by which Swift and Kotlin call it, into
       bindings/swift and bindings/kotlin. With --release: the library as phones get it.
+  cargo xtask xcframework [--url FOLDER]
+      The library for iOS, its simulator and macOS, into bindings/swift/lib, and a Swift package that is ready
+      to be published: target/xcframework. FOLDER is where its archive will be. Needs macOS with Xcode.
   cargo xtask scenarios
       Writes docs/scenarios.md: which test walks through which scenario, in each language.
   cargo xtask replay FILE [--quiet]
@@ -64,6 +68,10 @@ fn main() -> ExitCode {
         ["test", ..] => wrong("`test` takes one part at most"),
         ["bindings", rest @ ..] => match bindings::parse(rest) {
             Ok((languages, release)) => told(bindings::generate(&languages, release)),
+            Err(problem) => wrong(&problem),
+        },
+        ["xcframework", rest @ ..] => match package::xcframework::parse(rest) {
+            Ok(url) => told(package::xcframework::pack(&url)),
             Err(problem) => wrong(&problem),
         },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),

@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use crate::checks::{arrows, readme, skips};
 use crate::foreign;
+use crate::package;
 use crate::scenarios;
 use crate::setup;
 use crate::steps::{Outcome, Steps};
@@ -137,6 +138,9 @@ pub(crate) fn test(part: Part) -> ExitCode {
     }
     if matches!(part, Part::All | Part::Swift) {
         steps.check("swift", foreign::swift::test);
+        steps.check("swift for apple", foreign::swift::parse);
+        // Of what the suite has generated.
+        steps.check("xcframework", package::xcframework::test);
     }
     if matches!(part, Part::All | Part::Demo) {
         // After the whole it is there already: `cargo run` would choose other features of the

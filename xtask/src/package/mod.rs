@@ -1,0 +1,3 @@
+//! What apps get: packages for the platforms' own build systems, ready to be published.
+
+pub(crate) mod xcframework;
