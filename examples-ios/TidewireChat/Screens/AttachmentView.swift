@@ -36,7 +36,7 @@ struct AttachmentView: View {
                 }
             }
         }
-        .task(id: download.map(ObjectIdentifier.init)) { await follow() }
+        .task(id: download.map { ObjectIdentifier($0) }) { await follow() }
     }
 
     private func begin() {

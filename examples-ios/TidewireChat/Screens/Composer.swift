@@ -6,6 +6,7 @@ import Tidewire
 struct Composer: View {
     @Bindable var model: TimelineModel
     @State private var photo: PhotosPickerItem?
+    @State private var isChoosing = false
     @State private var isPicking = false
     @State private var problem: String?
 
@@ -25,7 +26,9 @@ struct Composer: View {
             }
             HStack(alignment: .bottom) {
                 Menu {
-                    PhotosPicker(selection: $photo, matching: .images) {
+                    Button {
+                        isChoosing = true
+                    } label: {
                         Label("Photo", systemImage: "photo")
                     }
                     Button {
@@ -51,6 +54,7 @@ struct Composer: View {
         }
         .padding(8)
         .background(.bar)
+        .photosPicker(isPresented: $isChoosing, selection: $photo, matching: .images)
         .fileImporter(isPresented: $isPicking, allowedContentTypes: [.item]) { picked in
             Task { await attach(picked) }
         }

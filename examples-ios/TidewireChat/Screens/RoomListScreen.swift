@@ -183,14 +183,15 @@ private struct RoomRow: View {
 extension View {
     /// Says what went wrong of what the user has asked for.
     func failure(of model: ScreenModel) -> some View {
-        alert(
+        // Read here, so that the view is drawn anew when it changes.
+        let failure = model.failure
+        return alert(
             "That did not work",
-            isPresented: Binding(
-                get: { model.failure != nil }, set: { if !$0 { model.clearFailure() } })
+            isPresented: Binding(get: { failure != nil }, set: { if !$0 { model.clearFailure() } })
         ) {
             Button("OK") { model.clearFailure() }
         } message: {
-            Text(verbatim: model.failure?.localizedDescription ?? "")
+            Text(verbatim: failure?.localizedDescription ?? "")
         }
     }
 }

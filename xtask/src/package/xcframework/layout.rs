@@ -34,7 +34,12 @@ pub(super) fn write(
 ) -> Result<(), String> {
     for (slice, library) in libraries {
         let folder = framework.join(slice.id);
-        copy(library, &folder.join(LIBRARY))?;
+        let to = folder.join(LIBRARY);
+        folder_of(&to)?;
+        // The same file by another name, where that can be: it is large, and nothing changes it.
+        if fs::hard_link(library, &to).is_err() {
+            copy(library, &to)?;
+        }
         let headers = folder.join("Headers").join(MODULE);
         copy(header, &headers.join(format!("{MODULE}.h")))?;
         let map = headers.join("module.modulemap");

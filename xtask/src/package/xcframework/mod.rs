@@ -169,6 +169,9 @@ fn tried() -> Result<String, String> {
     let Ok(swift) = Swift::set_up() else {
         return Ok("the layout; without Swift its manifest was not read".into());
     };
+    if !folder.starts_with(root()) {
+        return Ok("the layout; Swift sees nothing outside of the workspace".into());
+    }
     read_by_swift(&swift, &framework, &package)
 }
 

@@ -80,8 +80,8 @@ public final class ClientStatus: ScreenModel {
         switch why.token {
         case nil: signInNeeded = nil
         // It was told before anybody listened.
-        case .failed: signInNeeded = signInNeeded ?? why.sentence
-        case .missing, .asked: break
+        case .failed?: signInNeeded = signInNeeded ?? why.sentence
+        case .missing?, .asked?: break
         }
     }
 

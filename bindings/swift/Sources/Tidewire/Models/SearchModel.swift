@@ -39,6 +39,9 @@ public final class SearchModel: ScreenModel {
     }
 
     override func begin(_ loops: Loops) {
+        let client = client
+        // Searches come and go; the model goes on until it is stopped or the client ends.
+        follow(loops) { for try await _ in client.modes {} }
         look()
     }
 

@@ -26,7 +26,7 @@ public final class PlatformObserver {
     /// Removed where they were added: with this object.
     private let observers = Observers()
     #if canImport(Network)
-    private let monitor = NWPathMonitor()
+    private var monitor: PathMonitor?
     #endif
     #if os(iOS) && canImport(CoreTelephony)
     private let telephony = CTTelephonyNetworkInfo()
@@ -54,12 +54,6 @@ public final class PlatformObserver {
         #endif
     }
 
-    deinit {
-        #if canImport(Network)
-        monitor.cancel()
-        #endif
-    }
-
     private func observePower() {
         client.setPower(low: ProcessInfo.processInfo.isLowPowerModeEnabled)
         observers.add(.NSProcessInfoPowerStateDidChange) { [client] in
@@ -77,18 +71,13 @@ public final class PlatformObserver {
         }
         #endif
         #if canImport(Network)
-        monitor.pathUpdateHandler = { [weak self] path in
-            let facts = PathFacts(path)
-            // On the main queue, as `start` says.
-            MainActor.assumeIsolated {
-                guard let self else { return }
-                let radio = self.path.radio
-                self.path = facts
-                self.path.radio = radio
-                self.tellPath()
-            }
+        monitor = PathMonitor { [weak self] path in
+            guard let self else { return }
+            let radio = self.path.radio
+            self.path = path
+            self.path.radio = radio
+            tellPath()
         }
-        monitor.start(queue: .main)
         #endif
     }
 
@@ -121,17 +110,7 @@ extension Settings {
     /// client opens no socket. Ask on the main actor, before the client is opened.
     @MainActor
     public var asLaunched: Settings {
-        Settings(
-            url: url, user: user, dataDir: dataDir, acceptLoss: acceptLoss,
-            inBackground: UIApplication.shared.applicationState == .background,
-            maxConcurrentRooms: maxConcurrentRooms, messageBufferTimeMs: messageBufferTimeMs,
-            presenceHeartbeatIntervalMs: presenceHeartbeatIntervalMs,
-            backgroundHeartbeatIntervalMs: backgroundHeartbeatIntervalMs,
-            pollingIntervalMs: pollingIntervalMs, slowPollingIntervalMs: slowPollingIntervalMs,
-            maxMessagesPerRoom: maxMessagesPerRoom, cacheTtlMs: cacheTtlMs, cacheBytes: cacheBytes,
-            fileCacheBytes: fileCacheBytes, memoryBytes: memoryBytes, spreadMs: spreadMs,
-            outboxCapacity: outboxCapacity, budget: budget, rootCertificates: rootCertificates,
-            recordInto: recordInto, recordVerbatim: recordVerbatim)
+        launched(inBackground: UIApplication.shared.applicationState == .background)
     }
 }
 
@@ -157,6 +136,24 @@ private final class ApplicationTime: BackgroundTime {
 #endif
 
 #if canImport(Network)
+/// The path to the internet, told on the main actor as it changes. It ends with its last reference.
+private final class PathMonitor {
+    private let monitor = NWPathMonitor()
+
+    init(_ heard: @escaping @MainActor @Sendable (PathFacts) -> Void) {
+        monitor.pathUpdateHandler = { path in
+            let facts = PathFacts(path)
+            // On the main queue, as `start` says.
+            MainActor.assumeIsolated { heard(facts) }
+        }
+        monitor.start(queue: .main)
+    }
+
+    deinit {
+        monitor.cancel()
+    }
+}
+
 extension PathFacts {
     init(_ path: NWPath) {
         // A path that needs a connection, as a VPN on demand, is there once somebody asks for it.

@@ -1,5 +1,6 @@
 #if canImport(os)
 import Foundation
+import TidewireFFI
 import os
 
 /// Hands the SDK's logs to the system's log, where Console and `log stream` show them. It ends with its last

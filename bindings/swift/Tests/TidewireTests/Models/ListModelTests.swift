@@ -64,7 +64,7 @@ import Testing
         let model = SearchModel(pair.client, in: pair.room.id)
         model.text = "light"
         #expect(!model.isSearching && model.hits.isEmpty, "not begun")
-        model.start()
+        let view = Task { await model.run() }
         try await shows("found") { model.hits.count == 1 && !model.isSearching }
         #expect(model.isComplete && !model.hasMore)
         model.text = "lightz"
@@ -72,6 +72,11 @@ import Testing
         model.text = "fog"
         model.text = "  "
         #expect(model.hits.isEmpty && !model.isSearching && model.failure == nil)
+
+        view.cancel()
+        try await within("the view's task ends") { await view.value }
+        model.text = "fog"
+        #expect(!model.isSearching, "stopped")
 
         // On another device nothing is there: what it finds the server has.
         let other = try await pair.ada.elsewhere().open(pair.world)

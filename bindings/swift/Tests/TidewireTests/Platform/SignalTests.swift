@@ -56,6 +56,21 @@ import Testing
         #expect(flushTime(remaining: 3) == 0)
     }
 
+    @Test func anAppThatTheSystemHasStartedOpensItsClientInTheBackgroundAndElseAsItWas() {
+        // Every one that has a default has another value here: none of them may be forgotten.
+        let settings = Settings(
+            url: "https://chat.example.com", user: "ada", dataDir: "folder", acceptLoss: true,
+            inBackground: false, maxConcurrentRooms: 1, messageBufferTimeMs: 2,
+            presenceHeartbeatIntervalMs: 3, backgroundHeartbeatIntervalMs: 4, pollingIntervalMs: 5,
+            slowPollingIntervalMs: 6, maxMessagesPerRoom: 7, cacheTtlMs: 8, cacheBytes: 9,
+            fileCacheBytes: 10, memoryBytes: 11, spreadMs: 12, outboxCapacity: 13,
+            budget: Budget(maxWakeupsPerHour: 14), rootCertificates: "pem", recordInto: "file",
+            recordVerbatim: true)
+        let launched = settings.launched(inBackground: true)
+        #expect(launched.inBackground && launched != settings)
+        #expect(launched.launched(inBackground: false) == settings)
+    }
+
     @Test func aTokenSaysWhenItEnds() async throws {
         let token = try await Stage.token("ada", seconds: 3_600)
         let left = try #require(expiry(of: token)).timeIntervalSinceNow
