@@ -14,7 +14,7 @@ const PROJECT: &str = "bindings/kotlin/pom.xml";
 const MAIN: &str = "dev.tidewire.bench.FfiBenchKt";
 
 /// Lives of a process: the figures are their medians.
-const LIVES: usize = 5;
+const LIVES: usize = 3;
 
 /// Measures, and gives the program that tells what was found.
 pub(crate) fn measure(args: &[&str]) -> Result<Command, String> {

@@ -120,4 +120,4 @@ private const val PAGE = 50
 private const val PAGES = 500
 private const val EVENTS = 1_000
 private const val BURSTS = 100
-private val EXPIRY = 20.seconds
+private val EXPIRY = 10.seconds

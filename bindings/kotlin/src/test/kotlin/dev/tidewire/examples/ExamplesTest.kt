@@ -1,13 +1,14 @@
 package dev.tidewire.examples
 
 import dev.tidewire.AppState
+import dev.tidewire.Logs
+import dev.tidewire.MessageState
 import dev.tidewire.Mode
 import dev.tidewire.PATIENCE
 import dev.tidewire.Stage
 import dev.tidewire.await
 import dev.tidewire.awaitMessage
 import dev.tidewire.awaitSent
-import dev.tidewire.MessageState
 import dev.tidewire.message
 import dev.tidewire.model.screen
 import dev.tidewire.scene
@@ -70,6 +71,11 @@ class ExamplesTest {
             room.send("Hello yourself")
             timeline.rows.await("an answer that was read") { it.message("Hello yourself")?.state == MessageState.Read }
             talking.cancelAndJoin()
+            val written = folder().resolve("tidewire.log").toFile()
+            val logging = launch { log(written.path) }
+            withTimeout(PATIENCE) { while (!written.exists()) delay(20) }
+            logging.cancelAndJoin()
+            Logs.stopWriting()
             screen { screen ->
                 val chat = ChatScreen(client, room.id, screen)
                 screen.launch { chat.bar() }

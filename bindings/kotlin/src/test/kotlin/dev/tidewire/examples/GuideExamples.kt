@@ -5,7 +5,10 @@ import dev.tidewire.Attachment
 import dev.tidewire.Budget
 import dev.tidewire.ClientEvent
 import dev.tidewire.Fact
+import dev.tidewire.LogFile
+import dev.tidewire.LogLevel
 import dev.tidewire.Logout
+import dev.tidewire.Logs
 import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
@@ -96,6 +99,16 @@ suspend fun job(settings: Settings): Boolean =
         RefreshOutcome.LATER -> false
         RefreshOutcome.SIGN_IN -> false.also { println("sign in first") }
     }
+// end
+
+// snippet: log
+suspend fun log(file: String) {
+    Logs.writeInto(LogFile(file, LogLevel.DEBUG))
+    // Beside it, what is worth looking at, into the app's own log.
+    Logs.from(LogLevel.WARN).collect { batch ->
+        batch.lines.forEach { println("${it.level} ${it.target}: ${it.text}") }
+    }
+}
 // end
 
 // snippet: open

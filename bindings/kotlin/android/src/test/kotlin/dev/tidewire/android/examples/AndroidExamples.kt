@@ -4,11 +4,13 @@ import android.app.Application
 import android.content.Context
 import androidx.work.CoroutineWorker
 import androidx.work.WorkerParameters
+import dev.tidewire.LogLevel
 import dev.tidewire.RefreshOutcome
 import dev.tidewire.Settings
 import dev.tidewire.TidewireClient
 import dev.tidewire.android.DeviceSignals
 import dev.tidewire.android.KeystoreTokens
+import dev.tidewire.android.SystemLog
 import dev.tidewire.model.ClientStatus
 import dev.tidewire.refreshOnce
 import kotlinx.coroutines.CoroutineScope
@@ -39,6 +41,16 @@ class ChatApp : Application() {
         Settings("https://chat.example.com", user, dataDir = filesDir.resolve("chat").path)
 
     suspend fun tokenOf(user: String): String = tokens.load(user) ?: error("nobody is signed in")
+}
+// end
+
+// snippet: logcat
+class LoggingApp : Application() {
+    override fun onCreate() {
+        super.onCreate()
+        // Into logcat, under the tag "Tidewire".
+        SystemLog(LogLevel.DEBUG)
+    }
 }
 // end
 
