@@ -135,6 +135,8 @@ pub(crate) fn test(part: Part) -> ExitCode {
     }
     if matches!(part, Part::All | Part::Kotlin) {
         steps.check("kotlin", foreign::kotlin::test);
+        // Of what the suite has compiled.
+        steps.check("aar", package::aar::test);
     }
     if matches!(part, Part::All | Part::Swift) {
         steps.check("swift", foreign::swift::test);
