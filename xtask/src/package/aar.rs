@@ -64,7 +64,7 @@ pub(crate) fn pack() -> Result<(), String> {
 /// The layout, tried with this machine's own library in the place of Android's.
 pub(crate) fn test() -> Outcome {
     let tried = || -> Result<String, String> {
-        let library = built().join(format!("lib{}.so", "tidewire_ffi"));
+        let library = built().join(LIBRARY);
         if !library.exists() {
             return Err("this needs a library that was built on Linux".into());
         }

@@ -3,7 +3,6 @@ package dev.tidewire.android
 import android.net.ConnectivityManager.RESTRICT_BACKGROUND_STATUS_DISABLED
 import android.net.ConnectivityManager.RESTRICT_BACKGROUND_STATUS_ENABLED
 import android.net.ConnectivityManager.RESTRICT_BACKGROUND_STATUS_WHITELISTED
-import android.net.NetworkCapabilities
 import android.telephony.TelephonyManager
 import dev.tidewire.Network
 import dev.tidewire.NetworkKind
@@ -69,25 +68,6 @@ class LinkTest {
         assertEquals(Network(NetworkKind.WIFI), networkOf(wifi, blocked = false, enabled))
         val exempt = networkOf(cellular, blocked = false, RESTRICT_BACKGROUND_STATUS_WHITELISTED)
         assertEquals(Network(NetworkKind.CELLULAR, metered = true), exempt)
-    }
-
-    @Test
-    fun `the system's own capabilities are read`() {
-        val metered =
-            NetworkCapabilities.Builder()
-                .addTransportType(NetworkCapabilities.TRANSPORT_CELLULAR)
-                .addCapability(NetworkCapabilities.NET_CAPABILITY_INTERNET)
-                .setLinkDownstreamBandwidthKbps(70)
-                .build()
-        val unknown = TelephonyManager.NETWORK_TYPE_UNKNOWN
-        assertEquals(Link(cellular = true, wifi = false, metered = true, downKbps = 70), linkOf(metered, unknown))
-        val free =
-            NetworkCapabilities.Builder()
-                .addTransportType(NetworkCapabilities.TRANSPORT_WIFI)
-                .addTransportType(NetworkCapabilities.TRANSPORT_VPN)
-                .addCapability(NetworkCapabilities.NET_CAPABILITY_NOT_METERED)
-                .build()
-        assertEquals(Link(cellular = false, wifi = true, metered = false, downKbps = 0), linkOf(free, unknown))
     }
 
     private fun told(link: Link?) = networkOf(link, blocked = false, RESTRICT_BACKGROUND_STATUS_DISABLED)
