@@ -8,7 +8,6 @@ public final class ClientStatus: ScreenModel {
     /// How often it looks at what tells of no change by itself, in ns: from memory.
     private static let lookEvery: UInt64 = 5_000_000_000
 
-    private let client: TidewireClient
     private var watch = ModeWatch()
 
     /// The mode.
@@ -34,9 +33,8 @@ public final class ClientStatus: ScreenModel {
     @Observed public private(set) var repair: Repair?
 
     /// - Parameter client: whose status.
-    public init(_ client: TidewireClient) {
-        self.client = client
-        super.init()
+    public override init(_ client: TidewireClient) {
+        super.init(client)
         show(client.mode)
     }
 

@@ -3,11 +3,19 @@ final class Loops: Sendable {
     private struct State: Sendable {
         var tasks: [Task<Void, Never>] = []
         var isCancelled = false
+        var successor: Loops?
     }
 
     private let state = Locked(State())
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    /// Those that took the place of these, where the model had to begin anew.
+    var successor: Loops? { state.withLock { $0.successor } }
+
+    func goOn(as successor: Loops?) {
+        state.withLock { $0.successor = successor }
+    }
 
     /// Runs something until it ends or all are cancelled. It must not hold the model.
     func add(_ body: @escaping @MainActor @Sendable () async -> Void) {

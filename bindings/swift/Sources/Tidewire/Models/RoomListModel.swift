@@ -3,7 +3,6 @@ import TidewireFFI
 /// A list of rooms on the screen: its rows, what is visible of them, and what the user does with a row.
 @MainActor
 public final class RoomListModel: ScreenModel {
-    private let client: TidewireClient
     private var list: RoomList?
     private var visible: Set<String> = []
 
@@ -32,10 +31,9 @@ public final class RoomListModel: ScreenModel {
     public init(
         _ client: TidewireClient, sort: RoomSort = .recent, filter: RoomFilter = RoomFilter()
     ) {
-        self.client = client
         _sort = Observed(wrappedValue: sort)
         _filter = Observed(wrappedValue: filter)
-        super.init()
+        super.init(client)
     }
 
     /// The rows from top to bottom.
@@ -49,7 +47,7 @@ public final class RoomListModel: ScreenModel {
             unread: filter.unread, kind: filter.kind, archived: filter.archived, muted: filter.muted,
             name: name)
         follow(loops) { [weak self] in
-            let list = try await client.roomList(sort: sort, filter: filter)
+            let list = try await onceAwake { try await client.roomList(sort: sort, filter: filter) }
             // Held by this loop and the model: it is closed when both have let go of it.
             guard self?.opened(list, loops) == true else { return }
             for try await state in list.rows { self?.show(state, loops) }
@@ -75,7 +73,8 @@ public final class RoomListModel: ScreenModel {
         tellVisible()
     }
 
-    private func reopen() {
+    /// Opens the list again after it could not be, as ``ScreenModel/failure`` said.
+    public func reopen() {
         restart()
     }
 

@@ -15,6 +15,8 @@ import Combine
 /// it has opened is closed when it is gone.
 @MainActor
 public class ScreenModel {
+    /// Whose screen it is.
+    let client: TidewireClient
     private var running: Loops?
     #if canImport(Combine)
     /// Makes `objectWillChange` tell of every change. The values themselves are not published: `@Published`
@@ -29,7 +31,9 @@ public class ScreenModel {
     /// mends by itself is none of it.
     @Observed public internal(set) var failure: TidewireError?
 
-    init() {}
+    init(_ client: TidewireClient) {
+        self.client = client
+    }
 
     deinit {
         running?.cancel()
@@ -39,14 +43,17 @@ public class ScreenModel {
     /// sooner if there is nothing to follow any more, as after the client's end.
     public final func run() async {
         start()
-        guard let mine = running else { return }
-        await withTaskCancellationHandler {
-            await mine.finished()
-        } onCancel: {
-            mine.cancel()
+        var next = running
+        while let mine = next {
+            await withTaskCancellationHandler {
+                await mine.finished()
+            } onCancel: {
+                mine.cancel()
+            }
+            // Unless it was stopped, or begun anew, meanwhile.
+            if running === mine { stop() }
+            next = mine.successor
         }
-        // Unless the next one has begun meanwhile.
-        if running === mine { stop() }
     }
 
     /// Begins to follow what it shows, until ``stop()`` or until the last reference to this is gone: for
@@ -55,6 +62,9 @@ public class ScreenModel {
         if let running, !running.isCancelled { return }
         let loops = Loops()
         running = loops
+        let client = client
+        // So that it goes on until it is stopped or the client ends, whatever becomes of what it shows.
+        follow(loops) { for try await _ in client.modes {} }
         begin(loops)
     }
 
@@ -76,9 +86,10 @@ public class ScreenModel {
 
     /// Begins anew, if it was begun: because what it is to show is something else.
     final func restart() {
-        guard isRunning else { return }
+        guard isRunning, let before = running else { return }
         stop()
         start()
+        before.goOn(as: running)
     }
 
     /// Runs a loop until it ends, fails or is cancelled. It must hold this only weakly.
@@ -127,6 +138,20 @@ public class ScreenModel {
         } catch {
             note(error)
             return false
+        }
+    }
+}
+
+/// Opens something, also for a client that sleeps at first: as where the system has started the app and a
+/// screen comes up before the client has heard that somebody looks. A frozen app does not ask again.
+func onceAwake<Value: Sendable>(
+    _ open: @Sendable () async throws -> Value
+) async throws -> Value {
+    while true {
+        do {
+            return try await open()
+        } catch TidewireError.Suspended {
+            try await Task.sleep(nanoseconds: 200_000_000)
         }
     }
 }

@@ -4,7 +4,6 @@ public final class SearchModel: ScreenModel {
     /// How long a pause is, in ns: longer than between two letters of somebody who types.
     private static let pause: UInt64 = 400_000_000
 
-    private let client: TidewireClient
     private let room: String?
     private var next: String?
     /// Where ``hits`` were looked for.
@@ -29,9 +28,8 @@ public final class SearchModel: ScreenModel {
     ///   - client: whose messages.
     ///   - room: only in this room.
     public init(_ client: TidewireClient, in room: String? = nil) {
-        self.client = client
         self.room = room
-        super.init()
+        super.init(client)
     }
 
     deinit {
@@ -39,9 +37,6 @@ public final class SearchModel: ScreenModel {
     }
 
     override func begin(_ loops: Loops) {
-        let client = client
-        // Searches come and go; the model goes on until it is stopped or the client ends.
-        follow(loops) { for try await _ in client.modes {} }
         look()
     }
 

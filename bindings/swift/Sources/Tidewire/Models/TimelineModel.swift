@@ -21,7 +21,6 @@ public final class TimelineModel: ScreenModel {
     public let room: Room
     /// The message in whose thread this is; `nil` for the room's own timeline.
     public let thread: String?
-    private let client: TidewireClient
     private let openTimeline: @Sendable () async throws -> Timeline
     private var timeline: Timeline?
     private let drafts: Newest<String>
@@ -91,7 +90,6 @@ public final class TimelineModel: ScreenModel {
         _ client: TidewireClient, _ room: Room, thread: String?,
         openTimeline: @escaping @Sendable () async throws -> Timeline
     ) {
-        self.client = client
         self.room = room
         self.thread = thread
         self.openTimeline = openTimeline
@@ -103,7 +101,7 @@ public final class TimelineModel: ScreenModel {
             // What fails here is suspended or closed; the next message that is seen goes further.
             try? await room.markRead(upTo: seq)
         }
-        super.init()
+        super.init(client)
     }
 
     deinit {
@@ -130,7 +128,7 @@ public final class TimelineModel: ScreenModel {
         if rows.isEmpty { phase = .opening }
         loops.add { [weak self] in
             do {
-                let timeline = try await openTimeline()
+                let timeline = try await onceAwake(openTimeline)
                 guard self?.opened(timeline, loops) == true else { return }
                 for try await rows in timeline.rows { self?.show(rows, of: timeline) }
             } catch {

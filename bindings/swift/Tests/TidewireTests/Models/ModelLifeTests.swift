@@ -45,6 +45,17 @@ import Testing
         try await within("the timeline is closed") {
             while try await pair.client.cacheReport().messagesInMemory > 0 { await Task.yield() }
         }
+        // Also one that has begun anew meanwhile.
+        let list = RoomListModel(pair.client)
+        let listView = Task { await list.run() }
+        try await shows("the rooms") { list.rows.count == 1 }
+        list.nameContains = "nobody is called so"
+        try await shows("no room") { list.rows.isEmpty }
+        list.nameContains = ""
+        try await shows("all rooms") { list.rows.count == 1 && list.isRunning }
+        listView.cancel()
+        try await within("the list's task ends") { await listView.value }
+        #expect(!list.isRunning)
         // The view comes back; two of it at once are one.
         let again = [Task { await model.run() }, Task { await model.run() }]
         try await pair.theirs.send("Welcome back")
@@ -57,6 +68,22 @@ import Testing
         model.stop()
         model.stop()
         try await pair.peer.shutdown()
+    }
+
+    @Test func aScreenThatComesUpWhileTheClientSleepsOpensOnceItIsAwake() async throws {
+        let pair = try await Pair.meet()
+        try await pair.say("Hello", in: pair.room)
+        try await pair.client.setAppState(.suspended)
+        let list = RoomListModel(pair.client)
+        let chat = TimelineModel(pair.client, room: pair.room.id)
+        list.start()
+        chat.start()
+        for _ in 0..<1_000 { await Task.yield() }
+        try await pair.client.setAppState(.foreground)
+        try await shows("the rooms") { list.rows.count == 1 }
+        try await shows("the messages") { chat.rows.texts == ["Hello"] }
+        #expect(list.failure == nil && chat.phase == .open)
+        try await pair.end()
     }
 
     @Test func modelsTellThoseWhoDoNotKnowObservationOfEveryChange() async throws {

@@ -138,8 +138,12 @@ import Testing
         let room = try await client.directRoom(with: grace.name)
         let stranger = try await Person("joan").open(world)
         let model = TimelineModel(stranger, room: room.id)
-        model.start()
+        let view = Task { await model.run() }
         try await shows("no such room") { if case .failed = model.phase { true } else { false } }
+        model.reopen()
+        #expect(model.phase == .opening, "the view still runs it")
+        view.cancel()
+        await view.value
         let peer = try await grace.open(world)
         let unknown = TimelineModel(peer, room: room.id)
         try await peer.knows(room.id)
