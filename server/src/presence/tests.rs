@@ -279,9 +279,60 @@ fn a_room_above_the_limit_brings_nothing_until_it_is_small_again() {
     assert!(!inbox.has_moments());
     assert_eq!(told(&presence, "ada", None, start).presence, []);
     presence.follow(&entry(12, Membership::Left(user("dan"))), BlockList::default());
-    let expected = [("bob".into(), PresenceState::Online), ("cyd".into(), PresenceState::Offline)];
-    assert_eq!(states(&inbox), expected);
+    // Its members are read again: whom they have blocked was not followed meanwhile.
+    assert!(inbox.take_moments().shed, "the connection is told everything again");
+    let members = ["ada", "bob", "cyd"].map(|name| (user(name), 1, None)).to_vec();
+    presence.lock().watched.loaded(room(), Roster { as_of: 12, members }, Vec::new(), 0);
+    let mut here = told(&presence, "ada", None, start).presence;
+    here.sort_by(|a, b| a.user.cmp(&b.user));
+    let here: Vec<_> = here.iter().map(|news| (news.user.as_str(), news.state)).collect();
+    assert_eq!(here, [("bob", PresenceState::Online), ("cyd", PresenceState::Offline)]);
     assert_eq!(Presence::expecting(None, u32::MAX, start).members(), 100);
+}
+
+#[test]
+fn two_of_whom_one_has_blocked_the_other_hear_nothing_of_each_other() {
+    let presence = presence();
+    let start = Instant::now();
+    let inbox = Arc::new(Inbox::default());
+    presence.lock().watched.add(room(), &user("ada"), &inbox);
+    let list = |version, names: &[&str]| BlockList {
+        version,
+        users: names.iter().map(|name| user(name)).collect(),
+    };
+    // Cyd comes while the members are read, and has blocked her.
+    presence.follow(&entry(11, Membership::Joined(user("cyd"))), list(1, &["ada"]));
+    let members = ["ada", "bob"].map(|name| (user(name), 1, None)).to_vec();
+    let blocks = vec![(user("ada"), list(1, &["bob"]))];
+    presence.lock().watched.loaded(room(), Roster { as_of: 10, members }, blocks, 0);
+    for name in ["bob", "cyd"] {
+        presence.seen(&user(name), beat(1_000), start);
+        presence.typing(&user(name), &[TypingUpdate { room: room(), typing: true }], start);
+    }
+    assert!(!inbox.has_moments());
+    let here = told(&presence, "ada", None, start);
+    let gone = |news: &PeerPresence| (news.state, news.last_seen) == (PresenceState::Offline, None);
+    assert!(here.presence.len() == 2 && here.presence.iter().all(gone) && here.typing.is_empty());
+    // The two of whom neither has blocked the other hear of each other as ever.
+    let online = |news: &PeerPresence| news.state == PresenceState::Online;
+    assert_eq!(
+        told(&presence, "bob", None, start).presence.iter().filter(|n| online(n)).count(),
+        1
+    );
+    // An end is heard at once, and what was read before it is not believed.
+    let mark = here.to.unwrap();
+    presence.blocks_changed(&user("ada"), &Arc::new(list(2, &[])));
+    assert!(inbox.take_moments().shed, "the connection is told everything again");
+    let here = told(&presence, "ada", Some(&mark), start).presence;
+    assert_eq!(here.iter().filter(|news| online(news)).count(), 1);
+    presence.blocks_changed(&user("ada"), &Arc::new(list(1, &["bob"])));
+    assert!(!inbox.has_moments(), "it is older");
+    let other = RoomId::from_uuid(Uuid::from_u128(1));
+    let mut state = presence.lock();
+    state.watched.add(other, &user("ada"), &inbox);
+    let roster = Roster { as_of: 10, members: vec![(user("ada"), 1, None)] };
+    state.watched.loaded(other, roster, Vec::new(), 0);
+    assert!(state.watched.is_loading(other), "lists have changed since it was read");
 }
 
 #[test]

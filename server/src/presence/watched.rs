@@ -36,8 +36,8 @@ const TYPED: Duration = Duration::from_secs(15);
 const LATELY_MS: i64 = 5 * 60 * 1_000;
 
 enum Members {
-    /// Being read. What happened meanwhile.
-    Loading(Vec<(u64, Change)>),
+    /// Being read. What happened meanwhile, and whom the one has blocked who came.
+    Loading(Vec<(u64, Change, BlockList)>),
     Known {
         /// Changes up to there are in it.
         as_of: u64,
@@ -301,7 +301,7 @@ impl Watched {
         &mut self,
         id: RoomId,
         roster: Roster,
-        blocks: Vec<(UserId, BlockList)>,
+        mut blocks: Vec<(UserId, BlockList)>,
         mark: u64,
     ) {
         if mark != self.block_news {
@@ -314,17 +314,20 @@ impl Watched {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let Members::Loading(changes) = &mut room.members else { return };
         let as_of = roster.as_of;
-        if changes.iter().any(|(ord, change)| *ord > as_of && *change == Change::Created) {
+        if changes.iter().any(|(ord, change, _)| *ord > as_of && *change == Change::Created) {
             // Read before the room began: it stays to be read.
             return;
         }
         let here = roster.members.into_iter().filter(|(_, _, left)| left.is_none());
         let mut users: HashSet<UserId> = here.map(|(user, ..)| user).collect();
         let mut as_of = roster.as_of;
-        for (ord, change) in std::mem::take(changes) {
+        for (ord, change, list) in std::mem::take(changes) {
             if ord > as_of {
                 as_of = ord;
                 apply(&mut users, &change);
+                if let Change::Joined(user) = change {
+                    blocks.push((user, list));
+                }
             }
         }
         room.members = Members::Known { as_of, users };
@@ -364,7 +367,7 @@ impl Watched {
         let Some(room) = self.rooms.get_mut(&id) else { return Vec::new() };
         let (as_of, users) = match &mut room.members {
             Members::Loading(changes) => {
-                changes.push((ord, change.clone()));
+                changes.push((ord, change.clone(), blocks));
                 return Vec::new();
             }
             Members::Known { as_of, users } => (as_of, users),
