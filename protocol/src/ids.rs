@@ -96,6 +96,11 @@ uuid_id! {
     UploadId
 }
 
+uuid_id! {
+    /// A session of an account. Chosen by the server, and no secret: it opens nothing.
+    SessionId
+}
+
 /// A user, as named by the `sub` claim of the token: 1 to 128 bytes, no white space, no control
 /// characters. A clone costs one atomic increment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

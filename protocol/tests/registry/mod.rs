@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{
     AppState, BanPage, BanRequest, BlockList, BlockQuery, Body, Bootstrap, ClientFrame, Cursor,
     Epoch, ErrorBody, Event, EventsQuery, FileAccess, History, HistoryQuery, MemberPage, Mode,
-    MutePage, MuteRequest, NewMembers, NewRoom, OpsRequest, Page, PeerPresence, Policy, Profile,
-    ProfileUpdate, Profiles, ProfilesRequest, Receipt, ReceiptPage, RoleUpdate, RoomPage,
-    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, ServerFrame, SettingsUpdate,
+    MutePage, MuteRequest, NewAccount, NewMembers, NewRoom, NewSession, OpsRequest, Page,
+    PasswordChange, PeerPresence, Policy, Profile, ProfileUpdate, Profiles, ProfilesRequest,
+    Receipt, ReceiptPage, RefreshRequest, RoleUpdate, RoomPage, RoomState, RoomUpdate,
+    SearchRequest, SearchResults, Sent, ServerFrame, SessionTokens, Sessions, SettingsUpdate,
     SlowMode, SyncRequest, SyncResponse, Upload, UploadRequest,
 };
 
@@ -22,6 +23,9 @@ pub(crate) type Check = fn(&str, &str);
 /// Every golden file and its check.
 pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("app_state.all", json::<Vec<AppState>>),
+    ("call.account.request", json::<NewAccount>),
+    ("call.account.request.least", json::<NewAccount>),
+    ("call.account.response", json::<Profile>),
     ("call.ban.request", json::<BanRequest>),
     ("call.ban.request.silent", json::<BanRequest>),
     ("call.bans.response", json::<BanPage>),
@@ -63,12 +67,14 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.ops.response.order", json::<Sent>),
     ("call.ops.response.refused", json::<Sent>),
     ("call.ops.response.unknown_upload", json::<Sent>),
+    ("call.password.request", json::<PasswordChange>),
     ("call.profile.request", json::<ProfileUpdate>),
     ("call.profile.request.clear", json::<ProfileUpdate>),
     ("call.profile.response", json::<Profile>),
     ("call.profiles.request", json::<ProfilesRequest>),
     ("call.profiles.response", json::<Profiles>),
     ("call.receipts.response", json::<ReceiptPage>),
+    ("call.refresh.request", json::<RefreshRequest>),
     ("call.role.request", json::<RoleUpdate>),
     ("call.room.response", json::<RoomState>),
     ("call.room_update.request", json::<RoomUpdate>),
@@ -79,6 +85,10 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("call.search.query.least", json::<SearchRequest>),
     ("call.search.response", json::<SearchResults>),
     ("call.search.response.indexing", json::<SearchResults>),
+    ("call.session.request", json::<NewSession>),
+    ("call.session.request.least", json::<NewSession>),
+    ("call.session.response", json::<SessionTokens>),
+    ("call.sessions.response", json::<Sessions>),
     ("call.settings.request", json::<SettingsUpdate>),
     ("call.settings.request.clear", json::<SettingsUpdate>),
     ("call.settings.response", json::<SettingsUpdate>),
@@ -109,6 +119,7 @@ pub(crate) const REGISTRY: &[(&str, Check)] = &[
     ("error.body.too_large", json::<ErrorBody>),
     ("error.body.unknown_code", json::<ErrorBody>),
     // A table, not a type: what it must say is checked beside the list of codes.
+    ("error.body.credentials", json::<ErrorBody>),
     ("error.codes", json::<Vec<BTreeMap<String, Value>>>),
     ("event.delete", typed_event),
     ("event.edit", typed_event),

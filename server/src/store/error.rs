@@ -36,6 +36,9 @@ pub(crate) enum StoreError {
     /// The id stands for something else.
     #[error("this id stands for something else already: take another one")]
     IdTaken,
+    /// Somebody has the account, or is that user without one.
+    #[error("there is such a user already: take another name, or sign in")]
+    UserTaken,
     /// A rule is broken.
     #[error("{0}")]
     InvalidContent(String),
@@ -93,7 +96,7 @@ impl From<StoreError> for WireError {
             StoreError::UnknownMessage => ErrorCode::UnknownMessage,
             StoreError::UnknownUpload => ErrorCode::UnknownUpload,
             StoreError::UnknownFile => ErrorCode::UnknownFile,
-            StoreError::IdTaken => ErrorCode::IdTaken,
+            StoreError::IdTaken | StoreError::UserTaken => ErrorCode::IdTaken,
             StoreError::InvalidContent(_) => ErrorCode::InvalidContent,
             StoreError::BadPageToken => ErrorCode::BadRequest,
             StoreError::CursorBeyondHead => ErrorCode::CursorInvalid,

@@ -127,6 +127,20 @@ const TABLES: &[Table] = &[
         Rows::As("SELECT rk, user, by, at, until, reason FROM mutes"),
     ),
     table(
+        "accounts",
+        "user_id, password, version, created_at",
+        Rows::As("SELECT user, password, version, created_at FROM accounts"),
+    ),
+    table(
+        "sessions",
+        "id, user_id, device, created_at, used_at, given_at, generation, shown, hash, tokens_until, expires_at, \
+         ended_at",
+        Rows::As(
+            "SELECT hex(id), user, device, created_at, used_at, given_at, generation, shown, '\\x' || hex(hash),
+                 tokens_until, expires_at, ended_at FROM sessions",
+        ),
+    ),
+    table(
         "block_lists",
         "user_id, shard, ord, version",
         Rows::As(

@@ -4,6 +4,7 @@
 //! both to the commit. So `ord` grows in the order of commits, nobody can read past an event that is still
 //! to come, and nobody waits in a circle.
 
+mod accounts;
 mod append;
 mod bans;
 mod blocks;
