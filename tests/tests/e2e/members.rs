@@ -244,7 +244,8 @@ async fn a_muted_member_reads_on_hears_until_when_and_writes_again_once_it_ends(
 async fn a_block_shows_at_once_offline_too_and_ends_a_direct_room_until_it_is_ended() {
     let world = World::start().await;
     let phone = Agent::start(&world.client("ada")).await;
-    let laptop = Agent::start(&world.client("ada")).await;
+    let laptop = world.client("ada").data(world.folder().join("client-ada-laptop"));
+    let laptop = Agent::start(&laptop).await;
     let bob = Agent::start(&world.client("bob")).await;
     let made = phone.must(json!({"cmd": "create_room", "peer": "bob"})).await;
     let direct = made["room"].as_str().unwrap().to_owned();

@@ -148,7 +148,9 @@ impl Engine {
         let version = list.version;
         let ends =
             |user: &UserId| self.commits.iter().any(|one| one.block_wish(user) == Some(None));
-        let next = self.blocks.wishes.iter().find(|(user, _)| !ends(user));
+        let wishes = self.blocks.wishes.iter().filter(|(user, _)| !ends(user));
+        // Those that make room in the list go first.
+        let next = wishes.min_by_key(|(_, blocked)| **blocked);
         if let Some((user, blocked)) = next.map(|(user, blocked)| (user.clone(), *blocked)) {
             self.blocks.asked = true;
             let query = BlockQuery { version: Some(version) };
