@@ -177,7 +177,8 @@ pub fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), B
 
 /// Every timeline that shows a message shows it as it is stored.
 fn check_shown(client: &SimClient, event: &Event) -> Result<(), Broken> {
-    let stored = Message::of_event(event.clone());
+    let mut stored = Message::of_event(event.clone());
+    stored.blocked = stored.is_by(&client.engine.blocked().into_iter().collect());
     for row in client.rows.values().flatten().filter_map(Row::message) {
         if row.id == event.id {
             let shown = Message {
