@@ -88,7 +88,7 @@ pub(super) async fn of_those_who_want_a_name_at_once_one_gets_it(f: &Fixture<'_>
     let account = f.store.account(user("ada")).await.unwrap().unwrap();
     assert_eq!((account.password, account.version), (format!("hash {winner}"), 1));
     assert_eq!(profile.name, Some(format!("Ada {winner}")));
-    assert_eq!(f.store.profiles(vec![user("ada")]).await.unwrap(), [profile.clone()]);
+    assert_eq!(f.store.profiles(vec![user("ada")]).await.unwrap(), std::slice::from_ref(profile));
 }
 
 pub(super) async fn nobody_gets_the_name_of_somebody_who_is_here_without_an_account(
