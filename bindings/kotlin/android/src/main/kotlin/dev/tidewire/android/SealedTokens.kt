@@ -68,6 +68,8 @@ internal class SealedTokens(
         if (size !in 1..buffer.remaining()) return null
         val nonce = ByteArray(size).also(buffer::get)
         val sealed = ByteArray(buffer.remaining()).also(buffer::get)
+        // Some providers take what is shorter than the tag for a defect of the caller's.
+        if (sealed.size < TAG_BITS / 8) return null
         val cipher = Cipher.getInstance(CIPHER)
         cipher.init(Cipher.DECRYPT_MODE, key(), GCMParameterSpec(TAG_BITS, nonce))
         cipher.updateAAD(account.toByteArray())
