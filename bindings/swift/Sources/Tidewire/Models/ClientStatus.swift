@@ -101,8 +101,8 @@ public final class ClientStatus: ScreenModel {
         case .storeFailed(let reason): storeTrouble = reason
         case .storeRecovered: storeTrouble = nil
         case .repaired(let repair): self.repair = repair
-        case .roomsChanged, .unreadTotalChanged, .profilesChanged, .presenceChanged, .typingChanged,
-            .sendFailed:
+        case .roomsChanged, .unreadTotalChanged, .profilesChanged, .blockedChanged, .presenceChanged,
+            .typingChanged, .sendFailed:
             break
         }
     }
@@ -114,7 +114,6 @@ extension Why {
         for case .token(let stage, _) in facts { return stage }
         return nil
     }
-
 
     /// What three of four of the server's last answers took at most, in ms, if there were enough.
     public var latencyMs: UInt32? {
