@@ -3,6 +3,7 @@
 
 pub mod crash;
 pub mod demo;
+pub mod ffi;
 pub mod figures;
 pub mod load;
 pub mod modes;

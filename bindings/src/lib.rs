@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod files;
 mod held;
+mod logging;
 mod members;
 mod message;
 mod mode;
@@ -45,6 +46,10 @@ pub use client::{Client, Refreshed};
 pub use error::TidewireError;
 pub use event::{ClientEvent, EventBatch, EventSubscription};
 pub use files::{Attachment, Download, DownloadProgress, LocalFile, Preview};
+pub use logging::{
+    LogBatch, LogFile, LogLevel, LogLine, LogSubscription, log_to_file, stop_log_file,
+    subscribe_logs,
+};
 pub use members::{Ban, BanPage, Member, MemberPage, MutePage, MutedUser, RoomUpdate};
 pub use message::{
     Changed, FailReason, Message, MessageState, OutgoingMessage, Quote, Quoted, Reach, Reactions,

@@ -8,7 +8,9 @@ import PackageDescription
 // Linux has no XCFrameworks: the header has a module map of its own, the library is linked by path.
 let rust = Target.systemLibrary(name: "CTidewire", path: "Sources/CTidewire")
 let linking: [LinkerSetting] = [
-    .unsafeFlags(["-L\(Context.packageDirectory)/lib"]),
+    // The second one because Swift 6.0's `libswiftObservation.so` lacks a function of the runtime, which it
+    // calls only before it aborts.
+    .unsafeFlags(["-L\(Context.packageDirectory)/lib", "-Xlinker", "--allow-shlib-undefined"]),
     .linkedLibrary("tidewire_ffi"),
     // What Rust's standard library and SQLite need on Linux.
     .linkedLibrary("pthread"),
@@ -43,9 +45,16 @@ let package = Package(
             dependencies: ["TidewireFFI"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        // What a test runs in a process of its own.
+        .executableTarget(
+            name: "endurance",
+            dependencies: ["Tidewire"],
+            path: "Tests/Endurance",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
         .testTarget(
             name: "TidewireTests",
-            dependencies: ["Tidewire", "TidewireFFI"],
+            dependencies: ["Tidewire", "TidewireFFI", "endurance"],
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
     ]

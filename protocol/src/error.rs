@@ -124,6 +124,8 @@ codes! {
     TokenInvalid = "token_invalid", 401;
     /// The token was good and has expired: get another.
     TokenExpired = "token_expired", 401;
+    /// There is no such account, or the password is not its: the two are not told apart.
+    WrongCredentials = "wrong_credentials", 401;
     /// The room does not exist, or the user is not in it: the two are not told apart.
     NotAMember = "not_a_member", 403;
     /// The signed address has ended, or this server did not sign it: ask for another.

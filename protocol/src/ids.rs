@@ -101,6 +101,11 @@ uuid_id! {
     ReportId
 }
 
+uuid_id! {
+    /// A session of an account. Chosen by the server, and no secret: it opens nothing.
+    SessionId
+}
+
 /// A user, as named by the `sub` claim of the token: 1 to 128 bytes, no white space, no control
 /// characters. A clone costs one atomic increment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

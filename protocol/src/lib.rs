@@ -14,6 +14,7 @@
 //! assert_eq!(later, ServerFrame::Unknown("aurora".into()));
 //! ```
 
+mod account;
 mod attachment;
 mod block;
 mod calls;
@@ -35,6 +36,10 @@ mod room;
 mod search;
 mod upload;
 
+pub use account::{
+    InvalidAccount, NewAccount, NewSession, PasswordChange, RefreshRequest, SecretText, Session,
+    SessionTokens, Sessions,
+};
 pub use attachment::{
     Attachment, Checksum, FileKey, InvalidFile, Preview, check_content_type, check_file_name,
     clean_file_name,
@@ -53,7 +58,7 @@ pub use event::{
     RoomCreated, RoomUpdate,
 };
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
-pub use ids::{EventId, InvalidId, ReportId, RoomId, Seq, UploadId, UserId};
+pub use ids::{EventId, InvalidId, ReportId, RoomId, Seq, SessionId, UploadId, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use moderation::{
     Ban, BanPage, BanRequest, InvalidMute, InvalidReason, InvalidSlowMode, Mute, MuteChange,

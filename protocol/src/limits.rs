@@ -65,6 +65,22 @@ pub const KIND_BYTES: usize = 64;
 /// Longest room or profile name, in bytes of UTF-8.
 pub const NAME_BYTES: usize = 256;
 
+/// Shortest password of an account, in bytes of UTF-8: what NIST SP 800-63B asks for at least, in characters.
+pub const PASSWORD_LEAST_BYTES: usize = 8;
+
+/// Longest password of an account, in bytes of UTF-8 (1 KiB: any sentence, and nothing that takes time to hash).
+pub const PASSWORD_BYTES: usize = 1_024;
+
+/// Longest name of a device, in bytes of UTF-8.
+pub const DEVICE_BYTES: usize = 128;
+
+/// Most sessions of one account. One more ends the one that was used the longest ago.
+pub const SESSIONS: usize = 50;
+
+/// How long a refresh token may be repeated after it was used, in ms, whatever has happened since. Longer than two
+/// processes of one app, or a request and its repeat, are apart; far below the life of a token.
+pub const REFRESH_REPEAT_MS: u64 = 60_000;
+
 /// Longest reason that somebody gives for a ban or a mute, in bytes of UTF-8 (1 KiB: a paragraph).
 pub const REASON_BYTES: usize = 1024;
 

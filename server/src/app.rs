@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::accounts::Accounts;
 use crate::admission::{Door, Farewell};
 use crate::auth::Tokens;
-use crate::bus::Bus;
+use crate::bus::{Bus, Gossip};
 use crate::config::Config;
 use crate::cursor::Cursors;
 use crate::files::Files;
@@ -19,13 +20,15 @@ use crate::policy::Audience;
 use crate::presence::Presence;
 use crate::rate::RateLimiter;
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tls::Tls;
 
 /// What every request and every connection shares.
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) tokens: Tokens,
+    /// Accounts of this server's own, if it keeps any.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) cursors: Cursors,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,
@@ -62,6 +65,12 @@ impl App {
         let share = online.div_ceil(self.presence.servers(now));
         let demand = share.max(*self.sockets.borrow());
         Audience::of(self.config.policy, online, demand, self.load.capacity())
+    }
+
+    /// Something was taken back: this server knows it when this returns, the others soon.
+    pub(crate) async fn taken_back(&self) -> Result<(), StoreError> {
+        self.bus.tell(Gossip { revoked: true, ..Gossip::default() });
+        self.tokens.revoked().follow(self.store.as_ref()).await
     }
 
     /// Returns when the server is to stop.

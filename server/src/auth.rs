@@ -3,6 +3,7 @@
 
 mod jwks;
 mod revoked;
+mod shown;
 mod tokens;
 
 use std::fs;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::Serialize;
-use tidewire_protocol::{ErrorCode, UserId, WireError};
+use tidewire_protocol::{ErrorCode, SessionId, UserId, WireError};
 
 use crate::clock;
 
@@ -22,6 +23,7 @@ pub use tokens::TokenRules;
 
 pub(crate) use jwks::Jwks;
 pub(crate) use revoked::{Mark, Revoked, keep};
+pub(crate) use shown::Shown;
 pub(crate) use tokens::Tokens;
 
 /// Bytes of the secret (256 bits, the size of the hash of HS256).
@@ -81,6 +83,10 @@ struct Minted<'a> {
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    #[serde(rename = "gen", skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
 }
 
 /// A token that has been checked.
@@ -94,6 +100,9 @@ pub struct Verified {
     pub issued: u64,
     /// Its own id (`jti`), if it has one.
     pub id: Option<String>,
+    /// The session of an account that it is of (`sid`), and of which generation of its tokens (`gen`). None of a token
+    /// that the secret has not signed, whatever that says.
+    pub session: Option<(SessionId, u32)>,
 }
 
 /// The secret that signs tokens and cursors.
@@ -213,12 +222,35 @@ impl Keys {
         user: &UserId,
         ttl: Duration,
     ) -> Result<String, KeyError> {
+        Ok(self.sign(rules, user, ttl, None)?.0)
+    }
+
+    /// A token of a session, and when it ends, in seconds.
+    pub(crate) fn mint_session(
+        &self,
+        rules: &TokenRules,
+        user: &UserId,
+        ttl: Duration,
+        session: (SessionId, u32),
+    ) -> Result<(String, u64), KeyError> {
+        self.sign(rules, user, ttl, Some(session))
+    }
+
+    fn sign(
+        &self,
+        rules: &TokenRules,
+        user: &UserId,
+        ttl: Duration,
+        session: Option<(SessionId, u32)>,
+    ) -> Result<(String, u64), KeyError> {
         let iat = clock::now_seconds();
         let (iss, aud) = (rules.issuer.as_deref(), rules.audience.as_deref());
         let (exp, jti) = (iat.saturating_add(ttl.as_secs()), uuid::Uuid::now_v7().to_string());
-        let claims = Minted { sub: user, exp, iat, jti, iss, aud };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(KeyError::Sign)
+        let (sid, generation) = session.unzip();
+        let claims = Minted { sub: user, exp, iat, jti, iss, aud, sid, generation };
+        let header = Header::new(Algorithm::HS256);
+        let token = jsonwebtoken::encode(&header, &claims, &self.encoding);
+        Ok((token.map_err(KeyError::Sign)?, exp))
     }
 
     /// Whose token of the secret's this is, whoever issued it for whatever.

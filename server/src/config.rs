@@ -120,6 +120,37 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Accounts of the server's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountRules {
+    /// How long a token of a session holds. Default 15 min: a token that somebody has copied is worth nothing after
+    /// that, and a client asks for another one four times an hour.
+    pub token_ttl: Duration,
+    /// How long a session holds that is not used. Default 90 days.
+    pub session_ttl: Duration,
+    /// Memory that the hash of one password takes, in KiB. Default 19,456 (19 MiB), with two passes on one lane: the
+    /// least that the OWASP Password Storage Cheat Sheet recommends for Argon2id.
+    pub password_memory_kib: u32,
+    /// How often Argon2id passes over it. Default 2.
+    pub password_passes: u32,
+    /// How many passwords are hashed at once; 16 more of each wait, and whoever comes then gets a time to come back.
+    /// Default the number of processors, at most 4: 76 MiB.
+    pub password_hashes: usize,
+}
+
+impl Default for AccountRules {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
+        Self {
+            token_ttl: Duration::from_secs(15 * 60),
+            session_ttl: Duration::from_secs(90 * 24 * 3_600),
+            password_memory_kib: 19 * 1_024,
+            password_passes: 2,
+            password_hashes: processors.min(4),
+        }
+    }
+}
+
 /// Everything that [`Server::start`](crate::Server::start) needs to know.
 ///
 /// ```
@@ -159,6 +190,9 @@ pub struct Config {
     pub token_keys: Option<KeySource>,
     /// What tokens have to say besides whose they are. Default nothing.
     pub token_rules: TokenRules,
+    /// Keeps accounts, by whose passwords users sign in. `None`, the default, keeps none: whoever else signs tokens
+    /// knows who may.
+    pub accounts: Option<AccountRules>,
     /// Web pages of these origins (`https://app.example`) may speak to this server, besides its own. Apps that are no
     /// browsers are not asked. Default none.
     pub allowed_origins: Vec<String>,
@@ -247,6 +281,7 @@ impl Config {
             secret_file: None,
             token_keys: None,
             token_rules: TokenRules::default(),
+            accounts: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             waiting_per_address: 4_000,

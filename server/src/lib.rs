@@ -24,6 +24,7 @@
 //! ```
 
 mod accept;
+mod accounts;
 mod admission;
 mod app;
 mod applier;
@@ -62,6 +63,6 @@ mod tls;
 mod visitor;
 
 pub use commands::{import, migrate, renew_epoch, reports, revoke};
-pub use config::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
+pub use config::{AccountRules, Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
 pub use server::{Server, StartError};
 pub use tls::TlsFiles;

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use tidewire_protocol::UserId;
 use tidewire_server::auth::{KeySource, Keys, Revocation, TokenRules};
-use tidewire_server::{Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server, TlsFiles};
+use tidewire_server::{
+    AccountRules, Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server, TlsFiles,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The reference server of Tidewire.
@@ -94,6 +97,8 @@ struct Serve {
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
+    accounts: AccountFlags,
+    #[command(flatten)]
     shared: Shared,
     #[command(flatten)]
     files: FileFlags,
@@ -148,6 +153,43 @@ impl Trust {
         config.allowed_origins = self.allow_origin;
         config.trusted_proxies = self.trusted_proxy;
         config.waiting_per_address = self.waiting_per_address;
+    }
+}
+
+#[derive(Args)]
+struct AccountFlags {
+    /// Keeps accounts: anybody may make one, and sign in by its password. Tokens of others are good as well.
+    #[arg(long, env = "TIDEWIRE_ACCOUNTS", value_parser = FalseyValueParser::new())]
+    accounts: bool,
+    /// How long a token of a session holds, in seconds, up to a day.
+    #[arg(long, env = "TIDEWIRE_ACCOUNT_TOKEN_SECONDS", default_value_t = 15 * 60,
+        value_parser = clap::value_parser!(u64).range(1..=24 * 3_600))]
+    account_token_seconds: u64,
+    /// How long a session holds that is not used, in seconds.
+    #[arg(long, env = "TIDEWIRE_ACCOUNT_SESSION_SECONDS", default_value_t = 90 * 24 * 3_600)]
+    account_session_seconds: u64,
+    /// Memory that the hash of one password takes (Argon2id), in KiB. Passwords that were kept with other parameters are
+    /// hashed anew when their user signs in.
+    #[arg(long, env = "TIDEWIRE_PASSWORD_MEMORY_KIB", default_value_t = 19 * 1_024)]
+    password_memory_kib: u32,
+    /// How often Argon2id passes over it.
+    #[arg(long, env = "TIDEWIRE_PASSWORD_PASSES", default_value_t = 2)]
+    password_passes: u32,
+    /// How many passwords are hashed at once; default the number of processors, at most 4.
+    #[arg(long, env = "TIDEWIRE_PASSWORD_HASHES")]
+    password_hashes: Option<usize>,
+}
+
+impl AccountFlags {
+    fn rules(&self) -> Option<AccountRules> {
+        let default = AccountRules::default();
+        self.accounts.then(|| AccountRules {
+            token_ttl: Duration::from_secs(self.account_token_seconds),
+            session_ttl: Duration::from_secs(self.account_session_seconds),
+            password_memory_kib: self.password_memory_kib,
+            password_passes: self.password_passes,
+            password_hashes: self.password_hashes.unwrap_or(default.password_hashes),
+        })
     }
 }
 
@@ -392,6 +434,7 @@ impl Serve {
         config.hot_event_bytes = self.hot_event_bytes;
         config.cursor_max_age = Duration::from_secs(self.cursor_max_age_seconds);
         self.trust.apply(&mut config);
+        config.accounts = self.accounts.rules();
         self.shared.apply(&mut config);
         self.files.apply(&mut config);
         config

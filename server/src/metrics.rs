@@ -80,6 +80,54 @@ one_label! {
     Version, version;
 }
 
+/// What became of a wish to sign in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SignIn {
+    Done,
+    /// No such account, or another password.
+    Wrong,
+    /// Too many at once, or too many wrong ones.
+    Limited,
+    Failed,
+}
+
+/// What became of a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refresh {
+    Next,
+    /// Its answer was lost.
+    Again,
+    /// It came twice: its session has ended.
+    Reused,
+    Refused,
+}
+
+impl SignIn {
+    const ALL: [Self; 4] = [Self::Done, Self::Wrong, Self::Limited, Self::Failed];
+
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Wrong => "wrong",
+            Self::Limited => "limited",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Refresh {
+    const ALL: [Self; 4] = [Self::Next, Self::Again, Self::Reused, Self::Refused];
+
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Again => "again",
+            Self::Reused => "reused",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// A gauge with a fraction.
 type Share = Gauge<f64, AtomicU64>;
 
@@ -99,6 +147,10 @@ pub(crate) struct Metrics {
     lag: Histogram,
     bodies: Family<From, Counter>,
     hot_bytes: Gauge,
+    sign_ins: Family<Outcome, Counter>,
+    refreshes: Family<Outcome, Counter>,
+    accounts: Counter,
+    password_hash: Histogram,
     // What is looked at when somebody asks.
     open: Gauge,
     capacity: Gauge,
@@ -128,6 +180,10 @@ impl Metrics {
             lag: times(),
             bodies: Family::default(),
             hot_bytes: Gauge::default(),
+            sign_ins: Family::default(),
+            refreshes: Family::default(),
+            accounts: Counter::default(),
+            password_hash: times(),
             open: Gauge::default(),
             capacity: Gauge::default(),
             online: Gauge::default(),
@@ -141,6 +197,12 @@ impl Metrics {
         metrics.register();
         // Told as 0 from the start, so that an alert on what is missing means something.
         Kind::ALL.iter().for_each(|kind| drop(metrics.connections.get_or_create(kind)));
+        for outcome in SignIn::ALL.map(SignIn::outcome) {
+            drop(metrics.sign_ins.get_or_create(&Outcome { outcome }));
+        }
+        for outcome in Refresh::ALL.map(Refresh::outcome) {
+            drop(metrics.refreshes.get_or_create(&Outcome { outcome }));
+        }
         Arc::new(metrics)
     }
 
@@ -181,8 +243,17 @@ impl Metrics {
         all.register_with_unit(
             "event_loop_lag",
             "How late the event loop was",
-            seconds,
+            seconds.clone(),
             self.lag.clone(),
+        );
+        all.register("sign_ins", "Wishes to sign in to an account", self.sign_ins.clone());
+        all.register("refreshes", "Refresh tokens that came", self.refreshes.clone());
+        all.register("accounts_made", "New accounts", self.accounts.clone());
+        all.register_with_unit(
+            "password_hash",
+            "What a password took to hash",
+            seconds,
+            self.password_hash.clone(),
         );
         all.register("event_bodies", "Events that were given out", self.bodies.clone());
         all.register_with_unit(
@@ -253,6 +324,26 @@ impl Metrics {
     /// The event loop was so late.
     pub(crate) fn lagged(&self, by: Duration) {
         self.lag.observe(by.as_secs_f64());
+    }
+
+    /// Somebody wished to sign in.
+    pub(crate) fn signed_in(&self, sign_in: SignIn) {
+        self.sign_ins.get_or_create(&Outcome { outcome: sign_in.outcome() }).inc();
+    }
+
+    /// A refresh token came.
+    pub(crate) fn refreshed(&self, refresh: Refresh) {
+        self.refreshes.get_or_create(&Outcome { outcome: refresh.outcome() }).inc();
+    }
+
+    /// There is an account more.
+    pub(crate) fn account_made(&self) {
+        self.accounts.inc();
+    }
+
+    /// What hashing passwords is measured by.
+    pub(crate) fn password_hashes(&self) -> Histogram {
+        self.password_hash.clone()
     }
 
     /// What the newest events of rooms are counted by.

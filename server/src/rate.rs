@@ -1,6 +1,7 @@
-//! How often one user may write: a bucket of tokens for each.
+//! How often one user may write, or somebody may try something: a bucket of tokens for each.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -16,22 +17,22 @@ struct Bucket {
     at: Instant,
 }
 
-/// The buckets of all users.
-pub(crate) struct RateLimiter {
+/// The buckets of all users, or of whatever is limited one by one.
+pub(crate) struct RateLimiter<K = UserId> {
     limit: Option<RateLimit>,
     /// What is limited, for people.
     unit: &'static str,
-    buckets: Mutex<Buckets>,
+    buckets: Mutex<Buckets<K>>,
     /// What was spent here since the other servers were told; none where there are no others.
-    spent: Option<Mutex<HashMap<UserId, i64>>>,
+    spent: Option<Mutex<HashMap<K, i64>>>,
 }
 
-struct Buckets {
-    by_user: HashMap<UserId, Bucket>,
+struct Buckets<K> {
+    by_user: HashMap<K, Bucket>,
     sweep_at: usize,
 }
 
-impl RateLimiter {
+impl<K: Eq + Hash + Clone> RateLimiter<K> {
     pub(crate) fn new(limit: Option<RateLimit>, unit: &'static str) -> Self {
         let limit = limit.filter(|limit| limit.per_second > 0.0 && limit.per_second.is_finite());
         let buckets = Buckets { by_user: HashMap::new(), sweep_at: SWEEP_AT };
@@ -44,7 +45,7 @@ impl RateLimiter {
         Self { spent: Some(Mutex::default()), ..Self::new(limit, unit) }
     }
 
-    fn note(&self, user: &UserId, cost: i64) {
+    fn note(&self, user: &K, cost: i64) {
         if let Some(spent) = self.spent.as_ref().filter(|_| cost != 0) {
             let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
             *spent.entry(user.clone()).or_default() += cost;
@@ -52,14 +53,14 @@ impl RateLimiter {
     }
 
     /// What was spent here since this was asked last.
-    pub(crate) fn take_spent(&self) -> Vec<(UserId, i64)> {
+    pub(crate) fn take_spent(&self) -> Vec<(K, i64)> {
         let Some(spent) = &self.spent else { return Vec::new() };
         let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *spent).into_iter().filter(|(_, cost)| *cost != 0).collect()
     }
 
     /// A user has spent so much at another server, or got it back.
-    pub(crate) fn spent_elsewhere(&self, user: &UserId, cost: i64, now: Instant) {
+    pub(crate) fn spent_elsewhere(&self, user: &K, cost: i64, now: Instant) {
         let Some(limit) = self.limit else { return };
         let burst = f64::from(limit.burst.max(1));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +76,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// [`ErrorCode::RateLimited`] with the time at which there are enough again.
-    pub(crate) fn take(&self, user: &UserId, cost: usize, now: Instant) -> Result<(), WireError> {
+    pub(crate) fn take(&self, user: &K, cost: usize, now: Instant) -> Result<(), WireError> {
         let Some(limit) = self.limit else { return Ok(()) };
         let burst = f64::from(limit.burst.max(1));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +108,7 @@ impl RateLimiter {
     }
 
     /// Gives tokens back: repeats of what was accepted before cost nothing.
-    pub(crate) fn give_back(&self, user: &UserId, tokens: usize) {
+    pub(crate) fn give_back(&self, user: &K, tokens: usize) {
         let Some(limit) = self.limit.filter(|_| tokens > 0) else { return };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.by_user.get_mut(user) {
@@ -119,7 +120,7 @@ impl RateLimiter {
     }
 }
 
-impl Buckets {
+impl<K> Buckets<K> {
     /// Forgets full buckets, as often as the number of users has doubled.
     fn sweep(&mut self, limit: RateLimit, now: Instant) {
         if self.by_user.len() < self.sweep_at {
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_call_costs_at_least_one_and_at_most_the_bucket() {
-        let limiter =
+        let limiter: RateLimiter =
             RateLimiter::new(Some(RateLimit { per_second: 10.0, burst: 50 }), "operations");
         assert_eq!([0, 1, 50, 100].map(|size| limiter.cost_of_call(size)), [1, 1, 50, 50]);
     }

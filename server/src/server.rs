@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::accept::serve;
+use crate::accounts::Accounts;
 use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
@@ -132,6 +133,12 @@ pub enum StartError {
         /// What is wrong.
         reason: String,
     },
+    /// Accounts cannot be kept so.
+    #[error("accounts cannot be kept: {reason}")]
+    Accounts {
+        /// What is wrong.
+        reason: String,
+    },
     /// The certificate or its key cannot be used.
     #[error("{reason}")]
     Tls {
@@ -230,8 +237,12 @@ impl Server {
         let tokens = Tokens::new(keys.clone(), config.token_rules.clone(), jwks);
         // Before anybody comes: what was revoked is never believed again, also after a restart.
         tokens.revoked().follow(store.as_ref()).await.map_err(unreadable)?;
+        let accounts =
+            config.accounts.map(|rules| Accounts::new(rules, &keys, &metrics, bus.is_shared()));
+        let accounts = accounts.transpose().map_err(|reason| StartError::Accounts { reason })?;
         let app = Arc::new(App {
             tokens,
+            accounts,
             cursors,
             store: store.clone(),
             bus: bus.clone(),
@@ -329,7 +340,7 @@ impl Server {
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), WireError> {
         let store = self.app.store.as_ref();
         store.revoke(revocation).await?;
-        Ok(self.app.tokens.revoked().follow(store).await?)
+        Ok(self.app.taken_back().await?)
     }
 
     /// Stops: sockets get `goaway`, waiting requests their answer, what is queued is written. When

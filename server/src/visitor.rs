@@ -157,6 +157,11 @@ impl Visitor {
         Self { address, ..self.clone() }
     }
 
+    /// What counts as one address with it.
+    pub(crate) fn place(&self) -> IpAddr {
+        network(self.address)
+    }
+
     /// It has said whose it is, and that was true.
     pub(crate) fn is_known(&self) {
         if let Some(waiting) = &self.waiting {

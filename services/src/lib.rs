@@ -8,6 +8,7 @@ mod nginx;
 mod postgres;
 mod process;
 mod redis;
+mod small_disk;
 
 pub use authority::Authority;
 pub use nginx::Nginx;

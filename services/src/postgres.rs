@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::process::{LOOK, PATIENCE, Tethered, find, free_port, missing, run, wait_for};
+use crate::small_disk::SmallDisk;
 
 /// Who makes the cluster, where this runs as root: PostgreSQL refuses root. Its package brings the user.
 const OWNER: &str = "postgres";
@@ -22,7 +23,8 @@ pub struct Postgres {
     wrapper: Vec<String>,
     bin: PathBuf,
     running: Mutex<Option<Tethered>>,
-    // Dropped after the process.
+    // Both are dropped after the process, in this order.
+    disk: Option<SmallDisk>,
     folder: tempfile::TempDir,
 }
 
@@ -57,18 +59,63 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::shared`].
     pub fn start_with(settings: &'static [&'static str]) -> Option<Self> {
-        let Some(program) = find(&["initdb"]) else {
-            missing("PostgreSQL");
-            return None;
-        };
-        match Self::try_start(program, settings) {
+        let (folder, program) = (folder(), installed()?);
+        match folder.and_then(|folder| Self::try_start(program, settings, folder, None)) {
             Ok(cluster) => Some(cluster),
             Err(error) => panic!("PostgreSQL: {error}"),
         }
     }
 
-    fn try_start(initdb: PathBuf, settings: &'static [&'static str]) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tidewire-postgres-").tempdir()?;
+    /// A cluster of one's own on a disk of its own, of so many MiB: 160 hold a cluster and a database. None where
+    /// PostgreSQL is not installed, and where this process may not mount one: only root may.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start_on_small_disk(mebibytes: u32) -> Option<Self> {
+        let program = installed()?;
+        let folder = folder().unwrap_or_else(|error| panic!("a folder: {error}"));
+        let disk = match SmallDisk::mount(folder.path(), mebibytes) {
+            Ok(disk) => disk,
+            Err(error) => {
+                eprintln!("not run: nothing may be mounted here: {error}");
+                return None;
+            }
+        };
+        // A full disk that cannot take the log of what changes ends the cluster: that is tried with its process.
+        let settings = &["max_wal_size=48MB", "min_wal_size=32MB"];
+        match Self::try_start(program, settings, folder, Some(disk)) {
+            Ok(cluster) => Some(cluster),
+            Err(error) => panic!("PostgreSQL: {error}"),
+        }
+    }
+
+    /// Takes all the room on its small disk that is not taken: tables do not grow any more. Changes in place go on.
+    ///
+    /// # Panics
+    /// Where it has none of its own, and where that fails.
+    pub fn fill_disk(&self) {
+        // A segment of its log to write into, which is as long as 16 MiB of changes.
+        self.run_sql("postgres", "SELECT pg_switch_wal()");
+        self.run_sql("postgres", "CHECKPOINT");
+        let Some(disk) = &self.disk else { panic!("it has no disk of its own") };
+        disk.fill().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Gives that room back.
+    ///
+    /// # Panics
+    /// As [`Postgres::fill_disk`].
+    pub fn make_room(&self) {
+        let Some(disk) = &self.disk else { panic!("it has no disk of its own") };
+        disk.make_room().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn try_start(
+        initdb: PathBuf,
+        settings: &'static [&'static str],
+        folder: tempfile::TempDir,
+        disk: Option<SmallDisk>,
+    ) -> Result<Self> {
         // A link may stand elsewhere than the programs that belong to it.
         let initdb = initdb.canonicalize()?;
         let bin = initdb.parent().map(PathBuf::from).unwrap_or_default();
@@ -79,7 +126,7 @@ impl Postgres {
         make.args(["--no-sync", "--no-instructions"]);
         run(&mut make)?;
         let (port, running) = (free_port()?, Mutex::new(None));
-        let cluster = Self { port, settings, wrapper, bin, running, folder };
+        let cluster = Self { port, settings, wrapper, bin, running, disk, folder };
         cluster.run()?;
         Ok(cluster)
     }
@@ -272,6 +319,19 @@ impl Drop for Held {
         drop(self.psql.stdin.take());
         let _ = self.psql.wait();
     }
+}
+
+fn folder() -> Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("tidewire-postgres-").tempdir()
+}
+
+/// What makes a cluster, if it is installed.
+fn installed() -> Option<PathBuf> {
+    let program = find(&["initdb"]);
+    if program.is_none() {
+        missing("PostgreSQL");
+    }
+    program
 }
 
 /// Gives a folder to whoever may run PostgreSQL, and says how to become him.

@@ -29,6 +29,14 @@ impl Instances {
     /// # Panics
     /// Where they do not start, and with `CI=true` where something is missing.
     pub async fn start(count: usize) -> Option<Self> {
+        Self::start_with(count, &[]).await
+    }
+
+    /// The same with these flags besides.
+    ///
+    /// # Panics
+    /// As [`Instances::start`].
+    pub async fn start_with(count: usize, more: &[&str]) -> Option<Self> {
         let (postgres, redis) = (Postgres::start()?, Redis::start()?);
         postgres.create("tidewire");
         let url = postgres.url("tidewire");
@@ -44,7 +52,8 @@ impl Instances {
                 format!("--secret-file={}", secret.display()),
                 format!("--instance-id=server-{n}"),
             ];
-            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let flags = flags.iter().map(String::as_str).chain(more.iter().copied());
+            let flags: Vec<&str> = flags.collect();
             let folder = folder.path().join(format!("server-{n}"));
             servers.push(ServerProcess::start_with(folder, &flags).await);
         }

@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask demo | test | bindings | scenarios | replay | bench | load`. Only the
+//! The project's commands: `cargo xtask demo | test | bindings | aar | xcframework | scenarios | replay | bench | load`. Only the
 //! standard library, so that it is built in a second or two and never stands in the way.
 
 mod bindings;
 mod checks;
 mod foreign;
+mod package;
 mod scenarios;
 mod setup;
 mod steps;
@@ -25,6 +26,12 @@ The project's commands.
   cargo xtask bindings [swift] [kotlin] [--release]
       Builds the library and generates the sources by which Swift and Kotlin call it, into
       bindings/swift and bindings/kotlin. With --release: the library as phones get it.
+  cargo xtask aar
+      The package for Android, for all its processors, in the layout of a Maven repository: target/aar. Needs
+      the Android NDK; Gradle is not needed.
+  cargo xtask xcframework [--url FOLDER]
+      The library for iOS, its simulator and macOS, into bindings/swift/lib, and a Swift package that is ready
+      to be published: target/xcframework. FOLDER is where its archive will be. Needs macOS with Xcode.
   cargo xtask scenarios
       Writes docs/scenarios.md: which test walks through which scenario, in each language.
   cargo xtask replay FILE [--quiet]
@@ -34,8 +41,9 @@ The project's commands.
       A benchmark, built with all optimisations: a table, and as the last line one JSON object. There is
       `modes`: what each mode costs, counted in a simulation of 5,000 users, and how fast it is over real
       sockets. `store`: the client's store beside bare SQLite with the same tables. `send`: from `send` to the
-      screen beside a bare commit, and how a queue leaves. `crash`: clients killed at every step. And `server`:
-      what one server carries, beside a bare axum and beside one event a transaction.
+      screen beside a bare commit, and how a queue leaves. `crash`: clients killed at every step. `server`:
+      what one server carries, beside a bare axum and beside one event a transaction. And `ffi`: what the border
+      to Kotlin costs, with the library as phones get it, which takes minutes to build.
       `bench modes --help` has every flag.
   cargo xtask load [SCENARIO] [--users N] [--duration S] [--url URL --secret-file FILE] [--out FOLDER] [--json]
       tidewire-load, built with all optimisations: users by the thousand against a server, by a scenario of
@@ -66,11 +74,20 @@ fn main() -> ExitCode {
             Ok((languages, release)) => told(bindings::generate(&languages, release)),
             Err(problem) => wrong(&problem),
         },
+        ["aar"] => told(package::aar::pack()),
+        ["xcframework", rest @ ..] => match package::xcframework::parse(rest) {
+            Ok(url) => told(package::xcframework::pack(&url)),
+            Err(problem) => wrong(&problem),
+        },
         ["replay", rest @ ..] => replace_by(suites::replay(rest)),
         ["scenarios"] => told(scenarios::write()),
         ["bench"] => {
-            wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server")
+            wrong("`bench` takes the name of a benchmark: modes, store, send, crash, server, ffi")
         }
+        ["bench", "ffi", rest @ ..] => match foreign::bench::measure(rest) {
+            Ok(tell) => replace_by(tell),
+            Err(problem) => told(Err(problem)),
+        },
         ["bench", rest @ ..] => replace_by(suites::bench(rest)),
         ["load", rest @ ..] => replace_by(suites::load(rest)),
         [command, ..] => wrong(&format!("`{command}` is no command")),

@@ -4,10 +4,11 @@ use std::process::{Command, ExitCode};
 
 use crate::checks::{arrows, readme, skips};
 use crate::foreign;
+use crate::package;
 use crate::scenarios;
 use crate::setup;
 use crate::steps::{Outcome, Steps};
-use crate::workspace::cargo;
+use crate::workspace::{cargo, program};
 
 /// The demo of the last step: enough users to leave real-time (50), and short.
 const DEMO: &[&str] = &["--headless", "--json", "--users", "60", "--seconds", "12"];
@@ -68,19 +69,15 @@ impl Part {
 
 /// The demo, with these arguments. Built alone: who wants to see it waits for nothing else.
 pub(crate) fn demo(args: &[&str]) -> Command {
-    run_demo(&["-p", "tidewire-bench"], args)
+    let mut command = cargo(&["run", "--quiet", "-p", "tidewire-bench", "--bin", "demo", "--"]);
+    command.args(args);
+    command
 }
 
 /// The program that goes through a recording again.
 pub(crate) fn replay(args: &[&str]) -> Command {
     let mut command = cargo(&["run", "--quiet", "-p", "tidewire", "--example", "replay", "--"]);
     command.args(args);
-    command
-}
-
-fn run_demo(packages: &[&str], args: &[&str]) -> Command {
-    let mut command = cargo(&["run", "--quiet"]);
-    command.args(packages).args(["--bin", "demo", "--"]).args(args);
     command
 }
 
@@ -138,15 +135,24 @@ pub(crate) fn test(part: Part) -> ExitCode {
     }
     if matches!(part, Part::All | Part::Kotlin) {
         steps.check("kotlin", foreign::kotlin::test);
+        // Of what the suite has compiled.
+        steps.check("aar", package::aar::test);
     }
     if matches!(part, Part::All | Part::Swift) {
         steps.check("swift", foreign::swift::test);
+        steps.check("swift for apple", foreign::swift::parse);
+        // Of what the suite has generated.
+        steps.check("xcframework", package::xcframework::test);
     }
     if matches!(part, Part::All | Part::Demo) {
-        // After the whole it is there already: alone, cargo would choose other features of the
+        // After the whole it is there already: `cargo run` would choose other features of the
         // dependencies and build them once more.
-        let packages: &[&str] = if part == Part::All { &[] } else { &["-p", "tidewire-bench"] };
-        steps.run("demo", run_demo(packages, DEMO));
+        let built = || {
+            let mut demo = program("demo");
+            demo.args(DEMO);
+            demo
+        };
+        steps.run("demo", if part == Part::All { built() } else { demo(DEMO) });
     }
     // Last, because it leaves its own build of the packages in the target folder.
     if matches!(part, Part::All | Part::Rust | Part::Protocol) {

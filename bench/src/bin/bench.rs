@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidewire_bench::{crash, figures::Figures, modes, send, server, store};
+use tidewire_bench::{crash, ffi, figures::Figures, modes, send, server, store};
 
 /// The benchmarks. Each prints a table and, as its last line, one JSON object
 /// `{"figure": {"value": …, "unit": …, "goal": …, "holds": true|false}, …}`. They end with success
@@ -74,6 +74,15 @@ enum Bench {
         #[arg(long, default_value_t = 1)]
         thin: u64,
     },
+    /// What programs in other languages have measured: `cargo xtask bench ffi` runs them first.
+    Ffi {
+        /// Nothing but the JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Lines of `name value`.
+        #[arg(long)]
+        measured: std::path::PathBuf,
+    },
     /// What one server carries, beside a bare axum.
     Server {
         /// Nothing but the JSON object.
@@ -137,6 +146,11 @@ async fn main() -> ExitCode {
         Bench::Crash { json, seeds, thin } => {
             let plan = crash::Plan { seeds, thin: thin.max(1) };
             tell(json, &crash::setting(plan), crash::run(plan))
+        }
+        Bench::Ffi { json, measured } => {
+            let read = std::fs::read_to_string(&measured);
+            let read = read.map_err(|error| format!("{}: {error}", measured.display()));
+            tell(json, &ffi::setting(), read.and_then(|lines| ffi::read(&lines)))
         }
         Bench::Server { json, quick, connections, only } => {
             let mut plan = if quick { server::Plan::quick() } else { server::Plan::full() };

@@ -253,6 +253,7 @@ impl Driver {
                 let _ = self.events.send(ClientEvent::UnreadTotalChanged(total));
             }
             Notice::Mode(report) => {
+                tracing::info!(user = %self.user, mode = ?report.mode, because = %report.reason, "mode");
                 self.mode.send_replace(report);
                 let _ = self.events.send(ClientEvent::Mode(report));
             }

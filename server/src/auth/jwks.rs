@@ -340,6 +340,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_session_of_a_token_counts_only_if_the_secret_has_signed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        publish(&dir.path().join("jwks.json"), &[jwk("one", FIRST)]);
+        let tokens = tokens(dir.path(), Duration::ZERO, TokenRules::default()).await;
+        let session = tidewire_protocol::SessionId::from_uuid(uuid::Uuid::now_v7());
+        let mut theirs = claims();
+        theirs["sid"] = json!(session);
+        theirs["gen"] = json!(9);
+        let verified = tokens.verify(&sign(Some("one"), FIRST, &theirs)).await.unwrap();
+        assert_eq!(verified.session, None, "a session of somebody else's sign-in");
+        assert!(tokens.shown().take().is_empty());
+        let (own, _) = tokens.mint(&verified.user, Duration::from_secs(60), (session, 2)).unwrap();
+        assert_eq!(tokens.verify(&own).await.unwrap().session, Some((session, 2)));
+        assert_eq!(tokens.shown().take(), [(session, 2)]);
+    }
+
+    #[tokio::test]
     async fn a_set_without_a_key_that_can_be_used_is_told_at_the_start() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwks.json");

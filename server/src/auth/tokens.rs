@@ -2,15 +2,16 @@
 //! publishes. Which key is asked follows from the algorithm alone, so that a public key is never taken for a secret.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::Value;
-use tidewire_protocol::{ErrorCode, UserId, WireError};
+use tidewire_protocol::{ErrorCode, SessionId, UserId, WireError};
 
 use super::jwks::Jwks;
-use super::{Keys, Revoked, Verified};
+use super::{Keys, Revoked, Shown, Verified};
 
 /// How far the clock of whoever mints tokens may be off, in seconds.
 const LEEWAY_SECONDS: u64 = 2;
@@ -53,6 +54,10 @@ struct Claims {
     iat: Value,
     #[serde(default)]
     jti: Value,
+    #[serde(default)]
+    sid: Value,
+    #[serde(default, rename = "gen")]
+    generation: Value,
 }
 
 /// Checks tokens.
@@ -61,11 +66,33 @@ pub(crate) struct Tokens {
     rules: TokenRules,
     jwks: Option<Jwks>,
     revoked: Arc<Revoked>,
+    shown: Shown,
 }
 
 impl Tokens {
     pub(crate) fn new(keys: Keys, rules: TokenRules, jwks: Option<Jwks>) -> Self {
-        Self { keys, rules, jwks, revoked: Revoked::none() }
+        Self { keys, rules, jwks, revoked: Revoked::none(), shown: Shown::default() }
+    }
+
+    /// A token of a session of this server's own, and when it ends, in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`].
+    pub(crate) fn mint(
+        &self,
+        user: &UserId,
+        ttl: Duration,
+        session: (SessionId, u32),
+    ) -> Result<(String, u64), WireError> {
+        self.keys.mint_session(&self.rules, user, ttl, session).map_err(|error| {
+            tracing::error!(%error, "a token cannot be signed");
+            WireError::new(ErrorCode::Internal, "the server failed: try again later")
+        })
+    }
+
+    /// Which tokens of sessions were shown.
+    pub(crate) fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// The tokens that are not good any more.
@@ -82,6 +109,9 @@ impl Tokens {
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         let verified = self.signed(token, header).await?;
         self.revoked.check(&verified)?;
+        if let Some((session, generation)) = verified.session {
+            self.shown.note(session, generation);
+        }
         Ok(verified)
     }
 
@@ -105,7 +135,7 @@ pub(super) fn check(
     rules: &TokenRules,
 ) -> Result<Verified, WireError> {
     match jsonwebtoken::decode::<Claims>(token, key, &rules.validation(algorithm)) {
-        Ok(data) => Ok(verified(data.claims)),
+        Ok(data) => Ok(verified(data.claims, algorithm)),
         Err(error) => Err(match error.kind() {
             ErrorKind::ExpiredSignature => Keys::expired(),
             ErrorKind::ImmatureSignature => refuse("this token does not hold yet"),
@@ -116,14 +146,20 @@ pub(super) fn check(
     }
 }
 
-fn verified(Claims { sub: user, exp: expires, iat, jti }: Claims) -> Verified {
+fn verified(claims: Claims, algorithm: Algorithm) -> Verified {
+    let Claims { sub: user, exp: expires, iat, jti, sid, generation } = claims;
     let issued = iat.as_u64().or_else(|| iat.as_f64().map(|seconds| seconds as u64));
     let id = match jti {
         Value::String(id) => Some(id),
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     };
-    Verified { user, expires, issued: issued.unwrap_or(0), id }
+    // Others have sessions of their own (`sid` of OpenID Connect), which are none of this server's.
+    let sid = sid.as_str().filter(|_| algorithm == Algorithm::HS256);
+    let sid = sid.and_then(|sid| sid.parse().ok());
+    let generation = generation.as_u64().and_then(|generation| u32::try_from(generation).ok());
+    let session = sid.zip(generation);
+    Verified { user, expires, issued: issued.unwrap_or(0), id, session }
 }
 
 fn invalid() -> WireError {

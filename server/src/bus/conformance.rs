@@ -103,6 +103,8 @@ async fn what_is_told_comes_whole_in_order_and_once<B: Bus>(
         ],
         typing: vec![(RoomId::from_uuid(Uuid::from_u128(n as u128)), user(n), n.is_multiple_of(2))],
         spent: vec![(user(n), -3), (user(1), 50)],
+        attempts: vec![(user(n), 1)],
+        revoked: n == 4,
     };
     (0..100).for_each(|n| from.tell(told(n)));
     for n in 0..100 {

@@ -24,9 +24,21 @@ pub(crate) struct Gossip {
     /// What users have spent of their rate; less than nothing: what they got back.
     #[serde(default)]
     pub(crate) spent: Vec<(UserId, i64)>,
+    /// How often somebody tried to sign in as a user; less than nothing: what was none of guessing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attempts: Vec<(UserId, i64)>,
+    /// Whether something was taken back: everybody is to look.
+    #[serde(default)]
+    pub(crate) revoked: bool,
 }
 
 impl Gossip {
+    /// Whether it tells nothing of anybody.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Self { presence, typing, spent, attempts, .. } = self;
+        presence.is_empty() && typing.is_empty() && spent.is_empty() && attempts.is_empty()
+    }
+
     /// The same in tellings of at most [`ENTRIES`] each; one at least.
     pub(crate) fn in_pieces(mut self) -> Vec<Self> {
         let mut pieces = Vec::new();
@@ -37,8 +49,10 @@ impl Gossip {
                 presence: self.presence.split_off(self.presence.len().min(ENTRIES)),
                 typing: self.typing.split_off(self.typing.len().min(ENTRIES)),
                 spent: self.spent.split_off(self.spent.len().min(ENTRIES)),
+                attempts: self.attempts.split_off(self.attempts.len().min(ENTRIES)),
+                revoked: false,
             };
-            let done = rest.presence.is_empty() && rest.typing.is_empty() && rest.spent.is_empty();
+            let done = rest.is_silent();
             pieces.push(std::mem::replace(&mut self, rest));
             if done {
                 return pieces;

@@ -299,9 +299,9 @@ mod tests {
         let (one, two) = (connect(&redis, "log", 1).await, connect(&redis, "log", 1).await);
         conformance::gossip(&one, &two).await;
         // Also after Redis was away; whoever hears it then knows that he has to say everything again.
+        let mut heard = two.hear();
         redis.stop();
         redis.start_again();
-        let mut heard = two.hear();
         let again = async { while heard.recv().await.is_ok_and(|gossip| !gossip.again) {} };
         tokio::time::timeout(PATIENCE, again).await.unwrap();
         conformance::meet(&one, &mut heard, 5).await;

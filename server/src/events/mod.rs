@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Rank;
 use crate::app::App;
-use crate::auth::{Keys, Mark, Verified};
+use crate::auth::{Keys, Verified};
 use crate::clock;
 use crate::connection::{self, Online, Open, deadline_of};
 use crate::feed::{Feed, FeedEnd};
@@ -78,7 +78,7 @@ struct Session {
     app: Arc<App>,
     user: UserId,
     verified: Verified,
-    revoked: watch::Receiver<Mark>,
+    revoked: watch::Receiver<u64>,
     inbox: Arc<Inbox>,
     feed: Feed,
     watching: Watching,

@@ -1,6 +1,7 @@
 //! The HTTP face: one handler a call, in a file a subject. Every answer of 400 or above has the
 //! typed body, whatever went wrong: only that is the server's "no" to a client.
 
+mod accounts;
 mod blocks;
 mod bootstrap;
 pub(crate) mod extract;
@@ -143,7 +144,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/socket", get(socket::upgrade))
         .route("/v1/events", get(events::events))
         .route("/healthz", get(health))
-        .route("/readyz", get(health::ready))
+        .route("/readyz", get(health::ready));
+    // Without accounts there are no such calls.
+    let router = match &app.accounts {
+        Some(_) => router
+            .route("/v1/accounts", post(accounts::register))
+            .route("/v1/accounts/current/password", put(accounts::change_password))
+            .route("/v1/sessions", get(accounts::list).post(accounts::sign_in))
+            .route("/v1/sessions:refresh", post(accounts::refresh))
+            .route("/v1/sessions/current", delete(accounts::sign_out))
+            .route("/v1/sessions/{id}", delete(accounts::end)),
+        None => router,
+    };
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(gzip)

@@ -116,6 +116,9 @@ pub(crate) async fn share(app: Arc<App>, bus: Arc<dyn Bus>) {
                     if gossip.again {
                         until_all = 0;
                     }
+                    if gossip.revoked {
+                        app.tokens.revoked().look();
+                    }
                     if gossip.from != own && gossip.from != 0 {
                         take(&app, &gossip);
                     }
@@ -138,14 +141,17 @@ fn take(app: &App, gossip: &Gossip) {
     for (user, cost) in &gossip.spent {
         app.limiter.spent_elsewhere(user, *cost, now);
     }
+    if let Some(accounts) = &app.accounts {
+        accounts.attempts.heard(&gossip.attempts, now);
+    }
 }
 
 fn tell(app: &App, bus: &dyn Bus, own: u32, all: bool) {
     let spent = app.limiter.take_spent();
-    let gossip = Gossip { from: own, spent, ..app.presence.news(all) };
-    let empty = gossip.presence.is_empty() && gossip.typing.is_empty() && gossip.spent.is_empty();
+    let attempts = app.accounts.as_ref().map_or_else(Vec::new, |accounts| accounts.attempts.news());
+    let gossip = Gossip { from: own, spent, attempts, ..app.presence.news(all) };
     // A server with nobody says that it is there.
-    if all || !empty {
+    if all || !gossip.is_silent() {
         gossip.in_pieces().into_iter().for_each(|piece| bus.tell(piece));
     }
 }

@@ -17,7 +17,7 @@ use super::peer::{End, Inbound, Outbound, Peer};
 use super::signals::{Signal, Signals};
 use crate::admission::Rank;
 use crate::app::App;
-use crate::auth::{Keys, Mark, Verified};
+use crate::auth::{Keys, Verified};
 use crate::connection::{Online, deadline_of, goaway_slot_ms};
 use crate::feed::{Feed, FeedEnd};
 use crate::hub::Attached;
@@ -104,7 +104,7 @@ pub(super) struct Session {
     online: Online,
     counted: Counted,
     verified: Verified,
-    pub(super) revoked: watch::Receiver<Mark>,
+    pub(super) revoked: watch::Receiver<u64>,
     expires: Deadline,
     silent_at: Deadline,
     pub(super) audience: watch::Receiver<Audience>,

@@ -39,6 +39,9 @@ pub(crate) enum StoreError {
     /// The id stands for something else.
     #[error("this id stands for something else already: take another one")]
     IdTaken,
+    /// Somebody has the account, or is that user without one.
+    #[error("there is such a user already: take another name, or sign in")]
+    UserTaken,
     /// A rule is broken.
     #[error("{0}")]
     InvalidContent(String),
@@ -48,9 +51,12 @@ pub(crate) enum StoreError {
     /// The cursor lies beyond the head of the log.
     #[error("the cursor lies beyond the log: bootstrap")]
     CursorBeyondHead,
-    /// The disk is full, or the store is closing.
+    /// The disk does not take it now, or the store is closing.
     #[error("the store cannot serve right now: {0}")]
     Unavailable(String),
+    /// There is no room left where the store writes.
+    #[error("the disk is full: make room there ({0})")]
+    DiskFull(String),
     /// A fault of the server.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -67,9 +73,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::DiskFull(error.to_string()),
             Some(
-                Code::DiskFull
-                | Code::SystemIoFailure
+                Code::SystemIoFailure
                 | Code::ReadOnly
                 | Code::CannotOpen
                 | Code::DatabaseBusy
@@ -94,13 +100,13 @@ impl From<StoreError> for WireError {
             StoreError::UnknownReport => ErrorCode::UnknownReport,
             StoreError::UnknownUpload => ErrorCode::UnknownUpload,
             StoreError::UnknownFile => ErrorCode::UnknownFile,
-            StoreError::IdTaken => ErrorCode::IdTaken,
+            StoreError::IdTaken | StoreError::UserTaken => ErrorCode::IdTaken,
             StoreError::InvalidContent(_) => ErrorCode::InvalidContent,
             StoreError::BadPageToken => ErrorCode::BadRequest,
             StoreError::CursorBeyondHead => ErrorCode::CursorInvalid,
             // What the disk says is for the log of the server, not for its clients.
-            StoreError::Unavailable(reason) => {
-                tracing::warn!(%reason, "the store cannot serve");
+            StoreError::Unavailable(_) | StoreError::DiskFull(_) => {
+                tracing::warn!(reason = %error, "the store cannot serve");
                 let slot = RETRY_MS / 4 + fastrand::u64(0..RETRY_MS);
                 return WireError::new(
                     ErrorCode::Unavailable,

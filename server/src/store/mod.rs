@@ -5,6 +5,7 @@
 //! `ord` grows within its shard in the order of commits, whatever was answered is on the disk, and
 //! each read sees one moment.
 
+pub(crate) mod accounts;
 pub(crate) mod blocks;
 pub(crate) mod checked;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use tidewire_protocol::{
     SlowMode, UploadId, UploadRequest, UserId,
 };
 
+pub(crate) use accounts::AccountStore;
 pub(crate) use error::StoreError;
 
 use crate::auth::{Mark, Revocation};
@@ -309,7 +311,7 @@ pub(crate) struct PoolUse {
 
 /// The database. Every call may wait for the disk; none blocks the caller's thread.
 #[async_trait]
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: AccountStore + Send + Sync + 'static {
     /// The life of this database: another one after a restore.
     fn epoch(&self) -> &Epoch;
 

@@ -3,6 +3,7 @@
 // A helper that cannot go on fails its test, and says where.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod accounts;
 mod admission;
 mod attacks;
 mod binary;

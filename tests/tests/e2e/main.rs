@@ -33,6 +33,7 @@ mod restarts;
 mod retention;
 mod rooms;
 mod search;
+mod sessions;
 mod stage;
 mod storm;
 mod streams;

@@ -74,7 +74,10 @@ pub(crate) fn same(one: &Path, other: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes SwiftPM's linked test programs: `.build/TRIPLE/PROFILE/*.xctest`.
+/// What SwiftPM links besides the test program.
+const PROGRAM: &str = "endurance";
+
+/// Removes what SwiftPM has linked: `.build/TRIPLE/PROFILE/*.xctest`, and the program beside it.
 pub(crate) fn unlink_products(build: &Path) -> io::Result<()> {
     if !build.exists() {
         return Ok(());
@@ -86,7 +89,8 @@ pub(crate) fn unlink_products(build: &Path) -> io::Result<()> {
                 continue;
             }
             for name in names(&folder)? {
-                if name.extension().is_some_and(|extension| extension == "xctest") {
+                let is_bundle = name.extension().is_some_and(|extension| extension == "xctest");
+                if is_bundle || name == Path::new(PROGRAM) {
                     let path = folder.join(name);
                     // A bundle on macOS.
                     if path.is_dir() {

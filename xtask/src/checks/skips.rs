@@ -18,6 +18,7 @@ const FOLDERS: &[(&str, &str, &[&str], &[&str])] = &[
     ("bench", "rs", RUST, &[]),
     ("bindings/swift/Tests", "swift", &[], SWIFT),
     ("bindings/kotlin/src/test", "kt", KOTLIN, &[]),
+    ("bindings/kotlin/android/src/test", "kt", KOTLIN, &[]),
 ];
 
 const RUST: &[&str] = &["#[ignore"];

@@ -5,14 +5,18 @@ use std::process::Command;
 
 use super::STAGE;
 use super::report::{Counts, surefire};
+use super::resources;
 use super::stage::Stage;
 use crate::bindings::{self, Language};
 use crate::setup::java;
 use crate::steps::Outcome;
 use crate::workspace::{files, root};
 
-const PROJECT: &str = "bindings/kotlin/pom.xml";
-const REPORTS: &str = "bindings/kotlin/target/surefire-reports";
+/// The package for the JVM, its part for Android, and the example, all built together.
+const PROJECT: &str = "bindings/kotlin/modules.xml";
+/// What is built, and so has reports.
+const MODULES: &[&str] = &["bindings/kotlin", "bindings/kotlin/android"];
+const REPORTS: &str = "target/surefire-reports";
 
 /// Runs it.
 pub(crate) fn test() -> Outcome {
@@ -30,26 +34,38 @@ pub(crate) fn test() -> Outcome {
 
 fn run() -> Result<Outcome, String> {
     bindings::generate(&[Language::Kotlin], false)?;
+    resources::prepare()?;
     let stage = Stage::start()?;
     // Reports of tests that are no more would be counted.
-    let reports = root().join(REPORTS);
-    if reports.exists() {
-        std::fs::remove_dir_all(&reports)
-            .map_err(|error| format!("{}: {error}", reports.display()))?;
+    for module in MODULES {
+        let reports = root().join(module).join(REPORTS);
+        if reports.exists() {
+            std::fs::remove_dir_all(&reports)
+                .map_err(|error| format!("{}: {error}", reports.display()))?;
+        }
     }
-    println!("mvn -q -B -f {PROJECT} test");
+    // A part that fails hides nothing of the others that do not build on it.
+    let args = ["-q", "-B", "--fail-at-end", "-f", PROJECT, "test"];
+    println!("mvn {}", args.join(" "));
     let status = Command::new("mvn")
         .current_dir(root())
-        .args(["-q", "-B", "-f", PROJECT, "test"])
+        .args(args)
         .env(STAGE, &stage.control)
         .status()
         .map_err(|error| format!("Maven could not be started: {error}"))?;
-    let counts = counts(&reports)?;
+    let mut counts = Counts::default();
+    for module in MODULES {
+        let of_module = count(&root().join(module).join(REPORTS))?;
+        if status.success() && of_module.tests == 0 {
+            return Err(format!("no test of {module} was run"));
+        }
+        counts = counts.and(of_module);
+    }
     println!("{} tests, {} failed, {} skipped", counts.tests, counts.failed, counts.skipped);
     Ok(counts.outcome(status.success()))
 }
 
-fn counts(reports: &Path) -> Result<Counts, String> {
+fn count(reports: &Path) -> Result<Counts, String> {
     let mut counts = Counts::default();
     if !reports.exists() {
         return Ok(counts);

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::bindings::{self, Language};
 use crate::setup::swift::Swift;
 use crate::steps::Outcome;
-use crate::workspace::root;
+use crate::workspace::{files, root};
 
 const PACKAGE: &str = "bindings/swift";
 
@@ -36,6 +36,33 @@ fn run(swift: &Swift) -> Result<Outcome, String> {
     let counts = counts(&output);
     println!("{} tests, {} failed, {} skipped", counts.tests, counts.failed, counts.skipped);
     Ok(counts.outcome(status.success()))
+}
+
+/// Whether what is for Apple's platforms alone can be read by the compiler: the example app, and those parts
+/// of the package that are left out here. Without Apple's SDKs no more can be said of them.
+pub(crate) fn parse() -> Outcome {
+    let swift = match Swift::set_up() {
+        Ok(swift) => swift,
+        Err(why) => return Outcome::Skipped(why),
+    };
+    let parsed = || -> Result<String, String> {
+        let mut sources = Vec::new();
+        for folder in ["bindings/swift/Sources/Tidewire", "examples-ios"] {
+            sources.extend(files(folder, "swift").map_err(|error| format!("{folder}: {error}"))?);
+        }
+        let names: Vec<String> = sources.iter().map(|path| path.display().to_string()).collect();
+        let mut args = vec!["-parse", "-swift-version", "6"];
+        args.extend(names.iter().map(String::as_str));
+        let status = swift.compiler(&args).status();
+        match status.map_err(|error| format!("Swift could not be started: {error}"))?.success() {
+            true => Ok(format!("{} files", names.len())),
+            false => Err("the compiler can not read them, see above".into()),
+        }
+    };
+    match parsed() {
+        Ok(what) => Outcome::PassedWith(what),
+        Err(why) => Outcome::Failed(why),
+    }
 }
 
 /// Runs a command and gives what it wrote, which is also passed on as it comes.

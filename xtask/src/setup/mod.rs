@@ -54,11 +54,11 @@ pub(crate) fn component(subcommand: &str, component: &str) -> Result<(), String>
 }
 
 /// What a program says when it succeeds: none if it is not there or fails.
-fn said(command: &mut Command) -> Option<String> {
+pub(crate) fn said(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     said(command).is_some()
 }

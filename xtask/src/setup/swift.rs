@@ -50,13 +50,22 @@ impl Swift {
     /// A command of Swift with the workspace's folder as the working folder, and nothing of this
     /// environment but `envs` if it runs in the root.
     pub(crate) fn command(&self, args: &[&str], envs: &[(&str, &str)]) -> Command {
+        self.program("swift", args, envs)
+    }
+
+    /// The same of the compiler alone.
+    pub(crate) fn compiler(&self, args: &[&str]) -> Command {
+        self.program("swiftc", args, &[])
+    }
+
+    fn program(&self, name: &str, args: &[&str], envs: &[(&str, &str)]) -> Command {
         match self {
             Self::Installed => {
-                let mut command = Command::new("swift");
+                let mut command = Command::new(name);
                 command.current_dir(root()).args(args).envs(envs.iter().copied());
                 command
             }
-            Self::InRoot(folder) => in_root(folder, args, envs),
+            Self::InRoot(folder) => in_root(folder, name, args, envs),
         }
     }
 }
@@ -76,12 +85,12 @@ exec chroot "$root" /usr/bin/env -i -C /src HOME=/root LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 "#;
 
-fn in_root(folder: &Path, args: &[&str], envs: &[(&str, &str)]) -> Command {
+fn in_root(folder: &Path, program: &str, args: &[&str], envs: &[(&str, &str)]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-euc", ENTER, "swift"]).arg(folder).arg(root());
     command.arg(built().with_file_name("swift-tmp"));
     command.args(envs.iter().map(|(name, value)| format!("{name}={value}")));
-    command.arg("swift").args(args);
+    command.arg(program).args(args);
     command
 }
 

@@ -1,5 +1,6 @@
 //! What every store must do, as one suite: each promise is a function named after it.
 
+mod accounts;
 mod blocks;
 mod changes;
 mod feed;
@@ -151,6 +152,16 @@ pub(crate) async fn suite(open: Opener<'_>) {
         uploads::a_repeat_is_accepted_whatever_became_of_its_files,
         last_seen::a_user_was_last_seen_at_the_latest_moment_told,
         last_seen::to_be_seen_is_no_news_in_the_log,
+        accounts::of_those_who_want_a_name_at_once_one_gets_it,
+        accounts::nobody_gets_the_name_of_somebody_who_is_here_without_an_account,
+        accounts::a_session_begins_by_the_password_that_there_is,
+        accounts::another_password_ends_all_other_sessions,
+        accounts::a_lost_answer_is_given_again_until_its_tokens_are_shown,
+        accounts::a_refresh_token_that_comes_too_late_ends_its_session_for_good,
+        accounts::a_session_that_has_ended_is_told_until_its_tokens_have,
+        accounts::whose_tokens_are_taken_back_has_no_session_left,
+        accounts::a_user_has_only_so_many_sessions,
+        accounts::what_is_over_is_removed_and_nothing_else,
     );
 }
 

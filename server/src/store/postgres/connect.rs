@@ -6,6 +6,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -71,6 +72,9 @@ pub(super) fn tls() -> Result<MakeRustlsConnect, String> {
 #[derive(Clone)]
 pub(super) struct Db {
     pool: Pool,
+    /// Whether a write found no room since somebody last looked: on a full disk what changes in place is
+    /// written for long.
+    full: Arc<AtomicBool>,
 }
 
 impl Db {
@@ -88,7 +92,7 @@ impl Db {
             .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { pool })
+        Ok(Self { pool, full: Arc::default() })
     }
 
     /// Opens as many as are always kept.
@@ -119,6 +123,24 @@ impl Db {
 
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+
+    /// Why a write failed.
+    pub(super) fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::DiskFull(_)) {
+            self.full.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is room to write, where something has found none before.
+    pub(super) async fn has_room(&self) -> bool {
+        if !self.full.load(Ordering::Relaxed) {
+            return true;
+        }
+        let taken = async { self.begin().await?.execute(TAKE_ROOM, &[]).await };
+        let still = matches!(taken.await, Err(StoreError::DiskFull(_)));
+        self.full.store(still, Ordering::Relaxed);
+        !still
     }
 
     async fn session(&self) -> Result<Object, StoreError> {
@@ -227,6 +249,10 @@ impl std::ops::Deref for Tx {
     }
 }
 
+/// Takes 180 KB, until the transaction ends. Whoever may not make temporary tables learns nothing by it.
+pub(super) const TAKE_ROOM: &str =
+    "CREATE TEMP TABLE tidewire_room_left ON COMMIT DROP AS SELECT generate_series(1, 5000) AS n";
+
 const LOCK: &str = "SELECT head_ord FROM shards WHERE shard = $1 FOR NO KEY UPDATE";
 const TAKE: &str =
     "UPDATE shards SET head_ord = head_ord + $2 WHERE shard = $1 RETURNING head_ord - $2";
@@ -328,6 +354,7 @@ impl From<tokio_postgres::Error> for StoreError {
         match error.code().map(tokio_postgres::error::SqlState::code) {
             // No answer of the database: the connection is gone, or was never there.
             None => Self::Unavailable(text),
+            Some("53100") => Self::DiskFull(text),
             // Connections, resources, the operator, conflicts, a standby: they pass.
             Some(code)
                 if ["08", "53", "57", "58", "40", "55"]

@@ -4,6 +4,7 @@
 //! both to the commit. So `ord` grows in the order of commits, nobody can read past an event that is still
 //! to come, and nobody waits in a circle.
 
+mod accounts;
 mod append;
 mod bans;
 mod blocks;
@@ -187,10 +188,10 @@ impl PostgresStore {
         write: impl Future<Output = Written<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turns.get(shard).cloned().unwrap_or_default();
-        let bus = self.bus.clone();
+        let (db, bus) = (self.db.clone(), self.bus.clone());
         let task = tokio::spawn(async move {
             let _turn = turn.lock_owned().await;
-            let (value, heads) = write.await?;
+            let (value, heads) = write.await.inspect_err(|error| db.note(error))?;
             heads.iter().for_each(|(shard, head)| bus.ring(*shard, *head));
             Ok(value)
         });

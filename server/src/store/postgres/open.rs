@@ -3,7 +3,7 @@
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 
-use super::connect::{Db, said};
+use super::connect::{Db, TAKE_ROOM, said};
 use super::migrations;
 use crate::clock;
 use crate::health::Database;
@@ -185,7 +185,7 @@ pub(super) async fn check(client: &Client, secret: &[u8]) -> Result<String, Open
     if let Some(told) = clocks_differ(clock::now_ms(), theirs) {
         tracing::warn!("{told}");
     }
-    // A write, because a full or a read-only database shows by nothing else.
+    // A write, because a read-only database shows by nothing else.
     let row = client
         .query_one(
             "UPDATE meta SET started_at = $1, secret = coalesce(secret, $2) RETURNING epoch, secret",
@@ -193,10 +193,23 @@ pub(super) async fn check(client: &Client, secret: &[u8]) -> Result<String, Open
         )
         .await
         .map_err(other)?;
+    has_room(client).await?;
     if row.get::<_, &[u8]>(1) != secret {
         return Err(OpenError::OtherSecret);
     }
     Ok(row.get(0))
+}
+
+/// Whether there is room for more than changes in place.
+async fn has_room(client: &Client) -> Result<(), OpenError> {
+    client.batch_execute("BEGIN").await.map_err(other)?;
+    let taken = client.batch_execute(TAKE_ROOM).await.map_err(other);
+    client.batch_execute("ROLLBACK").await.map_err(other)?;
+    match taken {
+        Err(full @ OpenError::Full(_)) => Err(full),
+        // Who may not make temporary tables may all the same serve.
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Whether a database can still be served from: read, of a version that is new enough, and written. A newer version
@@ -212,10 +225,9 @@ pub(super) async fn probe(db: &Db) -> Database {
         return Database::NotMigrated;
     }
     let touch = "UPDATE meta SET started_at = started_at";
-    match session.execute(touch, &[]).await {
-        Ok(_) => Database::Ok,
-        Err(_) => Database::NotWritable,
-    }
+    let written = session.execute(touch, &[]).await;
+    drop(session);
+    if written.is_ok() && db.has_room().await { Database::Ok } else { Database::NotWritable }
 }
 
 /// What is said where this machine's clock and the one of PostgreSQL differ by too much, in ms. Order does not

@@ -2,7 +2,7 @@
 
 use tidewire_services::Postgres;
 
-use super::{append, blocks, feed, fold, history, migrate, read, uploads};
+use super::{accounts, append, blocks, feed, fold, history, migrate, read, uploads};
 
 /// 40 rooms with 1,000 events each, in all kinds, and everything that hangs on them. All of it is counted, so
 /// that the plans are the same each time.
@@ -33,6 +33,9 @@ const FILL: &str = "
         FROM generate_series(1, 5000) n;
     INSERT INTO attachments SELECT u.id, 1 + n % 40, 1 + n % 1000
         FROM (SELECT id, row_number() OVER () AS n FROM uploads) u;
+    INSERT INTO sessions SELECT gen_random_uuid(), 'u' || n % 500, NULL, n, n, n, 1, 0, '', n, n,
+            CASE WHEN n % 50 = 0 THEN n END
+        FROM generate_series(1, 20000) n;
     SET default_statistics_target = 1000;
     ANALYZE;
 ";
@@ -51,6 +54,8 @@ async fn hot_queries_go_by_their_indexes() {
     let from = "array_fill(0::bigint, ARRAY[16])";
     let none = "ARRAY[gen_random_uuid()]";
     let cases: Vec<(&str, &str, String, &[&str])> = vec![
+        ("sessions", accounts::LIST, "'u1', 5".into(), &["sessions_user"]),
+        ("ended sessions", accounts::ENDED, "19900".into(), &["sessions_ended"]),
         ("shown before", history::SHOWN_BEFORE, "1, 500, 100".into(), &["events_shown"]),
         ("shown from", history::SHOWN_FROM, "1, 500, 100, 900".into(), &["events_shown"]),
         ("replies before", history::REPLIES_BEFORE, "1, 500, 100, 3".into(), &["replies_pkey"]),

@@ -5,20 +5,23 @@ use crate::auth::{Mark, Revocation};
 use crate::store::StoreError;
 
 pub(super) async fn put(db: &Db, revocation: &Revocation) -> Result<(), StoreError> {
-    let session = db.plain().await?;
+    let tx = db.begin().await?;
     match revocation {
         Revocation::Token(id) => {
             let sql = "INSERT INTO revocations(token) VALUES($1) ON CONFLICT(token) DO NOTHING";
-            session.execute(sql, &[id]).await?;
+            tx.execute(sql, &[id]).await?;
         }
         Revocation::User { user, until } => {
+            // Else they would get others at once.
+            super::accounts::end_begun(&tx, user, *until).await?;
             // Only the latest counts. It takes a new number, so that it is seen to be new.
             let sql = "INSERT INTO revocations(user_id, until) VALUES($1, $2)
                  ON CONFLICT(user_id) DO UPDATE SET until = excluded.until, n = excluded.n
                  WHERE excluded.until > revocations.until";
-            session.execute(sql, &[&user.as_str(), &int(*until)]).await?;
+            tx.execute(sql, &[&user.as_str(), &int(*until)]).await?;
         }
     }
+    tx.commit().await?;
     Ok(())
 }
 

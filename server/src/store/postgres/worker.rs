@@ -116,8 +116,9 @@ async fn write_receipts(db: &Db, bus: &dyn Bus, jobs: Vec<Receipts>) {
         job.updates.iter().for_each(|update| receipts::merge(&mut raises, &job.user, *update));
     }
     let written = receipts::run(db, &raises).await;
-    if let Ok(heads) = &written {
-        ring(bus, heads);
+    match &written {
+        Ok(heads) => ring(bus, heads),
+        Err(error) => db.note(error),
     }
     let answer = written.map(|_| ());
     for job in jobs {
@@ -242,6 +243,7 @@ async fn write_segments(db: &Db, bus: &dyn Bus, segments: &[Segment<'_>]) -> Vec
         }
         Err(error) => {
             tracing::warn!(%error, requests = segments.len(), "a commit failed");
+            db.note(&error);
             segments.iter().map(|_| Err(error.clone())).collect()
         }
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{SqliteStore, migrations};
 use crate::bus::InProcess;
-use crate::store::{EventJson, Found, NewUpload, SearchQuery, Store, StoreError};
+use crate::store::{AccountStore, EventJson, Found, NewUpload, SearchQuery, Store, StoreError};
 
 const ROOM: Uuid = Uuid::from_u128(7);
 
@@ -190,6 +190,21 @@ async fn in_an_older_database_nobody_is_out_or_silent_until_somebody_says_so() {
     assert!(store.room(room, bob()).await.unwrap().mute.is_some());
     let slow = SlowMode { interval_ms: 5_000 };
     assert_eq!(store.set_slow_mode(room, ada, slow).await.unwrap().slow_mode_ms, 5_000);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_older_database_takes_accounts_of_all_but_those_who_are_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.db");
+    fourth_schema(&path);
+    let store = SqliteStore::open(&path, Arc::new(InProcess::new(1)), 1, 20).unwrap();
+    let make =
+        async |name: &str| store.create_account(name.parse().unwrap(), "hash".into(), None).await;
+    // Ada has a profile; Bob was only added, and never came.
+    assert_eq!(make("ada").await.unwrap_err(), StoreError::UserTaken);
+    make("bob").await.unwrap();
+    assert_eq!(store.sessions(bob()).await.unwrap(), []);
     store.close().await;
 }
 

@@ -254,6 +254,34 @@ CREATE TABLE slow_writes(
     PRIMARY KEY(rk, user)
 ) WITHOUT ROWID;
 ",
+    // Accounts: the hash of the password, and which password it is, so that nobody signs in by one that was changed
+    // meanwhile. Sessions: `hash` is that of the refresh token of `generation`, given first at `given_at`; `shown` is the
+    // newest generation of which a token came back. Its tokens hold until `tokens_until`, its refresh token until
+    // `expires_at`.
+    "
+CREATE TABLE accounts(
+    user TEXT PRIMARY KEY,
+    password TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sessions(
+    id BLOB PRIMARY KEY,
+    user TEXT NOT NULL,
+    device TEXT,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    given_at INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    shown INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    tokens_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    ended_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX sessions_user ON sessions(user) WHERE ended_at IS NULL;
+CREATE INDEX sessions_ended ON sessions(tokens_until) WHERE ended_at IS NOT NULL;
+",
     // Whom users have blocked. `ord` of a list is the one place of the delivery log where it stands.
     "
 CREATE TABLE block_lists(

@@ -1,5 +1,6 @@
 //! The store on embedded SQLite: one file, one writing thread, some reading threads, one shard.
 
+mod accounts;
 mod append;
 mod bans;
 mod blocks;

@@ -24,6 +24,10 @@ pub(super) fn put(conn: &Connection, revocation: &Revocation) -> Result<(), Stor
             conn.prepare_cached(sql)?.execute((user.as_str(), until))?;
         }
     }
+    if let Revocation::User { user, until } = revocation {
+        // Else they would get others at once.
+        super::accounts::end_begun(conn, user, *until)?;
+    }
     Ok(())
 }
 

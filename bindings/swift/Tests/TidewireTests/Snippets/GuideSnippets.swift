@@ -47,25 +47,72 @@ func invite(_ users: [String], to room: Room) async throws {
 }
 // end snippet
 
+// snippet: models
+@MainActor
+func show(_ room: Room, of client: TidewireClient) async -> TimelineModel {
+    let model = TimelineModel(client, room: room.id)
+    // Until `stop()`, or until nobody holds the model. In SwiftUI: `.task { await model.run() }`.
+    model.start()
+    // What the user writes is a draft on disk, and the others see that he types.
+    model.draft = "Hello"
+    if await !model.send() { print(model.failure?.localizedDescription ?? "") }
+    return model
+}
+
+@MainActor
+func scrolled(to row: TimelineRow, in model: TimelineModel) async {
+    if let message = row.message { model.seen(message) } else { await model.fill(row) }
+    if row.id == model.rows.first?.id { await model.loadOlder() }
+}
+// end snippet
+
+#if canImport(SwiftUI)
+// snippet: swiftui
+import SwiftUI
+
+@available(iOS 17, macOS 14, *)
+struct ChatView: View {
+    @State private var model: TimelineModel
+
+    init(client: TidewireClient, room: String) {
+        _model = State(initialValue: TimelineModel(client, room: room))
+    }
+
+    var body: some View {
+        List(model.rows) { row in
+            Text(row.message?.text ?? "…")
+                .onAppear { if let message = row.message { model.seen(message) } }
+        }
+        .safeAreaInset(edge: .bottom) {
+            TextField("Message", text: $model.draft)
+                .onSubmit { Task { await model.send() } }
+        }
+        .task { await model.run() }
+    }
+}
+// end snippet
+#endif
+
+// snippet: status
+@MainActor
+func statusBar(of status: ClientStatus) -> String {
+    let latency = status.latencyMs.map { ", \($0) ms" } ?? ""
+    return "\(status.mode): \(status.reasonText)\(latency)"
+}
+
+@MainActor
+func noticeBar(of status: ClientStatus) -> String? {
+    guard let notice = status.notice else { return nil }
+    return "\(notice.isStepDown ? "Down" : "Up") to \(notice.to), because \(notice.reasonText)"
+}
+// end snippet
+
 // snippet: list
 @MainActor
-final class RoomListModel {
-    private(set) var state = RoomListState()
-    private var list: RoomList?
-
-    /// Call it in a task of the view: it ends when that is cancelled.
-    func show(_ client: TidewireClient) async throws {
-        let list = try await client.roomList(sort: .unreadFirst, filter: RoomFilter(kind: .group))
-        self.list = list
-        for try await state in list.rows {
-            self.state = state
-        }
-    }
-
-    /// The rows that the user sees, each time that changes.
-    func onScreen(first: UInt32, count: UInt32) throws {
-        try list?.setVisible(first: first, count: count)
-    }
+func listScreen(_ client: TidewireClient) -> RoomListModel {
+    let model = RoomListModel(client, sort: .unreadFirst, filter: RoomFilter(kind: .group))
+    model.start()
+    return model
 }
 
 func line(of row: RoomListRow) -> String {
@@ -99,20 +146,9 @@ func enteredScreen(_ room: Room) async throws -> String {
 // end snippet
 
 // snippet: show
-@MainActor
-final class RoomModel {
-    private(set) var rows: [TimelineRow] = []
-    private(set) var problem: String?
-
-    /// Call it in a task of the view: it ends when that is cancelled.
-    func show(_ room: Room) async {
-        do {
-            for try await rows in try await room.timeline().rows {
-                self.rows = rows
-            }
-        } catch {
-            problem = error.localizedDescription
-        }
+func follow(_ room: Room, show: @Sendable ([TimelineRow]) async -> Void) async throws {
+    for try await rows in try await room.timeline().rows {
+        await show(rows)
     }
 }
 // end snippet
@@ -300,6 +336,37 @@ func networkChanged(isExpensive: Bool, isConstrained: Bool, _ client: TidewireCl
 
 func quit(_ client: TidewireClient) async throws {
     try await client.shutdown()
+}
+// end snippet
+
+#if canImport(UIKit)
+// snippet: platform
+@MainActor
+func openWithTheSystem(_ settings: Settings, user: String) async throws -> (TidewireClient, PlatformObserver) {
+    let tokens = StoredTokens(KeychainTokenStore(account: user)) { try await fetchToken(for: user) }
+    // `asLaunched`: whether the system has started the app with nobody looking.
+    let client = try await TidewireClient.open(settings.asLaunched) { try await tokens.token() }
+    // Network, low power and lifecycle from now on, for as long as somebody holds it.
+    return (client, PlatformObserver(client))
+}
+
+func finishLaunching(open: @escaping @Sendable () async throws -> TidewireClient) {
+    BackgroundRefresh.register("com.example.refresh", open: open)
+    BackgroundRefresh.schedule("com.example.refresh")
+}
+// end snippet
+#endif
+
+// snippet: logs
+func logs(into file: String) throws {
+    // 1 MB each, and the last three that were full as `file.1` to `file.3`.
+    try Logs.write(into: LogFile(path: file, level: .info))
+}
+
+func printed() async throws {
+    for try await batch in Logs(.debug) {
+        for line in batch.lines { print(line.level, line.target, line.text) }
+    }
 }
 // end snippet
 

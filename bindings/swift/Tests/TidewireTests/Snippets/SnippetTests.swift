@@ -52,8 +52,8 @@ struct SnippetTests {
         let watching = Task { try await watch(client) }
         let room = try await rooms(of: client, peer: grace.name)
         #expect(try await findRoom(with: grace.name, client) != nil)
-        let model = RoomModel()
-        let showing = Task { await model.show(room) }
+        let shown = Locked<[TimelineRow]>([])
+        let showing = Task { try await follow(room) { rows in shown.withLock { $0 = rows } } }
         try await send("Hello", to: room)
         let timeline = try await room.timeline()
         let rows = try await timeline.rows("it is sent") { $0.messages.last?.state.isSent == true }
@@ -84,16 +84,14 @@ struct SnippetTests {
         let gone = try await timeline.message(hello.id, "gone") { $0.deleted?.seq != nil }
         #expect(details(of: gone).contains("(deleted)"))
         try await seen(gone, in: room)
-        let listModel = RoomListModel()
-        let listing = Task { try await listModel.show(client) }
+        let list = await listScreen(client)
         let counting = Task { try await badge(client) }
-        try await within("the list shows the group") {
-            while await !listModel.state.rows.contains(where: { $0.room == room.id }) {
-                await Task.yield()
-            }
-        }
-        try await listModel.onScreen(first: 0, count: 12)
-        #expect(await listModel.state.rows.map(line(of:)).contains { $0.hasPrefix("Tea: ") })
+        try await shows("the list has the group") { list.rows.contains { $0.room == room.id } }
+        #expect(await list.rows.map(line(of:)).contains { $0.hasPrefix("Tea: ") })
+        let status = await ClientStatus(client)
+        await status.start()
+        #expect(await statusBar(of: status).contains(": "))
+        #expect(await noticeBar(of: status) == nil)
         try await swiped(room)
         try await leftScreen(room, written: "half a tho")
         #expect(try await enteredScreen(room) == "half a tho")
@@ -108,9 +106,13 @@ struct SnippetTests {
         let heading = Task { try await header(of: room, with: grace.name, client) }
         let footing = Task { try await footer(of: room) }
         textChanged(in: room)
-        try await within("the model shows it") {
-            while await model.rows.texts != ["Indeed"] { await Task.yield() }
+        try await within("it is followed") {
+            while shown.withLock({ $0.texts }) != ["Indeed"] { await Task.yield() }
         }
+        let model = await show(party, of: client)
+        try await shows("what was sent") { model.messages.last?.text == "Hello" }
+        await scrolled(to: model.rows[0], in: model)
+        let printing = Task { try await printed() }
 
         try await sceneChanged(isInFront: false, client)
         _ = try await first("behind", in: client.modes) { $0.reason == .app(state: .background) }
@@ -129,12 +131,13 @@ struct SnippetTests {
             // It may be asking for the rooms at that moment.
             do { try await signedIn.value } catch TidewireError.Closed {}
             try await watching.value
-            for loop in [heading, footing, listing, counting, naming, reading] {
+            for loop in [heading, footing, counting, naming, reading, showing] {
                 do { try await loop.value } catch TidewireError.Closed {}
             }
-            await showing.value
         }
-        #expect(await model.problem == nil)
+        #expect(await model.failure == nil)
+        printing.cancel()
+        try await within("the logs end") { try await printing.value }
         let again = try await open(folder: ada.folder, server: world.url, user: ada.name)
         try await quit(again)
     }

@@ -1,6 +1,8 @@
 package dev.tidewire.examples
 
 import dev.tidewire.AppState
+import dev.tidewire.Logs
+import dev.tidewire.MessageState
 import dev.tidewire.Mode
 import dev.tidewire.PATIENCE
 import dev.tidewire.Stage
@@ -8,6 +10,7 @@ import dev.tidewire.await
 import dev.tidewire.awaitMessage
 import dev.tidewire.awaitSent
 import dev.tidewire.message
+import dev.tidewire.model.screen
 import dev.tidewire.scene
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.cancelAndJoin
@@ -25,9 +28,11 @@ import kotlin.test.assertTrue
 class ExamplesTest {
     @Test
     fun `the texts show the code that is compiled here, all of it and no other`() {
-        val sources = listOf("ReadmeExample.kt", "GuideExamples.kt")
-        val compiled =
-            sources.flatMap { snippets(File("src/test/kotlin/dev/tidewire/examples/$it").readText()) }
+        val own = "src/test/kotlin/dev/tidewire/examples"
+        val android = "android/src/test/kotlin/dev/tidewire/android/examples"
+        val sources =
+            listOf("$own/ReadmeExample.kt", "$own/GuideExamples.kt", "$android/AndroidExamples.kt")
+        val compiled = sources.flatMap { snippets(File(it).readText()) }
         val texts = listOf("README.md", "../../README.md", "../../docs/kotlin.md")
         val shown = texts.flatMap { blocks(File(it)) }
         assertEquals(compiled.sorted(), shown.distinct().sorted())
@@ -53,6 +58,35 @@ class ExamplesTest {
                 while ("$ada: Hello, $grace Sent" !in said.toString("UTF-8")) delay(20)
             }
             running.cancelAndJoin()
+        }
+
+    @Test
+    fun `the guide's first chat and its models do what it says`() =
+        scene {
+            val talking = launch { chat(world.url, ada, grace, Stage.token(ada)) }
+            val client = open(grace)
+            val room = client.directRoom(ada)
+            val timeline = room.timeline()
+            timeline.awaitSent(listOf("Hello, $grace"))
+            room.send("Hello yourself")
+            timeline.rows.await("an answer that was read") { it.message("Hello yourself")?.state == MessageState.Read }
+            talking.cancelAndJoin()
+            val written = folder().resolve("tidewire.log").toFile()
+            val logging = launch { log(written.path) }
+            withTimeout(PATIENCE) { while (!written.exists()) delay(20) }
+            logging.cancelAndJoin()
+            Logs.stopWriting()
+            screen { screen ->
+                val chat = ChatScreen(client, room.id, screen)
+                screen.launch { chat.bar() }
+                screen.launch { chat.notices() }
+                chat.search.find("yourself")
+                chat.search.state.await("what was said") { it.hits.size == 1 }
+                chat.rooms.state.await("the room") { it.rows.singleOrNull()?.room == room.id }
+                chat.chat.state.await("both") { it.message("Hello yourself") != null }
+            }
+            askSignInServer = { user -> Stage.token(user) }
+            assertTrue(job(settings(ada, folder())))
         }
 
     @Test

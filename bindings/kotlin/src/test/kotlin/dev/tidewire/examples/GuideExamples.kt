@@ -5,7 +5,10 @@ import dev.tidewire.Attachment
 import dev.tidewire.Budget
 import dev.tidewire.ClientEvent
 import dev.tidewire.Fact
+import dev.tidewire.LogFile
+import dev.tidewire.LogLevel
 import dev.tidewire.Logout
+import dev.tidewire.Logs
 import dev.tidewire.Message
 import dev.tidewire.MessageState
 import dev.tidewire.Network
@@ -15,6 +18,7 @@ import dev.tidewire.Presence
 import dev.tidewire.ProfileUpdate
 import dev.tidewire.Quote
 import dev.tidewire.Recording
+import dev.tidewire.RefreshOutcome
 import dev.tidewire.Role
 import dev.tidewire.Room
 import dev.tidewire.RoomFilter
@@ -32,14 +36,80 @@ import dev.tidewire.Timeline
 import dev.tidewire.TimelineRow
 import dev.tidewire.TimelineStart
 import dev.tidewire.TimelineState
+import dev.tidewire.model.ClientStatus
+import dev.tidewire.model.RoomListModel
+import dev.tidewire.model.SearchModel
+import dev.tidewire.model.TimelineModel
+import dev.tidewire.refreshOnce
+import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.combine
+import kotlinx.coroutines.flow.filterNotNull
 import kotlinx.coroutines.launch
 import java.nio.file.Files
 import java.nio.file.Path
 import java.nio.file.StandardCopyOption.REPLACE_EXISTING
 import java.util.Date
+import kotlin.time.Duration.Companion.seconds
+
+// snippet: chat
+suspend fun chat(server: String, user: String, peer: String, token: String): Unit =
+    TidewireClient.open(Settings(server, user)) { token }.use { client ->
+        coroutineScope {
+            val room = client.directRoom(peer)
+            val model = TimelineModel(room, scope = this)
+            // What is written stands in the model, as it would behind a text field.
+            model.write("Hello, $peer")
+            model.send()
+            model.state.collect { state ->
+                for (message in state.messages) {
+                    println("${message.sender}: ${message.text} ${mark(message)}")
+                    message.seq?.let(model::seen)
+                }
+            }
+        }
+    }
+// end
+
+// snippet: models
+class ChatScreen(client: TidewireClient, room: String, scope: CoroutineScope) {
+    val status = ClientStatus(client, scope)
+    val rooms = RoomListModel(client, scope, RoomSort.UNREAD_FIRST)
+    val chat = TimelineModel(client.room(room), scope)
+    val search = SearchModel(client, scope)
+
+    suspend fun bar(): Unit =
+        combine(status.mode, status.latencyMs) { mode, latency ->
+            "${mode.mode}, because ${mode.reasonText}, ${latency ?: "?"} ms"
+        }.collect { println(it) }
+
+    suspend fun notices(): Unit =
+        status.notice.filterNotNull().collect { notice ->
+            println("${notice.from} to ${notice.to}: ${notice.reasonText}")
+            status.dismissNotice()
+        }
+}
+// end
+
+// snippet: job
+suspend fun job(settings: Settings): Boolean =
+    when (refreshOnce(settings, deadline = 30.seconds) { askSignInServer(settings.user) }) {
+        RefreshOutcome.DONE -> true
+        RefreshOutcome.LATER -> false
+        RefreshOutcome.SIGN_IN -> false.also { println("sign in first") }
+    }
+// end
+
+// snippet: log
+suspend fun log(file: String) {
+    Logs.writeInto(LogFile(file, LogLevel.DEBUG))
+    // Beside it, what is worth looking at, into the app's own log.
+    Logs.from(LogLevel.WARN).collect { batch ->
+        batch.lines.forEach { println("${it.level} ${it.target}: ${it.text}") }
+    }
+}
+// end
 
 // snippet: open
 suspend fun open(url: String, user: String, folder: String): TidewireClient {
