@@ -175,7 +175,8 @@ pub fn check_folds(client: &mut SimClient, server: &ModelServer) -> Result<(), B
     Ok(())
 }
 
-/// Every timeline that shows a message shows it as it is stored.
+/// Every timeline that shows a message shows it as it is stored, and whether the user has blocked
+/// whom it is of.
 fn check_shown(client: &SimClient, event: &Event) -> Result<(), Broken> {
     let mut stored = Message::of_event(event.clone());
     stored.blocked = stored.is_by(&client.engine.blocked().into_iter().collect());

@@ -92,7 +92,7 @@ import Testing
         let (ada, grace) = (pair.ada.name, pair.grace.name)
         for timeline in [pair.timeline, pair.peerTimeline] {
             let seen = try await timeline.message(quote, "the quote") { $0.replyTo?.message != nil }
-            let quoted = Quoted(sender: ada, text: "Where?", deleted: false)
+            let quoted = Quoted(sender: ada, text: "Where?", deleted: false, blocked: false)
             #expect(seen.replyTo == Quote(id: root, message: quoted))
         }
         try await pair.room.edit(root, "Where now?")
@@ -108,7 +108,7 @@ import Testing
         }
         try await pair.room.delete(root)
         try await pair.peerTimeline.message(quote, "what is gone") {
-            $0.replyTo?.message == Quoted(sender: ada, text: nil, deleted: true)
+            $0.replyTo?.message == Quoted(sender: ada, text: nil, deleted: true, blocked: false)
         }
         try await pair.end()
     }
