@@ -116,8 +116,12 @@ import Testing
 
     @Test func olderMessagesComeAsTheUserScrolls() async throws {
         let pair = try await Pair.meet()
-        for number in 1...120 { try await pair.room.send("\(number)") }
-        let model = TimelineModel(pair.client, room: pair.room.id)
+        for number in 1..<120 { try await pair.room.send("\(number)") }
+        try await pair.say("120", in: pair.room)
+        // A device that has none of it: where they were sent they are all on the screen already.
+        let device = try await pair.grace.elsewhere().open(pair.world)
+        try await device.knows(pair.room.id)
+        let model = TimelineModel(device, room: pair.room.id)
         model.start()
         try await shows("the newest") { model.messages.last?.text == "120" && model.hasOlder }
         let shown = model.rows.count
@@ -128,6 +132,7 @@ import Testing
         _ = await (one, two)
         try await shows("older ones") { model.rows.count == shown + 20 }
         #expect(!model.isLoadingOlder && model.failure == nil)
+        try await device.shutdown()
         try await pair.end()
     }
 
