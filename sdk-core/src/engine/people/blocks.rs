@@ -187,6 +187,12 @@ impl Engine {
         self.http_backoff.reset();
         let now = list.as_ref().map(|list| (list.version, list.users.clone()));
         match list {
+            // Set back to an earlier moment it counts anew, or this answer was overtaken: what there is now is asked for.
+            Some(list)
+                if self.blocks.list.as_ref().is_some_and(|known| list.version < known.version) =>
+            {
+                self.blocks.list = None;
+            }
             Some(list) => {
                 let (mut transaction, mut after) = Default::default();
                 self.take_blocks(&mut transaction, &mut after, list);
