@@ -288,9 +288,12 @@ fn check_unread(client: &SimClient, server: &ModelServer) -> Result<(), Broken> 
     hold!(known == total, "{known:?} of all rooms together: it is {total:?}");
     let told = client.unread_told;
     hold!(told == Some(total), "the app was told {told:?} of {total:?}");
-    let blocked = server.blocked_by(&client.user).users;
+    let list = server.blocked_by(&client.user);
     let known = client.engine.blocked();
-    hold!(known == blocked, "{blocked:?} are blocked, known are {known:?}");
+    let held = client.engine.blocks_held();
+    let at = (server.blocks_of(&client.user).1, client.engine.cursor(), server.head());
+    hold!(known == list.users, "{list:?} are blocked, known are {known:?}: {held:?}, {at:?}");
+    let blocked = list.users;
     let told = client.blocked_told.last().map_or(&[][..], |told| told);
     hold!(told == blocked, "the app was told that {told:?} are blocked, it is {blocked:?}");
     for (list, query) in &client.lists {

@@ -203,7 +203,8 @@ impl ModelServer {
                     let weight = page.events.len()
                         + page.limited.len()
                         + page.receipts.len()
-                        + page.settings.len();
+                        + page.settings.len()
+                        + usize::from(page.blocks.is_some());
                     feed.position = page.to.clone();
                     let more = page.more;
                     if weight > 0 || feed.fresh {

@@ -365,12 +365,19 @@ impl Outbox {
         lanes.filter(|(_, lane)| ready(lane)).map(|(room, _)| *room).collect()
     }
 
-    /// Whether anything is on its way or could be. What waits for its room's slow mode could not.
+    /// Whether anything is on its way or could be, now or once the disk says what is being written of it. What waits
+    /// for its room's slow mode could not.
     pub(crate) fn has_work(&self) -> bool {
+        let writing = |row: &OutboxRow| self.is_being_written(row.op.id);
         self.lanes.iter().any(|(room, lane)| {
             let waits = self.paced.contains_key(room);
-            lane.in_flight.is_some() || !waits && self.sendable(lane).next().is_some()
+            let could = || self.sendable(lane).next().is_some() || lane.rows.iter().any(writing);
+            lane.in_flight.is_some() || !waits && could()
         })
+    }
+
+    fn is_being_written(&self, id: EventId) -> bool {
+        self.amended.contains_key(&id) || self.marking.contains(&id)
     }
 
     /// What may go out, in order: nothing that has arrived, and nothing from one on that holds its
@@ -378,13 +385,12 @@ impl Outbox {
     /// whose files are on their way, with what was to change or quote it.
     fn sendable<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = &'a OutboxRow> {
         let left_out = self.left_out(lane);
-        let writing = |id: &EventId| self.amended.contains_key(id) || self.marking.contains(id);
         lane.rows
             .iter()
             .filter(|row| self.settled.get(&row.op.id) != Some(&Fate::Arrived))
             .filter(move |row| !left_out.contains(&row.op.id))
             .take_while(move |row| {
-                !self.has_failed(row) && !writing(&row.op.id) && !row.holds_place()
+                !self.has_failed(row) && !self.is_being_written(row.op.id) && !row.holds_place()
             })
     }
 

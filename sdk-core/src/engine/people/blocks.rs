@@ -270,6 +270,12 @@ impl Engine {
         self.notify(Notice::BlockedChanged(now.iter().cloned().collect()));
     }
 
+    /// What is known of it, for who looks for a fault.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn blocks_held(&self) -> &Blocks {
+        &self.blocks
+    }
+
     pub(crate) fn blocked(&self) -> Vec<UserId> {
         self.blocks.shown.iter().cloned().collect()
     }

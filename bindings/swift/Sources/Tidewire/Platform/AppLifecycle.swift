@@ -28,6 +28,8 @@ final class AppLifecycle {
     /// Counts the comings and goings: what was begun before the last one is over.
     private var turn: UInt64 = 0
     private var held: Int?
+    /// What is sent and read before it sleeps.
+    private var flush: Task<Void, Never>?
     /// Each change waits for the one before it: they would overtake one another else.
     private var last: Task<Void, Never>?
 
@@ -58,9 +60,14 @@ final class AppLifecycle {
             return
         }
         let (client, seconds) = (client, flushTime(remaining: time.remaining))
-        Task {
+        let flush = Task {
+            guard !Task.isCancelled else { return }
             // Without a network, or once there is too little time, what waits is on disk.
             _ = try? await client.refreshOnce(deadline: seconds)
+        }
+        self.flush = flush
+        Task {
+            await flush.value
             sleeps(mine)
         }
     }
@@ -76,7 +83,9 @@ final class AppLifecycle {
     /// Goes to sleep, unless the app has come back; the time is given back once every file is closed.
     private func sleeps(_ mine: UInt64) {
         guard turn == mine, held != nil else { return }
-        tell(.suspended) {
+        flush?.cancel()
+        // One that came behind this would wake the client again.
+        tell(.suspended, behind: flush) {
             if self.turn == mine { self.release() }
         }
     }
@@ -87,10 +96,14 @@ final class AppLifecycle {
         time.end(held)
     }
 
-    private func tell(_ state: AppState, then: @escaping @MainActor () -> Void = {}) {
+    private func tell(
+        _ state: AppState, behind flush: Task<Void, Never>? = nil,
+        then: @escaping @MainActor () -> Void = {}
+    ) {
         let (client, before) = (client, last)
         last = Task {
             await before?.value
+            await flush?.value
             // It fails by a defect of the SDK alone, and is not to keep the app from giving its time back.
             try? await client.setAppState(state)
             then()
