@@ -27,6 +27,7 @@ mod presence;
 mod profiles;
 mod receipts;
 mod report;
+mod reports;
 mod room;
 mod room_list;
 mod room_settings;

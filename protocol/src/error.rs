@@ -145,6 +145,8 @@ codes! {
     NotFound = "not_found", 404;
     /// The room has no message of this id that the user can see.
     UnknownMessage = "unknown_message", 404;
+    /// There is no report of this id that the user may see.
+    UnknownReport = "unknown_report", 404;
     /// There is no upload of this id of the user's, or not any more.
     UnknownUpload = "unknown_upload", 404;
     /// There is no file of this key that the user may see, or not any more.

@@ -97,6 +97,11 @@ uuid_id! {
 }
 
 uuid_id! {
+    /// A report. **Chosen by whoever reports**, its idempotency key.
+    ReportId
+}
+
+uuid_id! {
     /// A session of an account. Chosen by the server, and no secret: it opens nothing.
     SessionId
 }

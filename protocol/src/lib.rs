@@ -31,6 +31,7 @@ mod mutation;
 mod op;
 mod page;
 mod receipt;
+mod report;
 mod room;
 mod search;
 mod upload;
@@ -57,7 +58,7 @@ pub use event::{
     RoomCreated, RoomUpdate,
 };
 pub use frame::{ClientFrame, Hello, Live, LiveFrom, ServerFrame, Synced, Welcome};
-pub use ids::{EventId, InvalidId, RoomId, Seq, SessionId, UploadId, UserId};
+pub use ids::{EventId, InvalidId, ReportId, RoomId, Seq, SessionId, UploadId, UserId};
 pub use mode::{AppState, InvalidPolicy, Mode, Policy};
 pub use moderation::{
     Ban, BanPage, BanRequest, InvalidMute, InvalidReason, InvalidSlowMode, Mute, MuteChange,
@@ -70,6 +71,10 @@ pub use mutation::{
 pub use op::{InvalidOp, Op, OpOutcome, OpResult, RoomOps, Sent};
 pub use page::Page;
 pub use receipt::{Receipt, ReceiptPage, ReceiptUpdate};
+pub use report::{
+    InvalidReport, Report, ReportPage, ReportReason, ReportRequest, ReportTaken, ReportsQuery,
+    Resolved,
+};
 pub use room::{Role, RoomKind, RoomSettings, RoomState, SettingsNews, SettingsUpdate, UnreadBase};
 pub use search::{
     InvalidSearch, SearchRequest, SearchResults, SearchTerm, SearchTerms, index_text,

@@ -136,6 +136,9 @@ pub const ROOMS_PAGE: usize = 30;
 /// Members of one page of the member list, and most that one request may add.
 pub const MEMBERS_PAGE: usize = 100;
 
+/// Reports of one page: each may hold a whole message.
+pub const REPORTS_PAGE: usize = 50;
+
 /// Most profiles of one batch.
 pub const PROFILES_BATCH: usize = 100;
 

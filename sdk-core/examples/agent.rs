@@ -429,6 +429,18 @@ impl Agent {
             }
             Command::Unban { room, user } => room_json(client.room(room).unban(user).await?),
             Command::Bans { room, after } => json!(client.room(room).bans(after).await?),
+            Command::Report { room, message, reason, note } => {
+                json!(client.room(room).report(message, reason, note).await?)
+            }
+            Command::ReportUser { room, user, reason, note } => {
+                json!(client.room(room).report_user(user, reason, note).await?)
+            }
+            Command::Reports { room, after, all } => {
+                json!(client.room(room).reports(after, all).await?)
+            }
+            Command::ResolveReport { room, report } => {
+                json!(client.room(room).resolve_report(report).await?)
+            }
             Command::Block { user } => {
                 client.block(user).await?;
                 json!({})

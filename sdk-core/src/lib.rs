@@ -46,6 +46,7 @@ mod event;
 mod files;
 mod mailbox;
 mod new_file;
+mod reports;
 mod room;
 mod room_list;
 mod search;
@@ -88,6 +89,7 @@ pub use tidewire_protocol::{
     AppState, Attachment, Ban, BanPage, Body, Checksum, Content, ErrorCode, Event, EventId,
     EventKind, FileKey, InvalidBlock, InvalidFile, InvalidId, InvalidOp, InvalidSearch, Member,
     MessageContent, Mode, Mute, MutePage, MutedUser, Policy, Preview, Profile, ProfileUpdate,
-    Reactions, Receipt, ReceiptPage, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate,
-    Seq, UnreadBase, UploadId, UserId, WireError,
+    Reactions, Receipt, ReceiptPage, Report, ReportId, ReportPage, ReportReason, ReportTaken,
+    Resolved, Role, RoomId, RoomKind, RoomSettings, RoomState, RoomUpdate, Seq, UnreadBase,
+    UploadId, UserId, WireError,
 };

@@ -37,6 +37,10 @@ impl Room {
         self.id
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Opens a timeline at the newest messages: from memory if the room is open already, else from
     /// disk; what is missing there is fetched and comes as an update. Waits for the disk.
     ///

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tidewire_protocol::Report;
+
 use crate::auth::{Keys, Revocation};
 use crate::server::{StartError, lock, secret_mark, unopened};
 use crate::store::import::{self, ImportError};
@@ -48,6 +50,29 @@ pub async fn revoke(
     let revoked = tokio::task::spawn_blocking(revoking).await;
     let revoked = revoked.unwrap_or_else(|error| Err(error.to_string()));
     revoked.map_err(|reason| StartError::Database { path, reason })
+}
+
+/// All reports, the oldest first, of the PostgreSQL given or of the data folder, while servers run on it or not. Waits
+/// for the disk or the network.
+///
+/// # Errors
+/// [`StartError`], which says what to do.
+pub async fn reports(
+    data_dir: &Path,
+    postgres_url: Option<&str>,
+) -> Result<Vec<Report>, StartError> {
+    if let Some(url) = postgres_url {
+        let reports = postgres::reports_at(url).await;
+        return reports.map_err(|reason| StartError::Postgres { reason });
+    }
+    let path = data_dir.join("tidewire.db");
+    if !path.is_file() {
+        return Err(StartError::NoDatabase { path: data_dir.to_owned() });
+    }
+    let file = path.clone();
+    let reading = tokio::task::spawn_blocking(move || crate::store::sqlite::reports_at(&file));
+    let reports = reading.await.unwrap_or_else(|error| Err(error.to_string()));
+    reports.map_err(|reason| StartError::Database { path, reason })
 }
 
 /// Writes all that a data folder holds into an empty PostgreSQL database, whose tables are made if there are none, and

@@ -36,6 +36,9 @@ enum Command {
     /// Takes tokens back before their end: all of a user's, or one by its id. Servers that run follow within a second,
     /// and close the connections that were opened with them.
     Revoke(Revoke),
+    /// Prints what members have reported, the oldest first, while servers run or not: of all rooms, also those of two,
+    /// in which nobody else sees it.
+    Reports(Reports),
     /// Prints a token for a user, for trying things out. Works while the server runs, and before
     /// its first start.
     Token(Token),
@@ -385,6 +388,22 @@ struct Revoke {
 }
 
 #[derive(Args)]
+struct Reports {
+    /// One JSON object a line, with the message as it was.
+    #[arg(long)]
+    json: bool,
+    /// Also those that are done with.
+    #[arg(long)]
+    all: bool,
+    /// The database, where it is not in the folder.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
+    /// The folder with the database.
+    #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
+    data: PathBuf,
+}
+
+#[derive(Args)]
 struct Data {
     /// The folder for the database, the secret and the lock. Made if missing.
     #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
@@ -429,6 +448,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run(serve.log_format, serve.config()),
         Command::Token(token) => print_token(token),
         Command::Revoke(revoke) => run_revoke(revoke),
+        Command::Reports(reports) => print_reports(&reports),
         Command::Migrate(migrate) => run_migrate(&migrate),
         Command::Import(import) => run_import(&import),
     };
@@ -464,6 +484,41 @@ fn run_revoke(revoke: Revoke) -> Result<(), Failure> {
     let url = revoke.postgres_url.as_deref();
     runtime.block_on(tidewire_server::revoke(&revoke.data, url, &revocation))?;
     Ok(())
+}
+
+fn print_reports(reports: &Reports) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let all = tidewire_server::reports(&reports.data, reports.postgres_url.as_deref());
+    let mut stdout = std::io::stdout();
+    for report in runtime.block_on(all)? {
+        if report.resolved.is_some() && !reports.all {
+            continue;
+        }
+        if reports.json {
+            writeln!(stdout, "{}", serde_json::to_string(&report)?)?;
+            continue;
+        }
+        let tidewire_protocol::Report { id, room, by, at, user, reason, .. } = &report;
+        write!(stdout, "{id} at {at}: {by} reports {user} in {room} ({})", reason.as_str())?;
+        // What people have written is never taken for lines of this list, nor for commands to a terminal.
+        for (name, text) in [("note", report.note.clone()), ("message", said(&report))] {
+            if let Some(text) = text {
+                write!(stdout, ", {name} {text:?}")?;
+            }
+        }
+        match &report.resolved {
+            Some(done) => writeln!(stdout, ", done with by {} at {}", done.by, done.at)?,
+            None => writeln!(stdout)?,
+        }
+    }
+    Ok(())
+}
+
+/// What the message of a report says, as far as it is text.
+fn said(report: &tidewire_protocol::Report) -> Option<String> {
+    let content = &report.event.as_ref()?.content;
+    let said = content.parse::<tidewire_protocol::MessageContent>();
+    Some(said.map_or_else(|_| content.as_json().to_owned(), |said| said.text))
 }
 
 fn run_migrate(migrate: &Migrate) -> Result<(), Failure> {

@@ -164,6 +164,7 @@ fn the_table_of_limits_is_complete_and_right() {
         HISTORY_BYTES,
         ROOMS_PAGE,
         MEMBERS_PAGE,
+        REPORTS_PAGE,
         PROFILES_BATCH,
         SEARCH_QUERY_BYTES,
         SEARCH_DEFAULT,

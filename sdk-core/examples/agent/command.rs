@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewire::{
     AppState, Attachment, EventId, FileKey, GapSide, Mode, NetworkKind, NewFile, OnFailure,
-    Preview, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq, TimelineStart, UserId,
+    Preview, ReportId, ReportReason, Role, RoomFilter, RoomId, RoomKind, RoomSort, Seq,
+    TimelineStart, UserId,
 };
 
 /// What stdin asks for: `cmd` names it, `id` comes back in the answer.
@@ -211,6 +212,28 @@ pub(crate) enum Command {
     Bans {
         room: RoomId,
         after: Option<UserId>,
+    },
+    Report {
+        room: RoomId,
+        message: EventId,
+        reason: ReportReason,
+        note: Option<String>,
+    },
+    ReportUser {
+        room: RoomId,
+        user: UserId,
+        reason: ReportReason,
+        note: Option<String>,
+    },
+    Reports {
+        room: RoomId,
+        after: Option<ReportId>,
+        #[serde(default)]
+        all: bool,
+    },
+    ResolveReport {
+        room: RoomId,
+        report: ReportId,
     },
     Block {
         user: UserId,

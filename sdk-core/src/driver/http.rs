@@ -156,6 +156,21 @@ impl Http {
                 let path = format!("/v1/rooms/{room}/settings");
                 call.make(Method::PUT, &path, Some(settings)).await.map(R::Settings)
             }
+            Request::Report(report) => {
+                call.make(Method::POST, "/v1/reports", Some(report)).await.map(R::ReportTaken)
+            }
+            Request::Reports(room, query) => {
+                let after = query.after.map(|after| format!("after={after}"));
+                let all = query.all.then(|| "all=true".to_owned());
+                let query: Vec<String> = after.into_iter().chain(all).collect();
+                let path = format!("/v1/rooms/{room}/reports?{}", query.join("&"));
+                call.make(Method::GET, &path, none).await.map(R::Reports)
+            }
+            Request::ResolveReport(id) => {
+                let path = format!("/v1/reports/{id}/resolve");
+                let report = call.make(Method::POST, &path, none).await;
+                report.map(|report| R::Report(Box::new(report)))
+            }
             Request::Blocks => call.make(Method::GET, "/v1/blocks", none).await.map(R::Blocks),
             Request::Block(user, query) => {
                 call.make(Method::PUT, &block_path(user, *query), none).await.map(R::Blocks)

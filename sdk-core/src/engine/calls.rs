@@ -85,6 +85,13 @@ impl Engine {
             Command::SetSlowMode { room, interval_ms } => {
                 self.call(id, Request::SetSlowMode(room, SlowMode { interval_ms }), false);
             }
+            Command::Report(report) => self.call(id, Request::Report(report), false),
+            Command::Reports(room, query) => {
+                self.call(id, Request::Reports(room, query), false);
+            }
+            Command::ResolveReport(report) => {
+                self.call(id, Request::ResolveReport(report), false);
+            }
             Command::Rooms => {
                 let rooms = self.room_list();
                 self.reply(id, Ok(Reply::Rooms(rooms)));
@@ -216,6 +223,9 @@ impl Engine {
             Ok(Response::Bans(page)) => Ok(Reply::Bans(page)),
             Ok(Response::Mutes(page)) => Ok(Reply::Mutes(page)),
             Ok(Response::Receipts(page)) => Ok(Reply::Receipts(Box::new(page))),
+            Ok(Response::ReportTaken(taken)) => Ok(Reply::Reported(taken)),
+            Ok(Response::Reports(page)) => Ok(Reply::Reports(page)),
+            Ok(Response::Report(report)) => Ok(Reply::Report(report)),
             Ok(Response::Search(results)) => Ok(Reply::FoundOnServer(Box::new(results))),
             Ok(Response::Profile(profile)) => {
                 self.store_profiles(vec![profile.clone()]);

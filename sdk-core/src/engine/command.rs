@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     AppState, BanPage, EventId, FileKey, Member, Mode, MutePage, NewRoom, Profile, ProfileUpdate,
-    ReceiptPage, Role, RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
+    ReceiptPage, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role,
+    RoomId, RoomState, RoomUpdate, SearchRequest, SearchResults, Seq, UserId,
 };
 
 use super::disk::report::CacheReport;
@@ -194,6 +195,13 @@ pub enum Command {
         /// From one message of a member to the next, in ms; 0 for no time.
         interval_ms: u32,
     },
+    /// Tell those who keep order of a message or of somebody.
+    Report(ReportRequest),
+    /// A page of what was reported in a room.
+    #[serde(rename = "list_reports")]
+    Reports(RoomId, ReportsQuery),
+    /// Say that a report is done with.
+    ResolveReport(ReportId),
     /// The rooms, most recently active first.
     Rooms,
     /// Create a room.
@@ -268,6 +276,12 @@ pub enum Reply {
     FoundOnServer(Box<SearchResults>),
     /// Where the users stand, in the order asked.
     Presence(Vec<Presence>),
+    /// When the server first took a report.
+    Reported(ReportTaken),
+    /// What was reported.
+    Reports(ReportPage),
+    /// A report.
+    Report(Box<Report>),
     /// Who types.
     Typists(Vec<UserId>),
     /// Who is blocked, by user id.

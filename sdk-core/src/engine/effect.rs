@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use tidewire_protocol::{
     BanPage, BanRequest, BlockList, BlockQuery, Bootstrap, ClientFrame, EventId, EventsQuery,
     FileAccess, FileKey, History, HistoryQuery, MemberPage, MutePage, MuteRequest, NewMembers,
-    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage,
-    RoleUpdate, RoomId, RoomPage, RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq,
-    SettingsUpdate, SlowMode, SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId,
-    WireError,
+    NewRoom, OpsRequest, Profile, ProfileUpdate, Profiles, ProfilesRequest, ReceiptPage, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, RoleUpdate, RoomId, RoomPage,
+    RoomState, RoomUpdate, SearchRequest, SearchResults, Sent, Seq, SettingsUpdate, SlowMode,
+    SyncRequest, SyncResponse, Upload, UploadId, UploadRequest, UserId, WireError,
 };
 
 use super::command::Reply;
@@ -143,6 +143,12 @@ pub enum Request {
     UpdateRoom(RoomId, RoomUpdate),
     /// `PUT /v1/rooms/{room}/settings`
     SetSettings(RoomId, SettingsUpdate),
+    /// `POST /v1/reports`
+    Report(ReportRequest),
+    /// `GET /v1/rooms/{room}/reports`
+    Reports(RoomId, ReportsQuery),
+    /// `POST /v1/reports/{id}/resolve`
+    ResolveReport(ReportId),
     /// `GET /v1/blocks`
     Blocks,
     /// `PUT /v1/blocks/{user}?version=`
@@ -189,6 +195,12 @@ pub enum Response {
     Settings(SettingsUpdate),
     /// To [`Request::Blocks`], [`Request::Block`], [`Request::Unblock`].
     Blocks(BlockList),
+    /// To [`Request::Report`].
+    ReportTaken(ReportTaken),
+    /// To [`Request::Reports`].
+    Reports(ReportPage),
+    /// To [`Request::ResolveReport`].
+    Report(Box<Report>),
     /// To [`Request::Members`].
     Members(MemberPage),
     /// To [`Request::Bans`].

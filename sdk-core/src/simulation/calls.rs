@@ -214,6 +214,11 @@ impl ModelServer {
             Request::SetSettings(room, settings) => {
                 Response::Settings(self.set_settings(user, room, settings)?)
             }
+            Request::Report(report) => Response::ReportTaken(self.take_report(user, report)?),
+            Request::Reports(room, query) => Response::Reports(self.reports_of(user, room, query)?),
+            Request::ResolveReport(id) => {
+                Response::Report(Box::new(self.resolve_report(user, id)?))
+            }
             Request::Blocks => Response::Blocks(self.blocked_by(user)),
             Request::Block(other, query) => {
                 Response::Blocks(self.set_blocked(user, &other, true, query)?)

@@ -684,6 +684,7 @@ fn request_bytes(request: &Request) -> u64 {
         Request::Mute(_, _, body) => json_bytes(body),
         Request::SetSlowMode(_, body) => json_bytes(body),
         Request::UpdateRoom(_, body) => json_bytes(body),
+        Request::Report(body) => json_bytes(body),
         Request::SetSettings(_, body) => json_bytes(body),
         Request::BeginUpload(body) => json_bytes(body),
         Request::Bootstrap
@@ -691,6 +692,8 @@ fn request_bytes(request: &Request) -> u64 {
         | Request::Room(_)
         | Request::Members(..)
         | Request::Receipts(..)
+        | Request::Reports(..)
+        | Request::ResolveReport(_)
         | Request::Blocks
         | Request::Block(..)
         | Request::Unblock(..)
@@ -724,6 +727,9 @@ fn answer_bytes(answer: &Response) -> u64 {
         Response::Profile(body) => json_bytes(body),
         Response::Search(body) => json_bytes(body),
         Response::Settings(body) => json_bytes(body),
+        Response::ReportTaken(body) => json_bytes(body),
+        Response::Reports(body) => json_bytes(body),
+        Response::Report(body) => json_bytes(body),
         Response::Blocks(body) => json_bytes(body),
         Response::Upload(body) => json_bytes(body),
         Response::Done => 2,

@@ -49,6 +49,7 @@ mod history;
 mod network;
 mod order;
 mod parts;
+mod reports;
 mod rooms;
 mod search;
 pub(crate) mod server;

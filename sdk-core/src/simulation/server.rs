@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidewire_protocol::{
     Ban, BlockList, ClientFrame, Content, Cursor, Ephemeral, Epoch, ErrorCode, Event, EventId,
     EventKind, MemberChange, MessageContent, MutedUser, NewRoom, Op, Policy, Receipt,
-    ReceiptUpdate, Role, RoleChange, RoomCreated, RoomId, RoomKind, RoomSettings, RoomState, Seq,
-    SyncRequest, UnreadBase, UploadId, UserId, WireError, limits,
+    ReceiptUpdate, Report, ReportRequest, Role, RoleChange, RoomCreated, RoomId, RoomKind,
+    RoomSettings, RoomState, Seq, SyncRequest, UnreadBase, UploadId, UserId, WireError, limits,
 };
 use uuid::Uuid;
 
@@ -165,6 +165,8 @@ pub struct ModelServer {
     pub(super) head: u64,
     /// Whom users have blocked, each with its place in the delivery log.
     pub(super) blocks: BTreeMap<UserId, (BlockList, u64)>,
+    /// What was reported, as it was asked for and as it is kept.
+    pub(super) reports: Vec<(ReportRequest, Report)>,
     /// The profiles that users have set.
     pub profiles: BTreeMap<UserId, tidewire_protocol::Profile>,
     /// The uploads and the files that they have become.
@@ -233,6 +235,7 @@ impl ModelServer {
         Self {
             epoch: Epoch::new("e1"),
             blocks: BTreeMap::new(),
+            reports: Vec::new(),
             profiles: BTreeMap::new(),
             rooms: BTreeMap::new(),
             memberships: HashMap::new(),

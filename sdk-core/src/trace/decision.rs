@@ -108,6 +108,9 @@ fn of_request(request: &Request) -> String {
         Request::CompleteUpload(id) | Request::CancelUpload(id) => {
             format!("{} {id}", name(request))
         }
+        Request::Report(report) => format!("Report {} {}", report.room, report.id),
+        Request::Reports(room, query) => format!("Reports {room} {query:?}"),
+        Request::ResolveReport(id) => format!("ResolveReport {id}"),
         Request::Block(_, query) | Request::Unblock(_, query) => {
             format!("{} after {:?}", name(request), query.version)
         }
@@ -264,6 +267,7 @@ fn of_reply(reply: &Reply) -> String {
         Reply::Rooms(rooms) => format!("Rooms {}", rooms.len()),
         Reply::Room(state) => format!("Room {}", state.id),
         Reply::Receipts(page) => format!("Receipts {}", page.receipts.len()),
+        Reply::Reports(page) => format!("Reports {}", page.reports.len()),
         Reply::Bans(page) => format!("Bans {}", page.bans.len()),
         Reply::Mutes(page) => format!("Mutes {}", page.mutes.len()),
         Reply::Members(members, _) => format!("Members {}", members.len()),

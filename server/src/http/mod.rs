@@ -8,6 +8,7 @@ pub(crate) mod extract;
 mod messages;
 mod objects;
 mod profiles;
+mod reports;
 mod rooms;
 mod search;
 mod sync;
@@ -125,6 +126,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/rooms/{room}/mutes", get(rooms::mutes))
         .route("/v1/rooms/{room}/mutes/{user}", put(rooms::mute).delete(rooms::unmute))
         .route("/v1/rooms/{room}/slow_mode", put(rooms::set_slow_mode))
+        .route("/v1/reports", post(reports::report))
+        .route("/v1/reports/{id}/resolve", post(reports::resolve))
+        .route("/v1/rooms/{room}/reports", get(reports::list))
         .route("/v1/blocks", get(blocks::list))
         .route("/v1/blocks/{user}", put(blocks::block).delete(blocks::unblock))
         .route("/v1/rooms/{room}/messages", get(messages::history))

@@ -27,6 +27,9 @@ pub(crate) enum StoreError {
     /// The room has no such message, or not one that the user may see.
     #[error("the room has no message of this id")]
     UnknownMessage,
+    /// There is no such report, or the user keeps no order in its room.
+    #[error("there is no such report that you may see")]
+    UnknownReport,
     /// There is no such upload of the user's.
     #[error("there is no such upload of yours, or not any more: begin it anew")]
     UnknownUpload,
@@ -94,6 +97,7 @@ impl From<StoreError> for WireError {
             StoreError::Blocked => ErrorCode::Blocked,
             StoreError::UnblockFirst => ErrorCode::UnblockFirst,
             StoreError::UnknownMessage => ErrorCode::UnknownMessage,
+            StoreError::UnknownReport => ErrorCode::UnknownReport,
             StoreError::UnknownUpload => ErrorCode::UnknownUpload,
             StoreError::UnknownFile => ErrorCode::UnknownFile,
             StoreError::IdTaken | StoreError::UserTaken => ErrorCode::IdTaken,

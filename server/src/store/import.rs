@@ -149,6 +149,14 @@ const TABLES: &[Table] = &[
         ),
     ),
     table("blocks", "user_id, blocked", Rows::As("SELECT user, blocked FROM blocks")),
+    table(
+        "reports",
+        "id, rk, by_user, at, user_id, event, hash, reason, note, resolved_by, resolved_at",
+        Rows::As(
+            "SELECT hex(id), rk, by, at, user, event, '\\x' || hex(hash), reason, note, resolved_by, resolved_at
+             FROM reports ORDER BY n",
+        ),
+    ),
     table("slow_writes", "rk, user_id, at", Rows::As("SELECT rk, user, at FROM slow_writes")),
 ];
 

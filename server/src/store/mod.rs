@@ -16,6 +16,7 @@ pub(crate) mod hot;
 pub(crate) mod import;
 pub(crate) mod order;
 pub(crate) mod postgres;
+pub(crate) mod reports;
 pub(crate) mod rules;
 pub(crate) mod sqlite;
 
@@ -27,8 +28,9 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{
     BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
     MutePage, MuteRequest, NewRoom, Op, OpResult, Profile, ProfileUpdate, Receipt, ReceiptPage,
-    ReceiptUpdate, Role, RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews,
-    SettingsUpdate, SlowMode, UploadId, UploadRequest, UserId,
+    ReceiptUpdate, Report, ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role,
+    RoomId, RoomPage, RoomState, RoomUpdate, SearchTerms, Seq, SettingsNews, SettingsUpdate,
+    SlowMode, UploadId, UploadRequest, UserId,
 };
 
 pub(crate) use accounts::AccountStore;
@@ -444,6 +446,20 @@ pub(crate) trait Store: AccountStore + Send + Sync + 'static {
 
     /// Whom each of these users has blocked, in the order asked.
     async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError>;
+
+    /// Takes a member's report, with a copy of the message. The same one again is answered as the first.
+    async fn report(&self, by: UserId, request: ReportRequest) -> Result<ReportTaken, StoreError>;
+
+    /// A page of the reports of a room, for an owner or a moderator.
+    async fn reports(
+        &self,
+        room: RoomId,
+        by: UserId,
+        query: ReportsQuery,
+    ) -> Result<ReportPage, StoreError>;
+
+    /// Says that a report is done with, by the will of an owner or a moderator of its room. Who did so first stays.
+    async fn resolve_report(&self, id: ReportId, by: UserId) -> Result<Report, StoreError>;
 
     /// Applies operations in order, as one: up to the first refusal.
     async fn append(

@@ -19,6 +19,7 @@ mod monitor;
 mod objects;
 mod presence;
 mod receipts;
+mod reports;
 mod revocation;
 mod s3;
 mod security;

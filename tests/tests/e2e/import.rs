@@ -114,6 +114,14 @@ async fn eventful(world: &World) -> (Vec<String>, Vec<Value>) {
     put("moe", of("mutes/bob"), json!({"reason": "loud"})).await;
     put("moe", of("slow_mode"), json!({"interval_ms": 1_000})).await;
     put("moe", "/v1/blocks/eve".into(), json!({})).await;
+    let report = json!({
+        "id": Uuid::now_v7(), "room": group, "event": lines["id"], "reason": "abuse", "note": "rude\tand \\ loud",
+    });
+    let taken = world.call("bob", "POST", "/v1/reports", Some(&report)).await.ok();
+    let report = json!({"id": Uuid::now_v7(), "room": group, "user": "ada", "reason": "spam"});
+    world.call("bob", "POST", "/v1/reports", Some(&report)).await.ok();
+    let resolve = format!("/v1/reports/{}/resolve", taken["id"].as_str().unwrap());
+    world.call("moe", "POST", &resolve, None).await.ok();
     put("ada", "/v1/profile".into(), json!({"name": "Ada L."})).await;
     world.call("cyd", "DELETE", &of("members/cyd"), None).await.ok();
     let boot = world.call("bob", "GET", "/v1/bootstrap", None).await.ok();
@@ -146,6 +154,7 @@ async fn asked(world: &World, rooms: &[String]) -> Vec<(String, Value)> {
                 "/receipts?seq=2",
                 "/bans",
                 "/mutes",
+                "/reports?all=true",
                 "/messages?after=0&limit=200",
             ] {
                 paths.push(format!("/v1/rooms/{room}{end}"));
@@ -202,6 +211,9 @@ async fn after_an_import_everybody_is_answered_as_before() {
     }
     // What was answered once is answered so again, and nothing is written.
     assert_eq!(send(&world, "ada", &rooms[0], &ops.iter().collect::<Vec<_>>()).await, sent);
+    // Nor is the next report taken for one of then.
+    let report = json!({"id": Uuid::now_v7(), "room": rooms[0], "user": "bob", "reason": "other"});
+    world.call("ada", "POST", "/v1/reports", Some(&report)).await.ok();
     // Nobody goes on from a place in the old log.
     let sync = json!({
         "cursor": old["cursor"], "limit": 50, "wait_ms": 0, "app_state": "foreground", "heartbeat_ms": 30_000,

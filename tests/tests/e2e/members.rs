@@ -298,6 +298,42 @@ async fn a_block_shows_at_once_offline_too_and_ends_a_direct_room_until_it_is_en
     phone.sees(&group, &[again]).await;
 }
 
+// scenario: report
+#[tokio::test]
+async fn a_report_keeps_what_was_said_and_is_seen_by_those_who_keep_order_alone() {
+    let world = World::start().await;
+    let ada = Agent::start(&world.client("ada")).await;
+    let bob = Agent::start(&world.client("bob")).await;
+    let room = ada.create_room(&["bob"]).await;
+    bob.open(&room).await;
+    bob.in_mode("real_time").await;
+    let said = ada.send(&room, "rubbish").await;
+    bob.sees(&room, std::slice::from_ref(&said)).await;
+    let report = json!({
+        "cmd": "report", "room": room, "message": said, "reason": "abuse", "note": "rude",
+    });
+    let taken = bob.must(report.clone()).await;
+    assert_eq!(bob.must(report.clone()).await["id"], taken["id"], "it is one report");
+    bob.must(json!({"cmd": "report_user", "room": room, "user": "ada", "reason": "spam"})).await;
+    let list = json!({"cmd": "reports", "room": room});
+    assert_eq!(bob.ask(list.clone()).await.unwrap_err()["error"], "forbidden");
+    ada.must(json!({"cmd": "delete", "room": room, "message": said})).await;
+    bob.until("it is gone", |view| {
+        view.timeline(&room).message(&said).is_some_and(|one| !one.json["deleted"].is_null())
+    })
+    .await;
+    let reports = ada.must(list.clone()).await["reports"].clone();
+    let first = &reports[0];
+    assert_eq!((first["by"].as_str(), first["note"].as_str()), (Some("bob"), Some("rude")));
+    assert_eq!(first["event"]["content"]["text"], "rubbish");
+    assert_eq!((&reports[1]["user"], &reports[1]["reason"]), (&json!("ada"), &json!("spam")));
+    let done = json!({"cmd": "resolve_report", "room": room, "report": taken["id"]});
+    assert_eq!(ada.must(done).await["resolved"]["by"], "ada");
+    assert_eq!(ada.must(list).await["reports"].as_array().unwrap().len(), 1);
+    bob.ceiling("offline").await;
+    assert_eq!(bob.ask(report).await.unwrap_err()["error"], "offline");
+}
+
 // scenario: slow-mode
 #[tokio::test]
 async fn in_slow_mode_messages_wait_for_their_turn_and_hold_no_other_room_up() {

@@ -85,6 +85,8 @@ async fn a_bad_token_is_refused_by_every_call_and_on_the_socket() {
         ("GET", format!("/v1/rooms/{}/messages", they.room)),
         ("POST", format!("/v1/rooms/{}/ops", they.room)),
         ("GET", format!("/v1/rooms/{}/members", they.room)),
+        ("POST", "/v1/reports".to_owned()),
+        ("GET", format!("/v1/rooms/{}/reports", they.room)),
         ("GET", "/v1/blocks".to_owned()),
         ("PUT", "/v1/blocks/bob".to_owned()),
         ("DELETE", "/v1/blocks/bob".to_owned()),

@@ -116,6 +116,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "report",
+        promise: "A report keeps what was said, whatever becomes of it, and only who keeps order sees it",
+        not_in: &[],
+    },
+    Scenario {
         id: "slow-mode",
         promise: "In slow mode messages wait for their turn in order, fail never, and hold no other room up",
         not_in: &[],

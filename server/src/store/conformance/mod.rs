@@ -10,6 +10,7 @@ mod last_seen;
 mod log;
 mod order;
 mod receipts;
+mod reports;
 mod revocations;
 mod roles;
 mod rooms;
@@ -134,6 +135,10 @@ pub(crate) async fn suite(open: Opener<'_>) {
         blocks::a_change_that_follows_another_list_changes_nothing,
         blocks::a_list_has_an_end,
         blocks::a_send_beside_a_block_is_before_it_or_refused,
+        reports::a_report_keeps_what_was_said_then,
+        reports::only_members_report_what_they_can_see,
+        reports::only_who_keeps_order_sees_reports_and_ends_them,
+        reports::pages_of_reports_together_are_all_of_them,
         search::what_is_said_is_found_the_newest_first_by_members_alone,
         search::what_is_found_is_folded_and_what_is_deleted_is_not_found,
         search::a_former_member_finds_what_was_there_at_the_leave,

@@ -19,6 +19,7 @@ mod open;
 mod people;
 mod read;
 mod receipts;
+mod reports;
 mod revocations;
 mod room_list;
 mod rows;
@@ -39,8 +40,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tidewire_protocol::{
     BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
-    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role,
-    RoomId, RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomPage,
+    RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -61,6 +63,7 @@ use crate::health::Database;
 pub(crate) use self::import::Target;
 pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;
+pub(crate) use self::reports::reports_at;
 pub(crate) use self::revocations::revoke_at;
 pub(crate) use self::rows::metadata_of;
 pub(crate) use self::search::vector_of;
@@ -393,6 +396,26 @@ impl Store for PostgresStore {
 
     async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError> {
         blocks::lists(&self.db.plain().await?, &users).await
+    }
+
+    async fn report(&self, by: UserId, request: ReportRequest) -> Result<ReportTaken, StoreError> {
+        let db = self.db.clone();
+        self.one(request.room, async move { reports::take(&db, &by, &request).await }).await
+    }
+
+    async fn reports(
+        &self,
+        room: RoomId,
+        by: UserId,
+        query: ReportsQuery,
+    ) -> Result<ReportPage, StoreError> {
+        reports::page(&self.db.snapshot().await?, room, &by, query).await
+    }
+
+    async fn resolve_report(&self, id: ReportId, by: UserId) -> Result<Report, StoreError> {
+        let db = self.db.clone();
+        let shard = shard_of_user(&by);
+        self.in_turn(shard, async move { reports::resolve(&db, id, &by).await }).await
     }
 
     async fn append(

@@ -331,7 +331,7 @@ async fn in_an_older_database_nobody_is_out_or_silent_until_somebody_says_so() {
     let name = folder.path().file_name().unwrap().to_string_lossy().replace(['.', '-'], "_");
     cluster.server.run_sql(
         &name,
-        "DROP TABLE bans, mutes, slow_writes, accounts, sessions, blocks, block_lists; ALTER TABLE rooms DROP COLUMN slow_mode_ms;
+        "DROP TABLE bans, mutes, slow_writes, accounts, sessions, blocks, block_lists, reports; ALTER TABLE rooms DROP COLUMN slow_mode_ms;
          UPDATE meta SET version = 2",
     );
     assert_eq!(migrate(&url).await.unwrap(), (2, super::migrations::known()));

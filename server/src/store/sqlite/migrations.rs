@@ -296,6 +296,25 @@ CREATE TABLE blocks(
     PRIMARY KEY(user, blocked)
 ) WITHOUT ROWID;
 ",
+    // What members have told those who keep order of, with the message as it was then. `hash` is of what was asked for.
+    "
+CREATE TABLE reports(
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    rk INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    event TEXT,
+    hash BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    note TEXT,
+    resolved_by TEXT,
+    resolved_at INTEGER
+);
+CREATE INDEX reports_room ON reports(rk, n);
+CREATE INDEX reports_open ON reports(rk, n) WHERE resolved_at IS NULL;
+",
 ];
 
 /// Why a database cannot be brought to this version's schema.

@@ -15,6 +15,7 @@ mod mutes;
 mod read;
 mod reader;
 mod receipts;
+mod reports;
 mod revocations;
 mod roles;
 mod search;
@@ -40,8 +41,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tidewire_protocol::{
     BanPage, BanRequest, BlockList, Epoch, EventId, FileKey, History, HistoryAnchor, MemberPage,
-    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Role,
-    RoomId, RoomPage, RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
+    MutePage, MuteRequest, NewRoom, Op, Profile, ProfileUpdate, ReceiptPage, ReceiptUpdate, Report,
+    ReportId, ReportPage, ReportRequest, ReportTaken, ReportsQuery, Role, RoomId, RoomPage,
+    RoomState, RoomUpdate, Seq, SettingsUpdate, SlowMode, UploadId, UserId,
 };
 
 use self::migrations::MigrateError;
@@ -49,6 +51,7 @@ use self::reader::Readers;
 use self::writer::{Tx, Writer};
 
 pub(crate) use self::export::Source;
+pub(crate) use self::reports::reports_at;
 pub(crate) use self::revocations::revoke_at;
 use super::checked::Checked;
 use super::hot::{Hot, HotCounts};
@@ -352,6 +355,23 @@ impl Store for SqliteStore {
 
     async fn block_lists(&self, users: Vec<UserId>) -> Result<Vec<BlockList>, StoreError> {
         self.read(move |conn| blocks::lists(conn, &users)).await
+    }
+
+    async fn report(&self, by: UserId, request: ReportRequest) -> Result<ReportTaken, StoreError> {
+        self.write(move |tx| reports::take(tx, &by, &request)).await
+    }
+
+    async fn reports(
+        &self,
+        room: RoomId,
+        by: UserId,
+        query: ReportsQuery,
+    ) -> Result<ReportPage, StoreError> {
+        self.read(move |conn| reports::page(conn, room, &by, query)).await
+    }
+
+    async fn resolve_report(&self, id: ReportId, by: UserId) -> Result<Report, StoreError> {
+        self.write(move |tx| reports::resolve(tx, id, &by)).await
     }
 
     async fn append(

@@ -9,6 +9,7 @@ mod model;
 mod moderation;
 mod order;
 mod real;
+mod reports;
 mod rooms;
 mod search;
 mod sockets;
@@ -112,6 +113,9 @@ scenarios! {
     blocks::a_block_list_comes_by_the_feed_to_its_user_alone;
     blocks::a_change_of_a_list_that_comes_too_late_takes_back_no_later_one;
     blocks::between_two_of_whom_one_has_blocked_the_other_nothing_is_written;
+    reports::a_report_keeps_what_was_said_whatever_becomes_of_it;
+    reports::only_members_report_and_only_who_keeps_order_sees_it;
+    reports::reports_come_in_pages;
     files::a_file_travels_in_parts_and_a_repeat_tells_what_is_missing;
     files::what_breaks_a_rule_is_refused_with_what_would_do;
     files::what_is_not_what_was_declared_begins_anew;

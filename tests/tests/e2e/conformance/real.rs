@@ -167,6 +167,12 @@ fn call(request: &Request) -> (&'static str, String, Option<Value>) {
         Request::SetSettings(room, body) => {
             ("PUT", format!("/v1/rooms/{room}/settings"), Some(json(body)))
         }
+        Request::Report(body) => ("POST", "/v1/reports".into(), Some(json(body))),
+        Request::Reports(room, query) => {
+            let after = query.after.map_or(String::new(), |after| format!("&after={after}"));
+            ("GET", format!("/v1/rooms/{room}/reports?all={}{after}", query.all), None)
+        }
+        Request::ResolveReport(id) => ("POST", format!("/v1/reports/{id}/resolve"), None),
         Request::Blocks => ("GET", "/v1/blocks".into(), None),
         Request::Block(user, query) => ("PUT", block(user, *query), None),
         Request::Unblock(user, query) => ("DELETE", block(user, *query), None),
@@ -233,6 +239,9 @@ fn parse(request: &Request, text: &str) -> serde_json::Result<Response> {
         Request::Bans(..) => Response::Bans(serde_json::from_str(text)?),
         Request::Mutes(..) => Response::Mutes(serde_json::from_str(text)?),
         Request::Receipts(..) => Response::Receipts(serde_json::from_str(text)?),
+        Request::Report(_) => Response::ReportTaken(serde_json::from_str(text)?),
+        Request::Reports(..) => Response::Reports(serde_json::from_str(text)?),
+        Request::ResolveReport(_) => Response::Report(serde_json::from_str(text)?),
         Request::Blocks | Request::Block(..) | Request::Unblock(..) => {
             Response::Blocks(serde_json::from_str(text)?)
         }

@@ -521,6 +521,54 @@ public class Room internal constructor(
         return client.timeline(id) { core, token -> core.openThread(id, root, token) }
     }
 
+    /**
+     * Tells those who keep order in the room, and whoever runs the server, of the [message] with this id. The server keeps
+     * a copy of it as it is now: whatever is edited or deleted later changes nothing of the report. The [note], 1 byte
+     * to 1 KiB, is for them alone; who is reported hears nothing. The same report again is the same one, so that after
+     * `Network` it may be made again. Goes on if the caller is cancelled. Waits for the network.
+     *
+     * @throws TidewireException `InvalidText`, `InvalidId`, `Offline`, `Network`, `AuthRequired`, `Refused`, `Closed`.
+     */
+    public suspend fun report(message: String, reason: ReportReason, note: String? = null) {
+        valid("message", message)
+        note?.let { valid("note", it) }
+        client.decide { it.report(id, message, reason.toFfi(), note) }
+    }
+
+    /**
+     * The same of the [user] with this id, who is in the room, without a message.
+     *
+     * @throws TidewireException as for [report].
+     */
+    public suspend fun reportUser(user: String, reason: ReportReason, note: String? = null) {
+        valid("user", user)
+        note?.let { valid("note", it) }
+        client.decide { it.reportUser(id, user, reason.toFfi(), note) }
+    }
+
+    /**
+     * A page of at most 50 reports of the room, the oldest first: those that are open or, with [all], all. Owners and
+     * moderators of groups may; who has reported is named. Waits for the network.
+     *
+     * @param after the [ReportPage.next] of the page before it; null for the first one.
+     * @throws TidewireException as for [members].
+     */
+    public suspend fun reports(after: String? = null, all: Boolean = false): ReportPage {
+        after?.let { valid("after", it) }
+        return client.read { it.reports(id, after, all, null).toApi() }
+    }
+
+    /**
+     * Says that the [report] with this id is done with, and gives it as it is now; who has said so first stays. Who may
+     * see it may. Goes on if the caller is cancelled. Waits for the network.
+     *
+     * @throws TidewireException as for [report].
+     */
+    public suspend fun resolveReport(report: String): Report {
+        valid("report", report)
+        return client.decide { it.resolveReport(id, report) }.toApi()
+    }
+
     override fun equals(other: Any?): Boolean =
         other is Room && other.client === client && other.id == id
 
