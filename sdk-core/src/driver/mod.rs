@@ -44,6 +44,10 @@ use traffic::Traffic;
 pub(crate) use address::Address;
 pub(crate) use tls::Trust;
 
+/// Outcomes that are heard before anybody else: a short commit is done when the engine asks for it, and a screen
+/// waits for what follows. A few, so that nobody else waits for long.
+const AT_ONCE: usize = 4;
+
 /// What comes back from what the engine asked for.
 enum Outcome {
     Socket(SocketId, SocketEvent),
@@ -194,20 +198,25 @@ impl Driver {
         mut asks: mpsc::UnboundedReceiver<Ask>,
         mut inbox: mpsc::UnboundedReceiver<Outcome>,
     ) {
+        let due = tokio::time::sleep_until(self.start);
+        tokio::pin!(due);
         let closing = loop {
             self.do_effects();
+            for _ in 0..AT_ONCE {
+                let Ok(outcome) = inbox.try_recv() else { break };
+                self.outcome(outcome);
+                self.do_effects();
+            }
             if self.erasing.is_some() {
                 break None;
             }
             self.tell_settled();
             let timer = self.engine.poll_timeout();
-            let start = self.start;
-            let due = async move {
-                match timer {
-                    Some(at) => tokio::time::sleep_until(start + Duration::from_millis(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            if let Some(at) = timer.map(|at| self.start + Duration::from_millis(at))
+                && due.deadline() != at
+            {
+                due.as_mut().reset(at);
+            }
             tokio::select! {
                 ask = asks.recv() => match ask {
                     Some(Ask::Close(done)) => break Some(done),
@@ -227,7 +236,7 @@ impl Driver {
                         self.input(Input::Frame(id, Box::new(frame)));
                     }
                 }
-                () = due => {
+                () = &mut due, if timer.is_some() => {
                     self.input(Input::Timeout);
                 }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
