@@ -82,23 +82,25 @@ impl<S: Source> Reader<S> {
 mod tests {
     use std::task::Poll;
 
-    use tokio::sync::mpsc;
+    use tokio::sync::watch;
 
     use super::*;
 
-    struct Numbers(mpsc::UnboundedReceiver<u64>);
+    /// Counts upwards; the last number comes again until a larger one is asked for.
+    struct Numbers(watch::Receiver<u64>);
 
     impl Source for Numbers {
         type Batch = u64;
 
-        async fn next(&mut self, _after: u64) -> Result<u64, TidewireError> {
-            self.0.recv().await.ok_or(TidewireError::Closed)
+        async fn next(&mut self, after: u64) -> Result<u64, TidewireError> {
+            let next = self.0.wait_for(|number| *number > after).await;
+            next.map(|number| *number).map_err(|_| TidewireError::Closed)
         }
     }
 
     #[tokio::test]
     async fn there_is_one_reader_at_a_time_and_none_after_the_end() {
-        let (numbers, receiver) = mpsc::unbounded_channel();
+        let (numbers, receiver) = watch::channel(0);
         let reader = Reader::new(Numbers(receiver));
         let token = Arc::new(CancelToken::new());
         let mut first = Box::pin(reader.next(0, Some(token.clone())));
@@ -115,17 +117,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_gave_up_is_no_reader_any_more() {
-        let (numbers, receiver) = mpsc::unbounded_channel();
+        let (numbers, receiver) = watch::channel(0);
         let reader = Reader::new(Numbers(receiver));
-        for number in 0..1_000 {
-            let mut first = Box::pin(reader.next(0, None));
+        for last in 0..1_000 {
+            let mut first = Box::pin(reader.next(last, None));
             let once = std::future::poll_fn(|context| Poll::Ready(first.as_mut().poll(context)));
             assert!(once.await.is_pending());
             drop(first);
             // At once, while the call is still being dropped.
-            let second = reader.next(0, None);
-            numbers.send(number).unwrap();
-            assert!(second.await.is_ok());
+            let second = reader.next(last, None);
+            numbers.send(last + 1).unwrap();
+            assert_eq!(second.await, Ok(last + 1));
         }
     }
 }

@@ -8,6 +8,7 @@ use tidewire_protocol::{
 };
 
 use super::{Fixture, delete, edit, error, message, op, reaction, room_id, user};
+use crate::clock::now_ms;
 use crate::store::{EventJson, StoreError};
 
 const HOUR: u64 = 3_600_000;
@@ -55,8 +56,10 @@ impl Fixture<'_> {
         loop {
             let result = self.append(room, sender, vec![op.clone()]).await.results.remove(0);
             let OpOutcome::Refused { error } = result.outcome else { return };
-            // As long as it says itself.
-            let wait = error.retry_after_ms.expect("a time to come back");
+            // As long as it says itself: slow mode says for how long, a mute until when.
+            let until = error.detail.and_then(|detail| detail.until);
+            let left = until.map(|until| until.saturating_sub(now_ms()).max(0).unsigned_abs());
+            let wait = error.retry_after_ms.or(left).expect("a time to come back");
             tokio::time::sleep(Duration::from_millis(wait)).await;
         }
     }
