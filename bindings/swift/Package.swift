@@ -52,6 +52,13 @@ let package = Package(
             path: "Tests/Endurance",
             swiftSettings: [.swiftLanguageMode(.v6)]
         ),
+        // What the border to the Rust library costs.
+        .executableTarget(
+            name: "ffi-bench",
+            dependencies: ["Tidewire", "TidewireFFI"],
+            path: "Tests/FfiBench",
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
         .testTarget(
             name: "TidewireTests",
             dependencies: ["Tidewire", "TidewireFFI", "endurance"],

@@ -8,9 +8,11 @@ use super::STAGE;
 use super::stage::Stage;
 use crate::bindings::{self, Language};
 use crate::setup::java;
+use crate::setup::swift::Swift;
 use crate::workspace::{built, cargo, program, root};
 
 const PROJECT: &str = "bindings/kotlin/pom.xml";
+const PACKAGE: &str = "bindings/swift";
 const MAIN: &str = "dev.tidewire.bench.FfiBenchKt";
 
 /// Lives of a process: the figures are their medians.
@@ -19,8 +21,9 @@ const LIVES: usize = 3;
 /// Measures, and gives the program that tells what was found.
 pub(crate) fn measure(args: &[&str]) -> Result<Command, String> {
     java::set_up()?;
+    let swift = Swift::set_up()?;
     // Built once: where nothing has changed, cargo has it already.
-    bindings::generate(&[Language::Kotlin], true)?;
+    bindings::generate(&[Language::Kotlin, Language::Swift], true)?;
     let folder = built().with_file_name("bench-ffi");
     std::fs::create_dir_all(&folder).map_err(told(&folder))?;
     let mut measured = String::new();
@@ -30,23 +33,20 @@ pub(crate) fn measure(args: &[&str]) -> Result<Command, String> {
     let _ = writeln!(measured, "library_bytes {bytes}");
 
     let classes = class_path(&folder)?;
+    let in_swift = ["-c", "release", "--package-path", PACKAGE];
+    run(swift.command(&["build", "--product", "ffi-bench"], &[]).args(in_swift))?;
     let stage = Stage::start()?;
     for life in 1..=LIVES {
-        eprintln!("Kotlin, {life} of {LIVES}");
-        let output = Command::new("java")
+        eprintln!("Kotlin and Swift, {life} of {LIVES}");
+        let mut program = Command::new("java");
+        program
             .current_dir(root())
             .arg(format!("-Djna.library.path={}", folder.display()))
             .args(["-cp", &classes, MAIN])
-            .env(STAGE, &stage.control)
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .map_err(|error| format!("Java could not be started: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("the program in Kotlin failed: {}", output.status));
-        }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let _ = writeln!(measured, "kotlin.{line}");
-        }
+            .env(STAGE, &stage.control);
+        hear("kotlin", &mut program, &mut measured)?;
+        let mut program = swift.command(&["run", "--skip-build"], &[(STAGE, &stage.control)]);
+        hear("swift", program.args(in_swift).arg("ffi-bench"), &mut measured)?;
     }
     drop(stage);
     let file = folder.join("measured.txt");
@@ -55,6 +55,19 @@ pub(crate) fn measure(args: &[&str]) -> Result<Command, String> {
     let mut tell = program("bench");
     tell.arg("ffi").arg("--measured").arg(file).args(args);
     Ok(tell)
+}
+
+/// Runs a program, and notes what it has measured.
+fn hear(language: &str, program: &mut Command, measured: &mut String) -> Result<(), String> {
+    let output = program.stderr(std::process::Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("{language} could not be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("the program in {language} failed: {}", output.status));
+    }
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let _ = writeln!(measured, "{language}.{line}");
+    }
+    Ok(())
 }
 
 /// The library without what only debuggers need.
