@@ -132,6 +132,24 @@ fn a_refresh_is_done_when_all_is_read_and_sent() {
 }
 
 #[test]
+fn a_refresh_waits_for_a_message_that_is_only_about_to_leave() {
+    let mut world = awake(6);
+    world.signal(Signal::AppState(AppState::Background));
+    world.run(10_000);
+    let refresh = world.command(Command::Refresh);
+    assert_eq!(world.requests.len(), 1, "the poll");
+    world.send(room_id(1), "mine");
+    assert!(world.store_step(), "queued on disk; that it leaves is not yet");
+    world.answer(0);
+    assert!(!world.replies.contains_key(&refresh), "whoever hears of it closes the client");
+    world.settle();
+    match &world.replies[&refresh] {
+        Ok(Reply::Refreshed(refreshed)) => assert!(refreshed.complete && refreshed.pending == 0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_refresh_without_a_network_says_so() {
     let mut world = awake(7);
     world.signal(Signal::Ceiling(Mode::Offline));
