@@ -64,18 +64,21 @@ pub(super) fn open(
         (Some(reason), None) => Err(Unusable::Damaged(reason.clone())),
         _ => open_cache(paths, &mut own),
     };
-    match cache {
-        Ok(()) => {}
+    let cache = match cache {
+        Ok(cache) => cache,
         Err(Unusable::Told(error)) => return Err(error),
         Err(Unusable::Damaged(reason)) => {
             repair::renew_cache(paths, &mut own, &reason, opening.accept_loss)?;
-            open_cache(paths, &mut own).map_err(|error| error.told(&paths.cache))?;
+            let cache = open_cache(paths, &mut own).map_err(|error| error.told(&paths.cache))?;
             let whole = Repair { complete: true, ..Repair::default() };
             let earlier = repair.take().unwrap_or(whole);
             repair = Some(Repair { reason, cache: true, ..earlier });
+            cache
         }
-    }
+    };
     attach(&own, paths).map_err(|error| classify(error, &paths.cache))?;
+    // Not before: whoever closes a file last writes its log back and deletes it, for the next to make it again.
+    drop(cache);
     Ok((own, repair))
 }
 
@@ -159,7 +162,7 @@ fn open_own(paths: &Paths) -> Result<Connection, Unusable> {
 }
 
 /// Brings both files to the newest version.
-fn open_cache(paths: &Paths, own: &mut Connection) -> Result<(), Unusable> {
+fn open_cache(paths: &Paths, own: &mut Connection) -> Result<Connection, Unusable> {
     let of = |error| Unusable::of(error, &paths.cache);
     let of_own = |error| Unusable::Told(classify(error, &paths.own));
     let mut cache = begin(&paths.cache)?;
@@ -171,7 +174,8 @@ fn open_cache(paths: &Paths, own: &mut Connection) -> Result<(), Unusable> {
     }
     migrations::steps(&mut cache, |step| step.cache)
         .map_err(|error| misstep(error, &paths.cache))?;
-    same_schema(&cache, &CACHE_SCHEMA, |step| step.cache, &paths.cache)
+    same_schema(&cache, &CACHE_SCHEMA, |step| step.cache, &paths.cache)?;
+    Ok(cache)
 }
 
 /// A step that does not fit the tables there are: the version or the schema is damaged.
