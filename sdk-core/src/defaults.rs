@@ -258,6 +258,10 @@ pub const TAIL_AT_START: u32 = 100;
 /// Rooms whose unread messages are counted in one go: at most 1,000 each, about 5 ms of the disk's time.
 pub const TAILS_AT_ONCE: usize = 16;
 
+/// Rooms of which it is loaded in one go how far their members are, behind the first screen, which asks for its
+/// messages meanwhile: of 1,000 rooms with six members each, all of them took 5 ms.
+pub const RECEIPTS_AT_ONCE: usize = 64;
+
 /// Pages that the server is asked for where one is shown: a round trip costs more than the 15 KB of another
 /// page, and who scrolls up goes on scrolling.
 pub const PAGES_AT_ONCE: usize = 2;

@@ -110,7 +110,8 @@ pub fn setting(plan: Plan) -> String {
          bare: rusqlite with the SDK's own tables, transactions and pragmas. Medians of {repeats} alternating repeats; \
          files are in the system's cache.\nIngest: {events} events in pages of 50, five of a hundred reactions and two edits, one room open.\nFirst screen: \
          list and 50 messages of one of {rooms} rooms with {messages} messages, without a network, beside the same with \
-         {small}.\nReading: {steps} rooms opened, scrolled and returned to, the newest 100 of 1,000 messages on disk; \
+         {small}.\nA large room: opened by a client that runs, on the program's main thread and again in a task, from where \
+         the bindings call.\nReading: {steps} rooms opened, scrolled and returned to, the newest 100 of 1,000 messages on disk; \
          SEED={seed}.\nLogouts: {logouts}, while pages come in and somebody sends."
     )
 }
@@ -223,7 +224,11 @@ async fn room(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
     figures.put("open.cached_room_ms", client, "ms", Goal::AtMost(100.0));
     figures.put("open.bare_ms", bare, "ms", Goal::None);
     figures.put("open.to_bare", client / bare, "", Goal::AtMost(3.0));
-
+    let data = of("room");
+    let (client, bare) = tokio::spawn(async move { reads::open_room(&data, 0).await }).await??;
+    figures.put("open_in_task.cached_room_ms", client, "ms", Goal::AtMost(100.0));
+    figures.put("open_in_task.bare_ms", bare, "ms", Goal::None);
+    figures.put("open_in_task.to_bare", client / bare, "", Goal::AtMost(3.0));
     Ok(())
 }
 

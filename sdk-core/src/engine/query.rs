@@ -17,8 +17,13 @@ pub enum Query {
     /// Everything that the engine holds for all rooms, and what is unread of them by this user.
     /// Answered by [`Rows::Start`].
     Start(UserId),
-    /// How far the members of all rooms are. Answered by [`Rows::Receipts`].
-    Receipts,
+    /// How far the members of these rooms are. Answered by [`Rows::Receipts`].
+    Receipts {
+        /// The first of the rooms, in the order of their ids.
+        first: RoomId,
+        /// The last one.
+        last: RoomId,
+    },
     /// All that is unread of these rooms by this user, of what is stored. Answered by [`Rows::Tails`].
     Tails {
         /// Whose.
@@ -105,6 +110,13 @@ pub enum Query {
 }
 
 impl Query {
+    /// How far the members of all rooms are.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn receipts_of_all() -> Self {
+        let of = |bits| RoomId::from_uuid(uuid::Uuid::from_u128(bits));
+        Query::Receipts { first: of(0), last: of(u128::MAX) }
+    }
+
     /// Whether this may be answered beside the transactions on their way, of which it then shows
     /// any that are done. All others show what was given before them, and nothing that comes after.
     /// The first of them opens a connection of its own.
@@ -127,7 +139,7 @@ impl Query {
             | Query::Event(..)
             | Query::Messages { .. } => true,
             Query::Start(_)
-            | Query::Receipts
+            | Query::Receipts { .. }
             | Query::Tails { .. }
             | Query::Search(_)
             | Query::Unindexed

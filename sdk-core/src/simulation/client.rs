@@ -611,7 +611,7 @@ impl SimClient {
 
     /// How far the members of each room are, as it is stored.
     pub fn stored_receipts(&mut self) -> BTreeMap<RoomId, Vec<Receipt>> {
-        match self.disk.peek(&Query::Receipts) {
+        match self.disk.peek(&Query::receipts_of_all()) {
             Ok(Rows::Receipts(all)) => all.into_iter().collect(),
             other => panic!("receipts are not answered by {other:?}"),
         }

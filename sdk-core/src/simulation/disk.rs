@@ -153,7 +153,7 @@ impl Disk for NoDisk {
     fn peek(&mut self, query: &Query) -> Result<Rows, StoreError> {
         Ok(match query {
             Query::Start(_) => Rows::Start(Box::default()),
-            Query::Receipts => Rows::Receipts(Vec::new()),
+            Query::Receipts { .. } => Rows::Receipts(Vec::new()),
             Query::Tails { .. } => Rows::Tails(Vec::new()),
             Query::Newest { .. }
             | Query::Before { .. }

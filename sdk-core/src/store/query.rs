@@ -52,7 +52,7 @@ impl Database {
     pub(crate) fn query(&mut self, query: &Query) -> Result<Rows, StoreError> {
         let rows = match query {
             Query::Start(user) => self.start(user).map(|rows| Rows::Start(Box::new(rows))),
-            Query::Receipts => self.receipts().map(Rows::Receipts),
+            Query::Receipts { first, last } => self.receipts(*first, *last).map(Rows::Receipts),
             Query::Tails { user, rooms } => self.tails(user, rooms).map(Rows::Tails),
             Query::Newest { room, limit } => {
                 self.events(*room, Seq::ZERO, Seq::new(u64::MAX), *limit).map(Rows::Events)

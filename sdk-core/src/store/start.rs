@@ -95,13 +95,18 @@ impl Database {
         Ok(rows)
     }
 
-    /// How far the members of all rooms are, by room.
-    pub(super) fn receipts(&self) -> rusqlite::Result<Vec<(RoomId, Vec<Receipt>)>> {
+    /// How far the members of the rooms between these two are, by room.
+    pub(super) fn receipts(
+        &self,
+        first: RoomId,
+        last: RoomId,
+    ) -> rusqlite::Result<Vec<(RoomId, Vec<Receipt>)>> {
         let mut all = self.connection.prepare_cached(
-            "SELECT o.rk, r.id, o.user, o.delivered, o.read
-             FROM receipts o CROSS JOIN rooms r ON r.rk = o.rk ORDER BY o.rk",
+            "SELECT r.rk, r.id, o.user, o.delivered, o.read
+             FROM rooms r CROSS JOIN receipts o ON o.rk = r.rk
+             WHERE r.id BETWEEN ?1 AND ?2 ORDER BY r.id",
         )?;
-        let mut found = all.query([])?;
+        let mut found = all.query([first.uuid().as_bytes(), last.uuid().as_bytes()])?;
         let mut rooms = Vec::<(RoomId, Vec<Receipt>)>::new();
         let mut last = None;
         while let Some(row) = found.next()? {

@@ -27,8 +27,8 @@ use crate::error::{Error, StoreError};
 #[derive(Debug)]
 pub(crate) enum LoadPurpose {
     Start,
-    /// How far the members of all rooms are, behind it.
-    Receipts,
+    /// How far the members of all rooms are, behind it: those up to this room, or of one before its turn.
+    Receipts(Option<RoomId>),
     /// The first messages of a window: from where on and up to where they are whole.
     Window {
         key: WindowKey,
@@ -97,7 +97,9 @@ impl Engine {
         self.now = now;
         match (self.loads.remove(&token), rows) {
             (Some(LoadPurpose::Start), Rows::Start(rows)) => self.started(*rows),
-            (Some(LoadPurpose::Receipts), Rows::Receipts(all)) => self.receipts_loaded(all),
+            (Some(LoadPurpose::Receipts(last)), Rows::Receipts(some)) => {
+                self.receipts_loaded(last, some);
+            }
             (Some(LoadPurpose::Window { key, from, through, since }), Rows::Events(events)) => {
                 // With nothing there the server is asked next.
                 if !events.is_empty() {
@@ -182,7 +184,7 @@ impl Engine {
                 self.store_failed(error);
             }
             // The next start asks for them again.
-            Some(LoadPurpose::Receipts) => self.store_failed(error),
+            Some(LoadPurpose::Receipts(_)) => self.store_failed(error),
             // Mended at the next start, which loads all windows too.
             Some(LoadPurpose::Window { .. } | LoadPurpose::Again { .. })
                 if matches!(error, StoreError::Damaged { .. } | StoreError::Superseded) =>
@@ -312,7 +314,6 @@ impl Engine {
         self.rooms_changed = true;
         self.poll_due = true;
         self.expire_outbox();
-        // Before the pages of windows, so that they are shown with it.
         self.load_receipts();
         self.reload_windows();
         self.run_deferred();
@@ -371,7 +372,7 @@ impl Engine {
                 false
             }
             LoadPurpose::Start
-            | LoadPurpose::Receipts
+            | LoadPurpose::Receipts(_)
             | LoadPurpose::Tails
             | LoadPurpose::Profiles
             | LoadPurpose::Search(_)
@@ -400,6 +401,7 @@ impl Engine {
 
     fn reload(&mut self, key: WindowKey) {
         let limit = self.config.max_messages_per_room;
+        self.load_receipts_of(key.room);
         let Some(window) = self.windows.get_mut(key) else { return };
         window.joining = false;
         window.forget_told();
@@ -426,6 +428,7 @@ impl Engine {
     pub(crate) fn fill(&mut self, key: WindowKey) {
         let (room, limit) = (key.room, defaults::TIMELINE_PAGE);
         let since = self.now.mono_ms;
+        self.load_receipts_of(key.room);
         let Some(window) = self.windows.get(key) else { return };
         let whole = |seq| self.rooms.get(&room)?.held.range_of(seq);
         let (query, from, through) = match (window.of, window.start) {

@@ -4,6 +4,7 @@
 //! own receipt in the feed says already. So nothing has to be remembered of what was told: after a
 //! restart or a lost connection it is told again, until the feed brings it back.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tidewire_protocol::{
@@ -269,27 +270,60 @@ impl Room {
 
 impl Engine {
     /// Asks for those of all members. A first screen does not wait for them: of many rooms they are by far the most
-    /// that a client starts from.
+    /// that a client starts from. They come some rooms at a time, so that what a screen asks for meanwhile comes
+    /// between.
     pub(crate) fn load_receipts(&mut self) {
         self.forget_receipts_asked();
-        self.load(Query::Receipts, LoadPurpose::Receipts);
+        if !self.load_receipts_from(Bound::Unbounded) {
+            self.receipts_are_here();
+        }
+    }
+
+    /// Asks for those of the next rooms. False if there are no more.
+    fn load_receipts_from(&mut self, from: Bound<RoomId>) -> bool {
+        let mut rooms = self.rooms.range((from, Bound::Unbounded)).map(|(id, _)| *id);
+        let Some(first) = rooms.next() else { return false };
+        let last = rooms.take(defaults::RECEIPTS_AT_ONCE - 1).last().unwrap_or(first);
+        self.load(Query::Receipts { first, last }, LoadPurpose::Receipts(Some(last)));
+        true
+    }
+
+    /// Asks for those of a room whose messages are about to be shown, before all others: each message is shown
+    /// with how far it has come.
+    pub(crate) fn load_receipts_of(&mut self, room: RoomId) {
+        if self.phase == Phase::Shown {
+            self.load(Query::Receipts { first: room, last: room }, LoadPurpose::Receipts(None));
+        }
     }
 
     /// An answer to what was asked before would be of another life.
     pub(crate) fn forget_receipts_asked(&mut self) {
-        self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Receipts));
+        self.loads.retain(|_, purpose| !matches!(purpose, LoadPurpose::Receipts(_)));
     }
 
-    /// They are here: what comes from the server can be judged from now on.
-    pub(crate) fn receipts_loaded(&mut self, all: Vec<(RoomId, Vec<Receipt>)>) {
+    /// Those of some rooms are here: up to `last`, or of one that was asked for before its turn.
+    pub(crate) fn receipts_loaded(
+        &mut self,
+        last: Option<RoomId>,
+        some: Vec<(RoomId, Vec<Receipt>)>,
+    ) {
         if self.phase != Phase::Shown {
             return;
         }
-        for (id, receipts) in all {
+        for (id, receipts) in some {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.receipts = Receipts::load(receipts, room.state.members);
             }
         }
+        if let Some(last) = last
+            && !self.load_receipts_from(Bound::Excluded(last))
+        {
+            self.receipts_are_here();
+        }
+    }
+
+    /// All of them: what comes from the server can be judged from now on.
+    fn receipts_are_here(&mut self) {
         for room in self.rooms.values_mut() {
             let small = room.state.members <= limits::RECEIPT_MEMBERS;
             room.wants_state = small && !room.receipts.is_whole();

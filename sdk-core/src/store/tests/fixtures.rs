@@ -83,7 +83,7 @@ fn a_database_of_every_earlier_version_opens_with_its_pending_sends_in_order() {
                 assert_eq!(rows.rooms.len(), 2);
                 let room = &rows.rooms[1];
                 assert_eq!(room.held, [(1, 5), (11, 60)]);
-                let receipts = open.database().query(&Query::Receipts);
+                let receipts = open.database().query(&Query::receipts_of_all());
                 let Ok(Rows::Receipts(receipts)) = receipts else { panic!() };
                 let of_room = receipts.iter().find(|(of, _)| *of == room.state.id);
                 assert_eq!(of_room.unwrap().1.len(), 2);

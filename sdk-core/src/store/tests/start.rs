@@ -73,7 +73,7 @@ fn each_room_starts_with_its_own_receipts() {
     database.execute(&none).unwrap();
     let own = start(&mut database).rooms.into_iter().filter_map(|row| row.own);
     assert_eq!(own.collect::<Vec<_>>(), [receipt]);
-    let Ok(Rows::Receipts(all)) = database.load(&Query::Receipts) else { panic!() };
+    let Ok(Rows::Receipts(all)) = database.load(&Query::receipts_of_all()) else { panic!() };
     let mut told: Vec<(RoomId, Vec<String>)> = Vec::new();
     for (room, receipts) in all {
         assert!(receipts.iter().all(|receipt| receipt.room == room));
