@@ -7,6 +7,7 @@ use tidewire_protocol::{
 use super::model::room_id;
 use super::scenarios::{ceiling, world_with_room};
 use super::world::World;
+use crate::defaults;
 use crate::engine::{
     Command, Message, MessageState, Network, NetworkKind, Reach, Reply, Request, Signal, TimelineId,
 };
@@ -342,4 +343,34 @@ fn a_first_screen_does_not_wait_for_how_far_the_members_are_and_shows_it_all_the
         world.run(6_000);
         assert!(world.has_socket());
     }
+}
+
+#[test]
+fn the_messages_of_a_first_screen_come_before_the_receipts_of_all_other_rooms() {
+    let (mut world, other) = world_with_room();
+    let others = 4 * u128::try_from(defaults::RECEIPTS_AT_ONCE).unwrap();
+    let room = room_id(others);
+    for number in 2..=others {
+        world.server.join(room_id(number));
+    }
+    world.server.change_member(room, "bob", true);
+    ceiling(&mut world, Mode::RealTime);
+    let before = world.open(room);
+    let id = world.send(room, "hello");
+    world.settle();
+    let seq = shown(&world, before, id).seq.unwrap().get();
+    world.server.put_receipt("bob", update(room, seq, seq));
+    world.run(6_000);
+    assert_eq!(state(&world, before, id), MessageState::Read);
+    world.restart(7);
+    assert!(world.store_step());
+    let timeline = world.open(room);
+    while !world.rows.contains_key(&timeline) {
+        assert!(world.store_step());
+    }
+    assert_eq!(state(&world, timeline, id), MessageState::Read, "at once, not a moment later");
+    assert!(!world.engine.rooms[&room_id(others / 2)].receipts.is_whole(), "its turn has not come");
+    world.settle();
+    assert!((2..=others).all(|number| world.engine.rooms[&room_id(number)].receipts.is_whole()));
+    assert!(world.engine.rooms[&other].receipts.is_whole());
 }
