@@ -64,21 +64,18 @@ pub(super) fn open(
         (Some(reason), None) => Err(Unusable::Damaged(reason.clone())),
         _ => open_cache(paths, &mut own),
     };
-    let cache = match cache {
-        Ok(cache) => cache,
+    match cache {
+        Ok(()) => {}
         Err(Unusable::Told(error)) => return Err(error),
         Err(Unusable::Damaged(reason)) => {
             repair::renew_cache(paths, &mut own, &reason, opening.accept_loss)?;
-            let cache = open_cache(paths, &mut own).map_err(|error| error.told(&paths.cache))?;
+            open_cache(paths, &mut own).map_err(|error| error.told(&paths.cache))?;
             let whole = Repair { complete: true, ..Repair::default() };
             let earlier = repair.take().unwrap_or(whole);
             repair = Some(Repair { reason, cache: true, ..earlier });
-            cache
         }
-    };
+    }
     attach(&own, paths).map_err(|error| classify(error, &paths.cache))?;
-    // Not before: whoever closes a file last writes its log back and deletes it, for the next to make it again.
-    drop(cache);
     Ok((own, repair))
 }
 
@@ -162,7 +159,7 @@ fn open_own(paths: &Paths) -> Result<Connection, Unusable> {
 }
 
 /// Brings both files to the newest version.
-fn open_cache(paths: &Paths, own: &mut Connection) -> Result<Connection, Unusable> {
+fn open_cache(paths: &Paths, own: &mut Connection) -> Result<(), Unusable> {
     let of = |error| Unusable::of(error, &paths.cache);
     let of_own = |error| Unusable::Told(classify(error, &paths.own));
     let mut cache = begin(&paths.cache)?;
@@ -175,7 +172,9 @@ fn open_cache(paths: &Paths, own: &mut Connection) -> Result<Connection, Unusabl
     migrations::steps(&mut cache, |step| step.cache)
         .map_err(|error| misstep(error, &paths.cache))?;
     same_schema(&cache, &CACHE_SCHEMA, |step| step.cache, &paths.cache)?;
-    Ok(cache)
+    // Its log is left as it is: whoever closes a file last would write it back and delete it, for the next
+    // connection to make it again.
+    cache.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop).map_err(of)
 }
 
 /// A step that does not fit the tables there are: the version or the schema is damaged.
