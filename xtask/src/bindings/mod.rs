@@ -4,6 +4,7 @@
 
 mod names;
 mod outputs;
+mod reader;
 mod target;
 
 use std::io;
@@ -116,8 +117,9 @@ fn swift(library: &Path, staging: &Path) -> Result<(), String> {
     let headers = files(staging, "h").map_err(told(staging))?;
     for source in files(staging, "swift").map_err(told(staging))? {
         let name = source.file_name().unwrap_or_default();
+        let generated = std::fs::read_to_string(&source).map_err(told(&source))?;
         std::fs::create_dir_all(&sources).map_err(told(&sources))?;
-        std::fs::rename(&source, sources.join(name)).map_err(told(&source))?;
+        std::fs::write(sources.join(name), reader::faster(&generated)?).map_err(told(&source))?;
     }
     outputs::mirror(&sources, &to.join("Sources/TidewireFFI")).map_err(told(&to))?;
     for header in headers {
