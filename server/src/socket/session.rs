@@ -1,10 +1,12 @@
 //! One connection from `hello` to its end.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::ws::WebSocket;
 use futures::FutureExt;
+use futures::future::select;
 use tidewire_protocol::{
     ClientFrame, Cursor, ErrorCode, Hello, SyncRequest, Synced, UserId, Welcome, WireError, limits,
 };
@@ -149,22 +151,30 @@ impl Session {
         // What is rare is boxed: a connection that says nothing keeps room for the waiting alone.
         Box::pin(self.hello(hello)).await?;
         let mut signals = Signals::new(self);
+        // Who is listened to first: after a push the other side, else a busy feed would never let it speak. What comes
+        // second is not polled at all when the first has something, which a fan-out has a thousand times a message.
+        let mut pushed = false;
         loop {
             let work = self.feed.as_ref().is_some_and(Feed::is_behind)
                 || self.live.is_behind()
                 || !self.inbox.is_empty();
             let moments = self.watching.has_news();
-            tokio::select! {
-                signal = signals.next() => Box::pin(self.obey(signal, &mut signals)).await?,
-                inbound = self.peer.receive() => {
-                    Box::pin(self.handle(inbound?)).await?;
+            let heard = tokio::select! {
+                biased;
+                signal = signals.next() => Heard::Signal(signal),
+                () = sleep_until(self.watching.calm_until()), if !work && moments => Heard::Calm,
+                heard = heard(&mut self.peer, &self.inbox, work, pushed) => heard?,
+            };
+            pushed = matches!(heard, Heard::Bell);
+            // What is rare is boxed here, too.
+            match heard {
+                Heard::Signal(signal) => Box::pin(self.obey(signal, &mut signals)).await?,
+                Heard::Inbound(inbound) => {
+                    Box::pin(self.handle(inbound)).await?;
                     signals.wake_by(self.next_deadline());
                 }
-                () = self.inbox.rung(), if !work => {}
-                () = sleep_until(self.watching.calm_until()), if !work && moments => {
-                    Box::pin(self.push_moments()).await?;
-                }
-                () = std::future::ready(()), if work => {
+                Heard::Calm => Box::pin(self.push_moments()).await?,
+                Heard::Bell => {
                     Box::pin(async {
                         self.push_feed().await?;
                         self.push_live().await
@@ -367,6 +377,37 @@ impl Session {
     async fn tell_audience(&mut self) -> Result<(), End> {
         let Audience { online, policy } = *self.audience.borrow_and_update();
         self.peer.send(&Outbound::Policy { online, policy }).await
+    }
+}
+
+/// What a session hears.
+enum Heard {
+    Signal(Signal),
+    Inbound(Inbound),
+    /// There is something to push, or was a moment ago.
+    Bell,
+    /// Presence and typing may be told.
+    Calm,
+}
+
+/// Waits for the other side and for the bell. May be dropped while it waits, without a loss.
+async fn heard(
+    peer: &mut Peer,
+    inbox: &Inbox,
+    work: bool,
+    other_side_first: bool,
+) -> Result<Heard, End> {
+    let bell = pin!(async {
+        if !work {
+            inbox.rung().await;
+        }
+        Ok(Heard::Bell)
+    });
+    let inbound = pin!(async { peer.receive().await.map(Heard::Inbound) });
+    if other_side_first {
+        select(inbound, bell).await.factor_first().0
+    } else {
+        select(bell, inbound).await.factor_first().0
     }
 }
 
