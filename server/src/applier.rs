@@ -22,6 +22,20 @@ const BATCH: usize = 512;
 /// Rooms whose members are kept in memory: those with traffic.
 const ROSTERS: usize = 10_000;
 
+/// What it takes to tell one connection something, of a core's time.
+const TELLING: Duration = Duration::from_micros(8);
+/// Timers are no finer: what few are told makes nothing wait.
+const FINEST: Duration = Duration::from_millis(1);
+/// What waits is handed out after so long at the latest.
+const LONGEST_TELLING: Duration = Duration::from_millis(20);
+
+/// How long so many connections are still being told what was handed out. What comes meanwhile would only stand
+/// behind it, each with a frame of its own: handed out then, all of it goes with one.
+fn telling(connections: usize) -> Duration {
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    TELLING.saturating_mul(connections).min(LONGEST_TELLING)
+}
+
 /// The first and the last `ord` that concern a member.
 type Range = (u64, Option<u64>);
 
@@ -101,6 +115,8 @@ pub(crate) struct Applier {
     presence: Arc<Presence>,
     metrics: Arc<Metrics>,
     rosters: HashMap<RoomId, Members>,
+    /// Connections that were told something since the last pause.
+    told: usize,
 }
 
 impl Applier {
@@ -111,7 +127,7 @@ impl Applier {
         presence: Arc<Presence>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { store, bus, hub, presence, metrics, rosters: HashMap::new() }
+        Self { store, bus, hub, presence, metrics, rosters: HashMap::new(), told: 0 }
     }
 
     /// Runs until `stop`.
@@ -129,6 +145,10 @@ impl Applier {
             };
             if let Err(error) = result {
                 tracing::warn!(%error, "the log could not be read, trying again in a second");
+            }
+            let pause = telling(std::mem::take(&mut self.told));
+            if pause >= FINEST {
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -172,7 +192,7 @@ impl Applier {
         let Some(room) = entry.room else {
             if let News::Blocks(user, list) = &entry.news {
                 self.presence.blocks_changed(user, list);
-                self.hub.dispatch(&entry, std::iter::once(user));
+                self.told += self.hub.dispatch(&entry, std::iter::once(user));
             }
             return Ok(());
         };
@@ -193,7 +213,7 @@ impl Applier {
         if let Some(members) = self.rosters.get_mut(&room) {
             members.follow(&entry);
             self.presence.follow(&entry, blocks.unwrap_or_default());
-            self.hub.dispatch(&entry, members.concerned(&entry));
+            self.told += self.hub.dispatch(&entry, members.concerned(&entry));
             members.forget(&entry);
         }
         Ok(())
@@ -220,6 +240,14 @@ mod tests {
         let mut names: Vec<&str> = members.present(ord).map(UserId::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    #[test]
+    fn only_a_crowd_makes_what_comes_wait_and_never_for_long() {
+        assert!(telling(0).is_zero());
+        assert!(telling(100) < FINEST, "a timer would take longer");
+        assert!(telling(1_000) >= FINEST && telling(1_000) < telling(2_000));
+        assert_eq!(telling(usize::MAX), LONGEST_TELLING);
     }
 
     #[test]

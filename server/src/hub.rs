@@ -58,8 +58,13 @@ impl Hub {
     }
 
     /// Hands an entry out: to the feeds of `users`, to their waiting requests, and, if it is an
-    /// event, to everybody who has the room live.
-    pub(crate) fn dispatch<'a>(&self, entry: &Arc<Entry>, users: impl Iterator<Item = &'a UserId>) {
+    /// event, to everybody who has the room live. Gives how many connections were told.
+    pub(crate) fn dispatch<'a>(
+        &self,
+        entry: &Arc<Entry>,
+        users: impl Iterator<Item = &'a UserId>,
+    ) -> usize {
+        let mut told = 0;
         let mut guard = self.lock();
         let listeners = &mut *guard;
         let shards = listeners.applied.len();
@@ -74,15 +79,18 @@ impl Hub {
             }
             for inbox in listeners.feeds.get(user).into_iter().flatten() {
                 inbox.push_feed(entry);
+                told += 1;
             }
             for waiter in listeners.waiters.get(user).into_iter().flatten() {
                 waiter.notify_one();
+                told += 1;
             }
         }
         // Receipts come by the feed alone.
         if let (News::Event(_), Some(room)) = (&entry.news, entry.room) {
             for inbox in listeners.live.get(&room).into_iter().flatten() {
                 inbox.push_live(entry);
+                told += 1;
             }
         }
         listeners.applied.raise(entry.shard, entry.ord);
@@ -91,6 +99,7 @@ impl Hub {
             listeners.last = HashMap::new();
             listeners.start = listeners.applied.clone();
         }
+        told
     }
 
     /// Whether it is certain, without a look into the database, that the user has nothing after

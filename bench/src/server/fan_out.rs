@@ -19,8 +19,15 @@ const ON_THEIR_WAY: usize = 8;
 /// Bytes of a message's text: two or three sentences.
 const TEXT: usize = 300;
 
-/// Deliveries a second of messages into a room of `listeners`.
-pub(super) async fn ours(listeners: usize, messages: usize) -> Result<f64, Error> {
+/// How fast messages arrived.
+pub(super) struct Rate {
+    pub(super) deliveries_per_second: f64,
+    /// Messages that came with one frame.
+    pub(super) per_frame: f64,
+}
+
+/// Deliveries of messages into a room of `listeners`.
+pub(super) async fn ours(listeners: usize, messages: usize) -> Result<Rate, Error> {
     let folder = tempfile::tempdir()?;
     let kind = Kind::Tidewire { data: folder.path(), admission: 0 };
     let process = Process::start(kind).await?;
@@ -44,7 +51,7 @@ pub(super) async fn ours(listeners: usize, messages: usize) -> Result<f64, Error
 }
 
 /// The same on the bare server.
-pub(super) async fn bare(listeners: usize, messages: usize) -> Result<f64, Error> {
+pub(super) async fn bare(listeners: usize, messages: usize) -> Result<Rate, Error> {
     let process = Process::start(Kind::Bare).await?;
     let mut sockets = Vec::new();
     for _ in 0..listeners {
@@ -82,15 +89,17 @@ async fn deliveries(
     sockets: Vec<Light>,
     messages: usize,
     frame: impl Fn(usize) -> Result<String, Error>,
-) -> Result<f64, Error> {
+) -> Result<Rate, Error> {
     let listeners = sockets.len();
     let delivered = Arc::new(AtomicUsize::new(0));
+    let frames = Arc::new(AtomicUsize::new(0));
     let ready = Arc::new(Barrier::new(listeners + 1));
     // The first of them hears for the speaker how many of his are still on their way.
     let may_say = Arc::new(Semaphore::new(ON_THEIR_WAY));
     let mut tasks = JoinSet::new();
     for (number, mut socket) in sockets.into_iter().enumerate() {
-        let (delivered, ready, may_say) = (delivered.clone(), ready.clone(), may_say.clone());
+        let (delivered, frames) = (delivered.clone(), frames.clone());
+        let (ready, may_say) = (ready.clone(), may_say.clone());
         tasks.spawn(async move {
             ready.wait().await;
             let mut heard = 0;
@@ -112,6 +121,7 @@ async fn deliveries(
                     Heard::Gone => return Err("the server is gone".into()),
                 };
                 heard += news;
+                frames.fetch_add(usize::from(news > 0), Ordering::Relaxed);
                 delivered.fetch_add(news, Ordering::Relaxed);
                 if number == 0 {
                     may_say.add_permits(news);
@@ -130,5 +140,9 @@ async fn deliveries(
     while let Some(heard) = tasks.join_next().await {
         heard??;
     }
-    Ok(delivered.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64())
+    let delivered = delivered.load(Ordering::Relaxed) as f64;
+    Ok(Rate {
+        deliveries_per_second: delivered / begin.elapsed().as_secs_f64(),
+        per_frame: delivered / frames.load(Ordering::Relaxed) as f64,
+    })
 }

@@ -160,13 +160,16 @@ pub async fn run(plan: Plan) -> Result<Figures, Error> {
 }
 
 async fn fan_out(plan: Plan, figures: &mut Figures) -> Result<(), Error> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut per_frame) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.repeats.max(1) {
-        ours.push(fan_out::ours(plan.listeners, plan.messages).await?);
-        theirs.push(fan_out::bare(plan.listeners, plan.messages).await?);
+        let rate = fan_out::ours(plan.listeners, plan.messages).await?;
+        ours.push(rate.deliveries_per_second);
+        per_frame.push(rate.per_frame);
+        theirs.push(fan_out::bare(plan.listeners, plan.messages).await?.deliveries_per_second);
     }
     let (ours, theirs) = (median(ours), median(theirs));
     figures.put("fan_out.deliveries_per_second", ours, "1/s", Goal::None);
+    figures.put("fan_out.messages_per_frame", median(per_frame), "", Goal::None);
     figures.put("fan_out.bare_deliveries_per_second", theirs, "1/s", Goal::None);
     figures.put("fan_out.share_of_bare", ours / theirs, "", Goal::AtLeast(0.7));
     Ok(())
