@@ -74,7 +74,9 @@ fn lock_sql() -> String {
         .concat()
 }
 
-fn members_sql() -> String {
+/// Like those below, with a subquery for each row that is looked for: `OFFSET 0` keeps the planner from making a
+/// join of it, which it would do by reading all that a room has, as long as it believes that this is little.
+pub(super) fn members_sql() -> String {
     [
         "SELECT m.rk, u.n, ",
         MEMBER,
@@ -85,7 +87,9 @@ fn members_sql() -> String {
            r.pair IS NOT NULL AND EXISTS(SELECT 1 FROM blocks b
                WHERE b.user_id = p.peer AND b.blocked = m.user_id)
           FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY u(id, user_id, n)
-          JOIN rooms r ON r.id = u.id JOIN members m ON m.rk = r.rk AND m.user_id = u.user_id
+          JOIN rooms r ON r.id = u.id
+          CROSS JOIN LATERAL (SELECT * FROM members m
+              WHERE m.rk = r.rk AND m.user_id = u.user_id OFFSET 0) m
           CROSS JOIN LATERAL (SELECT CASE WHEN split_part(r.pair, E'\\n', 1) = m.user_id
               THEN split_part(r.pair, E'\\n', 2) ELSE split_part(r.pair, E'\\n', 1) END AS peer) p",
     ]
@@ -94,7 +98,8 @@ fn members_sql() -> String {
 
 pub(super) const IDS: &str = "SELECT e.rk, e.id, e.seq, e.at, e.sender, e.hash
      FROM unnest($1::uuid[], $2::uuid[]) u(room, id)
-     JOIN rooms r ON r.id = u.room JOIN events e ON e.rk = r.rk AND e.id = u.id";
+     JOIN rooms r ON r.id = u.room
+     CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.rk = r.rk AND e.id = u.id OFFSET 0) e";
 pub(super) const NAMED: &str = "SELECT u.n, e.seq, e.sender, e.root IS NOT NULL, e.content,
         coalesce((SELECT d.kind = 'delete' FROM revisions v
              JOIN events d ON d.rk = v.rk AND d.seq = v.seq
@@ -112,7 +117,8 @@ pub(super) const NAMED: &str = "SELECT u.n, e.seq, e.sender, e.root IS NOT NULL,
      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
           WITH ORDINALITY u(room, id, user_id, key, n)
      JOIN rooms r ON r.id = u.room
-     JOIN events e ON e.rk = r.rk AND e.id = u.id AND e.kind = 'message'";
+     CROSS JOIN LATERAL (SELECT * FROM events e
+         WHERE e.rk = r.rk AND e.id = u.id AND e.kind = 'message' OFFSET 0) e";
 
 /// Writes segments in one transaction, in order. No message may be named twice among them, but for
 /// being quoted. Gives what became of each, and the new heads.

@@ -123,6 +123,56 @@ async fn hot_queries_go_by_their_indexes() {
     assert!(!words.contains("Seq Scan on search"), "{words}");
 }
 
+/// Rooms that are young, before anybody has counted what is in them.
+const YOUNG: &str = "
+    INSERT INTO rooms(id, kind, created_by, created_at, active_at, shard, head_seq, head_ord, members)
+        SELECT gen_random_uuid(), 2, 'u1', 0, n, n % 16, 1, n, 1 FROM generate_series(1, 1000) n;
+    INSERT INTO members(rk, user_id, shard, role, joined_at, joined_seq, joined_ord, delivered_seq, read_seq)
+        SELECT r, 'u' || r, r % 16, 2, 0, 1, 1, 1, 1 FROM generate_series(1, 1000) r;
+    INSERT INTO events(shard, ord, rk, seq, id, sender, at, kind, content, hash)
+        SELECT r % 16, r * 1000 + s, r, s, gen_random_uuid(), 'u' || r, s, 'message', '{}', ''
+        FROM generate_series(1, 1000) r, generate_series(1, 30) s;
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_looks_its_rows_up_and_reads_no_room_through() {
+    let Some(server) = Postgres::start() else { return };
+    server.create("young");
+    migrate(&server.url("young")).await.unwrap();
+    server.run_sql("young", YOUNG);
+    let client = super::migrations::connect(&server.url("young")).await.unwrap();
+    client.batch_execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    let none = "ARRAY[gen_random_uuid()]";
+    let members = append::members_sql();
+    let by_id = "(id = u.id)";
+    for (name, sql, values, key) in [
+        ("repeats", append::IDS, format!("{none}, {none}"), by_id),
+        (
+            "named",
+            append::NAMED,
+            format!("{none}, {none}, ARRAY['u1'], ARRAY['+'], 9223372036854775807"),
+            by_id,
+        ),
+        ("members", &members, format!("{none}, ARRAY['u1']"), "(user_id = u.user_id)"),
+        (
+            "files of what is deleted",
+            uploads::LOCK,
+            format!("{none}, {none}, {none}"),
+            "(id = g.id)",
+        ),
+    ] {
+        // What is counted in the background meanwhile must change nothing.
+        for counted in ["", "ANALYZE"] {
+            client.batch_execute(counted).await.unwrap();
+            let plan = plan(&client, sql, &values).await;
+            let looked_up = |line: &str| {
+                ["Index Cond", "(rk = r.rk)", key].iter().all(|part| line.contains(part))
+            };
+            assert!(plan.lines().any(looked_up), "{name}, {counted}:\n{plan}");
+        }
+    }
+}
+
 async fn plan(client: &tokio_postgres::Client, sql: &str, values: &str) -> String {
     client.batch_execute(&format!("DEALLOCATE ALL; PREPARE q AS {sql}")).await.unwrap();
     let messages = client.simple_query(&format!("EXPLAIN EXECUTE q({values})")).await.unwrap();

@@ -84,8 +84,9 @@ pub(super) async fn run(db: &Db, raises: &Raises) -> Result<Vec<(usize, u64)>, S
         "SELECT r.id, m.user_id, ",
         MEMBER,
         " FROM unnest($1::uuid[], $2::text[]) u(id, user_id)
-          JOIN rooms r ON r.id = u.id JOIN members m ON m.rk = r.rk AND m.user_id = u.user_id
-          WHERE m.left_ord IS NULL",
+          JOIN rooms r ON r.id = u.id
+          CROSS JOIN LATERAL (SELECT * FROM members m
+              WHERE m.rk = r.rk AND m.user_id = u.user_id AND m.left_ord IS NULL OFFSET 0) m",
     ]
     .concat();
     let rooms: Vec<Uuid> = raises.keys().map(|(room, _)| room.uuid()).collect();

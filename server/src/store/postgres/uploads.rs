@@ -16,7 +16,9 @@ pub(super) const LOCK: &str =
      FROM uploads u
      WHERE u.id = ANY($1::uuid[]) OR u.id IN (
          SELECT a.upload FROM unnest($2::uuid[], $3::uuid[]) g(room, id)
-         JOIN rooms r ON r.id = g.room JOIN events e ON e.rk = r.rk AND e.id = g.id
+         JOIN rooms r ON r.id = g.room
+         CROSS JOIN LATERAL (SELECT e.rk, e.seq FROM events e
+             WHERE e.rk = r.rk AND e.id = g.id OFFSET 0) e
          JOIN attachments a ON a.rk = e.rk AND a.seq = e.seq)
      ORDER BY u.id FOR NO KEY UPDATE";
 
