@@ -317,7 +317,7 @@ impl Engine {
         let mut bytes = 0;
         let mut aboard = Vec::new();
         for room in self.marked_rooms().into_iter().take(SYNC_ROOMS) {
-            let ops = self.outbox.next_ops(room);
+            let ops = self.next_ops(room);
             bytes += ops.iter().map(tidewire_protocol::Op::wire_bytes).sum::<usize>();
             if bytes > SYNC_OPS_BYTES && !aboard.is_empty() {
                 break;

@@ -188,11 +188,11 @@ impl Outbox {
 
     /// What leaves next of a room and is not marked on disk as that. From here on it waits for
     /// [`Outbox::marked`].
-    pub(crate) fn mark(&mut self, room: RoomId) -> Vec<EventId> {
+    pub(crate) fn mark(&mut self, room: RoomId, is_slow: bool) -> Vec<EventId> {
         if self.unmarked.is_empty() {
             return Vec::new();
         }
-        let mut ids: Vec<EventId> = self.next_ops(room).iter().map(|op| op.id).collect();
+        let mut ids: Vec<EventId> = self.next_ops(room, is_slow).iter().map(|op| op.id).collect();
         ids.retain(|id| self.unmarked.contains(id));
         self.marking.extend(&ids);
         ids
@@ -394,15 +394,18 @@ impl Outbox {
             })
     }
 
-    /// The next operations of a room that is ready: at most 50 and 64 KiB.
-    pub(crate) fn next_ops(&self, room: RoomId) -> Vec<Op> {
+    /// The next operations of a room that is ready: at most 50 and 64 KiB. Of messages into a slow room no more
+    /// than two, the one that is taken and the one of which the server says when.
+    pub(crate) fn next_ops(&self, room: RoomId, is_slow: bool) -> Vec<Op> {
         let mut bytes = 256;
+        let mut messages = 0;
         let Some(lane) = self.lanes.get(&room) else { return Vec::new() };
         self.sendable(lane)
             .take(limits::OPS_PER_REQUEST)
             .take_while(|row| {
                 bytes += row.op.wire_bytes();
-                bytes <= limits::FRAME_BYTES
+                messages += usize::from(slow_mode::counts(&row.op));
+                bytes <= limits::FRAME_BYTES && !(is_slow && messages > 2)
             })
             .map(|row| row.op.clone())
             .collect()

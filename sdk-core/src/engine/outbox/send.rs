@@ -130,7 +130,7 @@ impl Engine {
             let carrier = Carrier::Socket(link.socket);
             let more = defaults::SENDS_IN_FLIGHT.saturating_sub(flights);
             for room in ready.into_iter().take(more) {
-                let ops = self.outbox.next_ops(room);
+                let ops = self.next_ops(room);
                 self.depart(room, carrier, &ops);
                 self.send_frame(ClientFrame::Send(RoomOps { room, ops }));
             }
@@ -145,7 +145,7 @@ impl Engine {
         } else {
             let more = defaults::SEND_REQUESTS_IN_FLIGHT.saturating_sub(flights);
             for room in ready.into_iter().take(more) {
-                let ops = self.outbox.next_ops(room);
+                let ops = self.next_ops(room);
                 let request = Request::Ops(room, OpsRequest { ops: ops.clone() });
                 let id = self.request(request, Purpose::Ops(room));
                 self.depart(room, Carrier::Request(id), &ops);
@@ -158,7 +158,7 @@ impl Engine {
     pub(crate) fn marked_rooms(&mut self) -> Vec<RoomId> {
         let mut marking = Vec::new();
         for room in self.outbox.ready() {
-            marking.extend(self.outbox.mark(room));
+            marking.extend(self.outbox.mark(room, self.is_slow(room)));
         }
         if !marking.is_empty() {
             let at = self.server_clock.now(self.now);

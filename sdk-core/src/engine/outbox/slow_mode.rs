@@ -1,7 +1,7 @@
 //! Slow mode: a room that took a message of the user's takes the next one after a time. Only that room waits, and
 //! what is behind the message in it, so that the order stays.
 
-use tidewire_protocol::{RoomId, RoomState, WireError, limits};
+use tidewire_protocol::{EventKind, Op, RoomId, RoomState, WireError, limits};
 
 use super::Outbox;
 use crate::engine::Engine;
@@ -36,7 +36,22 @@ fn interval_of(state: &RoomState) -> u32 {
     if state.role.moderates() || !state.joined { 0 } else { state.slow_mode_ms }
 }
 
+/// Whether an operation waits for its turn: what changes a message does not.
+pub(super) fn counts(op: &Op) -> bool {
+    !matches!(op.kind, EventKind::Edit | EventKind::Delete | EventKind::Reaction)
+}
+
 impl Engine {
+    /// The operations of a room that go out next.
+    pub(crate) fn next_ops(&self, room: RoomId) -> Vec<Op> {
+        self.outbox.next_ops(room, self.is_slow(room))
+    }
+
+    /// Whether the user's messages into a room wait for their turn.
+    pub(super) fn is_slow(&self, room: RoomId) -> bool {
+        self.rooms.get(&room).is_some_and(|room| interval_of(&room.state) > 0)
+    }
+
     /// The server takes the next message of a room at a later time. It is no failure: the others go on.
     pub(super) fn room_put_off(&mut self, room: RoomId, error: &WireError) {
         // Beyond what a room may ask for it is a mistake, and must not hold messages back for good.

@@ -116,6 +116,25 @@ fn a_slow_room_is_not_asked_again_before_its_time() {
 }
 
 #[test]
+fn a_slow_room_is_offered_no_more_messages_than_it_may_say_something_of() {
+    let (mut world, rooms) = world_of_bob(2);
+    slow(&mut world, rooms[0], 600_000);
+    world.settle();
+    let taken = world.send(rooms[0], "1");
+    world.run(5_000);
+    assert_eq!(said(&world, rooms[0]), [taken]);
+    ceiling(&mut world, Mode::Offline);
+    for room in &rooms {
+        for n in 2..6 {
+            world.send(*room, &format!("{n}"));
+        }
+    }
+    world.run(5_000);
+    assert_eq!(world.engine.next_ops(rooms[0]).len(), 2, "the others would be sent in vain");
+    assert_eq!(world.engine.next_ops(rooms[1]).len(), 4);
+}
+
+#[test]
 fn when_slow_mode_ends_or_the_user_keeps_order_what_waits_goes_at_once() {
     let (mut world, rooms) = world_of_bob(2);
     ceiling(&mut world, Mode::RealTime);
