@@ -32,11 +32,13 @@ struct CancellationTests {
         let shown = Locked<[String]>([])
         let shrunk = Locked(0)
         let cancelled = try await cancelIterations(pair, until: texts.count) { timeline in
+            // What was shown before this iteration began. One that was cancelled may still show what it was given,
+            // at any moment later.
+            var before = shown.withLock { $0 }
             for try await rows in timeline.rows {
-                shown.withLock { before in
-                    if !rows.texts.starts(with: before) { shrunk.withLock { $0 += 1 } }
-                    before = rows.texts
-                }
+                if !rows.texts.starts(with: before) { shrunk.withLock { $0 += 1 } }
+                before = rows.texts
+                shown.withLock { if $0.count < before.count { $0 = before } }
             }
         } count: {
             shown.withLock { $0.count }
