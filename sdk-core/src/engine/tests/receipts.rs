@@ -307,20 +307,26 @@ fn in_a_large_room_nothing_is_told_but_what_is_read_and_states_stay_at_sent() {
     assert_eq!(state(&world, timeline, id), MessageState::Read);
 }
 
+/// A client that begins again with a message that Bob has read: what its start asks of the disk has come.
+fn begun_anew_after_one_was_read(world: &mut World, room: RoomId) -> EventId {
+    ceiling(world, Mode::RealTime);
+    let timeline = world.open(room);
+    let id = world.send(room, "hello");
+    world.settle();
+    let seq = shown(world, timeline, id).seq.unwrap().get();
+    world.server.put_receipt("bob", update(room, seq, seq));
+    world.run(6_000);
+    assert_eq!(state(world, timeline, id), MessageState::Read);
+    world.restart(7);
+    assert!(world.store_step());
+    id
+}
+
 #[test]
 fn a_first_screen_does_not_wait_for_how_far_the_members_are_and_shows_it_all_the_same() {
     for fails in [false, true] {
         let (mut world, room) = world_with_room();
-        ceiling(&mut world, Mode::RealTime);
-        let before = world.open(room);
-        let id = world.send(room, "hello");
-        world.settle();
-        let seq = shown(&world, before, id).seq.unwrap().get();
-        world.server.put_receipt("bob", update(room, seq, seq));
-        world.run(6_000);
-        assert_eq!(state(&world, before, id), MessageState::Read);
-        world.restart(7);
-        assert!(world.store_step());
+        let id = begun_anew_after_one_was_read(&mut world, room);
         // The rooms are here.
         assert!(world.engine.heads.rooms.contains_key(&room));
         world.failing_loads = u32::from(fails);
@@ -354,16 +360,7 @@ fn the_messages_of_a_first_screen_come_before_the_receipts_of_all_other_rooms() 
         world.server.join(room_id(number));
     }
     world.server.change_member(room, "bob", true);
-    ceiling(&mut world, Mode::RealTime);
-    let before = world.open(room);
-    let id = world.send(room, "hello");
-    world.settle();
-    let seq = shown(&world, before, id).seq.unwrap().get();
-    world.server.put_receipt("bob", update(room, seq, seq));
-    world.run(6_000);
-    assert_eq!(state(&world, before, id), MessageState::Read);
-    world.restart(7);
-    assert!(world.store_step());
+    let id = begun_anew_after_one_was_read(&mut world, room);
     let timeline = world.open(room);
     while !world.rows.contains_key(&timeline) {
         assert!(world.store_step());
