@@ -53,20 +53,23 @@ impl Driver {
                 }
                 Effect::Load(token, query) => {
                     let outcomes = self.outcomes.clone();
-                    self.store.load(query, move |rows| {
-                        let _ = outcomes.send(Outcome::Loaded(token, rows));
-                    });
+                    let told = move |rows| drop(outcomes.send(Outcome::Loaded(token, rows)));
+                    if let Some(rows) = self.store.load(query, told) {
+                        self.done.push_back(Outcome::Loaded(token, rows));
+                    }
                 }
                 Effect::Commit(token, transaction) => {
                     let outcomes = self.outcomes.clone();
                     let stored = Stored::of(&self.user, &transaction);
-                    self.store.commit(transaction, move |result| {
-                        step::tell("committed");
-                        if result.is_ok() {
-                            stored.tell();
-                        }
+                    let told = stored.clone();
+                    let done = self.store.commit(transaction, move |result| {
+                        told.tell(&result);
                         let _ = outcomes.send(Outcome::Committed(token, result));
                     });
+                    if let Some(result) = done {
+                        stored.tell(&result);
+                        self.done.push_back(Outcome::Committed(token, result));
+                    }
                 }
                 Effect::PutPart(id, put) => self.put_part(id, put),
                 Effect::DropPut(id) => {

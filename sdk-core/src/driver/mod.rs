@@ -15,7 +15,7 @@ mod tls;
 mod traffic;
 mod upload;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -119,6 +119,9 @@ struct Driver {
     /// The same of the open event stream.
     stream_frames: mpsc::Receiver<ServerFrame>,
     outcomes: mpsc::UnboundedSender<Outcome>,
+    /// Outcomes of what was done at once. Not among the others, because who is told of one is woken, and the
+    /// task would wake itself: another thread of the runtime gets up to take it over, and half the time does.
+    done: VecDeque<Outcome>,
     /// The command that ends the account here, once there was one.
     erasing: Option<CommandId>,
     /// Who waits for the engine to settle.
@@ -170,6 +173,7 @@ pub(crate) fn spawn(parts: Parts) -> Result<(), Error> {
         puts: HashMap::new(),
         stream_frames,
         outcomes,
+        done: VecDeque::new(),
         erasing: None,
         settling: Vec::new(),
         tasks: JoinSet::new(),
@@ -203,7 +207,9 @@ impl Driver {
         let closing = loop {
             self.do_effects();
             for _ in 0..AT_ONCE {
-                let Ok(outcome) = inbox.try_recv() else { break };
+                let Some(outcome) = self.done.pop_front().or_else(|| inbox.try_recv().ok()) else {
+                    break;
+                };
                 self.outcome(outcome);
                 self.do_effects();
             }
@@ -224,6 +230,7 @@ impl Driver {
                     // The last handle is gone.
                     None => break None,
                 },
+                () = std::future::ready(()), if !self.done.is_empty() => {}
                 Some(outcome) = inbox.recv() => self.outcome(outcome),
                 Some(frame) = self.frames.recv(), if self.engine.wants_frames() => {
                     step::tell("frame");
@@ -262,7 +269,7 @@ impl Driver {
                 self.notice(Notice::Reply(command, reply));
             }
         }
-        while let Ok(outcome) = inbox.try_recv() {
+        while let Some(outcome) = self.done.pop_front().or_else(|| inbox.try_recv().ok()) {
             if matches!(outcome, Outcome::Committed(..)) {
                 self.outcome(outcome);
             }

@@ -4,12 +4,14 @@
 use tidewire_protocol::{EventId, UserId};
 use tracing::Level;
 
+use super::step;
 use crate::engine::{Transaction, Write};
+use crate::error::StoreError;
 
 const TARGET: &str = "tidewire::stored";
 
 /// The events of a transaction, if anybody measures.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Stored(Option<(UserId, Vec<EventId>)>);
 
 impl Stored {
@@ -26,9 +28,10 @@ impl Stored {
         Self(Some((user.clone(), transaction.writes.iter().filter_map(id).collect())))
     }
 
-    /// They are on disk.
-    pub(crate) fn tell(&self) {
-        let Some((user, ids)) = &self.0 else { return };
+    /// The transaction was carried out, or not.
+    pub(crate) fn tell<T>(&self, result: &Result<T, StoreError>) {
+        step::tell("committed");
+        let (Some((user, ids)), Ok(_)) = (&self.0, result) else { return };
         for id in ids {
             tracing::trace!(target: TARGET, %user, %id, "an event is on disk");
         }

@@ -147,20 +147,19 @@ impl Store {
         Shared::run(self.shared.clone(), &self.lane, job);
     }
 
-    /// Does a short job that somebody waits for: where it would be next, at once on this thread, because
-    /// each change of threads on the way there and back takes as long as the job. As long as such jobs are short
-    /// here the thread just does it; where they are not, other tasks do not wait for the thread meanwhile.
-    fn run_soon(&self, pace: fn(&Shared) -> &Pace, job: impl FnOnce(&Shared) + Send + 'static) {
-        let job = move |shared: &Shared| pace(shared).note(|| job(shared));
-        let idle = self.shared.jobs.load(Ordering::Acquire) == 0;
+    /// Whether a job would be next, and this thread may do it: one of a runtime that lets other tasks move.
+    fn may_be_here(&self) -> bool {
         let moves = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        if !idle || !Handle::try_current().is_ok_and(moves) {
-            self.run(job);
-        } else if pace(&self.shared).is_short() {
-            job(&self.shared);
-        } else {
-            tokio::task::block_in_place(|| job(&self.shared));
-        }
+        self.shared.jobs.load(Ordering::Acquire) == 0 && Handle::try_current().is_ok_and(moves)
+    }
+
+    /// Does a short job that somebody waits for on this thread, because each change of threads on the way
+    /// there and back takes as long as the job. As long as such jobs are short here the thread just does it;
+    /// where they are not, other tasks do not wait for the thread meanwhile.
+    fn here<T>(pace: &Pace, job: impl FnOnce() -> T) -> T {
+        let short = pace.is_short();
+        let job = || pace.note(job);
+        if short { job() } else { tokio::task::block_in_place(job) }
     }
 
     /// The copies of files that are to be sent.
@@ -173,26 +172,35 @@ impl Store {
         self.run(move |shared| shared.outgoing.done(id));
     }
 
-    /// Carries out a transaction, then calls `done` on the thread that did, with the messages that
-    /// are not stored as the transaction gave them.
+    /// Carries out a transaction. Gives the messages that are not stored as the transaction gave them: at
+    /// once if it is done where it was asked for, and then `done` is not called; else `done` is given them on
+    /// the thread that did it.
+    #[must_use = "what is given here is not told by `done`"]
     pub(crate) fn commit(
         &self,
         transaction: Transaction,
         done: impl FnOnce(Result<Vec<Event>, StoreError>) + Send + 'static,
-    ) {
+    ) -> Option<Result<Vec<Event>, StoreError>> {
         let awaited = transaction.durable && transaction.independent;
-        let job = move |shared: &Shared| {
-            done(shared.with(false, |database| database.execute(&transaction)));
-        };
-        if awaited { self.run_soon(|shared| &shared.commits, job) } else { self.run(job) }
+        let execute =
+            move |shared: &Shared| shared.with(false, |database| database.execute(&transaction));
+        if !awaited {
+            self.run(move |shared| done(execute(shared)));
+        } else if self.may_be_here() {
+            return Some(Self::here(&self.shared.commits, || execute(&self.shared)));
+        } else {
+            self.run(move |shared| done(shared.commits.note(|| execute(shared))));
+        }
+        None
     }
 
-    /// Answers a query, then calls `done` on the thread that did.
+    /// Answers a query, at once or by `done` as [`Store::commit`] does.
+    #[must_use = "what is given here is not told by `done`"]
     pub(crate) fn load(
         &self,
         query: Query,
         done: impl FnOnce(Result<Rows, StoreError>) + Send + 'static,
-    ) {
+    ) -> Option<Result<Rows, StoreError>> {
         if query.may_overtake() {
             let (shared, lane) = (self.shared.clone(), self.lane.clone());
             self.reading.run(move || match shared.read(&query) {
@@ -202,11 +210,14 @@ impl Store {
                     done(shared.load(&query));
                 }),
             });
-        } else if query.is_a_page() {
-            self.run_soon(|shared| &shared.pages, move |shared| done(shared.load(&query)));
-        } else {
+        } else if !query.is_a_page() {
             self.run(move |shared| done(shared.load(&query)));
+        } else if self.may_be_here() {
+            return Some(Self::here(&self.shared.pages, || self.shared.load(&query)));
+        } else {
+            self.run(move |shared| done(shared.pages.note(|| shared.load(&query))));
         }
+        None
     }
 
     /// What closes the files and unlocks the folder once it is called, after every job given before, and

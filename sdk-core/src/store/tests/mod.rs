@@ -136,12 +136,16 @@ fn start(database: &mut Database) -> StartRows {
 
 async fn load(store: &Store, query: Query) -> Result<Rows, StoreError> {
     let (done, answer) = tokio::sync::oneshot::channel();
-    store.load(query, move |rows| drop(done.send(rows)));
-    answer.await.unwrap()
+    match store.load(query, move |rows| drop(done.send(rows))) {
+        Some(rows) => rows,
+        None => answer.await.unwrap(),
+    }
 }
 
 async fn commit(store: &Store, transaction: Transaction) -> Result<(), StoreError> {
     let (done, answer) = tokio::sync::oneshot::channel();
-    store.commit(transaction, move |result| drop(done.send(result.map(drop))));
-    answer.await.unwrap()
+    match store.commit(transaction, move |result| drop(done.send(result.map(drop)))) {
+        Some(result) => result.map(drop),
+        None => answer.await.unwrap(),
+    }
 }

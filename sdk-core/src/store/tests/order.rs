@@ -1,5 +1,7 @@
 //! Which jobs wait for which, how large the log grows, and what is left behind.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 #[tokio::test]
@@ -9,9 +11,10 @@ async fn a_read_that_may_overtake_does_not_wait_for_a_long_write() {
     let store = Store::open(folder.path(), false).await.unwrap();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     // The lane is busy until it is told to go on.
-    store.commit(filled_room(20, 100), move |_| {
+    let done = store.commit(filled_room(20, 100), move |_| {
         let _ = wait.recv();
     });
+    assert!(done.is_none());
     let query = Query::Event(room(3), id(300_007));
     let Ok(Rows::Events(events)) = load(&store, query).await else { panic!() };
     assert_eq!(events.len(), 1);
@@ -23,6 +26,41 @@ async fn a_read_that_may_overtake_does_not_wait_for_a_long_write() {
     go.send(()).unwrap();
     let Ok(Rows::Events(events)) = newest.await else { panic!() };
     assert_eq!(events.len(), 10);
+    store.close().await;
+}
+
+/// What somebody waits for is done where it is asked for if nothing else comes before it. What it came to is given
+/// back, not sent: a task that sends to itself is woken for nothing, and another thread gets up to take it over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_done_at_once_is_told_once_and_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), false).await.unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let send = |number: u64, tell: std::sync::mpsc::Sender<u64>| {
+        let transaction = Transaction { independent: true, ..enqueue(number) };
+        store.commit(transaction, move |result| drop(result.map(|_| tell.send(number))))
+    };
+    let page = || Query::Newest { room: room(1), limit: 10 };
+    let tells = || |rows: Result<Rows, StoreError>| panic!("told too: {rows:?}");
+    // Opening has ended here before it has for the thread that did it.
+    while store.shared.jobs.load(Ordering::Acquire) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send(1, tell.clone()), Some(Ok(Vec::new())));
+    assert!(matches!(store.load(page(), tells()), Some(Ok(Rows::Events(_)))));
+    // Behind another it waits for its turn, and is told by the thread whose turn it is.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    assert!(
+        store
+            .commit(filled_room(20, 1), move |_| {
+                let _ = wait.recv();
+            })
+            .is_none()
+    );
+    assert!(send(2, tell.clone()).is_none());
+    go.send(()).unwrap();
+    drop(tell);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [2]);
     store.close().await;
 }
 
