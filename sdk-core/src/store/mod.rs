@@ -147,19 +147,13 @@ impl Store {
         Shared::run(self.shared.clone(), &self.lane, job);
     }
 
-    /// Whether a job would be next, and this thread may do it: one of a runtime that lets other tasks move.
-    fn may_be_here(&self) -> bool {
-        let moves = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        self.shared.jobs.load(Ordering::Acquire) == 0 && Handle::try_current().is_ok_and(moves)
-    }
-
-    /// Does a short job that somebody waits for on this thread, because each change of threads on the way
-    /// there and back takes as long as the job. As long as such jobs are short here the thread just does it;
-    /// where they are not, other tasks do not wait for the thread meanwhile.
-    fn here<T>(pace: &Pace, job: impl FnOnce() -> T) -> T {
-        let short = pace.is_short();
-        let job = || pace.note(job);
-        if short { job() } else { tokio::task::block_in_place(job) }
+    /// Whether a job that somebody waits for is done on the thread that asks: it would be next, jobs of its kind
+    /// are short here, so that each change of threads on the way there and back would take as long as the
+    /// job, and the thread is one of a runtime that has others.
+    fn is_done_here(&self, pace: &Pace) -> bool {
+        let others = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        let next = self.shared.jobs.load(Ordering::Acquire) == 0;
+        next && pace.is_short() && Handle::try_current().is_ok_and(others)
     }
 
     /// The copies of files that are to be sent.
@@ -186,8 +180,8 @@ impl Store {
             move |shared: &Shared| shared.with(false, |database| database.execute(&transaction));
         if !awaited {
             self.run(move |shared| done(execute(shared)));
-        } else if self.may_be_here() {
-            return Some(Self::here(&self.shared.commits, || execute(&self.shared)));
+        } else if self.is_done_here(&self.shared.commits) {
+            return Some(self.shared.commits.note(|| execute(&self.shared)));
         } else {
             self.run(move |shared| done(shared.commits.note(|| execute(shared))));
         }
@@ -212,10 +206,10 @@ impl Store {
             });
         } else if !query.is_a_page() {
             self.run(move |shared| done(shared.load(&query)));
-        } else if self.may_be_here() {
-            return Some(Self::here(&self.shared.pages, || self.shared.load(&query)));
+        } else if self.is_done_here(&self.shared.pages) {
+            return Some(self.shared.page(&query));
         } else {
-            self.run(move |shared| done(shared.pages.note(|| shared.load(&query))));
+            self.run(move |shared| done(shared.page(&query)));
         }
         None
     }
@@ -331,6 +325,14 @@ impl Shared {
             self.outgoing.settle(start.outbox.iter_mut().flat_map(|row| &mut row.files));
         }
         Ok(rows)
+    }
+
+    fn page(&self, query: &Query) -> Result<Rows, StoreError> {
+        let rows = self.pages.note(|| self.load(query));
+        if let Ok(Rows::Events(events)) = &rows {
+            self.pages.read(events.iter().map(|event| event.content.as_json().len()).sum());
+        }
+        rows
     }
 
     /// Answers a query on the reading connection; nothing if there is none.
