@@ -40,23 +40,26 @@ fn runtime() -> Result<&'static Runtime, TidewireError> {
     Ok(RUNTIME.get_or_init(|| runtime))
 }
 
+/// What an exported function does, whichever it is: a task of its own type for each of them is 3 KB of code.
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, TidewireError>> + Send>>;
+
 /// Runs a future on the runtime. If the caller gives up, the future is dropped: for reads.
-pub(crate) async fn run<T, F>(future: F) -> Result<T, TidewireError>
+pub(crate) fn run<T, F>(future: F) -> Task<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, TidewireError>> + Send + 'static,
 {
-    Task { handle: runtime()?.spawn(future), ends_with_caller: true }.await
+    Task::new(Box::pin(future), true)
 }
 
 /// Runs a future on the runtime to its end, whether or not the caller waits for it: for what the
 /// user has decided, like a send from a screen that is closed at that moment.
-pub(crate) async fn finish<T, F>(future: F) -> Result<T, TidewireError>
+pub(crate) fn finish<T, F>(future: F) -> Task<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, TidewireError>> + Send + 'static,
 {
-    Task { handle: runtime()?.spawn(future), ends_with_caller: false }.await
+    Task::new(Box::pin(future), false)
 }
 
 /// Runs a future on the runtime that nobody waits for.
@@ -66,27 +69,37 @@ pub(crate) fn detach(future: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-/// A spawned future, which may end with whoever waits for it.
-struct Task<T> {
-    handle: JoinHandle<Result<T, TidewireError>>,
+/// A future that runs on the runtime from when it was made, and may end with whoever waits for it.
+#[must_use = "what ends with its caller ends at once"]
+pub(crate) struct Task<T> {
+    handle: Result<JoinHandle<Result<T, TidewireError>>, TidewireError>,
     ends_with_caller: bool,
+}
+
+impl<T: Send + 'static> Task<T> {
+    fn new(work: Work<T>, ends_with_caller: bool) -> Self {
+        Self { handle: runtime().map(|runtime| runtime.spawn(work)), ends_with_caller }
+    }
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T, TidewireError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.handle).poll(context).map(|joined| match joined {
-            Ok(result) => result,
-            Err(error) => Err(TidewireError::internal(error.to_string())),
-        })
+        match &mut self.handle {
+            Ok(handle) => Pin::new(handle).poll(context).map(|joined| match joined {
+                Ok(result) => result,
+                Err(error) => Err(TidewireError::internal(error.to_string())),
+            }),
+            Err(error) => Poll::Ready(Err(error.clone())),
+        }
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if self.ends_with_caller {
-            self.handle.abort();
+        if let (true, Ok(handle)) = (self.ends_with_caller, &self.handle) {
+            handle.abort();
         }
     }
 }
