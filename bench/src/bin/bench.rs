@@ -24,8 +24,8 @@ enum Bench {
         /// Users of the simulated crowds.
         #[arg(long, default_value_t = 5_000)]
         users: usize,
-        /// Virtual minutes that are counted.
-        #[arg(long, default_value_t = 10)]
+        /// Virtual minutes that are counted. 3 are six of the longest period that anything has in the foreground.
+        #[arg(long, default_value_t = 3)]
         minutes: u64,
         /// Clients over real sockets; 0 leaves that part out.
         #[arg(long, default_value_t = 600)]
