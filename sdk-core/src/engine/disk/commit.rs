@@ -196,6 +196,12 @@ impl Engine {
         self.timers.arm(Timer::StoreRetry, self.now.mono_ms + wait);
     }
 
+    /// The pages of a room's history that are on their way to the disk.
+    pub(crate) fn pages_in_flight(&self, room: RoomId) -> impl Iterator<Item = &Page> {
+        let pages = self.commits.iter().filter_map(|pending| pending.after.history.as_ref());
+        pages.filter(move |page| page.room == room)
+    }
+
     /// Whether a page of the feed is on its way to the disk.
     pub(crate) fn page_in_flight(&self) -> bool {
         self.commits.iter().any(|pending| pending.after.page)

@@ -310,6 +310,8 @@ impl Engine {
                 doubts = room.doubt(room.held.up_to(from.previous()), history.as_of);
                 room.folded_to = room.folded_to.max(to);
             }
+            let holes = spans.iter().flat_map(|(start, end)| room.held.holes(*start, *end));
+            let filled: Vec<_> = holes.collect();
             for (start, end) in &spans {
                 transaction.push(range_write(room_id, room.held.insert(*start, *end)));
             }
@@ -352,7 +354,8 @@ impl Engine {
                 messages.push(message);
                 transaction.push(Write::Folded { event: Box::new(event), as_of });
             }
-            after.history = Some(HistoryPage { room: room_id, from, to, messages, goal, thread });
+            after.history =
+                Some(HistoryPage { room: room_id, from, to, filled, messages, goal, thread });
         } else if goal == Goal::Ahead {
             self.fetches.in_vain(room_id, self.now.mono_ms, &mut self.rng);
         }

@@ -248,6 +248,30 @@ fn thousands_that_were_missed_are_one_gap_and_one_page() {
 }
 
 #[test]
+fn a_gap_is_shown_until_what_fills_it_is() {
+    let (mut world, room) = world_with_room();
+    say(&mut world, room, 9);
+    network(&mut world, false);
+    for n in 0..200 {
+        world.server.say(room, &format!("{n}"));
+    }
+    world.signal(Signal::Network(Network::default()));
+    world.run(3_000);
+    let timeline = world.open(room);
+    settle_without_answers(&mut world);
+    let before = gaps(&world, timeline);
+    assert_eq!((before.len(), before[0].0), (1, 11));
+    // The page is taken, and on its way to the disk.
+    world.answer(0);
+    assert_eq!(gaps(&world, timeline), before);
+    settle_without_answers(&mut world);
+    let after = gaps(&world, timeline);
+    let missing: u64 = after.iter().map(|(from, to)| to + 1 - from).sum();
+    assert!(after[0].1 < before[0].1, "{after:?} of {before:?}");
+    assert_eq!(missing + seqs(&world, timeline).len() as u64, 210);
+}
+
+#[test]
 fn what_is_below_a_gap_is_fetched_again_once_it_is_looked_at() {
     let (mut world, room) = world_with_room();
     say(&mut world, room, 9);

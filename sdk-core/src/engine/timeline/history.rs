@@ -53,6 +53,8 @@ pub(crate) struct Page {
     pub(crate) room: RoomId,
     pub(crate) from: Seq,
     pub(crate) to: Seq,
+    /// What was a hole before: it is held from when the page is taken, and shown once it is on disk.
+    pub(crate) filled: Vec<(u64, u64)>,
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) goal: Goal,
     pub(crate) thread: Option<EventId>,
@@ -271,7 +273,7 @@ impl Engine {
     /// A page of history is on disk.
     pub(crate) fn show_page(&mut self, page: Page) {
         let max = self.config.max_messages_per_room;
-        let Page { room, from, to, messages, goal, thread } = page;
+        let Page { room, from, to, messages, goal, thread, .. } = page;
         if let Goal::Open(key, timeline) = goal
             && self.windows.get(key).is_some_and(|window| !window.loaded)
         {

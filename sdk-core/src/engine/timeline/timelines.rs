@@ -9,6 +9,7 @@ use crate::config::millis;
 use crate::engine::Engine;
 use crate::engine::disk::loads::LoadPurpose;
 use crate::engine::effect::{Effect, Notice, RequestError};
+use crate::engine::feed::ranges::RangeSet;
 use crate::engine::query::Query;
 use crate::engine::rooms::room::Room;
 use crate::engine::time::Timer;
@@ -54,12 +55,13 @@ impl Engine {
         if self.is_reloading(key) {
             return;
         }
+        let shown = self.held_and_shown(key.room);
         let Some(window) = self.windows.get_mut(key).filter(|window| window.loaded) else { return };
         // A room of another epoch may be unknown now: then only what waits to be sent is shown.
         let unknown = Room::unknown(key.room, 0);
         let room = self.rooms.get(&key.room).unwrap_or(&unknown);
         let sources = Sources {
-            held: &room.held,
+            held: shown.as_ref().unwrap_or(&room.held),
             feed_seq: room.feed_seq,
             first_seq: window.bottom(room.state.first_seq),
             outbox: self.outbox.of_room(key.room),
@@ -75,14 +77,26 @@ impl Engine {
         self.look_for_quotes(key);
     }
 
+    /// What is held of a room without the pages that are on their way to the disk: until its messages are shown,
+    /// a hole is a gap. Nothing where that is all that is held.
+    fn held_and_shown(&self, id: RoomId) -> Option<RangeSet> {
+        let pages = self.pages_in_flight(id);
+        let mut filled = pages.flat_map(|page| &page.filled).peekable();
+        filled.peek()?;
+        let mut held = self.rooms.get(&id)?.held.clone();
+        filled.for_each(|(start, end)| held.remove(*start, *end));
+        Some(held)
+    }
+
     /// What a timeline would show if everything were derived anew, and from where to where.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn derived(&self, timeline: crate::engine::TimelineId) -> Option<Derived> {
         let key = self.timelines.get(&timeline)?.window?;
         let window = self.windows.get(key).filter(|window| window.loaded)?;
         let room = self.rooms.get(&key.room)?;
+        let shown = self.held_and_shown(key.room);
         let sources = Sources {
-            held: &room.held,
+            held: shown.as_ref().unwrap_or(&room.held),
             feed_seq: room.feed_seq,
             first_seq: window.bottom(room.state.first_seq),
             outbox: self.outbox.of_room(key.room),
