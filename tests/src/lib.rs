@@ -11,6 +11,7 @@ pub mod binaries;
 pub mod disk;
 pub mod http;
 pub mod instances;
+pub mod secure;
 pub mod server;
 pub mod socket;
 pub mod stage;

@@ -18,6 +18,9 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::binaries::binaries;
 
+/// The file in a server's folder by which it signs.
+pub const SECRET: &str = "secret.key";
+
 /// A server. Killed when dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
@@ -206,7 +209,7 @@ impl ServerProcess {
     /// # Panics
     /// If the server has no secret.
     pub fn token_for(&self, user: &str, seconds: i64) -> String {
-        let secret = std::fs::read_to_string(self.dir.join("secret.key")).expect("the secret");
+        let secret = std::fs::read_to_string(self.dir.join(SECRET)).expect("the secret");
         let secret: Vec<u8> = secret
             .trim()
             .as_bytes()

@@ -11,6 +11,7 @@
 //! | `POST /worlds/N/block-sockets` | answers upgrades to WebSockets in the server's place, see [`Fault::NoSockets`] |
 //! | `POST /worlds/N/lose-next-answer` | throws away one answer, see [`Fault::LoseNextAnswer`] |
 //! | `POST /worlds/N/delay?ms=` | each piece of data takes this long, both ways |
+//! | `POST /secure` | starts a second server, with the secret of the first, that speaks TLS by an authority of its own: `{"url": "https://…", "roots": "PEM"}` |
 //! | `POST /files?from=&to=&bytes=` | `from` sends `to` a file of so many bytes in their direct room: `{"room", "sha256"}` |
 //! | `POST /tokens?user=[&seconds=3600]` | `{"token": "…"}`; below 0 it has ended already |
 //! | `POST /server/stop`, `POST /server/start` | answer when it is done; port and folder stay |
@@ -22,6 +23,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -37,11 +39,12 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tidewire_bench::proxy::{Fault, Proxy};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::http;
+use crate::secure::SecureServer;
 use crate::server::ServerProcess;
 
 /// The longest delay of a network, in milliseconds: as long as the slowest client waits.
@@ -65,6 +68,10 @@ struct Shared {
     addr: SocketAddr,
     /// A std mutex, because nothing awaits while it is held.
     worlds: StdMutex<BTreeMap<u32, Arc<Proxy>>>,
+    /// Where the server has its folder, and the second one its own.
+    folder: PathBuf,
+    /// The server that speaks TLS, once somebody has asked for it.
+    secure: OnceCell<SecureServer>,
 }
 
 impl Stage {
@@ -79,6 +86,8 @@ impl Stage {
             addr: server.addr(),
             server: Arc::new(Mutex::new(server)),
             worlds: StdMutex::default(),
+            folder: folder.path().to_owned(),
+            secure: OnceCell::new(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let control = listener.local_addr().expect("a port");
@@ -109,6 +118,9 @@ impl Stage {
             server.kill().await;
         }
         drop(server);
+        if let Some(secure) = self.shared.secure.get() {
+            secure.kill().await;
+        }
         self.folder.close()
     }
 }
@@ -123,6 +135,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/worlds/{world}/block-sockets", post(block_sockets))
         .route("/worlds/{world}/lose-next-answer", post(lose_next_answer))
         .route("/worlds/{world}/delay", post(delay))
+        .route("/secure", post(secure))
         .route("/files", post(file))
         .route("/tokens", post(token))
         .route("/server/stop", post(stop))
@@ -232,6 +245,12 @@ struct NewFile {
     from: String,
     to: String,
     bytes: usize,
+}
+
+async fn secure(State(shared): State<Arc<Shared>>) -> Answer {
+    let begin = SecureServer::start(shared.folder.join("secure"), shared.folder.join("server"));
+    let secure = shared.secure.get_or_init(|| begin).await;
+    Ok(Json(json!({"url": secure.url(), "roots": secure.roots()})))
 }
 
 /// The largest file that is made, in bytes: more says nothing more.

@@ -108,6 +108,18 @@ async fn a_stage_does_what_it_is_told_and_ends_with_its_stdin() {
     let over = token("user=ada&seconds=-60").await;
     call(one, &over, "GET", "/v1/bootstrap", None).await.refusal(401, "token_expired");
 
+    // There is one that speaks TLS, and nothing else.
+    let secure = stage.post("/secure").await.ok();
+    assert_eq!(stage.post("/secure").await.ok(), secure, "the same for everybody");
+    assert!(secure["roots"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    let plain = secure["url"].as_str().unwrap().replace("https://", "http://");
+    let mut plain = TcpStream::connect(addr(&plain.into())).await.unwrap();
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // However the connection ends.
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+
     // A restart keeps the port and everything that was said.
     let room = json!({"id": uuid::Uuid::now_v7(), "kind": "group", "name": "Harbour"});
     call(one, &good, "POST", "/v1/rooms", Some(&room)).await.ok();

@@ -34,6 +34,7 @@ impl Stage {
     }
 }
 
+// scenario: own-authority
 #[tokio::test]
 async fn a_conversation_goes_over_tls_in_all_modes_with_its_files() {
     let stage = Stage::begin(&Authority::new("ours")).await;

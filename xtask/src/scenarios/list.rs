@@ -236,6 +236,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         not_in: &[],
     },
     Scenario {
+        id: "own-authority",
+        promise: "Chat goes over TLS by an authority of one's own, and by no other",
+        not_in: &[],
+    },
+    Scenario {
         id: "invalid-utf16",
         promise: "Text that is no valid Unicode is refused or mended, and breaks nothing",
         not_in: &[(Language::Rust, "text is always valid Unicode")],

@@ -40,6 +40,16 @@ enum Stage {
         let token: String?
         let room: String?
         let sha256: String?
+        let roots: String?
+    }
+
+    /// The address of a server that speaks TLS, and the authority by which it does, as PEM.
+    static func secure() async throws -> (url: String, roots: String) {
+        let answer = try await post("secure")
+        guard let url = answer.url, let roots = answer.roots else {
+            throw Trouble("the stage has no server that speaks TLS")
+        }
+        return (url, roots)
     }
 
     /// `from` sends `to` a file of so many bytes in their direct room.

@@ -39,6 +39,8 @@ import kotlin.time.Duration
  *   (10 s).
  * @property outboxCapacity operations that may wait in the outbox: 1 to 1,000,000 (10,000).
  * @property budget what the client may spend in any hour (no limits).
+ * @property rootCertificates certificates, as PEM, by which the server's own may be signed besides those that
+ *   Mozilla trusts (none).
  * @property record where the client writes what it is given and what it decides (nowhere).
  */
 public data class Settings(
@@ -61,5 +63,6 @@ public data class Settings(
     val spread: Duration? = null,
     val outboxCapacity: Int? = null,
     val budget: Budget = Budget(),
+    val rootCertificates: String? = null,
     val record: Recording? = null,
 )

@@ -29,6 +29,12 @@ internal object Stage {
         return text("room", answer) to text("sha256", answer)
     }
 
+    /** The address of a server that speaks TLS, and the authority by which it does, as PEM. */
+    fun secure(): Pair<String, String> {
+        val answer = post("/secure")
+        return text("url", answer) to text("roots", answer).replace("\\n", "\n")
+    }
+
     internal fun post(path: String): String {
         val control =
             System.getenv("TIDEWIRE_STAGE") ?: error(

@@ -62,6 +62,7 @@ internal fun Settings.toFfi(): FfiSettings =
         spreadMs = spread?.ms(),
         outboxCapacity = outboxCapacity?.toUInt(),
         budget = budget.toFfi(),
+        rootCertificates = rootCertificates?.let { valid("rootCertificates", it) },
         recordInto = record?.let { valid("record", it.file) },
         recordVerbatim = record?.verbatim ?: false,
     )
