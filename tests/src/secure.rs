@@ -1,12 +1,23 @@
 //! A server that speaks TLS, by an authority of its own that nobody trusts yet.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tidewire_services::Authority;
 use tokio::sync::Mutex;
 
 use crate::server::{SECRET, ServerProcess};
+
+/// What a server is told to speak TLS by this authority, without a limit on what a user may send. Its certificate and key
+/// are put into the folder.
+pub fn flags(authority: &Authority, folder: &Path) -> [String; 3] {
+    let (certificate, key) = authority.issue(folder);
+    [
+        "--ops-per-second=0".to_owned(),
+        format!("--tls-cert={}", certificate.display()),
+        format!("--tls-key={}", key.display()),
+    ]
+}
 
 /// A running one.
 #[derive(Debug)]
@@ -26,12 +37,7 @@ impl SecureServer {
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::copy(other.join(SECRET), folder.join(SECRET)).expect("the other has a secret");
         let authority = Authority::new("a stage");
-        let (certificate, key) = authority.issue(&folder);
-        let flags = [
-            "--ops-per-second=0".to_owned(),
-            format!("--tls-cert={}", certificate.display()),
-            format!("--tls-key={}", key.display()),
-        ];
+        let flags = flags(&authority, &folder);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let server = ServerProcess::start_with(folder, &flags).await;
         let (addr, roots) = (server.addr(), authority.pem().to_owned());

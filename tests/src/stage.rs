@@ -240,17 +240,17 @@ async fn delay(
     Ok(Json(json!({})))
 }
 
+async fn secure(State(shared): State<Arc<Shared>>) -> Answer {
+    let begin = SecureServer::start(shared.folder.join("secure"), shared.folder.join("server"));
+    let secure = shared.secure.get_or_init(|| begin).await;
+    Ok(Json(json!({"url": secure.url(), "roots": secure.roots()})))
+}
+
 #[derive(Deserialize)]
 struct NewFile {
     from: String,
     to: String,
     bytes: usize,
-}
-
-async fn secure(State(shared): State<Arc<Shared>>) -> Answer {
-    let begin = SecureServer::start(shared.folder.join("secure"), shared.folder.join("server"));
-    let secure = shared.secure.get_or_init(|| begin).await;
-    Ok(Json(json!({"url": secure.url(), "roots": secure.roots()})))
 }
 
 /// The largest file that is made, in bytes: more says nothing more.

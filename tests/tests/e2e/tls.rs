@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidewire_services::Authority;
 use tidewire_tests::agent::{Agent, Setup};
+use tidewire_tests::secure;
 use tidewire_tests::world::World;
 
 /// A server that speaks TLS, with the file that has its authority.
@@ -14,12 +15,7 @@ struct Stage {
 impl Stage {
     async fn begin(authority: &Authority) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = authority.issue(folder.path());
-        let flags = [
-            "--ops-per-second=0".to_owned(),
-            format!("--tls-cert={}", certificate.display()),
-            format!("--tls-key={}", key.display()),
-        ];
+        let flags = secure::flags(authority, folder.path());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let world = World::start_with(&flags).await;
         let roots = world.folder().join("authority.pem");
