@@ -272,6 +272,35 @@ fn a_gap_is_shown_until_what_fills_it_is() {
 }
 
 #[test]
+fn a_gap_in_a_thread_is_shown_until_what_fills_it_is() {
+    let (mut world, room) = world_with_room();
+    let root = world.server.say(room, "root").id;
+    let reply = |world: &mut World, count| {
+        (0..count).for_each(|n| drop(world.server.say_in_thread(room, root, &format!("{n}"))));
+        world.run(3_000);
+    };
+    reply(&mut world, 9);
+    network(&mut world, false);
+    reply(&mut world, 200);
+    world.signal(Signal::Network(Network::default()));
+    world.run(3_000);
+    let (thread, _) = world.open_thread(room, root);
+    settle_without_answers(&mut world);
+    let before = gaps(&world, thread);
+    assert_eq!((before.len(), before[0].0), (1, 12));
+    let pages = asked(&world);
+    assert!(pages.iter().any(|page| page.thread == Some(root)), "{pages:?}");
+    // The page is taken, and on its way to the disk.
+    world.answer(0);
+    assert_eq!(gaps(&world, thread), before);
+    settle_without_answers(&mut world);
+    let after = gaps(&world, thread);
+    assert_ne!(after, before);
+    let missing: u64 = after.iter().map(|(from, to)| to + 1 - from).sum();
+    assert_eq!(missing + seqs(&world, thread).len() as u64, 210);
+}
+
+#[test]
 fn what_is_below_a_gap_is_fetched_again_once_it_is_looked_at() {
     let (mut world, room) = world_with_room();
     say(&mut world, room, 9);

@@ -207,10 +207,11 @@ impl Engine {
     /// What a page says of a thread moves when it is taken, as the held ranges do, so that it is not
     /// fetched again.
     fn note_told(&mut self, fetch: &Fetch, history: &History) {
+        let Some(room) = self.rooms.get(&fetch.room) else { return };
         if let (Some(root), Some((from, to))) = (fetch.thread, history.covers) {
             for (_, window) in self.windows.of_mut(fetch.room) {
                 if window.of == Of::Thread(root) {
-                    window.set_told(from, to);
+                    window.set_told(from, to, &room.held);
                 }
             }
         }
@@ -282,6 +283,9 @@ impl Engine {
         }
         for (key, window) in self.windows.of_mut(room) {
             window.look_for_quotes_again();
+            if thread.is_some() && thread == window.of.thread() {
+                window.set_arrived(from, to);
+            }
             if !window.loaded {
                 continue;
             }

@@ -73,6 +73,8 @@ pub(crate) struct Window {
     lost_root: bool,
     /// Of a thread, what the server told of it beyond what is held of the room.
     told: RangeSet,
+    /// What of that is on its way to the disk.
+    arriving: RangeSet,
     /// Places of the user's own messages.
     own: BTreeSet<Seq>,
     quotes: Quotes,
@@ -171,6 +173,7 @@ impl Window {
             root: None,
             lost_root: false,
             told: RangeSet::default(),
+            arriving: RangeSet::default(),
             own: BTreeSet::new(),
             quotes: Quotes::default(),
             blocked,
@@ -213,6 +216,7 @@ impl Window {
         self.root = None;
         self.lost_root = self.of != Of::Room;
         self.told = RangeSet::default();
+        self.arriving = RangeSet::default();
         (self.from, self.to) = (END, END);
         self.start = Start::Newest;
         self.loaded = false;
@@ -285,6 +289,15 @@ impl Window {
         std::borrow::Cow::Owned(held)
     }
 
+    /// What is held of what it is of, and shown: until its messages are, a hole is a gap.
+    fn held_and_shown<'a>(&self, of_room: &'a RangeSet) -> std::borrow::Cow<'a, RangeSet> {
+        let mut held = self.held(of_room);
+        for &(start, end) in self.arriving.ranges() {
+            held.to_mut().remove(start, end);
+        }
+        held
+    }
+
     /// Where it can begin at the earliest, as the room does.
     pub(crate) fn bottom(&self, of_room: Seq) -> Seq {
         let root = self.root.as_ref().and_then(|root| root.seq);
@@ -312,9 +325,17 @@ impl Window {
         }
     }
 
-    /// The server told all of the thread from `from` to `to`.
-    pub(crate) fn set_told(&mut self, from: Seq, to: Seq) {
-        self.told.insert(from.get(), to.get());
+    /// The server told all of the thread from `from` to `to`; it is shown once it is on disk.
+    pub(crate) fn set_told(&mut self, from: Seq, to: Seq, held: &RangeSet) {
+        let (from, to) = (from.get(), to.get());
+        let holes = self.held(held).holes(from, to);
+        holes.into_iter().for_each(|(start, end)| drop(self.arriving.insert(start, end)));
+        self.told.insert(from, to);
+    }
+
+    /// What the server told of the thread from `from` to `to` is on disk.
+    pub(crate) fn set_arrived(&mut self, from: Seq, to: Seq) {
+        self.arriving.remove(from.get(), to.get());
         self.dirty = true;
     }
 
@@ -379,6 +400,7 @@ impl Window {
     /// Forgets what the server told of the thread beyond what is held: maybe it is not on disk.
     pub(crate) fn forget_told(&mut self) {
         self.told = RangeSet::default();
+        self.arriving = RangeSet::default();
         self.quotes.look_again();
         self.dirty = true;
     }

@@ -68,7 +68,7 @@ impl Window {
     fn look_at_gaps(&mut self, sources: &Sources<'_>) {
         let newest = self.messages.last_key_value().map_or(Seq::ZERO, |(seq, _)| *seq);
         let known = newest.max(sources.feed_seq).min(self.to);
-        let held = self.held(sources.held);
+        let held = self.held_and_shown(sources.held);
         let holes = match self.oldest() {
             Some(from) => held.holes(from.get(), known.get()),
             None if sources.feed_seq >= sources.first_seq && sources.feed_seq > Seq::ZERO => {
