@@ -178,8 +178,11 @@ pub struct Config {
     /// A standby of it, which is asked for history and searches first.
     pub postgres_read_url: Option<Secret>,
     /// The Redis or Valkey over which servers on one PostgreSQL tell each other what is new, as
-    /// `redis://:PASSWORD@HOST:6379`. Without it they hear of each other within a second.
+    /// `redis://:PASSWORD@HOST:6379`, or `rediss://` for TLS. Without it they hear of each other within a second.
     pub redis_url: Option<Secret>,
+    /// The authorities of which one has to have signed the certificate of a `rediss://`, as PEM; `None`, the
+    /// default, trusts those of the system.
+    pub redis_ca_file: Option<PathBuf>,
     /// What this server is called among those on one PostgreSQL; no two at a time may be called the same.
     /// `None`, the default, takes a name that nobody else can have.
     pub instance_id: Option<String>,
@@ -277,6 +280,7 @@ impl Config {
             postgres_url: None,
             postgres_read_url: None,
             redis_url: None,
+            redis_ca_file: None,
             instance_id: None,
             secret_file: None,
             token_keys: None,

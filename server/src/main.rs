@@ -250,9 +250,13 @@ struct Shared {
     )]
     postgres_read_url: Option<String>,
     /// The Redis or Valkey over which servers on one PostgreSQL tell each other what is new:
-    /// `redis://:PASSWORD@HOST:6379`.
+    /// `redis://:PASSWORD@HOST:6379`, or `rediss://` for TLS.
     #[arg(long, env = "TIDEWIRE_REDIS_URL", hide_env_values = true, requires = "postgres_url")]
     redis_url: Option<String>,
+    /// The authorities of which one has to have signed the certificate of a `rediss://`, as PEM. Without it, those
+    /// of the system.
+    #[arg(long, env = "TIDEWIRE_REDIS_CA_FILE", requires = "redis_url")]
+    redis_ca_file: Option<PathBuf>,
     /// What this server is called among those on one PostgreSQL: no two at a time the same. Without it, it takes
     /// a name that nobody else can have.
     #[arg(long, env = "TIDEWIRE_INSTANCE_ID", requires = "postgres_url")]
@@ -264,6 +268,7 @@ impl Shared {
         config.postgres_url = self.postgres_url.map(Secret::from);
         config.postgres_read_url = self.postgres_read_url.map(Secret::from);
         config.redis_url = self.redis_url.map(Secret::from);
+        config.redis_ca_file = self.redis_ca_file;
         config.instance_id = self.instance_id;
     }
 }

@@ -19,7 +19,7 @@ use crate::admission::{Door, Farewell};
 use crate::app::App;
 use crate::applier::Applier;
 use crate::auth::{self, Jwks, KeyError, Keys, Revocation, Tokens};
-use crate::bus::{Bus, InProcess, RedisBus};
+use crate::bus::{Bus, InProcess, RedisAddress, RedisBus};
 use crate::config::{Config, Secret};
 use crate::cursor::Cursors;
 use crate::files::{self, Files};
@@ -426,7 +426,9 @@ async fn open_store(config: &Config, keys: &Keys, hot: Arc<Hot>) -> Result<Log, 
     let ready = postgres::look(&options).await.map_err(failed)?;
     let bus: Arc<dyn Bus> = match &config.redis_url {
         Some(url) => {
-            let bus = RedisBus::connect(url.get(), ready.epoch.as_str(), postgres::SHARDS).await;
+            let ca_file = config.redis_ca_file.as_deref();
+            let address = RedisAddress { url: url.get(), ca_file };
+            let bus = RedisBus::connect(address, ready.epoch.as_str(), postgres::SHARDS).await;
             bus.map_err(|problem| StartError::Redis { reason: problem.to_string() })?
         }
         None => Arc::new(InProcess::new(postgres::SHARDS)),

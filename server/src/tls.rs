@@ -1,17 +1,46 @@
 //! TLS at the public address: a certificate and its key from files, which are read anew when they change.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
 use crate::stop::Stop;
+
+/// The authorities in a PEM file. Says of what is wrong with it what to do.
+pub(crate) fn roots_of(file: &Path) -> Result<RootCertStore, String> {
+    let failed =
+        |reason: String| format!("{}: {reason}; give a PEM file of authorities", file.display());
+    let mut roots = RootCertStore::empty();
+    let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    match roots.is_empty() {
+        true => Err(failed("it holds no certificate".into())),
+        false => Ok(roots),
+    }
+}
+
+/// Whether this is, or was caused by, a certificate that is not trusted: that does not pass by itself.
+pub(crate) fn distrusts(error: &(dyn Error + 'static)) -> bool {
+    let of_socket = |error: &std::io::Error| error.get_ref().is_some_and(|inner| distrusts(inner));
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return distrusts(shared.as_ref());
+    }
+    error.downcast_ref().is_some_and(of_socket) || error.source().is_some_and(distrusts)
+}
 
 /// How often the files are looked at: they are some KB, and were renewed days before they had to be.
 const LOOK: Duration = Duration::from_secs(5);

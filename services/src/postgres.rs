@@ -1,11 +1,12 @@
 //! A cluster of PostgreSQL.
 
 use std::io::{BufRead, BufReader, Error, Result, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::authority::Authority;
 use crate::process::{LOOK, PATIENCE, Tethered, find, free_port, missing, run, wait_for};
 use crate::small_disk::SmallDisk;
 
@@ -60,7 +61,22 @@ impl Postgres {
     /// As [`Postgres::shared`].
     pub fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let (folder, program) = (folder(), installed()?);
-        match folder.and_then(|folder| Self::try_start(program, settings, folder, None)) {
+        match folder.and_then(|folder| Self::try_start(program, settings, folder, None, None)) {
+            Ok(cluster) => Some(cluster),
+            Err(error) => panic!("PostgreSQL: {error}"),
+        }
+    }
+
+    /// A cluster of one's own that speaks TLS, too, by a certificate of this authority. None where PostgreSQL is not
+    /// installed.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start_secure(authority: &Authority) -> Option<Self> {
+        let (folder, program) = (folder(), installed()?);
+        let settings = &["ssl=on", "ssl_cert_file=cert.pem", "ssl_key_file=key.pem"];
+        let start = |folder| Self::try_start(program, settings, folder, None, Some(authority));
+        match folder.and_then(start) {
             Ok(cluster) => Some(cluster),
             Err(error) => panic!("PostgreSQL: {error}"),
         }
@@ -83,7 +99,7 @@ impl Postgres {
         };
         // A full disk that cannot take the log of what changes ends the cluster: that is tried with its process.
         let settings = &["max_wal_size=48MB", "min_wal_size=32MB"];
-        match Self::try_start(program, settings, folder, Some(disk)) {
+        match Self::try_start(program, settings, folder, Some(disk), None) {
             Ok(cluster) => Some(cluster),
             Err(error) => panic!("PostgreSQL: {error}"),
         }
@@ -115,6 +131,7 @@ impl Postgres {
         settings: &'static [&'static str],
         folder: tempfile::TempDir,
         disk: Option<SmallDisk>,
+        authority: Option<&Authority>,
     ) -> Result<Self> {
         // A link may stand elsewhere than the programs that belong to it.
         let initdb = initdb.canonicalize()?;
@@ -125,6 +142,12 @@ impl Postgres {
         make.args(["-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
         make.args(["--no-sync", "--no-instructions"]);
         run(&mut make)?;
+        if let Some(authority) = authority {
+            let (certificate, key) = authority.issue(&folder.path().join("data"));
+            run(Command::new("chmod").arg("600").arg(&key))?;
+            give_away(&certificate)?;
+            give_away(&key)?;
+        }
         let (port, running) = (free_port()?, Mutex::new(None));
         let cluster = Self { port, settings, wrapper, bin, running, disk, folder };
         cluster.run()?;
@@ -162,6 +185,13 @@ impl Postgres {
     /// The address of one of its databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// The same over TLS, in the words of libpq: by the authority in a PEM file, or by those that are well known.
+    pub fn secure_url(&self, database: &str, root_file: Option<&Path>) -> String {
+        let roots = root_file.map(|file| format!("&sslrootcert={}", file.display()));
+        let roots = roots.unwrap_or_default();
+        format!("postgres://{USER}@127.0.0.1:{}/{database}?sslmode=verify-full{roots}", self.port)
     }
 
     /// Makes a database.
@@ -334,8 +364,8 @@ fn installed() -> Option<PathBuf> {
     program
 }
 
-/// Gives a folder to whoever may run PostgreSQL, and says how to become him.
-fn give_away(folder: &std::path::Path) -> Result<Vec<String>> {
+/// Gives a folder, or a file, to whoever may run PostgreSQL, and says how to become him.
+fn give_away(folder: &Path) -> Result<Vec<String>> {
     let said = Command::new("id").arg("-u").output()?;
     if String::from_utf8_lossy(&said.stdout).trim() != "0" {
         return Ok(Vec::new());

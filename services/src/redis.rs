@@ -5,12 +5,15 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use crate::authority::Authority;
 use crate::process::{Tethered, find, free_port, missing, wait_for};
 
 /// A server of Redis or Valkey that keeps nothing. Ends with its handle.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
+    /// Where it speaks TLS, by a certificate in its folder.
+    secure_port: Option<u16>,
     password: Option<String>,
     program: PathBuf,
     running: Mutex<Option<Tethered>>,
@@ -36,17 +39,43 @@ impl Redis {
             missing("Redis or Valkey");
             return None;
         };
-        match Self::try_start(program, password) {
+        match Self::try_start(program, password, None) {
             Ok(server) => Some(server),
             Err(error) => panic!("Redis: {error}"),
         }
     }
 
-    fn try_start(program: PathBuf, password: Option<&str>) -> Result<Self> {
+    /// One that speaks TLS, by a certificate of this authority.
+    ///
+    /// # Panics
+    /// As [`Redis::start`].
+    pub fn start_secure(authority: &Authority) -> Option<Self> {
+        let Some(program) = find(&["valkey-server", "redis-server"]) else {
+            missing("Redis or Valkey");
+            return None;
+        };
+        match Self::try_start(program, None, Some(authority)) {
+            Ok(server) => Some(server),
+            Err(error) => panic!("Redis: {error}"),
+        }
+    }
+
+    fn try_start(
+        program: PathBuf,
+        password: Option<&str>,
+        authority: Option<&Authority>,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("tidewire-redis-").tempdir()?;
-        let password = password.map(str::to_owned);
-        let server =
-            Self { port: free_port()?, password, program, running: Mutex::new(None), folder };
+        let secure_port = match authority {
+            Some(authority) => {
+                authority.issue(folder.path());
+                Some(free_port()?)
+            }
+            None => None,
+        };
+        let (port, password) = (free_port()?, password.map(str::to_owned));
+        let running = Mutex::new(None);
+        let server = Self { port, secure_port, password, program, running, folder };
         server.run()?;
         Ok(server)
     }
@@ -61,6 +90,18 @@ impl Redis {
         if let Some(password) = &self.password {
             command.extend(["--requirepass".to_owned(), password.clone()]);
         }
+        if let Some(port) = self.secure_port {
+            let of_tls = [
+                "--tls-cert-file",
+                "cert.pem",
+                "--tls-key-file",
+                "key.pem",
+                "--tls-auth-clients",
+                "no",
+            ];
+            command.extend(of_tls.map(str::to_owned));
+            command.extend(["--tls-port".to_owned(), port.to_string()]);
+        }
         let mut running = Tethered::start(folder, &[], &command)?;
         wait_for(&mut running, folder, || answers(self.port))?;
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
@@ -69,6 +110,9 @@ impl Redis {
 
     /// Its address, with its password.
     pub fn url(&self) -> String {
+        if let Some(port) = self.secure_port {
+            return format!("rediss://127.0.0.1:{port}");
+        }
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
             None => format!("redis://127.0.0.1:{}", self.port),

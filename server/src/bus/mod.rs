@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::store::Ords;
 
-pub(crate) use self::redis::RedisBus;
+pub(crate) use self::redis::{Address as RedisAddress, RedisBus};
 pub(crate) use gossip::Gossip;
 pub(crate) use in_process::InProcess;
 

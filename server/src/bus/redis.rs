@@ -1,18 +1,20 @@
 //! The doorbell over Redis or Valkey, for several instances. Nobody relies on it: a bell that is lost costs the
 //! time until the heads of the log are looked at anyway, and while Redis is away all of them are.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError};
+use redis::{Client, RedisError, TlsCertificates};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::{Bell, Bus, Gossip, InProcess};
 use crate::store::Ords;
+use crate::tls;
 
 /// How long Redis may take for an answer: what it has to do is never more than some microseconds.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -37,13 +39,50 @@ struct Channels {
 /// Why a server does not start with the Redis that it was given. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RedisProblem {
-    #[error("--redis-url is no address of a Redis: {0}; it looks like redis://:PASSWORD@HOST:6379")]
+    #[error(
+        "--redis-url is no address of a Redis: {0}; it looks like redis://:PASSWORD@HOST:6379, or rediss:// for TLS"
+    )]
     Url(String),
+    #[error("--redis-ca-file {0}")]
+    Authorities(String),
+    #[error(
+        "the certificate of Redis at {at} is not trusted: {reason}; give the file of the authority that signs it, in PEM, \
+         as --redis-ca-file, and name Redis in --redis-url as its certificate does"
+    )]
+    Untrusted { at: String, reason: String },
     #[error(
         "Redis at {at} refuses this server: {reason}; check the user and the password in \
          --redis-url"
     )]
     Refused { at: String, reason: String },
+}
+
+/// Where it is, and by whom it is believed to be it.
+#[derive(Clone, Copy)]
+pub(crate) struct Address<'a> {
+    /// `redis://`, or `rediss://` for TLS.
+    pub(crate) url: &'a str,
+    /// The authorities that are trusted, in PEM; those of the system without it.
+    pub(crate) ca_file: Option<&'a Path>,
+}
+
+impl Address<'_> {
+    fn client(self) -> Result<Client, RedisProblem> {
+        // Of no effect where somebody in this process was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // The text may hold a password: what the parser says of it does not.
+        let wrong = |error: RedisError| RedisProblem::Url(error.to_string());
+        let Some(file) = self.ca_file else { return Client::open(self.url).map_err(wrong) };
+        if !self.url.starts_with("rediss://") {
+            let reason = "is for TLS, and --redis-url does not begin with rediss://";
+            return Err(RedisProblem::Authorities(reason.into()));
+        }
+        tls::roots_of(file).map_err(RedisProblem::Authorities)?;
+        let pem =
+            std::fs::read(file).map_err(|error| RedisProblem::Authorities(error.to_string()))?;
+        let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+        Client::build_with_tls(self.url, certificates).map_err(wrong)
+    }
 }
 
 /// The doorbell over Redis or Valkey.
@@ -63,12 +102,11 @@ impl RedisBus {
     /// Connects. `log` names the log that is rung for: those of other logs on the same Redis are not
     /// heard. A Redis that is away is tried again and again; one that refuses is an error.
     pub(crate) async fn connect(
-        url: &str,
+        address: Address<'_>,
         log: &str,
         shards: usize,
     ) -> Result<Arc<Self>, RedisProblem> {
-        // The text may hold a password: what the parser says of it does not.
-        let client = Client::open(url).map_err(|error| RedisProblem::Url(error.to_string()))?;
+        let client = address.client()?;
         let at = client.get_connection_info().addr().to_string();
         let first = async {
             let mut connection = client.get_multiplexed_async_connection().await?;
@@ -79,6 +117,9 @@ impl RedisBus {
             Ok(Ok(())) => {}
             Ok(Err(error)) if refuses(&error) => {
                 return Err(RedisProblem::Refused { at, reason: error.to_string() });
+            }
+            Ok(Err(error)) if tls::distrusts(&error) => {
+                return Err(RedisProblem::Untrusted { at, reason: error.to_string() });
             }
             Ok(Err(error)) => away(&at, &error.to_string()),
             Err(_) => away(&at, "it does not answer"),
@@ -273,13 +314,17 @@ fn read(text: &str) -> Option<(usize, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use tidewire_services::Redis;
+    use tidewire_services::{Authority, Redis};
 
     use super::*;
     use crate::bus::conformance;
 
+    fn plain(url: &str) -> Address<'_> {
+        Address { url, ca_file: None }
+    }
+
     async fn connect(redis: &Redis, log: &str, shards: usize) -> Arc<RedisBus> {
-        RedisBus::connect(&redis.url(), log, shards).await.unwrap()
+        RedisBus::connect(plain(&redis.url()), log, shards).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -354,14 +399,43 @@ mod tests {
         let Some(redis) = Redis::start_with(Some("right")) else { return };
         let at = |password: &str| format!("redis://:{password}@127.0.0.1:{}", redis.port());
         for url in [at("wrong-word"), format!("redis://127.0.0.1:{}", redis.port())] {
-            let error = RedisBus::connect(&url, "log", 1).await.err().unwrap();
+            let error = RedisBus::connect(plain(&url), "log", 1).await.err().unwrap();
             assert!(matches!(error, RedisProblem::Refused { .. }), "{error:?}");
             assert!(!error.to_string().contains("wrong-word"), "{error}");
         }
-        assert!(RedisBus::connect(&at("right"), "log", 1).await.is_ok());
+        assert!(RedisBus::connect(plain(&at("right")), "log", 1).await.is_ok());
         redis.stop();
-        assert!(RedisBus::connect(&at("right"), "log", 1).await.is_ok());
-        let error = RedisBus::connect("nonsense", "log", 1).await.err().unwrap();
+        assert!(RedisBus::connect(plain(&at("right")), "log", 1).await.is_ok());
+        let error = RedisBus::connect(plain("nonsense"), "log", 1).await.err().unwrap();
         assert!(matches!(error, RedisProblem::Url(_)));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn over_tls_they_hear_each_other_and_a_certificate_of_somebody_else_is_told() {
+        let authority = Authority::new("of Redis");
+        let Some(redis) = Redis::start_secure(&authority) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let (right, wrong) = (folder.path().join("right.pem"), folder.path().join("wrong.pem"));
+        std::fs::write(&right, authority.pem()).unwrap();
+        std::fs::write(&wrong, Authority::new("of nobody").pem()).unwrap();
+        let url = redis.url();
+        let at = |ca_file| Address { url: &url, ca_file };
+        let one = RedisBus::connect(at(Some(&right)), "log", 1).await.unwrap();
+        let two = RedisBus::connect(at(Some(&right)), "log", 1).await.unwrap();
+        let head = rings_through(&one, &two, 0, 0).await;
+        redis.stop();
+        redis.start_again();
+        rings_through(&two, &one, 0, head).await;
+        for ca_file in [Some(wrong.as_path()), None] {
+            let error = RedisBus::connect(at(ca_file), "log", 1).await.err().unwrap();
+            assert!(matches!(error, RedisProblem::Untrusted { .. }), "{error:?}");
+            assert!(error.to_string().contains("--redis-ca-file"), "{error}");
+        }
+        let nowhere = folder.path().join("nowhere.pem");
+        let error = RedisBus::connect(at(Some(&nowhere)), "log", 1).await.err().unwrap();
+        assert!(error.to_string().contains("nowhere.pem"), "{error}");
+        let without_tls = Address { url: "redis://127.0.0.1:1", ca_file: Some(&right) };
+        let error = RedisBus::connect(without_tls, "log", 1).await.err().unwrap();
+        assert!(error.to_string().contains("rediss://"), "{error}");
     }
 }

@@ -4,7 +4,6 @@
 //! order. Statements are prepared before that (`warm`), because one that is prepared on the way would
 //! come after those behind it.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,9 +13,9 @@ use deadpool_postgres::{
 };
 use futures::FutureExt;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, Row, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Row, Statement};
 
+use super::address::{ACQUIRE, Address};
 use crate::clock;
 use crate::store::{PoolUse, StoreError};
 
@@ -26,49 +25,6 @@ pub(super) const POOL_MIN: usize = 5;
 pub(super) const POOL_MAX: usize = 50;
 /// A connection that nobody has used for so long is closed.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(30);
-/// How long a call waits for a free connection, and for a new one to open.
-const ACQUIRE: Duration = Duration::from_secs(2);
-/// What every connection sets. Statements end after 10 s. Our queries are small: compiling one takes
-/// longer than to run it. What they look up lies in memory or on an SSD, not on a disk that has to turn, for which
-/// PostgreSQL would rather read a whole table.
-const OPTIONS: &str = "-c statement_timeout=10s -c idle_in_transaction_session_timeout=30s -c jit=off \
-     -c random_page_cost=1.1 -c default_transaction_isolation=read\\ committed";
-/// A server that does not answer at all is given up after this.
-const SILENCE: Duration = Duration::from_secs(10);
-
-/// Reads a URL or a list of settings. Gives why it is none, without what it holds.
-pub(super) fn config(url: &str) -> Result<Config, String> {
-    // The text may hold a password: what the parser says of it does not.
-    let mut config = Config::from_str(url).map_err(|error| error.to_string())?;
-    if config.get_hosts().is_empty() {
-        return Err("it names no host: postgres://USER:PASSWORD@HOST:5432/DATABASE".into());
-    }
-    let options = match config.get_options() {
-        Some(own) => format!("{OPTIONS} {own}"),
-        None => OPTIONS.into(),
-    };
-    config
-        .options(options)
-        .connect_timeout(ACQUIRE)
-        .keepalives_idle(SILENCE)
-        .tcp_user_timeout(SILENCE);
-    if config.get_application_name().is_none() {
-        config.application_name("tidewire-server");
-    }
-    Ok(config)
-}
-
-/// TLS as everywhere in this server: rustls, with Mozilla's roots. Used as `sslmode` of the URL says.
-pub(super) fn tls() -> Result<MakeRustlsConnect, String> {
-    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
-}
-
 /// The connections to one server.
 #[derive(Clone)]
 pub(super) struct Db {
@@ -80,9 +36,9 @@ pub(super) struct Db {
 
 impl Db {
     /// A pool; opens nothing yet.
-    pub(super) fn new(config: Config) -> Result<Self, String> {
+    pub(super) fn new(address: Address) -> Result<Self, String> {
         let method = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, tls()?, method);
+        let manager = Manager::from_config(address.config, address.tls, method);
         let pool = Pool::builder(manager)
             .max_size(POOL_MAX)
             .wait_timeout(Some(ACQUIRE))

@@ -2,7 +2,8 @@
 
 use tokio_postgres::{Client, NoTls};
 
-use super::connect::{said, tls};
+use super::address::Address;
+use super::connect::said;
 use super::open::{OpenError, reached};
 use crate::clock;
 
@@ -37,7 +38,7 @@ const META: &str = "CREATE TABLE IF NOT EXISTS meta(
 
 /// A connection of its own, without the limits of those that serve.
 pub(super) async fn connect(url: &str) -> Result<Client, OpenError> {
-    let config = super::connect::config(url).map_err(OpenError::Url)?;
+    let Address { config, tls } = Address::parse(url).map_err(OpenError::Url)?;
     let mut own = config.clone();
     own.options("-c statement_timeout=0 -c lock_timeout=60s");
     let lost = |error| reached(&config, &error);
@@ -47,7 +48,7 @@ pub(super) async fn connect(url: &str) -> Result<Client, OpenError> {
         tokio::spawn(connection);
         return Ok(client);
     }
-    let (client, connection) = own.connect(tls().map_err(OpenError::Url)?).await.map_err(lost)?;
+    let (client, connection) = own.connect(tls).await.map_err(lost)?;
     tokio::spawn(connection);
     Ok(client)
 }

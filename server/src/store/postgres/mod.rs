@@ -5,6 +5,7 @@
 //! to come, and nobody waits in a circle.
 
 mod accounts;
+mod address;
 mod append;
 mod bans;
 mod blocks;
@@ -47,6 +48,7 @@ use tidewire_protocol::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::address::Address;
 use self::connect::Db;
 use self::worker::{Append, Job, Receipts};
 use self::write::Written;
@@ -211,7 +213,7 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result
 }
 
 fn database(url: &str) -> Result<Db, OpenError> {
-    connect::config(url).and_then(Db::new).map_err(OpenError::Url)
+    Address::parse(url).and_then(Db::new).map_err(OpenError::Url)
 }
 
 /// A standby. One that does not answer now may do so later: until then the primary answers.

@@ -8,6 +8,7 @@ use super::migrations;
 use crate::clock;
 use crate::health::Database;
 use crate::store::StoreError;
+use crate::tls;
 
 /// How far the clocks of a server and of its database may be apart, in ms: what NTP keeps is a hundredth of it.
 const CLOCK_MOST: i64 = 2_000;
@@ -30,6 +31,11 @@ pub(crate) enum OpenError {
          database in --postgres-url"
     )]
     Refused { at: String, reason: String },
+    #[error(
+        "the certificate of PostgreSQL at {at} is not trusted: {reason}; name the file of the authority that signs it, in \
+         PEM, as sslrootcert in --postgres-url, and the host as its certificate does"
+    )]
+    Untrusted { at: String, reason: String },
     #[error("this is PostgreSQL {found}, and {known} or newer is needed: upgrade it")]
     TooOld { found: String, known: i32 },
     #[error(
@@ -120,6 +126,7 @@ pub(super) fn reached(config: &Config, error: &tokio_postgres::Error) -> OpenErr
         Some(code) if code.starts_with("28") || code.starts_with("3D") => {
             OpenError::Refused { at, reason }
         }
+        None if tls::distrusts(error) => OpenError::Untrusted { at, reason },
         Some(_) | None => OpenError::Unreachable { at, reason },
     }
 }

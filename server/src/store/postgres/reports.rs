@@ -5,6 +5,7 @@ use tidewire_protocol::{
 };
 use tokio_postgres::Row;
 
+use super::address::Address;
 use super::bans::moderated;
 use super::connect::{Db, Session, int};
 use super::write::{Written, member_room, storable};
@@ -147,7 +148,7 @@ fn hidden(error: StoreError) -> StoreError {
 
 /// All reports of a database that servers may be running on, the oldest first.
 pub(crate) async fn reports_at(url: &str) -> Result<Vec<Report>, String> {
-    let db = super::connect::config(url).and_then(Db::new)?;
+    let db = Address::parse(url).and_then(Db::new)?;
     let all = async {
         let sql =
             format!("SELECT {COLUMNS} FROM reports p JOIN rooms r ON r.rk = p.rk ORDER BY p.n");

@@ -1,5 +1,6 @@
 //! Tokens that were taken back.
 
+use super::address::Address;
 use super::connect::{Db, Session, int};
 use crate::auth::{Mark, Revocation};
 use crate::store::StoreError;
@@ -54,6 +55,6 @@ pub(super) async fn all(
 
 /// Writes one into a database that servers may be running on.
 pub(crate) async fn revoke_at(url: &str, revocation: &Revocation) -> Result<(), String> {
-    let db = super::connect::config(url).and_then(Db::new)?;
+    let db = Address::parse(url).and_then(Db::new)?;
     put(&db, revocation).await.map_err(|error| error.to_string())
 }

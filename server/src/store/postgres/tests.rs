@@ -8,7 +8,7 @@ use tidewire_protocol::{
     BanRequest, Content, EventId, EventKind, MessageContent, NewRoom, Op, RoomId, RoomKind,
     SlowMode,
 };
-use tidewire_services::Postgres;
+use tidewire_services::{Authority, Postgres};
 use uuid::Uuid;
 
 use super::{OpenError, Options, PostgresStore, look, migrate, renew_epoch};
@@ -398,4 +398,35 @@ async fn a_new_epoch_is_given_only_while_no_server_runs() {
     cluster.server.create("untouched");
     let error = renew_epoch(&cluster.server.url("untouched")).await.err().unwrap();
     assert!(matches!(error, OpenError::Empty), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_a_database_is_believed_by_the_authority_that_the_url_names() {
+    let authority = Authority::new("of PostgreSQL");
+    let Some(server) = Postgres::start_secure(&authority) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (right, wrong) = (folder.path().join("right ca.pem"), folder.path().join("wrong.pem"));
+    std::fs::write(&right, authority.pem()).unwrap();
+    std::fs::write(&wrong, Authority::new("of nobody").pem()).unwrap();
+    server.create("secure");
+    let url = server.secure_url("secure", Some(&right));
+    migrate(&url).await.unwrap();
+    let told = Options {
+        url: &url,
+        read_url: Some(&url),
+        secret: b"secret",
+        instance: None,
+        max_members: 20,
+        hot: hot(),
+    };
+    let store = open(told, Arc::new(InProcess::new(super::SHARDS))).await.unwrap();
+    store.probe().await;
+    let spoken = "SELECT bool_and(s.ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid)
+         WHERE a.datname = 'secure' AND a.application_name = 'tidewire-server'";
+    assert_eq!(server.ask("postgres", spoken), "t", "none would be empty");
+    for roots in [Some(wrong.as_path()), None] {
+        let error = migrate(&server.secure_url("secure", roots)).await.unwrap_err();
+        assert!(matches!(error, OpenError::Untrusted { .. }), "{error:?}");
+        assert!(error.to_string().contains("sslrootcert"), "{error}");
+    }
 }
