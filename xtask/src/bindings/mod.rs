@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::package::lean;
 use crate::workspace::{built, cargo, files, program, read, root};
 
 /// What the names of the generated modules are read from, by the generators and by the check of
@@ -81,8 +82,10 @@ fn build(release: bool) -> Result<PathBuf, String> {
     if !release {
         return Ok(folder);
     }
-    // By itself, so that it has no feature that only others ask for.
-    run(&mut cargo(&["build", "--release", "-p", "tidewire-ffi", "--lib"]))?;
+    // By itself, so that it has no feature that only others ask for; and linked as for phones.
+    let mut command = cargo(&["build", "--release", "-p", "tidewire-ffi", "--lib"]);
+    lean::for_host(&mut command);
+    run(&mut command)?;
     Ok(folder.with_file_name("release"))
 }
 

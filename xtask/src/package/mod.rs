@@ -2,5 +2,6 @@
 
 pub(crate) mod aar;
 mod elf;
+pub(crate) mod lean;
 mod ndk;
 pub(crate) mod xcframework;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::elf;
+use super::{elf, lean};
 
 /// One kind of processor that Android runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Ndk {
             .env(format!("CARGO_TARGET_{upper}_LINKER"), &clang)
             .env(
                 format!("CARGO_TARGET_{upper}_RUSTFLAGS"),
-                format!("-C link-arg=-Wl,-z,max-page-size={PAGE}"),
+                format!("-C link-arg=-Wl,-z,max-page-size={PAGE} {}", lean::for_android()),
             );
     }
 
@@ -163,6 +163,10 @@ mod tests {
         assert!(clang.contains("armv7a-linux-androideabi26-clang"), "{clang}");
         let flags = value("CARGO_TARGET_ARMV7_LINUX_ANDROIDEABI_RUSTFLAGS");
         assert!(flags.contains("max-page-size=16384"), "{flags}");
+        assert!(
+            flags.contains("--icf=all") && flags.contains("--pack-dyn-relocs=android"),
+            "{flags}"
+        );
         assert_eq!(value("CC_armv7_linux_androideabi"), clang);
         std::fs::remove_dir_all(sdk).unwrap();
     }
