@@ -49,7 +49,7 @@ mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use tidewire_protocol::{Cursor, Epoch, Mode, RoomId};
+use tidewire_protocol::{Cursor, Epoch, RoomId};
 
 use crate::config::Config;
 use crate::error::StoreError;
@@ -503,8 +503,9 @@ impl Engine {
         }
         self.advance_health();
         self.advance_budget();
-        self.ceilings_since.note(self.signals.ceilings(), self.now.mono_ms);
-        let report = self.signals.report();
+        let ceilings = self.signals.ceilings();
+        self.ceilings_since.note(ceilings.clone(), self.now.mono_ms);
+        let report = self.signals.report_of(ceilings);
         if self.reported != Some(report) {
             let before = self.reported.replace(report);
             if let Some(before) = before.filter(|before| before.mode != report.mode) {
@@ -579,7 +580,7 @@ impl Engine {
     }
 
     fn online(&self) -> bool {
-        self.signals.report().mode > Mode::Offline
+        self.signals.is_online()
     }
 
     fn id(&mut self) -> u64 {

@@ -188,10 +188,24 @@ impl Signals {
 
     /// The mode and what bound it.
     pub(crate) fn report(&self) -> ModeReport {
-        let report = lowest(self.ceilings());
+        self.report_of(self.ceilings())
+    }
+
+    /// The same of the ceilings in force.
+    pub(crate) fn report_of(&self, ceilings: impl Iterator<Item = (Mode, Reason)>) -> ModeReport {
+        let report = lowest(ceilings);
         // It limits nothing, and still is what there is to tell.
         let streamed = report.reason == Reason::Unbound && self.sockets_fail;
         if streamed { ModeReport { reason: Reason::EventStream, ..report } } else { report }
+    }
+
+    /// Whether the mode is above offline: only the network, the app's state and the app itself can say otherwise.
+    pub(crate) fn is_online(&self) -> bool {
+        let network = self.network.kind != NetworkKind::None;
+        let online =
+            network && self.app_state != AppState::Suspended && self.ceiling != Mode::Offline;
+        debug_assert_eq!(online, self.report().mode > Mode::Offline);
+        online
     }
 
     /// The mode that would be if sockets were to be had.
@@ -200,7 +214,7 @@ impl Signals {
     }
 
     /// All ceilings in force.
-    pub(crate) fn ceilings(&self) -> impl Iterator<Item = (Mode, Reason)> + use<> {
+    pub(crate) fn ceilings(&self) -> impl Iterator<Item = (Mode, Reason)> + Clone + use<> {
         // A stream pushes the feed and nothing else: where rooms would be live, it is of no use.
         self.ceilings_if(match self.sockets_fail {
             false => Way::Socket,
@@ -211,7 +225,7 @@ impl Signals {
 
     /// The ceilings. On a tie the earlier signal of this list is the reason: what the user or the
     /// device decided is told before what the crowd did.
-    fn ceilings_if(&self, way: Way) -> impl Iterator<Item = (Mode, Reason)> + use<> {
+    fn ceilings_if(&self, way: Way) -> impl Iterator<Item = (Mode, Reason)> + Clone + use<> {
         let network = match self.network.kind {
             NetworkKind::None => Mode::Offline,
             NetworkKind::Cellular2G => Mode::Polling,

@@ -65,7 +65,18 @@ impl Health {
         }
         let mut took: Vec<u64> = self.answers.iter().map(|(_, took)| *took).collect();
         took.sort_unstable();
-        Some(took[(took.len() - 1) * 3 / 4])
+        Some(took[self.quartile()])
+    }
+
+    /// Where that stands among the answers, the fastest first.
+    fn quartile(&self) -> usize {
+        self.answers.len().saturating_sub(1) * 3 / 4
+    }
+
+    /// Whether it is above so many ms: asked at every turn, and answered without sorting.
+    fn is_slow(&self, ms: f64) -> bool {
+        let fast = self.answers.iter().filter(|(_, took)| *took as f64 <= ms).count();
+        self.answers.len() >= defaults::HEALTH_LEAST && fast <= self.quartile()
     }
 
     /// Forgets what is too old to say anything of now.
@@ -86,8 +97,10 @@ impl Health {
         if breaks >= defaults::HEALTH_BREAKS {
             return Some(Reason::Breaks(u32::try_from(breaks).unwrap_or(u32::MAX)));
         }
-        let slow = millis(defaults::SLOW_ANSWER) as f64 * share;
-        let latency = self.latency_ms().filter(|latency| *latency as f64 > slow)?;
+        if !self.is_slow(millis(defaults::SLOW_ANSWER) as f64 * share) {
+            return None;
+        }
+        let latency = self.latency_ms()?;
         Some(Reason::Latency { ms: u32::try_from(latency).unwrap_or(u32::MAX) })
     }
 
@@ -128,16 +141,15 @@ impl Engine {
     /// Takes a step down where it is due.
     pub(crate) fn advance_health(&mut self) {
         let now = self.now.mono_ms;
-        let mode = self.signals.report().mode;
-        let health = &mut self.signals.health;
-        health.forget(now);
-        let Some(reason) = health.trouble(1.0) else { return };
-        let below = match mode {
+        self.signals.health.forget(now);
+        let Some(reason) = self.signals.health.trouble(1.0) else { return };
+        let below = match self.signals.report().mode {
             Mode::RealTime => Mode::Hybrid,
             Mode::Hybrid => Mode::Polling,
             // Lower than polling nothing is gained.
             Mode::Polling | Mode::Offline => return,
         };
+        let health = &mut self.signals.health;
         health.limit = Some(Limit { mode: below, reason });
         health.dwell.changed(now, false);
         // The next step, down or up, is judged by what this one has brought.
@@ -183,6 +195,7 @@ mod tests {
         assert_eq!(health.trouble(1.0), None);
         health.answered(0, 2_000);
         assert_eq!(health.trouble(1.0), Some(Reason::Latency { ms: 2_000 }));
+        assert!(health.is_slow(1_999.0) && !health.is_slow(2_000.0), "as the quartile says");
         for _ in 0..defaults::HEALTH_ANSWERS {
             health.answered(0, 900);
         }
