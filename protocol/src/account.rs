@@ -88,7 +88,11 @@ impl NewAccount {
     }
 }
 
-fn check_password(password: &SecretText) -> Result<(), InvalidAccount> {
+/// Whether a password may be: 8 bytes to 1 KiB.
+///
+/// # Errors
+/// [`InvalidAccount::Password`].
+pub fn check_password(password: &SecretText) -> Result<(), InvalidAccount> {
     let bytes = limits::PASSWORD_LEAST_BYTES..=limits::PASSWORD_BYTES;
     if bytes.contains(&password.get().len()) { Ok(()) } else { Err(InvalidAccount::Password) }
 }

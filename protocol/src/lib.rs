@@ -38,7 +38,7 @@ mod upload;
 
 pub use account::{
     InvalidAccount, NewAccount, NewSession, PasswordChange, RefreshRequest, SecretText, Session,
-    SessionTokens, Sessions,
+    SessionTokens, Sessions, check_password,
 };
 pub use attachment::{
     Attachment, Checksum, FileKey, InvalidFile, Preview, check_content_type, check_file_name,

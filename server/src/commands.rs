@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use tidewire_protocol::Report;
+use tidewire_protocol::{Report, SecretText, UserId, check_password};
 
+use crate::accounts::password;
 use crate::auth::{Keys, Revocation};
 use crate::server::{StartError, lock, secret_mark, unopened};
 use crate::store::import::{self, ImportError};
@@ -50,6 +51,44 @@ pub async fn revoke(
     let revoked = tokio::task::spawn_blocking(revoking).await;
     let revoked = revoked.unwrap_or_else(|error| Err(error.to_string()));
     revoked.map_err(|reason| StartError::Database { path, reason })
+}
+
+/// Sets another password for an account, or one that nobody knows, in the PostgreSQL given or in the data folder, while
+/// servers run on it or not. All sessions of the user end within a second. Waits for the disk or the network, and some
+/// 30 ms for the hash.
+///
+/// # Errors
+/// [`StartError`], which says what to do; [`StartError::Accounts`] where the password may not be.
+pub async fn set_password(
+    data_dir: &Path,
+    postgres_url: Option<&str>,
+    user: &UserId,
+    password: Option<SecretText>,
+) -> Result<(), StartError> {
+    let hashed = match &password {
+        Some(password) => {
+            check_password(password)
+                .map_err(|error| StartError::Accounts { reason: error.to_string() })?;
+            password::kept(password)
+        }
+        None => password::unknown(),
+    };
+    let hash = hashed.map_err(|reason| StartError::Accounts { reason })?;
+    let set = if let Some(url) = postgres_url {
+        let set = postgres::set_password_at(url, &hash, user).await;
+        set.map_err(|reason| StartError::Postgres { reason })?
+    } else {
+        let path = data_dir.join("tidewire.db");
+        if !path.is_file() {
+            return Err(StartError::NoDatabase { path: data_dir.to_owned() });
+        }
+        let (file, user) = (path.clone(), user.clone());
+        let setting = move || crate::store::sqlite::set_password_at(&file, &hash, &user);
+        let set = tokio::task::spawn_blocking(setting).await;
+        let set = set.unwrap_or_else(|error| Err(error.to_string()));
+        set.map_err(|reason| StartError::Database { path, reason })?
+    };
+    if set { Ok(()) } else { Err(StartError::NoAccount { user: user.clone() }) }
 }
 
 /// All reports, the oldest first, of the PostgreSQL given or of the data folder, while servers run on it or not. Waits

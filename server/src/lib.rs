@@ -62,7 +62,7 @@ mod sync;
 mod tls;
 mod visitor;
 
-pub use commands::{import, migrate, renew_epoch, reports, revoke};
+pub use commands::{import, migrate, renew_epoch, reports, revoke, set_password};
 pub use config::{AccountRules, Config, FileStore, PolicyChoice, RateLimit, S3, Secret};
 pub use server::{Server, StartError};
 pub use tls::TlsFiles;

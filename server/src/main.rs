@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
-use tidewire_protocol::UserId;
+use tidewire_protocol::{SecretText, UserId};
 use tidewire_server::auth::{KeySource, Keys, Revocation, TokenRules};
 use tidewire_server::{
     AccountRules, Config, FileStore, PolicyChoice, RateLimit, S3, Secret, Server, TlsFiles,
@@ -36,6 +36,9 @@ enum Command {
     /// Takes tokens back before their end: all of a user's, or one by its id. Servers that run follow within a second,
     /// and close the connections that were opened with them.
     Revoke(Revoke),
+    /// Sets the password of an account, which is read from a line of the standard input: the arguments of a process can
+    /// be seen by others. All sessions of the user end, while servers run or not.
+    Password(Password),
     /// Prints what members have reported, the oldest first, while servers run or not: of all rooms, also those of two,
     /// in which nobody else sees it.
     Reports(Reports),
@@ -393,6 +396,22 @@ struct Revoke {
 }
 
 #[derive(Args)]
+struct Password {
+    /// Whose.
+    #[arg(long)]
+    user: UserId,
+    /// Reads none, and sets one that nobody knows: the account is closed until it gets another.
+    #[arg(long)]
+    none: bool,
+    /// The database, where it is not in the folder.
+    #[arg(long, env = "TIDEWIRE_POSTGRES_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
+    /// The folder with the database.
+    #[arg(long, env = "TIDEWIRE_DATA", default_value = "tidewire-data")]
+    data: PathBuf,
+}
+
+#[derive(Args)]
 struct Reports {
     /// One JSON object a line, with the message as it was.
     #[arg(long)]
@@ -453,6 +472,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run(serve.log_format, serve.config()),
         Command::Token(token) => print_token(token),
         Command::Revoke(revoke) => run_revoke(revoke),
+        Command::Password(password) => set_password(&password),
         Command::Reports(reports) => print_reports(&reports),
         Command::Migrate(migrate) => run_migrate(&migrate),
         Command::Import(import) => run_import(&import),
@@ -488,6 +508,19 @@ fn run_revoke(revoke: Revoke) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let url = revoke.postgres_url.as_deref();
     runtime.block_on(tidewire_server::revoke(&revoke.data, url, &revocation))?;
+    Ok(())
+}
+
+fn set_password(set: &Password) -> Result<(), Failure> {
+    let read = || -> std::io::Result<SecretText> {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).into())
+    };
+    let password = if set.none { None } else { Some(read()?) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (url, data) = (set.postgres_url.as_deref(), &set.data);
+    runtime.block_on(tidewire_server::set_password(data, url, &set.user, password))?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use tidewire_protocol::WireError;
+use tidewire_protocol::{UserId, WireError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -132,6 +132,12 @@ pub enum StartError {
     Files {
         /// What is wrong.
         reason: String,
+    },
+    /// There is no such account.
+    #[error("{user} has no account: give the id by which somebody has registered")]
+    NoAccount {
+        /// Whose was asked for.
+        user: UserId,
     },
     /// Accounts cannot be kept so.
     #[error("accounts cannot be kept: {reason}")]

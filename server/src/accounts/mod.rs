@@ -3,7 +3,7 @@
 //! `attempts` slows down who guesses. Nothing in here, no password and no token, ever stands in a log.
 
 mod attempts;
-mod password;
+pub(crate) mod password;
 mod refresh;
 
 use std::time::{Duration, Instant};

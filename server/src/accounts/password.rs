@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use prometheus_client::metrics::histogram::Histogram;
 use tidewire_protocol::{ErrorCode, SecretText, WireError};
@@ -123,6 +125,21 @@ impl Passwords {
         let text = "too many sign in at this moment: try again later";
         WireError::new(ErrorCode::RateLimited, text).retry_after_ms(slot)
     }
+}
+
+/// The hash of a password as it is kept by the rules that hold without a word of an operator's: at the next sign-in it is
+/// made by his.
+pub(crate) fn kept(password: &SecretText) -> Result<String, String> {
+    let rules = AccountRules::default();
+    let params = Params::new(rules.password_memory_kib, rules.password_passes, 1, None);
+    hash(&normal(password), &params.map_err(|error| error.to_string())?)
+}
+
+/// The hash of a password that nobody knows.
+pub(crate) fn unknown() -> Result<String, String> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    kept(&URL_SAFE_NO_PAD.encode(random).into())
 }
 
 fn argon2_of(params: &Params) -> Argon2<'static> {

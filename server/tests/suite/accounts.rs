@@ -1,5 +1,7 @@
 //! Accounts that the server keeps itself, and who tries to get into them.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -431,6 +433,45 @@ async fn another_password_ends_all_other_sessions_at_once() {
     assert_eq!(server.tell("PUT", path, Some(&token), &body).await.status, 200);
     assert_eq!(server.sessions(&phone).await.code(), ErrorCode::TokenInvalid);
     assert_eq!(server.tell("PUT", path, None, &body).await.code(), ErrorCode::TokenInvalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sets_another_password_or_none_while_the_server_runs() {
+    let server = with_accounts().await;
+    server.register("ada").await.parse::<Profile>();
+    let phone = server.sign_in("ada").await;
+    let set = |user: &str, more: &[&str], typed: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire-server"));
+        command.args(["password", "--user", user]).args(more).env_clear();
+        command.arg("--data").arg(server.folder.path());
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = command.spawn().unwrap();
+        // One that reads nothing may be gone by now.
+        let _ = running.stdin.take().unwrap().write_all(typed.as_bytes());
+        let output = running.wait_with_output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, told) = set("ada", &[], "short\n");
+    assert!(!done && told.contains("8 to 1024 bytes"), "{told}");
+    let (done, told) = set("eve", &[], "no, at three\n");
+    assert!(!done && told.contains("eve has no account"), "{told}");
+    assert_eq!(server.sessions(&phone).await.status, 200, "nothing has happened");
+    assert_eq!(set("ada", &[], "no, at three\r\n"), (true, String::new()));
+    let begun = Instant::now();
+    while server.sessions(&phone).await.status == 200 {
+        assert!(begun.elapsed() < PATIENCE, "never ended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.refresh(&phone).await.code(), ErrorCode::TokenInvalid);
+    assert_eq!(server.try_sign_in("ada", PASSWORD).await.code(), ErrorCode::WrongCredentials);
+    let tablet = server.try_sign_in("ada", "no, at three").await.parse::<SessionTokens>();
+    assert_eq!(server.sessions(&tablet).await.status, 200);
+    assert_eq!(set("ada", &["--none"], ""), (true, String::new()));
+    assert_eq!(server.refresh(&tablet).await.code(), ErrorCode::TokenInvalid);
+    for password in ["no, at three", PASSWORD, ""] {
+        let answer = server.try_sign_in("ada", password).await;
+        assert_eq!(answer.code(), ErrorCode::WrongCredentials);
+    }
 }
 
 #[tokio::test]

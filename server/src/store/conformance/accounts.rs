@@ -16,7 +16,7 @@ fn digest(generation: u32) -> Digest {
     [generation as u8; 32]
 }
 
-fn session(name: &str, device: Option<&str>) -> NewSessionRow {
+pub(crate) fn session(name: &str, device: Option<&str>) -> NewSessionRow {
     let now = clock::now_ms();
     NewSessionRow {
         id: SessionId::from_uuid(Uuid::now_v7()),

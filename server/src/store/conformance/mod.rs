@@ -1,6 +1,6 @@
 //! What every store must do, as one suite: each promise is a function named after it.
 
-mod accounts;
+pub(crate) mod accounts;
 mod blocks;
 mod changes;
 mod feed;

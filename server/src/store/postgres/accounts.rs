@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::address::Address;
 use super::connect::{Db, Session as Connection, Tx, int};
 use crate::auth::Mark;
 use crate::clock;
@@ -141,6 +142,28 @@ async fn set_password(
     tx.execute(sql, &[&user.as_str(), &tx.now, &keep]).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Sets another password in a database that servers may be running on, and ends all sessions of the user. Gives whether
+/// there is such an account.
+pub(crate) async fn set_password_at(
+    url: &str,
+    password: &str,
+    user: &UserId,
+) -> Result<bool, String> {
+    let db = Address::parse(url).and_then(Db::new)?;
+    let set = async {
+        let tx = db.begin().await?;
+        let sql = "UPDATE accounts SET password = $2, version = version + 1 WHERE user_id = $1";
+        if tx.execute(sql, &[&user.as_str(), &password]).await? == 0 {
+            return Ok(false);
+        }
+        let sql = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+        tx.execute(sql, &[&user.as_str(), &tx.now]).await?;
+        tx.commit().await?;
+        Ok::<_, StoreError>(true)
+    };
+    set.await.map_err(|error| error.to_string())
 }
 
 /// Begins a session, unless the password is another one by now.

@@ -62,6 +62,7 @@ use crate::auth::{Mark, Revocation};
 use crate::bus::Bus;
 use crate::health::Database;
 
+pub(crate) use self::accounts::set_password_at;
 pub(crate) use self::import::Target;
 pub(crate) use self::migrations::{migrate, renew_epoch};
 pub(crate) use self::open::OpenError;

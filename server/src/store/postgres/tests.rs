@@ -11,10 +11,10 @@ use tidewire_protocol::{
 use tidewire_services::{Authority, Postgres};
 use uuid::Uuid;
 
-use super::{OpenError, Options, PostgresStore, look, migrate, renew_epoch};
+use super::{OpenError, Options, PostgresStore, look, migrate, renew_epoch, set_password_at};
 use crate::bus::{Bus, InProcess};
 use crate::store::hot::{Hot, HotCounts};
-use crate::store::{Store, StoreError, conformance};
+use crate::store::{AccountStore, Store, StoreError, conformance};
 
 /// What never takes so long unless something is broken.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -429,4 +429,25 @@ async fn over_tls_a_database_is_believed_by_the_authority_that_the_url_names() {
         assert!(matches!(error, OpenError::Untrusted { .. }), "{error:?}");
         assert!(error.to_string().contains("sslrootcert"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sets_another_password() {
+    let Some(cluster) = cluster().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let store = cluster.open(folder.path()).await.unwrap();
+    let (ada, eve) = ("ada".parse().unwrap(), "eve".parse().unwrap());
+    let url = cluster.database(folder.path());
+    let set = async |user| set_password_at(&url, "another", user).await;
+    assert_eq!(set(&ada).await, Ok(false), "no account");
+    store.create_account("ada".parse().unwrap(), "hash".into(), None).await.unwrap();
+    for _ in 0..2 {
+        let session = conformance::accounts::session("ada", None);
+        assert!(store.begin_session(session, 1, None).await.unwrap());
+    }
+    assert_eq!(set(&ada).await, Ok(true));
+    let account = store.account("ada".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((account.password.as_str(), account.version), ("another", 2));
+    assert!(store.sessions("ada".parse().unwrap()).await.unwrap().is_empty());
+    assert_eq!(set(&eve).await, Ok(false));
 }

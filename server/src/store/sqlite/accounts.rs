@@ -1,5 +1,7 @@
 //! Accounts and their sessions.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tidewire_protocol::{Profile, ProfileUpdate, Session, SessionId, UserId, limits};
@@ -7,7 +9,7 @@ use uuid::Uuid;
 
 use super::write::set_profile;
 use super::writer::Tx;
-use super::{SqliteStore, int};
+use super::{SqliteStore, beside, int};
 use crate::auth::Mark;
 use crate::clock;
 use crate::store::StoreError;
@@ -207,6 +209,20 @@ fn end(tx: &Tx<'_>, user: &UserId, id: SessionId) -> Result<(), StoreError> {
     let sql = "UPDATE sessions SET ended_at = ?3 WHERE id = ?1 AND user = ?2 AND ended_at IS NULL";
     tx.conn.prepare_cached(sql)?.execute((id.uuid().as_bytes(), user.as_str(), tx.now))?;
     Ok(())
+}
+
+/// Sets another password in a database that a server may be running on, and ends all sessions of the user. Gives whether
+/// there is such an account.
+pub(crate) fn set_password_at(path: &Path, password: &str, user: &UserId) -> Result<bool, String> {
+    beside::write_at(path, |conn| {
+        let sql = "UPDATE accounts SET password = ?2, version = version + 1 WHERE user = ?1";
+        if conn.execute(sql, (user.as_str(), password))? == 0 {
+            return Ok(false);
+        }
+        let sql = "UPDATE sessions SET ended_at = ?2 WHERE user = ?1 AND ended_at IS NULL";
+        conn.execute(sql, (user.as_str(), clock::now_ms()))?;
+        Ok(true)
+    })
 }
 
 /// Ends those of a user that were begun up to a second.

@@ -3,6 +3,7 @@
 mod accounts;
 mod append;
 mod bans;
+mod beside;
 mod blocks;
 mod changes;
 mod export;
@@ -50,6 +51,7 @@ use self::migrations::MigrateError;
 use self::reader::Readers;
 use self::writer::{Tx, Writer};
 
+pub(crate) use self::accounts::set_password_at;
 pub(crate) use self::export::Source;
 pub(crate) use self::reports::reports_at;
 pub(crate) use self::revocations::revoke_at;

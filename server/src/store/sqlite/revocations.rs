@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use super::{int, migrations};
+use super::{beside, int};
 use crate::auth::{Mark, Revocation};
 use crate::store::StoreError;
 
@@ -61,17 +61,5 @@ pub(super) fn all(
 
 /// Writes one into a database that a server may be running on.
 pub(crate) fn revoke_at(path: &Path, revocation: &Revocation) -> Result<(), String> {
-    let failed = |error: rusqlite::Error| error.to_string();
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
-    conn.busy_timeout(super::BUSY).map_err(failed)?;
-    conn.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    let version: i64 =
-        conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    if usize::try_from(version).unwrap_or(usize::MAX) != migrations::known() {
-        return Err("a server of another version has written it: use its command".into());
-    }
-    conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-    put(&conn, revocation).map_err(|error| error.to_string())?;
-    conn.execute_batch("COMMIT").map_err(failed)
+    beside::write_at(path, |conn| put(conn, revocation))
 }
