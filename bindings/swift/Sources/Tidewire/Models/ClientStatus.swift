@@ -35,7 +35,8 @@ public final class ClientStatus: ScreenModel {
     /// - Parameter client: whose status.
     public override init(_ client: TidewireClient) {
         super.init(client)
-        show(client.mode)
+        // It is shown from now on: a change before the first report comes is one, too.
+        take(client.mode)
     }
 
     /// The notice was seen.

@@ -25,6 +25,18 @@ import Testing
         try await pair.end()
     }
 
+    @Test func aChangeBeforeItHasStartedIsOneOfWhatWasShown() async throws {
+        let pair = try await Pair.meet()
+        try await shows("real-time") { pair.client.mode.mode == .realTime }
+        let status = ClientStatus(pair.client)
+        pair.client.setNetwork(Network(kind: .cellular2G))
+        try await shows("polling") { pair.client.mode.mode == .polling }
+        status.start()
+        try await shows("a notice") { status.notice?.to == .polling }
+        #expect(status.notice?.from == .realTime)
+        try await pair.end()
+    }
+
     // scenario: token-provider-fails
     @Test func itTellsThatASignInIsNeededAndThatItIsNotAnyMore() async throws {
         let refuses = Locked(true)
